@@ -1,0 +1,118 @@
+"""The density network: encode images once, ask any point for its density."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import cast
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from kdbts_ros.density.decoder import FeatureDecoder
+from kdbts_ros.density.heads import Head, MultiViewHead, SimpleMultiViewHead, SingleViewHead
+from kdbts_ros.density.positional import PositionalCode, map_depth
+from kdbts_ros.density.projection import project
+from kdbts_ros.density.resnet import ARCHITECTURES, ResNetEncoder
+from kdbts_ros.errors import UserError
+
+HEADS = ("bts", "kdbts", "mvbts", "simple_multiview")
+
+
+@dataclass(frozen=True)
+class NetworkSpec:
+    """Everything needed to build a network whose weights are then loaded.
+
+    `head_widths` are the hidden widths of the head: (hidden,) for one perceptron,
+    (hidden, fused, hidden2) for "mvbts". `image_height` x `image_width` is the size the network
+    was trained on; images are stretched to it.
+    """
+
+    layers: int = 50
+    feature_channels: int = 64
+    decoder_channels: tuple[int, int, int, int, int] = (64, 64, 64, 128, 256)
+    head: str = "kdbts"
+    head_widths: tuple[int, ...] = (64,)
+    depth_near: float = 3.0
+    depth_far: float = 80.0
+    image_height: int = 192
+    image_width: int = 640
+
+    def __post_init__(self) -> None:
+        if self.layers not in ARCHITECTURES:
+            raise UserError(f"ResNet-{self.layers} is not supported, use one of 18, 50")
+        if self.head not in HEADS:
+            raise UserError(f"unknown head '{self.head}', use one of {', '.join(HEADS)}")
+        if self.image_height % 32 or self.image_width % 32:
+            raise UserError(
+                f"network input {self.image_width}x{self.image_height} must be a multiple of 32"
+            )
+        if not 0 < self.depth_near < self.depth_far:
+            raise UserError("depth_near must be positive and smaller than depth_far")
+
+
+def build_head(spec: NetworkSpec) -> nn.Module:
+    inputs = spec.feature_channels + PositionalCode.width
+    if spec.head == "mvbts":
+        return MultiViewHead(inputs, *spec.head_widths)
+    if spec.head == "simple_multiview":
+        return SimpleMultiViewHead(inputs, *spec.head_widths)
+    return SingleViewHead(inputs, *spec.head_widths)
+
+
+class DensityNetwork(nn.Module):
+    """Encoder, decoder, positional code and one head (BTS, CVPR 2023; KDBTS, CVPR 2024)."""
+
+    def __init__(self, spec: NetworkSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        self.encoder = ResNetEncoder(spec.layers)
+        self.decoder = FeatureDecoder(
+            self.encoder.channels, spec.decoder_channels, spec.feature_channels
+        )
+        self.code = PositionalCode()
+        self.head = build_head(spec)
+
+    @property
+    def density_head(self) -> Head:
+        return cast(Head, self.head)
+
+    def encode(self, images: Tensor) -> Tensor:
+        """(N,3,H,W) RGB in [0,1] to pixel-aligned features (N,C,H,W)."""
+        features: Tensor = self.decoder(self.encoder(images))
+        return features
+
+    def density(
+        self, features: Tensor, K_ndc: Tensor, T_cam_world: Tensor, points: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """Density of world points, the plain formulation.
+
+        Args:
+            features: (B,V,C,H,W). K_ndc: (B,V,3,3). T_cam_world: (B,V,4,4). points: (B,M,3) m.
+
+        Returns:
+            sigma (B,M) in 1/m and seen (B,V,M): which views have the point in their image. A point
+            no view sees still gets a number, which means nothing: mask it.
+        """
+        head = self.density_head
+        if not head.multi_view:
+            features, K_ndc, T_cam_world = features[:, :1], K_ndc[:, :1], T_cam_world[:, :1]
+        projected = project(K_ndc, T_cam_world, points)
+        sampled = sample_features(features, projected.uv)
+        depth = map_depth(projected.z, self.spec.depth_near, self.spec.depth_far)
+        code = self.code(torch.cat([projected.uv, depth.unsqueeze(-1)], dim=-1))
+        per_view = head.first_layers()(torch.cat([sampled, code], dim=-1))
+        return F.softplus(head.fuse(per_view, projected.seen)), projected.seen
+
+
+def sample_features(features: Tensor, uv: Tensor) -> Tensor:
+    """Bilinear samples of (B,V,C,H,W) maps at (B,V,M,2) in [-1,1]^2, border kept: (B,V,M,C)."""
+    B, V, M = uv.shape[:3]
+    sampled = F.grid_sample(
+        features.flatten(0, 1),
+        uv.reshape(B * V, M, 1, 2),
+        mode="bilinear",
+        padding_mode="border",
+        align_corners=False,
+    )
+    return sampled.squeeze(-1).transpose(1, 2).unflatten(0, (B, V))
