@@ -1,0 +1,1 @@
+"""The `kdbts` command, one file per subcommand."""

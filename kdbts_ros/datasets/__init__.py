@@ -1,0 +1,1 @@
+"""Drives of posed images: KITTI, rosbag2, and a synthetic world."""

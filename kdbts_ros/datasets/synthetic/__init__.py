@@ -1,0 +1,1 @@
+"""A procedural street world with exact depth, occupancy and visibility."""

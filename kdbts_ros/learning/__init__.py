@@ -1,0 +1,1 @@
+"""Training: losses, frame sampling, distillation and the loops around them."""

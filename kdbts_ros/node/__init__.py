@@ -1,0 +1,1 @@
+"""The ROS 2 node: converts, schedules and reports; no tensor arithmetic."""
