@@ -1,0 +1,258 @@
+"""What a training run is: a YAML file, checked before anything starts."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from kdbts_ros.errors import UserError
+
+
+class Section(BaseModel):
+    """A part of the file: unknown keys are refused, values cannot change afterwards."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class NetworkConfig(Section):
+    """The network to train."""
+
+    layers: Literal[18, 50] = Field(18, description="depth of the ResNet trunk")
+    feature_channels: int = Field(64, ge=8, le=256, description="channels of the feature map")
+    decoder_channels: tuple[int, int, int, int, int] = Field(
+        (64, 64, 64, 128, 256), description="decoder widths, finest level first"
+    )
+    head: Literal["bts", "kdbts"] = Field("bts", description="the single-view head to train")
+    head_width: int = Field(64, ge=8, le=512, description="hidden units of the head")
+    image_height: int = Field(96, ge=32, le=1024, multiple_of=32, description="network input rows")
+    image_width: int = Field(
+        320, ge=32, le=4096, multiple_of=32, description="network input columns"
+    )
+    density_bias: float = Field(
+        -2.5,
+        ge=-10,
+        le=2,
+        description="last bias at the start: softplus(-2.5) is about 0.08 1/m, a thin fog. From 0 "
+        "(0.7 1/m) photometric learning collapses to empty space",
+    )
+    start_from: str | None = Field(
+        None, description="a checkpoint to start from: a shipped name or a file"
+    )
+
+
+class OptimiserConfig(Section):
+    """AdamW, linear warm-up and a cosine down to `final_rate` over the stage."""
+
+    rate: float = Field(4e-4, gt=0, le=0.1, description="learning rate after the warm-up")
+    final_rate: float = Field(1e-5, ge=0, le=0.1, description="learning rate at the stage's end")
+    warm_up_steps: int = Field(100, ge=0, le=100_000, description="steps of linear warm-up")
+    weight_decay: float = Field(1e-4, ge=0, le=1, description="decoupled weight decay")
+    clip_norm: float = Field(5.0, gt=0, le=1e6, description="largest norm of the gradient")
+
+
+class JitterConfig(Section):
+    """How far colours of a training image are bent; 0 leaves them alone."""
+
+    gain: float = Field(0.35, ge=0, le=0.9, description="brightness factor, 1 ± this")
+    contrast: float = Field(0.35, ge=0, le=0.9, description="contrast factor, 1 ± this")
+    gamma: float = Field(0.35, ge=0, le=0.9, description="exponent, exp(± this)")
+    saturation: float = Field(0.5, ge=0, le=1, description="colourfulness factor, 1 ± this")
+    hue: float = Field(0.08, ge=0, le=0.5, description="turn of the colour circle, ± this")
+    channel_gain: float = Field(0.1, ge=0, le=0.5, description="white balance, 1 ± this")
+    noise: float = Field(0.04, ge=0, le=0.5, description="largest standard deviation of noise")
+    blur: float = Field(0.3, ge=0, le=1, description="chance of a 3x3 blur")
+
+
+class PoolConfig(Section):
+    """Frames are rendered once by a background process and used several times."""
+
+    capacity: int = Field(4000, ge=4, le=200_000, description="frames kept in memory")
+    minimum: int = Field(200, ge=2, le=200_000, description="frames awaited before the first step")
+    reuse: float = Field(
+        4.0, ge=1, le=1000, description="how often a frame is used before fresh ones are awaited"
+    )
+    workers: int = Field(1, ge=1, le=64, description="background processes that render")
+    seed: int = Field(0, ge=0, description="first world; held-out worlds use a range of their own")
+
+
+class Stage(Section):
+    """Length and optimiser of one stage; it ends at whichever limit comes first."""
+
+    minutes: float | None = Field(None, gt=0, description="length in minutes of training")
+    steps: int | None = Field(None, ge=1, description="length in optimiser steps")
+    batch: int = Field(8, ge=1, le=512, description="images in a step")
+    optimiser: OptimiserConfig = Field(default_factory=lambda: OptimiserConfig())
+
+    @model_validator(mode="after")
+    def _has_an_end(self) -> Stage:
+        if self.minutes is None and self.steps is None:
+            raise ValueError("a stage needs 'minutes' or 'steps'")
+        return self
+
+
+class SupervisedStage(Stage):
+    """Exact occupancy and depth of procedural worlds."""
+
+    kind: Literal["supervised"]
+    points: int = Field(3000, ge=8, le=100_000, description="labelled points of an image")
+    rays: int = Field(600, ge=8, le=100_000, description="rays of an image that know their depth")
+    samples: int = Field(32, ge=4, le=256, description="samples of a ray")
+    length: float = Field(
+        0.5, gt=0, le=5, description="metres over which a density becomes a probability"
+    )
+    depth_weight: float = Field(0.5, ge=0, le=100, description="weight of the log-depth term")
+    jitter: JitterConfig = Field(default_factory=lambda: JitterConfig())
+    pool: PoolConfig = Field(default_factory=lambda: PoolConfig())
+
+
+class PhotometricStage(Stage):
+    """Images and poses alone: render two frames from two others (BTS, CVPR 2023)."""
+
+    kind: Literal["photometric"]
+    source: Literal["synthetic", "kitti-raw"] = Field(
+        "synthetic", description="where stereo pairs come from"
+    )
+    root: str | None = Field(None, description="dataset folder of 'kitti-raw'")
+    drives: tuple[str, ...] = Field((), description="drives of 'kitti-raw' to learn from")
+    patches: int = Field(32, ge=1, le=1024, description="8x8 patches of an image")
+    samples: int = Field(32, ge=4, le=256, description="samples of a ray")
+    invalid_policy: Literal["weight_guided", "strict", "none"] = Field(
+        "weight_guided", description="which rays cannot be judged by any render view"
+    )
+    smoothness: float = Field(1e-3, ge=0, le=1, description="weight of edge-aware smoothness")
+    time_step: int = Field(1, ge=1, le=20, description="frames between the two times")
+    jitter: JitterConfig = Field(
+        default_factory=lambda: JitterConfig(
+            gain=0.2, contrast=0.2, gamma=0.0, saturation=0.2, hue=0.1, noise=0.0, blur=0.0
+        )
+    )
+    pool: PoolConfig = Field(
+        default_factory=lambda: PoolConfig(capacity=400, minimum=40, reuse=8.0)
+    )
+
+    @model_validator(mode="after")
+    def _knows_its_data(self) -> PhotometricStage:
+        if self.source == "kitti-raw" and not (self.root and self.drives):
+            raise ValueError("source 'kitti-raw' needs 'root' and 'drives'")
+        return self
+
+
+class WatchConfig(Section):
+    """What is looked at, and never learnt from, while training."""
+
+    every_minutes: float = Field(5.0, gt=0, description="minutes between looks")
+    worlds: int = Field(6, ge=1, le=1000, description="held-out synthetic worlds")
+    pictures: int = Field(2, ge=0, le=100, description="held-out worlds drawn as PNG")
+    seed: int = Field(
+        1_000_000_000, ge=1_000_000_000, description="first held-out world, far from training ones"
+    )
+    kitti_root: str | None = Field(None, description="KITTI raw folder of a real drive to watch")
+    kitti_drive: str = Field(
+        "2011_09_26_drive_0009_sync", description="the drive whose depth is compared with LiDAR"
+    )
+    kitti_frames: int = Field(8, ge=1, le=1000, description="frames of the drive, evenly spread")
+
+
+class TrainingConfig(Section):
+    """A whole run."""
+
+    name: str = Field(..., min_length=1, pattern=r"^[\w.-]+$", description="name of the run")
+    out: str = Field("runs", description="folder of runs; this one writes to out/name")
+    seed: int = Field(0, ge=0, description="seed of everything random")
+    threads: int = Field(2, ge=1, le=1024, description="threads of the trainer")
+    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where to train")
+    bf16: bool = Field(True, description="encode in bfloat16; densities stay in float32")
+    average: float = Field(
+        0.0, ge=0, lt=1, description="decay of a moving average of the weights; 0 keeps none"
+    )
+    checkpoint_seconds: float = Field(120.0, gt=0, description="seconds between checkpoints")
+    network: NetworkConfig = Field(default_factory=lambda: NetworkConfig())
+    stages: tuple[
+        Annotated[SupervisedStage | PhotometricStage, Field(discriminator="kind")], ...
+    ] = Field(..., min_length=1, description="stages in order")
+    watch: WatchConfig = Field(default_factory=lambda: WatchConfig())
+
+    @property
+    def folder(self) -> Path:
+        """Where the run writes."""
+        return Path(self.out) / self.name
+
+
+def load_config(path: str | Path, overrides: Sequence[str] = ()) -> TrainingConfig:
+    """Read a YAML file and apply `a.b=c` overrides (list elements by number: `stages.0.steps=5`).
+
+    Raises:
+        UserError: the file cannot be read, or a key or value is wrong; names the near key.
+    """
+    path = Path(path)
+    try:
+        data = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UserError(f"cannot read the training config {path}: {error.strerror}") from error
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise UserError(f"{path} is not valid YAML: {str(error).splitlines()[0]}") from error
+    if not isinstance(data, dict):
+        raise UserError(f"{path} must hold keys and values, see config/training for examples")
+    for override in overrides:
+        _apply(data, override)
+    return parse_config(data)
+
+
+def parse_config(data: Mapping[str, Any]) -> TrainingConfig:
+    """Check a mapping; raises UserError naming the first wrong key."""
+    try:
+        return TrainingConfig.model_validate(data)
+    except ValidationError as error:
+        raise UserError(_one_sentence(error)) from None
+
+
+def _apply(data: dict[str, Any], override: str) -> None:
+    key, separator, text = override.partition("=")
+    if not separator or not key:
+        raise UserError(f"--set needs key=value, got '{override}'")
+    *parents, last = key.strip().split(".")
+    node: Any = data
+    try:
+        for part in parents:
+            node = node[int(part)] if isinstance(node, list) else node.setdefault(part, {})
+        node[int(last) if isinstance(node, list) else last] = yaml.safe_load(text)
+    except (ValueError, IndexError, AttributeError, TypeError):
+        raise UserError(f"--set {key}: no such place in the config") from None
+    except yaml.YAMLError:
+        raise UserError(f"--set {key}: '{text}' is not a YAML value") from None
+
+
+SECTIONS: dict[str, type[Section]] = {
+    "supervised": SupervisedStage,
+    "photometric": PhotometricStage,
+    "network": NetworkConfig,
+    "optimiser": OptimiserConfig,
+    "jitter": JitterConfig,
+    "pool": PoolConfig,
+    "watch": WatchConfig,
+}
+
+
+def _one_sentence(error: ValidationError) -> str:
+    """The most telling of pydantic's complaints, with the nearest known key for a misspelt one."""
+    complaints = error.errors()
+    first = next((c for c in complaints if c["type"] == "extra_forbidden"), complaints[0])
+    where = [str(part) for part in first["loc"]]
+    # The kind of a stage is part of pydantic's path, but not a key of the file.
+    place = ".".join(part for part in where if part not in ("supervised", "photometric"))
+    if first["type"] != "extra_forbidden":
+        return f"training config: {place}: {first['msg'].removeprefix('Value error, ')}"
+    known = list(_section(where[:-1]).model_fields)
+    near = difflib.get_close_matches(where[-1], known, n=2, cutoff=0.5)
+    hint = " or ".join(f"'{name}'" for name in near) or f"one of {', '.join(known)}"
+    return f"training config: unknown key '{place}', did you mean {hint}?"
+
+
+def _section(parents: Sequence[str]) -> type[Section]:
+    """The model a key path leads to; the last part that names a section decides."""
+    return next((SECTIONS[p] for p in reversed(parents) if p in SECTIONS), TrainingConfig)
