@@ -162,9 +162,7 @@ def _load_pickle(path: Path) -> Any:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         reason = str(error).splitlines()[0]
-        raise UserError(
-            f"{path} is refused: it is not a plain weights file ({reason})"
-        ) from None
+        raise UserError(f"{path} is refused: it is not a plain weights file ({reason})") from None
     except (RuntimeError, EOFError, OSError, KeyError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"{path} cannot be read as a checkpoint: {reason}") from None

@@ -44,6 +44,11 @@ class FeatureDecoder(nn.Module):
 
     def forward(self, taps: Sequence[Tensor]) -> Tensor:
         """Five maps, finest first, to (N,C,H,W)."""
+        features: Tensor = self.output(self.trunk(taps))
+        return features
+
+    def trunk(self, taps: Sequence[Tensor]) -> Tensor:
+        """What the output convolution reads: (N,channels[0],H,W)."""
         x = taps[-1]
         for step, (before, after) in enumerate(zip(self.before, self.after, strict=True)):
             x = F.interpolate(F.elu(before(x)), scale_factor=2.0, mode="nearest")
@@ -51,5 +56,4 @@ class FeatureDecoder(nn.Module):
             if level > 0:
                 x = torch.cat([x, taps[level - 1]], dim=1)
             x = F.elu(after(x))
-        features: Tensor = self.output(x)
-        return features
+        return x

@@ -23,9 +23,10 @@ HEADS = ("bts", "kdbts", "mvbts", "simple_multiview")
 class NetworkSpec:
     """Everything needed to build a network whose weights are then loaded.
 
-    `head_widths` are the hidden widths of the head: (hidden,) for one perceptron,
-    (hidden, fused, hidden2) for "mvbts". `image_height` x `image_width` is the size the network
-    was trained on; images are stretched to it.
+    `resize` is how larger images are brought down: "linear" as the original weights were trained,
+    "area" without aliasing. `head_widths` are the hidden widths of the head: (hidden,) for one
+    perceptron, (hidden, fused, hidden2) for "mvbts". Images are stretched to
+    `image_height` x `image_width`, the size the network was trained on.
     """
 
     layers: int = 50
@@ -37,6 +38,7 @@ class NetworkSpec:
     depth_far: float = 80.0
     image_height: int = 192
     image_width: int = 640
+    resize: str = "linear"
 
     def __post_init__(self) -> None:
         if self.layers not in ARCHITECTURES:
@@ -47,6 +49,8 @@ class NetworkSpec:
             raise UserError(
                 f"network input {self.image_width}x{self.image_height} must be a multiple of 32"
             )
+        if self.resize not in ("linear", "area"):
+            raise UserError(f"unknown resize '{self.resize}', use linear or area")
         if not 0 < self.depth_near < self.depth_far:
             raise UserError("depth_near must be positive and smaller than depth_far")
 

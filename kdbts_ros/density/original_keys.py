@@ -101,7 +101,9 @@ def account(keys: Iterable[str], head: str) -> KeyAccount:
             unknown.append(key)
     if unknown:
         shown = ", ".join(unknown[:8]) + (f" and {len(unknown) - 8} more" if unknown[8:] else "")
-        raise UserError(f"the checkpoint has {len(unknown)} keys this package does not know: {shown}")
+        raise UserError(
+            f"the checkpoint has {len(unknown)} keys this package does not know: {shown}"
+        )
     return KeyAccount(head, used, unused)
 
 
@@ -148,7 +150,7 @@ def infer_spec(weights: Mapping[str, Tensor], head: str) -> NetworkSpec:
             widths = (hidden, fused, weights["head.mlp2.lin_in.weight"].shape[0])
     except KeyError as missing:
         raise UserError(
-            f"the checkpoint lacks the weights for {missing}; it is not a complete BTS or KDBTS file"
+            f"the checkpoint lacks the weights for {missing}: not a complete BTS or KDBTS file"
         ) from None
     c0, c1, c2, c3, c4 = channels
     return NetworkSpec(layers, features, (c0, c1, c2, c3, c4), head, widths)

@@ -1,0 +1,156 @@
+"""The bird's-eye occupancy map a planner reads: columns over a height band, in a fixed frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from kdbts_ros.density.results import Bools, Floats
+from kdbts_ros.density.scene import SceneCompleter
+from kdbts_ros.errors import UserError
+
+Pose = npt.NDArray[np.float64]
+CompletedCells = Literal["keep", "discount", "unknown"]
+
+UNKNOWN, FREE, OCCUPIED = -1, 0, 100
+# A column says something only if the views see this share of its band; what little they see of the
+# rest would call columns free by the sky above them.
+MIN_SEEN_SHARE = 0.5
+
+
+@dataclass(frozen=True)
+class HeightBand:
+    """Heights above the ground plane of the robot that count as an obstacle, metres."""
+
+    low: float = 0.3
+    high: float = 2.0
+    step: float = 0.2
+
+    def __post_init__(self) -> None:
+        if not (self.low < self.high and self.step > 0):
+            raise UserError(
+                f"height band {self.low:g}..{self.high:g} m in steps of {self.step:g} m is empty"
+            )
+
+    def levels(self) -> tuple[Floats, float]:
+        """Middle heights (L,) of equal layers no thicker than `step`, and their thickness."""
+        count = max(1, int(np.ceil((self.high - self.low) / self.step - 1e-9)))
+        thickness = (self.high - self.low) / count
+        heights = self.low + (np.arange(count) + 0.5) * thickness
+        return heights.astype(np.float32), thickness
+
+
+@dataclass(frozen=True)
+class GridWindow:
+    """An axis-aligned grid of cells in a fixed frame: the corner (x0, y0) of cell (0, 0) in m.
+
+    Row 0 holds the smallest y and column 0 the smallest x, as nav_msgs/OccupancyGrid does.
+    """
+
+    resolution: float
+    width: int
+    height: int
+    x0: float
+    y0: float
+
+    @classmethod
+    def around(cls, x: float, y: float, side: float, resolution: float) -> GridWindow:
+        """A square of `side` m around (x, y); the corner is a multiple of the resolution.
+
+        Snapping keeps cells of consecutive maps on top of each other, and Nav2 warns otherwise.
+        """
+        if not (resolution > 0 and side >= resolution):
+            raise UserError(
+                f"a grid of side {side:g} m at resolution {resolution:g} m has no cells"
+            )
+        cells = round(side / resolution)
+        column = np.floor(x / resolution + 0.5) - cells // 2
+        row = np.floor(y / resolution + 0.5) - cells // 2
+        return cls(resolution, cells, cells, float(column * resolution), float(row * resolution))
+
+    def centres(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+        """x (W,) and y (H,) of the cell centres in the fixed frame."""
+        x = self.x0 + (np.arange(self.width) + 0.5) * self.resolution
+        y = self.y0 + (np.arange(self.height) + 0.5) * self.resolution
+        return x, y
+
+
+@dataclass(frozen=True)
+class OccupancyMap:
+    """probability (H,W) that something stands in a column, NaN unknown; observed (H,W): light from
+    a view reaches most of the column, otherwise the network completed it."""
+
+    window: GridWindow
+    probability: Floats
+    observed: Bools
+
+    def trinary(
+        self, threshold: float = 0.5, completed: CompletedCells = "keep"
+    ) -> npt.NDArray[np.int8]:
+        """(H,W) of -1 unknown, 0 free, 100 occupied.
+
+        completed: what columns behind a surface say. "keep" takes the network's word; "discount"
+        calls them free only below half the threshold, unknown between; "unknown" hides them.
+        """
+        grid = np.full(self.probability.shape, UNKNOWN, np.int8)
+        occupied = self.probability >= threshold
+        free = self.probability < threshold
+        if completed == "discount":
+            free &= self.observed | (self.probability < threshold / 2)
+        grid[occupied] = OCCUPIED
+        grid[free] = FREE
+        if completed == "unknown":
+            grid[~self.observed] = UNKNOWN
+        return grid
+
+    def percent(self, completed: CompletedCells = "keep") -> npt.NDArray[np.int8]:
+        """(H,W) probability in 0..100, -1 unknown."""
+        known = np.isfinite(self.probability)
+        if completed == "unknown":
+            known &= self.observed
+        scaled = np.rint(np.nan_to_num(self.probability) * 100)
+        return np.where(known, scaled, UNKNOWN).astype(np.int8)
+
+
+def map_around(
+    scene: SceneCompleter, T_fixed_base: Pose, window: GridWindow, band: HeightBand
+) -> OccupancyMap:
+    """Occupancy of the columns of `window`, fixed frame = world of the scene's views.
+
+    The ground is the plane z = 0 of the robot's base frame, so that a pitching robot or a slope
+    carries its band with it. A column's probability is its opacity over the seen part of the band:
+    1 - exp(-sum of density x layer thickness).
+    """
+    heights, thickness = band.levels()
+    x, y = window.centres()
+    X, Y = np.meshgrid(x, y)
+    normal, base = T_fixed_base[:3, 2], T_fixed_base[:3, 3]
+    if normal[2] < 0.5:
+        raise UserError("the base frame lies on its side: its z axis must point up (REP-103)")
+    ground = base[2] - (normal[0] * (X - base[0]) + normal[1] * (Y - base[1])) / normal[2]
+    points = np.empty((len(heights), *X.shape, 3))
+    points[..., 0], points[..., 1] = X, Y
+    points[..., 2] = ground + heights[:, None, None]
+    candidates = _maybe_seen(scene, points)
+    columns = points[:, candidates].reshape(-1, 3)
+    sigma, seen = scene.density(columns)
+    shape = (len(heights), int(candidates.sum()))
+    sigma, seen = sigma.reshape(shape), seen.reshape(shape)
+    observed_levels = scene.observed(columns).reshape(shape)
+    # A density that is not a number is not free space: it makes its column unknown.
+    opacity = 1 - np.exp(-np.where(seen, sigma, 0).sum(0) * thickness)
+    known = seen.mean(0) >= MIN_SEEN_SHARE
+    probability = np.full(X.shape, np.nan, np.float32)
+    observed = np.zeros(X.shape, np.bool_)
+    probability[candidates] = np.where(known, opacity, np.nan)
+    observed[candidates] = known & (observed_levels.sum(0) * 2 >= seen.sum(0))
+    return OccupancyMap(window, probability, observed)
+
+
+def _maybe_seen(scene: SceneCompleter, points: npt.NDArray[np.float64]) -> Bools:
+    """(H,W): columns of which some view sees the lowest, middle or highest level."""
+    levels = points[[0, len(points) // 2, -1]]
+    return np.asarray(scene.seen(levels.reshape(-1, 3)).reshape(levels.shape[:-1]).any(0))
