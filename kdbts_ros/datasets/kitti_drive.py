@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -171,12 +171,29 @@ def complete_frames(files: DriveFiles, frames: range | None) -> tuple[int, ...]:
         having &= set(images)
     selected = tuple(i for i in sorted(having) if frames is None or i in frames)
     if not selected:
-        left = files.images["left"]
+        images = next(iter(files.images.values()))
         raise UserError(
-            f"{files.name} has left images {min(left)} to {max(left)}, but none of the frames "
+            f"{files.name} has images {min(images)} to {max(images)}, but none of the frames "
             "asked for has all its images, a stamp and a pose"
         )
     return selected
+
+
+def choose_cameras(
+    found: Mapping[str, Mapping[int, Path]], wanted: Sequence[str] | None, name: str
+) -> dict[str, Mapping[int, Path]]:
+    """The wanted cameras' images, all that were found if wanted is None; "left" always leads.
+
+    Raises:
+        UserError: a camera that is not there, or none at all.
+    """
+    chosen = {camera: found[camera] for camera in found if wanted is None or camera in wanted}
+    missing = [camera for camera in wanted or () if camera not in found]
+    if missing or not chosen:
+        raise UserError(
+            f"{name} has no camera {summary(missing) or 'chosen'}; it has {summary(found)}"
+        )
+    return chosen
 
 
 def first_image_size(images: Mapping[int, Path]) -> tuple[int, int]:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from kdbts_ros.datasets.kitti_drive import (
     DriveFiles,
     KittiDrive,
     Rig,
+    choose_cameras,
     complete_frames,
     first_image_size,
     relative_to_first,
@@ -38,26 +40,34 @@ class KittiOdometrySequence(KittiDrive):
     camera 0, with the camera taken as level. Stamps are times.txt plus one second.
     """
 
-    def __init__(self, root: Path | str, sequence: str, frames: range | None = None) -> None:
+    def __init__(
+        self,
+        root: Path | str,
+        sequence: str,
+        frames: range | None = None,
+        *,
+        cameras: Sequence[str] | None = None,
+    ) -> None:
         """Find the files; read calibration, times and poses.
 
         Args:
             root: folder that holds `sequences/` and `poses/` (or their parent `dataset/`'s parent).
             sequence: "00" to "10"; "4" is "04".
             frames: indices wanted; those the sequence lacks are left out.
+            cameras: "left", "right" or both; None for those there are.
 
         Raises:
             UserError: anything missing or unreadable, with its path and the cure.
         """
         top, name = _find_sequence(Path(root), sequence)
         folder = top / "sequences" / name
-        images = _images(folder)
+        title = f"sequence {name}"
+        images = choose_cameras(_images(folder), cameras, title)
         rig = _read_rig(folder, images)
         T_any_base = _poses(top / "poses" / f"{name}.txt", inverse(_T_BASE_RECT0))
         times = read_table(folder / "times.txt", 1, "unpack the calibration archive")[:, 0]
         stamps = {i: _FIRST_STAMP_NS + round(t * 1e9) for i, t in enumerate(times)}
         scans = folder / "velodyne"
-        title = f"sequence {name}"
         files = DriveFiles(title, images, stamps, T_any_base, scans, scan_digits=6)
         selected = complete_frames(files, frames)
         T_world_base = relative_to_first(T_any_base, selected[0])
@@ -90,7 +100,7 @@ def _images(folder: Path) -> dict[str, dict[int, Path]]:
     return {name: images for name, images in found.items() if images}
 
 
-def _read_rig(folder: Path, images: dict[str, dict[int, Path]]) -> Rig:
+def _read_rig(folder: Path, images: Mapping[str, Mapping[int, Path]]) -> Rig:
     path = folder / "calib.txt"
     values = read_calibration(path)
     cameras, T_base_cam = {}, {}

@@ -6,6 +6,7 @@ Geiger, Lenz, Stiller and Urtasun, "Vision meets Robotics: The KITTI Dataset" (I
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Literal
 
@@ -15,6 +16,7 @@ from kdbts_ros.datasets.kitti_drive import (
     DriveFiles,
     KittiDrive,
     Rig,
+    choose_cameras,
     complete_frames,
     first_image_size,
     relative_to_first,
@@ -57,6 +59,7 @@ class KittiRawDrive(KittiDrive):
         drive: str | None = None,
         frames: range | None = None,
         *,
+        cameras: Sequence[str] | None = None,
         poses: Poses = "oxts",
         orbslam_folder: Path | str | None = None,
         orbslam_scale: float = 1.0,
@@ -67,6 +70,7 @@ class KittiRawDrive(KittiDrive):
             root: folder of the dates (`2011_09_26`, ...), one such date folder, or the drive.
             drive: "0009", "2011_09_26_drive_0009" or with "_sync"; None where root has one only.
             frames: indices wanted; those the drive lacks are left out.
+            cameras: "left", "right" or both; None for those there are.
             poses: "oxts", or "orbslam" with `orbslam_folder`.
             orbslam_folder: holds `<date>/<drive>_sync.txt` or `<drive>_sync.txt`.
             orbslam_scale: factor on ORB-SLAM's translations; the scale of its stereo baseline is
@@ -76,10 +80,10 @@ class KittiRawDrive(KittiDrive):
             UserError: anything missing or unreadable, with its path and the cure.
         """
         folder = find_drive(Path(root), drive)
-        images = _images(folder)
+        images = choose_cameras(_images(folder), cameras, folder.name)
         rig = _read_rig(folder.parent, images)
         stamps = read_stamps(folder / "image_02" / "timestamps.txt")
-        wanted = [i for i in sorted(images["left"]) if frames is None or i in frames]
+        wanted = [i for i in sorted(next(iter(images.values()))) if frames is None or i in frames]
         if poses == "oxts":
             T_any_base = _oxts_poses(folder, wanted)
         elif poses == "orbslam":
@@ -198,7 +202,7 @@ def _rigid_file(path: Path) -> Array:
     return rigid(entry(values, "R", (3, 3), path), entry(values, "T", (3,), path))
 
 
-def _read_rig(date: Path, images: dict[str, dict[int, Path]]) -> Rig:
+def _read_rig(date: Path, images: Mapping[str, Mapping[int, Path]]) -> Rig:
     path = date / "calib_cam_to_cam.txt"
     values = read_calibration(path)
     T_base_rect0 = _T_base_rect0(date)

@@ -145,6 +145,13 @@ def test_drive_without_right_images_and_with_gaps(raw_root: Path) -> None:
         drive.image(1)
 
 
+def test_one_camera_can_be_chosen(raw_root: Path, odometry_root: Path) -> None:
+    assert list(KittiRawDrive(raw_root, "0009", cameras=["right"]).frame(0).views) == ["right"]
+    assert KittiOdometrySequence(odometry_root, "04", cameras=["left"]).cameras == ("left",)
+    with pytest.raises(UserError, match="no camera middle; it has left, right"):
+        KittiRawDrive(raw_root, "0009", cameras=["middle"])
+
+
 def test_orbslam_poses_scaled(raw_root: Path, tmp_path: Path) -> None:
     rows = [f"1 0 0 0 0 1 0 0 0 0 1 {2 * i}" for i in range(4)]
     (tmp_path / f"{DRIVE}.txt").write_text("\n".join(rows))

@@ -1,0 +1,107 @@
+"""`kdbts bag`: a dataset's drive as a rosbag2 recording."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from kdbts_ros.datasets.bag_writer import Scans, write_bag
+from kdbts_ros.datasets.kitti_drive import KittiDrive
+from kdbts_ros.datasets.kitti_files import split_frames
+from kdbts_ros.datasets.kitti_odometry import KittiOdometrySequence
+from kdbts_ros.datasets.kitti_raw import KittiRawDrive
+from kdbts_ros.errors import UserError
+
+
+class Layout(str, Enum):
+    """Dataset layouts that can be converted."""
+
+    KITTI_RAW = "kitti-raw"
+    KITTI_ODOMETRY = "kitti-odometry"
+
+
+class Storage(str, Enum):
+    """Storage plug-ins of rosbag2."""
+
+    MCAP = "mcap"
+    SQLITE3 = "sqlite3"
+
+
+def bag(
+    layout: Annotated[Layout, typer.Argument(help="Layout of the dataset.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Root folder of the dataset.")],
+    out: Annotated[Path, typer.Argument(help="Bag folder to make.")],
+    drive: Annotated[
+        str | None, typer.Option(help="Drive of kitti-raw, for example 0009; needed if several.")
+    ] = None,
+    sequence: Annotated[
+        str | None, typer.Option(help="Sequence of kitti-odometry, for example 04.")
+    ] = None,
+    frames: Annotated[
+        str, typer.Option(metavar="A:B", help="Frames A to B - 1; either may be left out.")
+    ] = ":",
+    cameras: Annotated[
+        str | None, typer.Option(help="Cameras: left, right or left,right. Default: all.")
+    ] = None,
+    compressed: Annotated[
+        bool, typer.Option("--compressed/--image", help="JPEG CompressedImage, or rgb8 Image.")
+    ] = False,
+    velodyne: Annotated[
+        bool, typer.Option("--velodyne", help="Add the LiDAR scans as PointCloud2.")
+    ] = False,
+    storage: Annotated[Storage, typer.Option(help="Storage plug-in of rosbag2.")] = Storage.MCAP,
+    force: Annotated[bool, typer.Option("--force", help="Replace a bag that is there.")] = False,
+) -> None:
+    """Convert a KITTI drive into a rosbag2 recording with TF, CameraInfo and stored QoS.
+
+    Example: kdbts bag kitti-raw ~/kitti drive_0009 --drive 0009 --frames 0:50 --cameras left
+    """
+    chosen = None if cameras is None else [name.strip() for name in cameras.split(",")]
+    source = _open(layout, folder, drive, sequence, split_frames(frames), chosen)
+    scans = None
+    if velodyne:
+        scans = Scans(source.T_base_velo, (source.lidar(index) for index in source.frames))
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+    )
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
+        task = progress.add_task(f"{source.name} to {out}", total=len(source))
+        count = write_bag(
+            source,
+            out,
+            compressed=compressed,
+            storage=storage.value,
+            scans=scans,
+            force=force,
+            on_frame=lambda done: progress.update(task, completed=done),
+        )
+    size = sum(file.stat().st_size for file in out.iterdir()) / 1e6
+    typer.echo(f"{out}: {count} frames of {source.name}, {size:.0f} MB")
+
+
+def _open(
+    layout: Layout,
+    folder: Path,
+    drive: str | None,
+    sequence: str | None,
+    frames: range,
+    cameras: list[str] | None,
+) -> KittiDrive:
+    if layout is Layout.KITTI_RAW:
+        if sequence is not None:
+            raise UserError("--sequence belongs to kitti-odometry; name a raw drive with --drive")
+        return KittiRawDrive(folder, drive, frames, cameras=cameras)
+    if drive is not None:
+        raise UserError("--drive belongs to kitti-raw; name a sequence with --sequence")
+    if sequence is None:
+        raise UserError("kitti-odometry needs --sequence, for example --sequence 04")
+    return KittiOdometrySequence(folder, sequence, frames, cameras=cameras)
