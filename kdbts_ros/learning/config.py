@@ -22,70 +22,87 @@ class Section(BaseModel):
 class NetworkConfig(Section):
     """The network to train."""
 
-    layers: Literal[18, 50] = Field(18, description="depth of the ResNet trunk")
-    feature_channels: int = Field(64, ge=8, le=256, description="channels of the feature map")
-    decoder_channels: tuple[int, int, int, int, int] = Field(
-        (64, 64, 64, 128, 256), description="decoder widths, finest level first"
+    layers: Literal[18, 50] = Field(default=18, description="depth of the ResNet trunk")
+    feature_channels: int = Field(
+        default=64, ge=8, le=256, description="channels of the feature map"
     )
-    head: Literal["bts", "kdbts"] = Field("bts", description="the single-view head to train")
-    head_width: int = Field(64, ge=8, le=512, description="hidden units of the head")
-    image_height: int = Field(96, ge=32, le=1024, multiple_of=32, description="network input rows")
+    decoder_channels: tuple[int, int, int, int, int] = Field(
+        default=(64, 64, 64, 128, 256), description="decoder widths, finest level first"
+    )
+    head: Literal["bts", "kdbts"] = Field(
+        default="bts", description="the single-view head to train"
+    )
+    head_width: int = Field(default=64, ge=8, le=512, description="hidden units of the head")
+    image_height: int = Field(
+        default=96, ge=64, le=1024, multiple_of=32, description="network input rows"
+    )
     image_width: int = Field(
-        320, ge=32, le=4096, multiple_of=32, description="network input columns"
+        default=320, ge=64, le=4096, multiple_of=32, description="network input columns"
     )
     density_bias: float = Field(
-        -2.5,
+        default=-2.5,
         ge=-10,
         le=2,
         description="last bias at the start: softplus(-2.5) is about 0.08 1/m, a thin fog. From 0 "
         "(0.7 1/m) photometric learning collapses to empty space",
     )
     start_from: str | None = Field(
-        None, description="a checkpoint to start from: a shipped name or a file"
+        default=None, description="a checkpoint to start from: a shipped name or a file"
     )
 
 
 class OptimiserConfig(Section):
     """AdamW, linear warm-up and a cosine down to `final_rate` over the stage."""
 
-    rate: float = Field(4e-4, gt=0, le=0.1, description="learning rate after the warm-up")
-    final_rate: float = Field(1e-5, ge=0, le=0.1, description="learning rate at the stage's end")
-    warm_up_steps: int = Field(100, ge=0, le=100_000, description="steps of linear warm-up")
-    weight_decay: float = Field(1e-4, ge=0, le=1, description="decoupled weight decay")
-    clip_norm: float = Field(5.0, gt=0, le=1e6, description="largest norm of the gradient")
+    rate: float = Field(default=4e-4, gt=0, le=0.1, description="learning rate after the warm-up")
+    final_rate: float = Field(
+        default=1e-5, ge=0, le=0.1, description="learning rate at the stage's end"
+    )
+    warm_up_steps: int = Field(default=100, ge=0, le=100_000, description="steps of linear warm-up")
+    weight_decay: float = Field(default=1e-4, ge=0, le=1, description="decoupled weight decay")
+    clip_norm: float = Field(default=5.0, gt=0, le=1e6, description="largest norm of the gradient")
 
 
 class JitterConfig(Section):
     """How far colours of a training image are bent; 0 leaves them alone."""
 
-    gain: float = Field(0.35, ge=0, le=0.9, description="brightness factor, 1 ± this")
-    contrast: float = Field(0.35, ge=0, le=0.9, description="contrast factor, 1 ± this")
-    gamma: float = Field(0.35, ge=0, le=0.9, description="exponent, exp(± this)")
-    saturation: float = Field(0.5, ge=0, le=1, description="colourfulness factor, 1 ± this")
-    hue: float = Field(0.08, ge=0, le=0.5, description="turn of the colour circle, ± this")
-    channel_gain: float = Field(0.1, ge=0, le=0.5, description="white balance, 1 ± this")
-    noise: float = Field(0.04, ge=0, le=0.5, description="largest standard deviation of noise")
-    blur: float = Field(0.3, ge=0, le=1, description="chance of a 3x3 blur")
+    gain: float = Field(default=0.35, ge=0, le=0.9, description="brightness factor, 1 ± this")
+    contrast: float = Field(default=0.35, ge=0, le=0.9, description="contrast factor, 1 ± this")
+    gamma: float = Field(default=0.35, ge=0, le=0.9, description="exponent, exp(± this)")
+    saturation: float = Field(default=0.5, ge=0, le=1, description="colourfulness factor, 1 ± this")
+    hue: float = Field(default=0.08, ge=0, le=0.5, description="turn of the colour circle, ± this")
+    channel_gain: float = Field(default=0.1, ge=0, le=0.5, description="white balance, 1 ± this")
+    noise: float = Field(
+        default=0.04, ge=0, le=0.5, description="largest standard deviation of noise"
+    )
+    blur: float = Field(default=0.3, ge=0, le=1, description="chance of a 3x3 blur")
 
 
 class PoolConfig(Section):
     """Frames are rendered once by a background process and used several times."""
 
-    capacity: int = Field(4000, ge=4, le=200_000, description="frames kept in memory")
-    minimum: int = Field(200, ge=2, le=200_000, description="frames awaited before the first step")
-    reuse: float = Field(
-        4.0, ge=1, le=1000, description="how often a frame is used before fresh ones are awaited"
+    capacity: int = Field(default=4000, ge=4, le=200_000, description="frames kept in memory")
+    minimum: int = Field(
+        default=200, ge=2, le=200_000, description="frames awaited before the first step"
     )
-    workers: int = Field(1, ge=1, le=64, description="background processes that render")
-    seed: int = Field(0, ge=0, description="first world; held-out worlds use a range of their own")
+    reuse: float = Field(
+        default=4.0,
+        ge=1,
+        le=1000,
+        description="how often a frame is used before fresh ones are awaited",
+    )
+    workers: int = Field(default=1, ge=1, le=64, description="background processes that render")
+    seed: int = Field(
+        default=0, ge=0, description="first world; held-out worlds use a range of their own"
+    )
 
 
 class Stage(Section):
     """Length and optimiser of one stage; it ends at whichever limit comes first."""
 
-    minutes: float | None = Field(None, gt=0, description="length in minutes of training")
-    steps: int | None = Field(None, ge=1, description="length in optimiser steps")
-    batch: int = Field(8, ge=1, le=512, description="images in a step")
+    minutes: float | None = Field(default=None, gt=0, description="length in minutes of training")
+    steps: int | None = Field(default=None, ge=1, description="length in optimiser steps")
+    batch: int = Field(default=8, ge=1, le=512, description="images in a step")
     optimiser: OptimiserConfig = Field(default_factory=lambda: OptimiserConfig())
 
     @model_validator(mode="after")
@@ -99,13 +116,17 @@ class SupervisedStage(Stage):
     """Exact occupancy and depth of procedural worlds."""
 
     kind: Literal["supervised"]
-    points: int = Field(3000, ge=8, le=100_000, description="labelled points of an image")
-    rays: int = Field(600, ge=8, le=100_000, description="rays of an image that know their depth")
-    samples: int = Field(32, ge=4, le=256, description="samples of a ray")
-    length: float = Field(
-        0.5, gt=0, le=5, description="metres over which a density becomes a probability"
+    points: int = Field(default=3000, ge=8, le=100_000, description="labelled points of an image")
+    rays: int = Field(
+        default=600, ge=8, le=100_000, description="rays of an image that know their depth"
     )
-    depth_weight: float = Field(0.5, ge=0, le=100, description="weight of the log-depth term")
+    samples: int = Field(default=32, ge=4, le=256, description="samples of a ray")
+    length: float = Field(
+        default=0.5, gt=0, le=5, description="metres over which a density becomes a probability"
+    )
+    depth_weight: float = Field(
+        default=0.5, ge=0, le=100, description="weight of the log-depth term"
+    )
     jitter: JitterConfig = Field(default_factory=lambda: JitterConfig())
     pool: PoolConfig = Field(default_factory=lambda: PoolConfig())
 
@@ -115,17 +136,19 @@ class PhotometricStage(Stage):
 
     kind: Literal["photometric"]
     source: Literal["synthetic", "kitti-raw"] = Field(
-        "synthetic", description="where stereo pairs come from"
+        default="synthetic", description="where stereo pairs come from"
     )
-    root: str | None = Field(None, description="dataset folder of 'kitti-raw'")
-    drives: tuple[str, ...] = Field((), description="drives of 'kitti-raw' to learn from")
-    patches: int = Field(32, ge=1, le=1024, description="8x8 patches of an image")
-    samples: int = Field(32, ge=4, le=256, description="samples of a ray")
+    root: str | None = Field(default=None, description="dataset folder of 'kitti-raw'")
+    drives: tuple[str, ...] = Field(default=(), description="drives of 'kitti-raw' to learn from")
+    patches: int = Field(default=32, ge=1, le=1024, description="8x8 patches of an image")
+    samples: int = Field(default=32, ge=4, le=256, description="samples of a ray")
     invalid_policy: Literal["weight_guided", "strict", "none"] = Field(
-        "weight_guided", description="which rays cannot be judged by any render view"
+        default="weight_guided", description="which rays cannot be judged by any render view"
     )
-    smoothness: float = Field(1e-3, ge=0, le=1, description="weight of edge-aware smoothness")
-    time_step: int = Field(1, ge=1, le=20, description="frames between the two times")
+    smoothness: float = Field(
+        default=1e-3, ge=0, le=1, description="weight of edge-aware smoothness"
+    )
+    time_step: int = Field(default=1, ge=1, le=20, description="frames between the two times")
     jitter: JitterConfig = Field(
         default_factory=lambda: JitterConfig(
             gain=0.2, contrast=0.2, gamma=0.0, saturation=0.2, hue=0.1, noise=0.0, blur=0.0
@@ -145,32 +168,44 @@ class PhotometricStage(Stage):
 class WatchConfig(Section):
     """What is looked at, and never learnt from, while training."""
 
-    every_minutes: float = Field(5.0, gt=0, description="minutes between looks")
-    worlds: int = Field(6, ge=1, le=1000, description="held-out synthetic worlds")
-    pictures: int = Field(2, ge=0, le=100, description="held-out worlds drawn as PNG")
+    every_minutes: float = Field(default=5.0, gt=0, description="minutes between looks")
+    worlds: int = Field(default=6, ge=1, le=1000, description="held-out synthetic worlds")
+    pictures: int = Field(default=2, ge=0, le=100, description="held-out worlds drawn as PNG")
     seed: int = Field(
-        1_000_000_000, ge=1_000_000_000, description="first held-out world, far from training ones"
+        default=1_000_000_000,
+        ge=1_000_000_000,
+        description="first held-out world, far from training ones",
     )
-    kitti_root: str | None = Field(None, description="KITTI raw folder of a real drive to watch")
+    kitti_root: str | None = Field(
+        default=None, description="KITTI raw folder of a real drive to watch"
+    )
     kitti_drive: str = Field(
-        "2011_09_26_drive_0009_sync", description="the drive whose depth is compared with LiDAR"
+        default="2011_09_26_drive_0009_sync",
+        description="the drive whose depth is compared with LiDAR",
     )
-    kitti_frames: int = Field(8, ge=1, le=1000, description="frames of the drive, evenly spread")
+    kitti_frames: int = Field(
+        default=8, ge=1, le=1000, description="frames of the drive, evenly spread"
+    )
 
 
 class TrainingConfig(Section):
     """A whole run."""
 
     name: str = Field(..., min_length=1, pattern=r"^[\w.-]+$", description="name of the run")
-    out: str = Field("runs", description="folder of runs; this one writes to out/name")
-    seed: int = Field(0, ge=0, description="seed of everything random")
-    threads: int = Field(2, ge=1, le=1024, description="threads of the trainer")
-    device: Literal["auto", "cpu", "cuda"] = Field("auto", description="where to train")
-    bf16: bool = Field(True, description="encode in bfloat16; densities stay in float32")
+    out: str = Field(default="runs", description="folder of runs; this one writes to out/name")
+    seed: int = Field(default=0, ge=0, description="seed of everything random")
+    threads: int = Field(default=2, ge=1, le=1024, description="threads of the trainer")
+    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="where to train")
+    bf16: bool = Field(default=True, description="encode in bfloat16; densities stay in float32")
     average: float = Field(
-        0.0, ge=0, lt=1, description="decay of a moving average of the weights; 0 keeps none"
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="decay of a moving average of the weights; 0 keeps none",
     )
-    checkpoint_seconds: float = Field(120.0, gt=0, description="seconds between checkpoints")
+    checkpoint_seconds: float = Field(
+        default=120.0, gt=0, description="seconds between checkpoints"
+    )
     network: NetworkConfig = Field(default_factory=lambda: NetworkConfig())
     stages: tuple[
         Annotated[SupervisedStage | PhotometricStage, Field(discriminator="kind")], ...

@@ -57,7 +57,7 @@ def photometric_distance(rendered: Tensor, truth: Tensor) -> Tensor:
     a = rendered.permute(0, 1, 4, 5, 2, 3).reshape(B * P * K, 3, h, w)
     b = truth.permute(0, 1, 4, 2, 3).unsqueeze(2).expand(B, P, K, 3, h, w).reshape_as(a)
     distance = SSIM_SHARE * ssim_distance(a, b).mean(1) + (1 - SSIM_SHARE) * (a - b).abs().mean(1)
-    return distance.unflatten(0, (B, P, K)).permute(0, 1, 3, 4, 2)
+    return distance.view(B, P, K, h, w).permute(0, 1, 3, 4, 2)
 
 
 def smoothness_map(depth: Tensor, truth: Tensor) -> Tensor:

@@ -1,0 +1,19 @@
+"""The encoder's half of a training step, in the precision that pays."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from kdbts_ros.density.network import DensityNetwork
+
+
+def encode(network: DensityNetwork, images: Tensor, bf16: bool) -> Tensor:
+    """(N,3,H,W) in [0,1] to float32 features (N,C,H,W).
+
+    Convolutions stand bfloat16; densities do not, because they go through exp and compositing.
+    """
+    images = images.contiguous(memory_format=torch.channels_last)
+    with torch.autocast(images.device.type, torch.bfloat16, enabled=bf16):
+        features = network.encode(images)
+    return features.float()

@@ -1,0 +1,163 @@
+"""Learning from images and poses: render two frames of a clip out of the other two.
+
+Behind the Scenes (CVPR 2023), section 3: densities from the encoded frame, colours from the
+render frames, so that only geometry can explain the judged frames.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from kdbts_ros.density.camera import inverse
+from kdbts_ros.density.network import DensityNetwork, sample_features
+from kdbts_ros.density.projection import project, rays_world
+from kdbts_ros.density.rendering import composite, sample_distances
+from kdbts_ros.learning.augmentation import jitter_colours
+from kdbts_ros.learning.config import PhotometricStage
+from kdbts_ros.learning.encoding import encode
+from kdbts_ros.learning.labels import FAR, NEAR
+from kdbts_ros.learning.losses import photometric_terms
+from kdbts_ros.learning.sampling import PATCH, draw_patches, frame_order, split_frames
+
+
+@dataclass(frozen=True, eq=False)
+class Clip:
+    """Left and right images at two times: L t0, L t1, R t0, R t1.
+
+    images (4,H,W,3) uint8 RGB; K_ndc (4,3,3); T_world_cam (4,4,4) in any world.
+    """
+
+    images: npt.NDArray[np.uint8]
+    K_ndc: npt.NDArray[np.float32]
+    T_world_cam: npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class ClipBatch:
+    """Clips in the optical frame of their first image, which is the encoded one.
+
+    images (B,4,3,H,W) in [0,1]; K_ndc (B,4,3,3); T_world_cam and T_cam_world (B,4,4,4); render
+    (B,2) frames that give colours; patches (B,P,3): judged frame, top row, left column.
+    """
+
+    images: Tensor
+    K_ndc: Tensor
+    T_world_cam: Tensor
+    T_cam_world: Tensor
+    render: Tensor
+    patches: Tensor
+
+    def to(self, device: torch.device) -> ClipBatch:
+        return ClipBatch(*(value.to(device) for value in vars(self).values()))
+
+
+def collate_clips(clips: Sequence[Clip], patches: int, rng: np.random.Generator) -> ClipBatch:
+    """Order and split the frames of clips and draw the patches to judge."""
+    parts = [_draw(clip, patches, rng) for clip in clips]
+    return ClipBatch(*(torch.stack(values) for values in zip(*parts, strict=True)))
+
+
+def _draw(clip: Clip, patches: int, rng: np.random.Generator) -> tuple[Tensor, ...]:
+    order = frame_order(rng)
+    judged, render = split_frames(len(order), rng)
+    images = torch.from_numpy(clip.images[order]).permute(0, 3, 1, 2).float() / 255
+    T_first_world = inverse(clip.T_world_cam[order[0]])
+    T_first_cam = [T_first_world @ T for T in clip.T_world_cam[order]]
+    drawn = draw_patches(judged, patches, images.shape[2], images.shape[3], rng)
+    return (
+        images,
+        torch.from_numpy(clip.K_ndc[order]),
+        torch.from_numpy(np.stack(T_first_cam).astype(np.float32)),
+        torch.from_numpy(np.stack([inverse(T) for T in T_first_cam]).astype(np.float32)),
+        torch.from_numpy(render),
+        torch.from_numpy(np.stack(drawn, axis=-1)),
+    )
+
+
+def photometric_step(
+    network: DensityNetwork,
+    batch: ClipBatch,
+    stage: PhotometricStage,
+    generator: torch.Generator,
+    bf16: bool,
+) -> dict[str, Tensor]:
+    """Losses of a batch; `loss` is the one to descend."""
+    images = jitter_colours(batch.images, stage.jitter, generator)
+    features = encode_mirrored(network, images[:, 0], generator, bf16)
+    uv, truth = patch_pixels(images, batch.patches)
+    origin, direction = patch_rays(batch, uv)
+    jitter = torch.rand(*truth.shape[:-1], stage.samples, generator=generator).to(uv.device)
+    t = sample_distances(NEAR, FAR, jitter)
+    points = origin.unsqueeze(-2) + direction.unsqueeze(-2) * t.unsqueeze(-1)
+    flat = points.flatten(1, -2)
+    sigma, _ = network.density(
+        features.unsqueeze(1), batch.K_ndc[:, :1], batch.T_cam_world[:, :1], flat
+    )
+    rendering = composite(sigma.reshape(t.shape), t, force_last=True)
+    colours, seen = render_colours(images, batch, flat)
+    colours = colours.reshape(*t.shape, *colours.shape[2:])
+    invalid = ~seen.reshape(*t.shape, seen.shape[-1])
+    rendered = (rendering.weights[..., None, None] * colours).sum(-3)
+    terms = photometric_terms(
+        rendered,
+        truth,
+        rendering.depth,
+        rendering.weights,
+        invalid,
+        stage.invalid_policy,
+        smoothness_weight=stage.smoothness,
+    )
+    return {
+        "loss": terms.total,
+        "photometric": terms.photometric.detach(),
+        "smoothness": terms.smoothness.detach(),
+        "invalid": terms.invalid_share.detach(),
+    }
+
+
+def encode_mirrored(
+    network: DensityNetwork, images: Tensor, generator: torch.Generator, bf16: bool
+) -> Tensor:
+    """Encode (B,3,H,W); by a coin mirrored, and the features mirrored back."""
+    if torch.rand(1, generator=generator).item() < 0.5:
+        return encode(network, images, bf16)
+    return encode(network, images.flip(-1), bf16).flip(-1)
+
+
+def patch_pixels(images: Tensor, patches: Tensor) -> tuple[Tensor, Tensor]:
+    """Centres (B,P,8,8,2) of patch pixels in [-1,1]^2 and their colours (B,P,8,8,3)."""
+    height, width = images.shape[-2:]
+    steps = torch.arange(PATCH, device=images.device)
+    rows = (patches[..., 1, None] + steps)[..., :, None].expand(-1, -1, PATCH, PATCH)
+    columns = (patches[..., 2, None] + steps)[..., None, :].expand(-1, -1, PATCH, PATCH)
+    u = (columns + 0.5) / width * 2 - 1
+    v = (rows + 0.5) / height * 2 - 1
+    batch = torch.arange(len(images), device=images.device)[:, None, None, None]
+    view = patches[..., 0, None, None]
+    colours = images.permute(0, 1, 3, 4, 2)[batch, view, rows, columns]
+    return torch.stack([u, v], dim=-1), colours
+
+
+def patch_rays(batch: ClipBatch, uv: Tensor) -> tuple[Tensor, Tensor]:
+    """Origins and unit directions (B,P,8,8,3) of patch pixels in the encoded camera's frame."""
+    rows = torch.arange(len(uv), device=uv.device)[:, None]
+    view = batch.patches[..., 0]
+    K, T = batch.K_ndc[rows, view], batch.T_world_cam[rows, view]
+    return rays_world(uv, K[:, :, None, None], T[:, :, None, None], unit=True)
+
+
+def render_colours(images: Tensor, batch: ClipBatch, points: Tensor) -> tuple[Tensor, Tensor]:
+    """Colours (B,M,K,3) of points (B,M,3) in the render frames, and whether they are seen there."""
+    rows = torch.arange(len(images), device=images.device)[:, None]
+    sources = images[rows, batch.render]
+    projected = project(
+        batch.K_ndc[rows, batch.render], batch.T_cam_world[rows, batch.render], points
+    )
+    colours = sample_features(sources, projected.uv)
+    return colours.transpose(1, 2), projected.seen.transpose(1, 2)

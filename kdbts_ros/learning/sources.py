@@ -1,0 +1,92 @@
+"""Where training frames come from: picklable functions from a number to a frame."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+
+import cv2
+import numpy as np
+
+from kdbts_ros.datasets.kitti_raw import KittiRawDrive
+from kdbts_ros.density.camera import View
+from kdbts_ros.learning.labels import LabelledFrame, label_frame
+from kdbts_ros.learning.photometric import Clip
+
+
+class LabelledWorlds:
+    """One labelled frame of each procedural world, its number being the world's seed."""
+
+    def __init__(self, width: int, height: int, points: int) -> None:
+        self._size = width, height
+        self._points = points
+
+    def __call__(self, seed: int) -> LabelledFrame:
+        from kdbts_ros.datasets.synthetic import training_frame
+
+        frame = training_frame(seed, *self._size)
+        rng = np.random.default_rng([seed, 1])
+        return label_frame(
+            frame.view, frame.depth, frame.T_world_base, frame.occupied, self._points, rng
+        )
+
+
+class SyntheticClips:
+    """A stereo pair at two times of each procedural world."""
+
+    def __init__(self, width: int, height: int) -> None:
+        self._size = width, height
+
+    def __call__(self, seed: int) -> Clip:
+        from kdbts_ros.datasets.synthetic import training_pair
+
+        before, after = training_pair(seed, *self._size)
+        return clip_of(
+            [frame.views[name] for name in ("left", "right") for frame in (before, after)]
+        )
+
+
+class KittiClips:
+    """Stereo pairs at two times of recorded drives, shrunk to the network's size."""
+
+    def __init__(
+        self, root: str, drives: Sequence[str], time_step: int, width: int, height: int
+    ) -> None:
+        self._root, self._drives = root, tuple(drives)
+        self._time_step = time_step
+        self._size = width, height
+
+    def __call__(self, seed: int) -> Clip:
+        rng = np.random.default_rng([seed, 2])
+        drive = _drive(self._root, self._drives[rng.integers(len(self._drives))])
+        known = set(drive.frames)
+        starts = [i for i in drive.frames if i + self._time_step in known]
+        first = starts[rng.integers(len(starts))]
+        frames = [drive.frame(first), drive.frame(first + self._time_step)]
+        return clip_of(
+            [
+                shrunk(frame.views[name], *self._size)
+                for name in ("left", "right")
+                for frame in frames
+            ]
+        )
+
+
+@lru_cache(maxsize=64)
+def _drive(root: str, name: str) -> KittiRawDrive:
+    return KittiRawDrive(root, name)
+
+
+def shrunk(view: View, width: int, height: int) -> View:
+    """A view of another size; area averages, because the network has never seen aliasing."""
+    image = cv2.resize(view.image, (width, height), interpolation=cv2.INTER_AREA)
+    return View(np.asarray(image, np.uint8), view.camera.resized(width, height), view.T_world_cam)
+
+
+def clip_of(views: Sequence[View]) -> Clip:
+    """Views of one size in the order L t0, L t1, R t0, R t1."""
+    return Clip(
+        np.stack([view.image for view in views]),
+        np.stack([view.camera.ndc for view in views]).astype(np.float32),
+        np.stack([view.T_world_cam for view in views]),
+    )
