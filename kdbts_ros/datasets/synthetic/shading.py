@@ -1,0 +1,179 @@
+"""Radiance along one ray: nearest surface, its material, sun with cast shadows, sky light, haze."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numba as nb
+
+from kdbts_ros.datasets.synthetic.appearance import (
+    AMBIENT,
+    AMBIENT_BLUE,
+    HAZE,
+    HORIZON_B,
+    HORIZON_G,
+    HORIZON_R,
+    LEAF_GAPS,
+    LEAF_SCALE,
+    SUN,
+    SUN_WARMTH,
+    SUN_X,
+    SUN_Y,
+    SUN_Z,
+    sky,
+)
+from kdbts_ros.datasets.synthetic.ground import KERB_FACE, heading, hit_ground
+from kdbts_ros.datasets.synthetic.ground_surface import ground_albedo
+from kdbts_ros.datasets.synthetic.index import Ints, grid_cell
+from kdbts_ros.datasets.synthetic.primitives import FOLIAGE, MATERIAL, intersect, normal
+from kdbts_ros.datasets.synthetic.surfaces import solid_albedo
+from kdbts_ros.datasets.synthetic.textures import noise3
+from kdbts_ros.density.camera import Array
+
+Vector = tuple[float, float, float]
+SKY, GROUND, KERB_SIDE = -1, -2, -3
+
+
+class SceneArrays(NamedTuple):
+    """What the kernels read of a world; the grids are `ShearedGrid`s along the sun and upwards."""
+
+    table: Array
+    ground: Array
+    patches: Array
+    light: Array
+    sun_frame: Array
+    sun_starts: Ints
+    sun_items: Ints
+    up_frame: Array
+    up_starts: Ints
+    up_items: Ints
+
+
+@nb.njit(cache=True, fastmath=True)
+def nearest_hit(
+    scene: SceneArrays, items: Ints, nearest: Array, o: Vector, d: Vector
+) -> tuple[float, int, int]:
+    """Parameter, surface (solid number, SKY, GROUND or KERB_SIDE) and face of the first hit.
+
+    items: solids the ray may meet, by increasing `nearest`, a lower bound of the parameter.
+    """
+    best, surface, face = 1e30, SKY, 0
+    t, kind = hit_ground(scene.ground, scene.patches, o[0], o[1], o[2], d[0], d[1], d[2])
+    if t > 0:
+        best, surface = t, (KERB_SIDE if kind == KERB_FACE else GROUND)
+    for i in items:
+        if nearest[i] > best:
+            break
+        t, side = intersect(scene.table[i], o[0], o[1], o[2], d[0], d[1], d[2])
+        if 0.0 < t < best:
+            best, surface, face = t, i, side
+    return best, surface, face
+
+
+@nb.njit(cache=True, fastmath=True)
+def sun_share(scene: SceneArrays, x: float, y: float, z: float) -> float:
+    """Share of direct sunlight that reaches a point: 0 or 1; leaves let flecks of it through."""
+    a = scene.light
+    kx, ky = a[SUN_X] / a[SUN_Z], a[SUN_Y] / a[SUN_Z]
+    cell = grid_cell(scene.sun_frame, x - kx * z, y - ky * z)
+    for k in range(scene.sun_starts[cell], scene.sun_starts[cell + 1]):
+        p = scene.table[scene.sun_items[k]]
+        t, _ = intersect(p, x, y, z, a[SUN_X], a[SUN_Y], a[SUN_Z])
+        if t <= 1e-4:
+            continue
+        if p[MATERIAL] == FOLIAGE:
+            s = a[LEAF_SCALE]
+            hx, hy, hz = x + t * a[SUN_X], y + t * a[SUN_Y], z + t * a[SUN_Z]
+            if noise3(hx * s, hy * s, hz * s, 77) < a[LEAF_GAPS]:
+                continue
+        return 0.0
+    return 1.0
+
+
+@nb.njit(cache=True, fastmath=True)
+def sky_share(scene: SceneArrays, x: float, y: float, z: float) -> float:
+    """Share of sky light at a ground point: little right under a car, some under a crown."""
+    cell = grid_cell(scene.up_frame, x, y)
+    lowest = 1e30
+    for k in range(scene.up_starts[cell], scene.up_starts[cell + 1]):
+        t, _ = intersect(scene.table[scene.up_items[k]], x, y, z, 0.0, 0.0, 1.0)
+        if t > 0:
+            lowest = min(lowest, t)
+    if lowest < 1.0:
+        return 0.12 + 0.3 * lowest
+    return 1.0 if lowest > 20.0 else 0.55 + 0.02 * lowest
+
+
+@nb.njit(cache=True, fastmath=True)
+def radiance(
+    scene: SceneArrays, o: Vector, d: Vector, t: float, surface: int, face: int, pixel: float
+) -> Vector:
+    """Linear r, g, b of a hit; pixel: angle of a pixel, rad; d has z-depth 1, o and t in m."""
+    a = scene.light
+    length = math.sqrt(d[0] * d[0] + d[1] * d[1] + d[2] * d[2])
+    vx, vy, vz = d[0] / length, d[1] / length, d[2] / length
+    if surface == SKY:
+        return sky(a, vx, vy, vz)
+    x, y, z = o[0] + t * d[0], o[1] + t * d[1], o[2] + t * d[2]
+    open_sky, gloss = 1.0, 0.0
+    if surface >= 0:
+        nx, ny, nz = normal(scene.table[surface], x, y, z, face)
+        facing = max(0.15, -(nx * vx + ny * vy + nz * vz))
+        r, g, b, gloss = solid_albedo(scene.table[surface], x, y, z, face, pixel * t / facing)
+        if scene.table[surface, MATERIAL] == FOLIAGE:
+            # Leaves scatter: a rough, half translucent surface instead of a smooth ball.
+            rough = noise3(x * 2.3, y * 2.3, z * 2.3, 31) - 0.5
+            nx, ny, nz = nx + 1.4 * rough, ny - 1.4 * rough, 0.6 * nz + 0.4 + rough
+            open_sky = 0.35 + 0.65 * min(1.0, max(0.0, 0.5 + 0.5 * nz + 0.8 * rough))
+        else:
+            open_sky = 0.6 + 0.4 * nz
+    elif surface == KERB_SIDE:
+        slope = heading(scene.ground, x)
+        nx, ny, nz = slope, -1.0 if y > 0 else 1.0, 0.0
+        r, g, b = ground_albedo(scene.ground, scene.patches, x, y, KERB_FACE, pixel * t)
+        open_sky = 0.5
+    else:
+        nx, ny, nz = 0.0, 0.0, 1.0
+        # Grazing view: the footprint is long along the ray; half of it balances blur and flicker.
+        footprint = pixel * t * math.sqrt(1.0 / max(0.02, -vz))
+        r, g, b = ground_albedo(scene.ground, scene.patches, x, y, 0, footprint)
+        open_sky = sky_share(scene, x, y, z)
+    direct = 0.0
+    slant = nx * a[SUN_X] + ny * a[SUN_Y] + nz * a[SUN_Z]
+    if slant > 0.0 and a[SUN] > 0.0:
+        direct = a[SUN] * min(slant, 1.0)
+        direct *= sun_share(scene, x + 1e-3 * nx, y + 1e-3 * ny, z + 1e-3 * nz)
+    ambient = a[AMBIENT] * open_sky
+    r *= direct * (1 + a[SUN_WARMTH]) + ambient * (1 - a[AMBIENT_BLUE])
+    g *= direct + ambient
+    b *= direct * (1 - a[SUN_WARMTH]) + ambient * (1 + a[AMBIENT_BLUE])
+    if gloss > 0.0:
+        r, g, b = _add_mirror(a, r, g, b, gloss, vx, vy, vz, nx, ny, nz)
+    clear = math.exp(-t * a[HAZE])
+    veil = 0.35 * (1.0 - clear)
+    return (
+        r * clear + veil * a[HORIZON_R],
+        g * clear + veil * a[HORIZON_G],
+        b * clear + veil * a[HORIZON_B],
+    )
+
+
+@nb.njit(cache=True, fastmath=True)
+def _add_mirror(
+    a: Array, r: float, g: float, b: float, gloss: float,
+    vx: float, vy: float, vz: float, nx: float, ny: float, nz: float,
+) -> Vector:  # fmt: skip
+    """Add the mirrored sky (or a dark street below the horizon), stronger at grazing angles."""
+    facing = -(vx * nx + vy * ny + vz * nz)
+    mx, my, mz = vx + 2 * facing * nx, vy + 2 * facing * ny, vz + 2 * facing * nz
+    share = gloss * (0.25 + 0.75 * (1.0 - max(0.0, facing)) ** 3)
+    # Houses and trees stand around: the mirrored horizon is dark up to about 15 degrees.
+    seen = min(1.0, max(0.0, (mz - 0.12) * 5.0))
+    sr, sg, sb = sky(a, mx, my, max(mz, 0.0))
+    street = 0.15 * (a[SUN] * a[SUN_Z] * 0.5 + a[AMBIENT])
+    return (
+        r + share * (sr * seen + street * (1 - seen)),
+        g + share * (sg * seen + street * (1 - seen)),
+        b + share * (sb * seen + street * (1 - seen)),
+    )

@@ -1,0 +1,93 @@
+"""Endless labelled frames for training: one random street, camera and light per seed."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from kdbts_ros.datasets.synthetic.ground import street_to_world
+from kdbts_ros.datasets.synthetic.raycast import Floats, render
+from kdbts_ros.datasets.synthetic.rig import front_stereo, training_camera
+from kdbts_ros.datasets.synthetic.world import StreetWorld
+from kdbts_ros.density.camera import Array, Camera, View
+
+
+@dataclass(frozen=True, eq=False)
+class TrainingFrame:
+    """A view, its z-depth (H,W) float32 m (+inf: sky), and the world to ask for occupancy."""
+
+    view: View
+    depth: Floats
+    world: StreetWorld
+
+    @property
+    def camera(self) -> Camera:
+        return self.view.camera
+
+    @property
+    def T_world_cam(self) -> Array:
+        return self.view.T_world_cam
+
+
+def _base_pose(world: StreetWorld, x: float, d: float, yaw: float) -> Array:
+    """T_world_base (4,4) on the street at (x, d), turned by yaw against the street."""
+    wx, wy, angle = street_to_world(world.ground, x, d)
+    T = np.eye(4)
+    c, s = math.cos(angle + yaw), math.sin(angle + yaw)
+    T[:2, :2] = [[c, -s], [s, c]]
+    T[:2, 3] = wx, wy
+    return T
+
+
+def _frame(world: StreetWorld, camera: Camera, T_world_cam: Array, threads: int) -> TrainingFrame:
+    drawn = render(world, camera, T_world_cam, threads=threads)
+    return TrainingFrame(View(drawn.image, camera, T_world_cam), drawn.depth, world)
+
+
+def _random_rig(rng: np.random.Generator, camera: Camera) -> dict[str, tuple[Camera, Array]]:
+    """KITTI's stereo rig with the tolerance of a mount and of a car's suspension."""
+    pitch, roll = rng.normal(0.0, 0.012), rng.normal(0.0, 0.008)
+    return front_stereo(camera, float(rng.uniform(1.5, 1.8)), float(pitch), float(roll))
+
+
+def training_frame(
+    seed: int, width: int = 640, height: int = 192, threads: int = 1
+) -> TrainingFrame:
+    """The frame of a seed: a random street seen by a KITTI-like camera; equal seeds, equal bytes.
+
+    Args:
+        seed: at least 0.
+        width: image width, pixels.
+        height: image height, pixels.
+        threads: of the renderer.
+    """
+    rng = np.random.default_rng([21, seed])
+    world = StreetWorld.generate(seed)
+    camera, T_base_cam = _random_rig(rng, training_camera(width, height))["left"]
+    pose = _base_pose(world, 0.0, world.lane_d + rng.normal(0, 0.15), rng.normal(0, 0.04))
+    return _frame(world, camera, pose @ T_base_cam, threads)
+
+
+def training_pair(
+    seed: int, width: int = 640, height: int = 192, threads: int = 1
+) -> dict[str, TrainingFrame]:
+    """Stereo at two instants, 0.8-1.2 m apart: keys "left0", "left1", "right0", "right1".
+
+    All four share one street and one light, as photometric learning needs; see `training_frame`.
+    """
+    rng = np.random.default_rng([22, seed])
+    world = StreetWorld.generate(seed)
+    rig = _random_rig(rng, training_camera(width, height))
+    d, yaw = world.lane_d + rng.normal(0, 0.15), rng.normal(0, 0.04)
+    step, turn = rng.uniform(0.8, 1.2), rng.normal(0, 0.008)
+    poses = (
+        _base_pose(world, 0.0, d, yaw),
+        _base_pose(world, step, d + step * math.tan(yaw), yaw + turn),
+    )
+    return {
+        f"{name}{k}": _frame(world, camera, pose @ T_base_cam, threads)
+        for name, (camera, T_base_cam) in rig.items()
+        for k, pose in enumerate(poses)
+    }
