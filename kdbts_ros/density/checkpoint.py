@@ -81,14 +81,17 @@ def load_network(
     return network.eval(), info
 
 
-def save_network(path: str | Path, network: DensityNetwork, notes: Mapping[str, str]) -> Path:
-    """Write fp16 convolutions and fp32 heads with the spec and notes; atomic by renaming.
+def save_network(
+    path: str | Path, network: DensityNetwork, notes: Mapping[str, str], half: bool = True
+) -> Path:
+    """Write weights with their spec and notes; atomic by renaming.
 
-    Half precision halves the file; heads stay float32 because density goes through exp.
+    `half` stores convolutions in fp16, which halves the file; heads stay float32 because density
+    goes through exp.
     """
     path = Path(path)
     weights = {
-        key: _stored(key, value).contiguous()
+        key: (value.half() if half and value.ndim == 4 else value).contiguous()
         for key, value in network.state_dict().items()
         if not key.endswith("num_batches_tracked")
     }
@@ -106,11 +109,6 @@ def save_network(path: str | Path, network: DensityNetwork, notes: Mapping[str, 
         partial.unlink(missing_ok=True)
         raise UserError(f"cannot write {path}: {error}") from None
     return path
-
-
-def _stored(key: str, value: Tensor) -> Tensor:
-    convolution = value.ndim == 4
-    return value.half() if convolution else value.float()
 
 
 def sha256(path: Path) -> str:

@@ -29,6 +29,7 @@ class FoldedField:
         features = self.spec.feature_channels
         output = network.decoder.output.conv
         feature_half = first.weight.detach()[:, :features]
+        self.feature_half = feature_half
         self.conv_weight = torch.einsum("hc,cikl->hikl", feature_half, output.weight.detach())
         assert output.bias is not None
         self.conv_bias = feature_half @ output.bias.detach()

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from kdbts_ros.density.network import DensityNetwork
+from kdbts_ros.density.reference import ReferenceScene
 
 # The profile counts levels whose summed raw density stays below this (spec: BTS demo script).
 DENSITY_SUM_LIMIT = 8.0
@@ -31,10 +31,7 @@ def profile_points(cells: int, levels: int, pitch: float) -> Tensor:
 
 @torch.inference_mode()
 def birds_eye_profile(
-    network: DensityNetwork,
-    features: Tensor,
-    K_ndc: Tensor,
-    T_cam_world: Tensor,
+    scene: ReferenceScene,
     cells: int = 256,
     levels: int = 64,
     pitch: float = KITTI_360_PITCH,
@@ -42,13 +39,12 @@ def birds_eye_profile(
 ) -> Tensor:
     """Share of levels (cells,cells) that stay transparent from the top: high free, low occupied.
 
-    features (V,C,H,W), K_ndc (V,3,3), T_cam_world (V,4,4), world = camera 0. The reference sets the
-    density of points that any view misses to 1 and sums raw densities without their spacing; both
-    are kept here and nowhere else.
+    The reference sets the density of points without a valid colour to 1 and sums raw densities
+    without their spacing; both are kept here and nowhere else.
     """
     densities = []
     for points in profile_points(cells, levels, pitch).split(chunk):
-        sigma, seen = network.density(features[None], K_ndc[None], T_cam_world[None], points[None])
-        densities.append(torch.where(seen[0].all(0), sigma[0], 1.0))
+        found = scene.points(points)
+        densities.append(torch.where(found.invalid.any(1), 1.0, found.sigma))
     summed = torch.cat(densities).view(levels, cells, cells).cumsum(0)
     return (summed <= DENSITY_SUM_LIMIT).float().mean(0)

@@ -1,0 +1,38 @@
+"""`kdbts info`: what a checkpoint holds."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from kdbts_ros.cli.options import Head
+from kdbts_ros.density.checkpoint import load_network
+
+
+def info(
+    checkpoint: Annotated[str, typer.Argument(help="A shipped name or a file.")],
+    head: Head = None,
+) -> None:
+    """Show the network, its head, its size and the notes stored with it.
+
+    Example: `kdbts info bts`
+    """
+    network, loaded = load_network(checkpoint, head)
+    spec = loaded.spec
+    table = Table(show_header=False)
+    parameters = sum(p.numel() for p in network.parameters())
+    for name, value in (
+        ("file", loaded.source),
+        ("sha256", loaded.sha256),
+        ("head", spec.head),
+        ("network", f"ResNet-{spec.layers}, decoder {spec.decoder_channels}"),
+        ("input", f"{spec.image_width}x{spec.image_height}, shrunk by {spec.resize}"),
+        ("depth range", f"{spec.depth_near:g} to {spec.depth_far:g} m"),
+        ("parameters", f"{parameters / 1e6:.1f} M"),
+        *loaded.notes.items(),
+    ):
+        table.add_row(name, str(value))
+    Console().print(table)

@@ -1,0 +1,65 @@
+"""The `kdbts` command: everything a robot does, without ROS, and the tools around it."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+from rich.console import Console
+
+from kdbts_ros.errors import UserError
+
+app = typer.Typer(
+    name="kdbts",
+    help="Bird's-eye occupancy and depth from a camera, including the space behind what it sees.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+)
+
+# What a shell reports for a process that a Ctrl-C ended.
+EXIT_INTERRUPTED = 130
+EXIT_USER_ERROR = 2
+
+
+def register() -> None:
+    """Attach the commands; imported here so that `kdbts --help` of one does not load torch twice."""
+    from kdbts_ros.cli import (
+        bag,
+        benchmark,
+        convert,
+        demo,
+        evaluate,
+        info,
+        play,
+        predict,
+        train,
+    )
+
+    app.command()(predict.predict)
+    app.add_typer(evaluate.app, name="evaluate")
+    app.command()(train.train)
+    app.command()(bag.bag)
+    app.command()(play.play)
+    app.command()(convert.convert)
+    app.command()(info.info)
+    app.command()(benchmark.benchmark)
+    app.command()(demo.demo)
+
+
+def run() -> None:
+    """Console entry point: one line on stderr and exit code 2 for a user's mistake."""
+    register()
+    try:
+        app()
+    except UserError as error:
+        Console(stderr=True, soft_wrap=True).print(f"kdbts: {error}", markup=False, highlight=False)
+        sys.exit(EXIT_USER_ERROR)
+    except KeyboardInterrupt:
+        print("kdbts: interrupted", file=sys.stderr)
+        sys.exit(EXIT_INTERRUPTED)
+
+
+if __name__ == "__main__":
+    run()
