@@ -1,1 +1,1 @@
-"""The ROS 2 node: converts, schedules and reports; no tensor arithmetic."""
+"""The ROS side: converts messages, schedules frames, reports; the arithmetic is in `density`."""

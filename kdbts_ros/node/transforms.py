@@ -1,0 +1,55 @@
+"""What the node asks of a transform source, whoever answers."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+
+from kdbts_ros.node import drops
+from kdbts_ros.node.drops import Dropped
+
+Matrix = npt.NDArray[np.float64]
+
+
+class TransformUnavailable(Dropped):
+    """No pose at that stamp: `reason` is one of `drops.POSE_REASONS`.
+
+    Extrapolation into the past is final, since transforms older than the buffer will not come;
+    everything else may still be cured by the next transform.
+    """
+
+    def __init__(self, reason: str, detail: str) -> None:
+        super().__init__(reason, detail, final=reason == drops.EXTRAPOLATION_PAST)
+
+
+class Transforms(Protocol):
+    """A source of poses. Stamps are nanoseconds; there is no "latest"."""
+
+    def lookup(self, target_frame: str, source_frame: str, stamp_ns: int) -> Matrix:
+        """(4,4) T_target_source at exactly that stamp, interpolated between transforms.
+
+        Raises:
+            TransformUnavailable: a frame is unknown, the frames are not connected, or the stamp
+                lies outside what was received.
+        """
+
+    def time_went_back(self, stamp_ns: int) -> None:
+        """Forget moving transforms of a later life: a bag looped to, or a clock was reset to, now.
+
+        Static transforms stay: a latched publisher does not send them again.
+        """
+
+
+def matrix(translation: npt.ArrayLike, quaternion_xyzw: npt.ArrayLike) -> Matrix:
+    """(4,4) from a translation in metres and a unit quaternion in the order x, y, z, w."""
+    x, y, z, w = np.asarray(quaternion_xyzw, np.float64)
+    T = np.eye(4)
+    T[:3, :3] = [
+        [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
+        [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
+        [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
+    ]
+    T[:3, 3] = translation
+    return T
