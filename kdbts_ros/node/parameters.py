@@ -1,0 +1,240 @@
+"""Every parameter of the node, said once: default, range, meaning, and whether it is live.
+
+ROS descriptors, ``config/kdbts.yaml`` and ``docs/parameters.md`` are made from this table:
+
+    python -m kdbts_ros.node.parameters > config/kdbts.yaml
+    python -m kdbts_ros.node.parameters --markdown > docs/parameters.md
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+from dataclasses import dataclass, field, fields
+from typing import Any
+
+from kdbts_ros.errors import UserError
+
+Value = bool | int | float | str
+
+# A map of more cells than this is a mistyped range or resolution, not a wish.
+MAX_CELLS = 4_000_000
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What one parameter may be. `low` and `high` are inclusive, `live` may change while active."""
+
+    meaning: str
+    low: float | None = None
+    high: float | None = None
+    choices: tuple[str, ...] = ()
+    live: bool = False
+
+    def check(self, name: str, default: Value, value: object) -> Value:
+        """The value in the type of `default`, or UserError naming the parameter and its range."""
+        if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
+            value = float(value)
+        if isinstance(value, bool) and _literal(value) in self.choices:
+            # `-p rectified:=true` arrives as a boolean.
+            value = _literal(value)
+        if type(value) is not type(default):
+            raise UserError(
+                f"parameter '{name}' must be {_noun(default)}, got {value!r}; "
+                f"for example {name}:={_literal(default)}"
+            )
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UserError(f"parameter '{name}' must be finite, got {value}")
+        if not self._in_range(value):
+            raise UserError(
+                f"parameter '{name}' must lie in [{self.low:g}, {self.high:g}], got {value:g}"
+            )
+        if self.choices and value not in self.choices:
+            raise UserError(
+                f"parameter '{name}' must be one of {', '.join(self.choices)}, got '{value}'"
+            )
+        return value  # type: ignore[return-value]
+
+    def _in_range(self, value: Value) -> bool:
+        if self.low is None or self.high is None or isinstance(value, str):
+            return True
+        return self.low <= value <= self.high
+
+
+def _rule(default: Value, meaning: str, **limits: Any) -> Any:
+    return field(default=default, metadata={"rule": Rule(meaning, **limits)})
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """A consistent set of values.
+
+    Raises:
+        UserError: a value outside its range, or values that contradict each other.
+    """
+
+    checkpoint: str = _rule(
+        "bts", "Weights: a shipped name, a .safetensors file, or an original .pt checkpoint."
+    )
+    device: str = _rule("auto", "Where the network runs: auto, cpu, cuda or cuda:N.")
+    precision: str = _rule(
+        "auto", "Convolutions of the network.", choices=("auto", "fp32", "bf16", "fp16")
+    )
+    autostart: bool = _rule(
+        True, "Configure and activate at start; false leaves that to a lifecycle manager."
+    )
+    fixed_frame: str = _rule("odom", "Frame of the maps; must not move with the robot (REP-105).")
+    base_frame: str = _rule(
+        "base_link", "Frame the map is centred on; its z = 0 is the ground below the robot."
+    )
+    camera_frame: str = _rule(
+        "", "Optical frame of the camera; empty takes the frame_id of the image."
+    )
+    pose_source: str = _rule(
+        "tf",
+        "Pose of the robot: tf, or odometry (topic odom, with the camera mounted by /tf_static).",
+        choices=("tf", "odometry"),
+    )
+    image_transport: str = _rule(
+        "raw",
+        "raw: topic image; compressed: topic image/compressed.",
+        choices=("raw", "compressed"),
+    )
+    image_reliability: str = _rule(
+        "best_effort",
+        "QoS of the image subscription; reliable survives large images on a default middleware.",
+        choices=("best_effort", "reliable"),
+    )
+    rectified: str = _rule(
+        "auto",
+        "Whether images are rectified (P holds) or raw (K and D hold); auto: the topic says 'rect'.",
+        choices=("auto", "true", "false"),
+    )
+    range_m: float = _rule(20.0, "Half the side of the square map, metres.", low=2.0, high=100.0)
+    resolution: float = _rule(0.2, "Side of a cell, metres.", low=0.02, high=2.0)
+    height_min: float = _rule(
+        0.3,
+        "Lower end of the obstacle band above base_frame, metres.",
+        low=-5.0,
+        high=20.0,
+        live=True,
+    )
+    height_max: float = _rule(
+        2.0,
+        "Upper end of the obstacle band above base_frame, metres.",
+        low=-5.0,
+        high=20.0,
+        live=True,
+    )
+    height_step: float = _rule(
+        0.25, "Step of the density query in height, metres.", low=0.02, high=2.0, live=True
+    )
+    occupied_threshold: float = _rule(
+        0.5,
+        "Probability from which a cell of the trinary map is occupied.",
+        low=0.01,
+        high=0.99,
+        live=True,
+    )
+    completed_cells: str = _rule(
+        "keep",
+        "Cells inferred behind something: keep, discount towards unknown, or report as unknown.",
+        choices=("keep", "discount", "unknown"),
+        live=True,
+    )
+    depth_stride: int = _rule(1, "Publish depth at 1/stride of the image size.", low=1, high=16)
+    tf_timeout: float = _rule(
+        0.3,
+        "How long an image waits for its pose and calibration, seconds of wall time.",
+        low=0.0,
+        high=10.0,
+        live=True,
+    )
+    queue_length: int = _rule(20, "How many images may wait for their pose.", low=1, high=200)
+    silence_timeout: float = _rule(
+        5.0,
+        "Silence of an input that turns into a warning, seconds of wall time.",
+        low=0.5,
+        high=3600.0,
+        live=True,
+    )
+
+    def __post_init__(self) -> None:
+        for entry in fields(self):
+            checked = RULES[entry.name].check(entry.name, entry.default, getattr(self, entry.name))
+            object.__setattr__(self, entry.name, checked)
+        if self.height_min >= self.height_max:
+            raise UserError(
+                f"parameter 'height_min' ({self.height_min:g}) must lie below 'height_max' "
+                f"({self.height_max:g})"
+            )
+        cells = math.ceil(2 * self.range_m / self.resolution) ** 2
+        if cells > MAX_CELLS:
+            raise UserError(
+                f"a map of {cells:,} cells is too large: lower 'range_m' ({self.range_m:g}) or "
+                f"raise 'resolution' ({self.resolution:g})"
+            )
+        for name in ("checkpoint", "device", "fixed_frame", "base_frame"):
+            if not getattr(self, name):
+                raise UserError(f"parameter '{name}' must not be empty")
+
+
+RULES: dict[str, Rule] = {f.name: f.metadata["rule"] for f in fields(Parameters)}
+DEFAULTS: dict[str, Value] = {f.name: f.default for f in fields(Parameters)}  # type: ignore[misc]
+LIVE: frozenset[str] = frozenset(name for name, rule in RULES.items() if rule.live)
+
+
+def as_yaml() -> str:
+    """``config/kdbts.yaml``: the defaults, with their meanings as comments."""
+    lines = [
+        "# Parameters of kdbts_node and their defaults. Made by",
+        "# `python -m kdbts_ros.node.parameters`; copy it and pass yours as params_file.",
+        "/**:",
+        "  ros__parameters:",
+    ]
+    for name, rule in RULES.items():
+        notes = [n for n in (_limits(rule), "live" if rule.live else "") if n]
+        lines.append(f"    # {rule.meaning}" + (f" ({'; '.join(notes)})" if notes else ""))
+        lines.append(f"    {name}: {_literal(DEFAULTS[name])}")
+    return "\n".join(lines) + "\n"
+
+
+def as_markdown() -> str:
+    """``docs/parameters.md``: the same table for readers."""
+    lines = [
+        "# Parameters of `kdbts_node`",
+        "",
+        "Made by `python -m kdbts_ros.node.parameters --markdown`. Live parameters may change while",
+        "the node is active; the others are read by `configure` and refused afterwards.",
+        "",
+        "| parameter | default | allowed | live | meaning |",
+        "|---|---|---|---|---|",
+    ]
+    for name, rule in RULES.items():
+        default = _literal(DEFAULTS[name])
+        live = "yes" if rule.live else ""
+        lines.append(f"| `{name}` | `{default}` | {_limits(rule)} | {live} | {rule.meaning} |")
+    return "\n".join(lines) + "\n"
+
+
+def _limits(rule: Rule) -> str:
+    if rule.choices:
+        return ", ".join(rule.choices)
+    return "" if rule.low is None else f"{rule.low:g} to {rule.high:g}"
+
+
+def _literal(value: Value) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    # Quotes: a bare `true`, an empty string or a number would be read as another type.
+    return f'"{value}"' if isinstance(value, str) else str(value)
+
+
+def _noun(value: Value) -> str:
+    return {bool: "true or false", int: "an integer", float: "a number", str: "a string"}[
+        type(value)
+    ]
+
+
+if __name__ == "__main__":
+    sys.stdout.write(as_markdown() if "--markdown" in sys.argv[1:] else as_yaml())

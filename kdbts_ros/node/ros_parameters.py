@@ -1,0 +1,97 @@
+"""The parameter table as rclpy declares it, checks it and changes it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from rcl_interfaces.msg import (
+    FloatingPointRange,
+    IntegerRange,
+    ParameterDescriptor,
+    SetParametersResult,
+)
+from rclpy.node import Node
+
+from kdbts_ros.errors import UserError
+from kdbts_ros.node.parameters import DEFAULTS, LIVE, RULES, Parameters
+
+# Set by rclpy itself, or by the QoS overrides of a publisher.
+FOREIGN = ("use_sim_time", "start_type_description_service", "qos_overrides.")
+
+
+class NodeParameters:
+    """Declares every parameter and guards every change.
+
+    A bad value given at start must not end the process with a traceback: the default is declared
+    in its place and `read`, that is `configure`, refuses until a good one is set.
+
+    Args:
+        configured: whether only live parameters may change now.
+        changed: called after live parameters have changed.
+    """
+
+    def __init__(
+        self, node: Node, configured: Callable[[], bool], changed: Callable[[], None]
+    ) -> None:
+        self._node = node
+        self._configured = configured
+        self._faults: dict[str, str] = {}
+        # rclpy has no public way to the values given at start before they are declared.
+        given: dict[str, Any] = dict(node._parameter_overrides)
+        for name, default in DEFAULTS.items():
+            value = default
+            if name in given:
+                try:
+                    value = RULES[name].check(name, default, given[name].value)
+                except UserError as error:
+                    self._faults[name] = str(error)
+            node.declare_parameter(name, value, _descriptor(name), ignore_override=True)
+        unknown = [n for n in given if n not in DEFAULTS and not n.startswith(FOREIGN)]
+        self._unknown = f"unknown parameter '{min(unknown)}'" if unknown else ""
+        node.add_on_set_parameters_callback(self._check)
+        node.add_post_set_parameters_callback(lambda _: changed())
+
+    def read(self) -> Parameters:
+        """The values of now; UserError where one of them is bad or unknown."""
+        if self._unknown:
+            raise UserError(f"{self._unknown}: kdbts_node has {', '.join(DEFAULTS)}")
+        for fault in self._faults.values():
+            raise UserError(fault)
+        return Parameters(**{name: self._node.get_parameter(name).value for name in DEFAULTS})
+
+    def _check(self, changes: list[Any]) -> SetParametersResult:
+        ours = {p.name: p.value for p in changes if p.name in DEFAULTS}
+        try:
+            for name, value in ours.items():
+                RULES[name].check(name, DEFAULTS[name], value)
+                if self._configured() and name not in LIVE:
+                    raise UserError(
+                        f"parameter '{name}' is read by configure: deactivate and clean up first "
+                        f"(live: {', '.join(sorted(LIVE))})"
+                    )
+            if self._configured() and ours:
+                values = {name: self._node.get_parameter(name).value for name in DEFAULTS}
+                Parameters(**(values | ours))
+        except UserError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        for name in ours:
+            self._faults.pop(name, None)
+        return SetParametersResult(successful=True)
+
+
+def _descriptor(name: str) -> ParameterDescriptor:
+    rule, default = RULES[name], DEFAULTS[name]
+    descriptor = ParameterDescriptor(name=name, description=rule.meaning)
+    constraints = [] if rule.live else ["read by configure"]
+    if rule.choices:
+        constraints.append("one of " + ", ".join(rule.choices))
+    descriptor.additional_constraints = "; ".join(constraints)
+    if rule.low is not None and rule.high is not None:
+        if isinstance(default, float):
+            limits = FloatingPointRange(from_value=rule.low, to_value=rule.high)
+            descriptor.floating_point_range = [limits]
+        else:
+            whole = IntegerRange(from_value=int(rule.low), to_value=int(rule.high), step=1)
+            descriptor.integer_range = [whole]
+    return descriptor
