@@ -1,0 +1,40 @@
+"""The pure pipeline behind the node, imported only when a model is wanted.
+
+torch takes seconds to import; a node that waits for it before it exists cannot report, be asked
+for its parameters, or be stopped.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kdbts_ros.node.parameters import Parameters
+
+if TYPE_CHECKING:
+    from kdbts_ros.density.pipeline import Pipeline, PipelineSettings
+
+
+def load(parameters: Parameters) -> Pipeline:
+    """Weights loaded and warmed up; raises UserError."""
+    from kdbts_ros.density.pipeline import Pipeline
+
+    return Pipeline(settings(parameters))
+
+
+def settings(parameters: Parameters) -> PipelineSettings:
+    """The part of the parameters that the pipeline knows."""
+    from kdbts_ros.density.pipeline import PipelineSettings
+
+    return PipelineSettings(
+        checkpoint=parameters.checkpoint,
+        device=parameters.device,
+        precision=parameters.precision,
+        range_m=parameters.range_m,
+        resolution=parameters.resolution,
+        height_min=parameters.height_min,
+        height_max=parameters.height_max,
+        height_step=parameters.height_step,
+        occupied_threshold=parameters.occupied_threshold,
+        completed_cells=parameters.completed_cells,  # type: ignore[arg-type]
+        depth_stride=parameters.depth_stride,
+    )

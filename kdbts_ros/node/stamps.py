@@ -1,0 +1,52 @@
+"""The order of image stamps: what is a repetition, what is late, and what is a bag that looped."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kdbts_ros.node import drops
+from kdbts_ros.node.drops import Dropped
+
+# Further back than this is a new life (bag loop, simulator reset), not a message overtaken.
+JUMP_NS = 1_000_000_000
+# A bag shorter than that loops too: so many late images in a row are a new life as well.
+JUMP_COUNT = 5
+
+
+@dataclass
+class StampOrder:
+    """Judges stamps against the newest image that went to inference.
+
+    Compared with images that went in, not with those that came: one stamp from a far future must
+    not make everything after it look late.
+    """
+
+    newest_ns: int = 0
+    late_in_row: int = 0
+
+    def jumped_back(self, stamp_ns: int) -> bool:
+        """Whether this image begins a new life; then call `reset` and use it."""
+        if stamp_ns <= 0 or stamp_ns >= self.newest_ns:
+            self.late_in_row = 0
+            return False
+        self.late_in_row += 1
+        return self.newest_ns - stamp_ns >= JUMP_NS or self.late_in_row >= JUMP_COUNT
+
+    def check(self, stamp_ns: int) -> None:
+        """Raise Dropped for a zero, repeated or late stamp."""
+        if stamp_ns <= 0:
+            raise Dropped(drops.ZERO_STAMP, "image has no stamp: the driver must set header.stamp")
+        if stamp_ns == self.newest_ns:
+            raise Dropped(drops.DUPLICATE, f"a second image of stamp {stamp_ns / 1e9:.3f}")
+        if stamp_ns < self.newest_ns:
+            late = (self.newest_ns - stamp_ns) / 1e9
+            raise Dropped(drops.OUT_OF_ORDER, f"image is {late:.3f} s older than the one before")
+
+    def used(self, stamp_ns: int) -> None:
+        """An image of this stamp goes to inference."""
+        self.newest_ns = stamp_ns
+
+    def reset(self) -> None:
+        """Forget, at activation and when time went back."""
+        self.newest_ns = 0
+        self.late_in_row = 0

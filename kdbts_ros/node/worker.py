@@ -1,0 +1,160 @@
+"""The one thread that owns the model.
+
+CUDA graphs and their memory belong to the thread that made them, and the executor must stay free
+for transforms; so a single long-lived thread loads the network and runs every frame.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from kdbts_ros.density.camera import View
+from kdbts_ros.errors import UserError
+from kdbts_ros.node import drops
+from kdbts_ros.node.drops import Dropped
+from kdbts_ros.node.images import decode, decode_compressed
+from kdbts_ros.node.mailbox import Mailbox
+from kdbts_ros.node.rectify import rectify
+from kdbts_ros.node.transforms import Matrix
+from kdbts_ros.node.waiting import Frame, Needs
+
+
+class Engine(Protocol):
+    """What the thread runs: `kdbts_ros.density.pipeline.Pipeline`."""
+
+    settings: Any
+
+    def update(self, settings: Any) -> None:
+        """Take new thresholds and heights."""
+
+    def process(
+        self, view: View, T_fixed_base: Matrix, want_depth: bool, want_preview: bool
+    ) -> Any:
+        """Map, and on request depth and preview, of one posed image."""
+
+    def describe(self) -> dict[str, str]:
+        """head, checkpoint, device and precision in words."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """A frame with everything inference needs. `life` tells outcomes of a past life apart."""
+
+    frame: Frame
+    needs: Needs
+    settings: Any
+    want_depth: bool
+    want_preview: bool
+    life: int
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a job: a result, or the reason why there is none."""
+
+    job: Job
+    result: Any
+    drop: Dropped | None
+    started: float
+    decode_ms: float
+
+
+class InferenceThread:
+    """Runs jobs one at a time; a newer job replaces one that has not begun.
+
+    Args:
+        load: makes the engine, in the thread that will own it; may raise UserError.
+        deliver: called in that thread with every Outcome; must only hand it over.
+    """
+
+    def __init__(self, load: Callable[[], Engine], deliver: Callable[[Outcome], None]) -> None:
+        self._load = load
+        self._deliver = deliver
+        self._mailbox: Mailbox[Job] = Mailbox()
+        self._loaded = threading.Event()
+        self._fault: UserError | None = None
+        self.description: dict[str, str] = {}
+        # A daemon: a frame that cannot be interrupted must not keep the process alive.
+        self._thread = threading.Thread(target=self._run, name="kdbts_inference", daemon=True)
+
+    def start(self, wanted: Callable[[], bool]) -> None:
+        """Load the model and return when it is ready.
+
+        Raises:
+            UserError: the model cannot be loaded, or `wanted` turned False meanwhile.
+        """
+        self._thread.start()
+        while not self._loaded.wait(0.05):
+            if not wanted():
+                raise UserError("stopped while the model was loading")
+        if self._fault:
+            raise self._fault
+
+    def submit(self, job: Job) -> Job | None:
+        """Hand over a job; the one it replaces, if any, will not run."""
+        return self._mailbox.put(job)
+
+    def clear(self) -> Job | None:
+        """Take back a job that has not begun."""
+        return self._mailbox.clear()
+
+    def stop(self, timeout: float) -> bool:
+        """End after the frame in progress; False if it takes longer than `timeout` seconds."""
+        self._mailbox.close()
+        if self._thread.is_alive():
+            self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        try:
+            engine = self._load()
+            self.description = engine.describe()
+        except UserError as fault:
+            self._fault = fault
+            return
+        except Exception as error:  # noqa: BLE001 - the caller waits to hear why
+            self._fault = UserError(f"the model cannot be loaded: {_in_one_line(error)}")
+            return
+        finally:
+            self._loaded.set()
+        while (job := self._mailbox.take()) is not None:
+            self._deliver(run(engine, job))
+
+
+def run(engine: Engine, job: Job) -> Outcome:
+    """One frame through decoding, rectification and the engine; failures become drops."""
+    started = time.monotonic()
+    decode_ms = 0.0
+    needs, calibration = job.needs, job.needs.calibration
+    try:
+        message = job.frame.message
+        compressed = job.frame.size is None
+        image = decode_compressed(message) if compressed else decode(message)
+        calibration.check_size(image.shape[1], image.shape[0])
+        image, camera = rectify(image, calibration)
+        decode_ms = (time.monotonic() - started) * 1e3
+        if engine.settings != job.settings:
+            engine.update(job.settings)
+        view = View(image, camera, needs.T_fixed_camera)
+        result = engine.process(view, needs.T_fixed_base, job.want_depth, job.want_preview)
+    except Dropped as drop:
+        return Outcome(job, None, drop, started, decode_ms)
+    except UserError as error:
+        return Outcome(job, None, Dropped(drops.INFERENCE_ERROR, str(error)), started, decode_ms)
+    except Exception as error:  # noqa: BLE001
+        # The one place where a frame may fail for a reason nobody foresaw (memory, a driver): the
+        # frame is lost, counted and reported, and the next one gets its chance.
+        drop = Dropped(drops.INFERENCE_ERROR, _in_one_line(error))
+        return Outcome(job, None, drop, started, decode_ms)
+    return Outcome(job, result, None, started, decode_ms)
+
+
+def _in_one_line(error: Exception) -> str:
+    place = traceback.extract_tb(error.__traceback__)[-1]
+    text = " ".join(str(error).split())[:300]
+    return f"{type(error).__name__}: {text} ({place.name}, line {place.lineno})"
