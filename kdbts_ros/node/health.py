@@ -1,0 +1,141 @@
+"""What the node says about itself: OK, or one sentence naming what is wrong and what cures it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from kdbts_ros.node import drops
+from kdbts_ros.node.tally import Tally
+
+OK, WARN, ERROR = 0, 1, 2
+
+
+@dataclass(frozen=True)
+class Status:
+    """One line of /diagnostics."""
+
+    name: str
+    level: int
+    message: str
+    values: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What the node sees around it when it assesses itself. `clock_runs`: ROS time is not zero."""
+
+    active: bool
+    state: str
+    fault: str
+    image_topic: str
+    image_publishers: int
+    image_reliability: str
+    camera_info_topic: str
+    clock_runs: bool
+    model: dict[str, str]
+
+
+def assess(tally: Tally, around: Surroundings, now: float, silence: float) -> list[Status]:
+    """The statuses `input`, `pose` and `inference` at `now`, with `silence` s as patience."""
+    if not around.active:
+        level = ERROR if around.fault else OK
+        message = around.fault or f"node is {around.state}"
+        return [Status(name, level, message) for name in ("input", "pose", "inference")]
+    return [
+        _input(tally, around, now, silence),
+        _pose(tally, around, now, silence),
+        _inference(tally, around, now, silence),
+    ]
+
+
+def _quiet(at: float | None, since: float, now: float, silence: float) -> bool:
+    return now - (since if at is None else max(at, since)) > silence
+
+
+def _input(tally: Tally, around: Surroundings, now: float, silence: float) -> Status:
+    values = {
+        "image topic": around.image_topic,
+        "camera_info topic": around.camera_info_topic,
+        "publishers of images": str(around.image_publishers),
+        "frames in": str(tally.frames_in),
+    }
+    level, message = OK, "images and camera_info arrive"
+    if _quiet(tally.image_at, tally.since, now, silence):
+        level, message = _no_images(tally, around, silence)
+    elif tally.calibration_fault:
+        level, message = ERROR, tally.calibration_fault
+    elif tally.calibration_at is None:
+        level = ERROR
+        message = (
+            f"images arrive but no camera_info on {around.camera_info_topic}: "
+            "remap camera_info to the topic of this camera"
+        )
+    else:
+        for reason in (
+            drops.BAD_IMAGE,
+            drops.CAMERA_INFO_MISMATCH,
+            drops.ZERO_STAMP,
+            drops.DUPLICATE,
+            drops.OUT_OF_ORDER,
+        ):
+            if now - tally.drop_at.get(reason, float("-inf")) <= silence:
+                level, message = WARN, f"{reason}: {tally.details[reason]}"
+                break
+    return Status("input", level, message, values)
+
+
+def _no_images(tally: Tally, around: Surroundings, silence: float) -> tuple[int, str]:
+    topic = around.image_topic
+    if not around.image_publishers:
+        return WARN, f"nobody publishes {topic}: start the camera, or remap image to its topic"
+    if tally.incompatible_qos:
+        return ERROR, (
+            f"the publisher of {topic} offers another QoS than asked ({tally.incompatible_qos}): "
+            "set image_reliability:=best_effort"
+        )
+    if around.image_reliability == "best_effort":
+        return ERROR, (
+            f"{topic} has a publisher but no image came for {silence:g} s: large images are lost "
+            "by a default middleware; set image_reliability:=reliable, or start the camera with "
+            "FASTDDS_DEFAULT_PROFILES_FILE=<share>/config/fastdds_large_messages.xml"
+        )
+    return ERROR, (
+        f"{topic} has a publisher but no image came for {silence:g} s: the camera is silent, or "
+        "publishes best effort (then set image_reliability:=best_effort)"
+    )
+
+
+def _pose(tally: Tally, around: Surroundings, now: float, silence: float) -> Status:
+    lost = {reason: tally.dropped[reason] for reason in sorted(drops.POSE_REASONS)}
+    values = {f"dropped, {reason}": str(count) for reason, count in lost.items()}
+    values["jumps back in time"] = str(tally.time_jumps)
+    if not around.clock_runs:
+        return Status("pose", WARN, "use_sim_time is set but nobody publishes /clock", values)
+    latest = max(drops.POSE_REASONS, key=lambda r: tally.drop_at.get(r, float("-inf")))
+    failed_at = tally.drop_at.get(latest)
+    if failed_at is not None and now - failed_at <= silence:
+        lasting = _quiet(tally.pose_at, tally.since, now, silence)
+        detail = f"{latest}: {tally.details[latest]}"
+        return Status("pose", ERROR if lasting else WARN, detail, values)
+    if tally.transform_fault:
+        return Status("pose", WARN, tally.transform_fault, values)
+    if tally.pose_at is None:
+        return Status("pose", OK, "no image needed a pose yet", values)
+    return Status("pose", OK, "poses are found at the stamps of the images", values)
+
+
+def _inference(tally: Tally, around: Surroundings, now: float, silence: float) -> Status:
+    values = dict(around.model)
+    values["maps out"] = str(tally.maps_out)
+    for reason, count in sorted(tally.dropped.items()):
+        values[f"dropped, {reason}"] = str(count)
+    for name, (median, p95) in tally.percentiles().items():
+        values[f"{name} ms, median and p95"] = f"{median:.1f}, {p95:.1f}"
+    detail = tally.details.get(drops.INFERENCE_ERROR, "")
+    if tally.failures_in_row:
+        level = ERROR if tally.failures_in_row >= 3 else WARN
+        times = f"{tally.failures_in_row} image(s) in a row failed"
+        return Status("inference", level, f"{times}: {detail}", values)
+    if tally.pose_at is not None and _quiet(tally.map_at, tally.pose_at, now, silence):
+        return Status("inference", WARN, f"no map for {silence:g} s", values)
+    return Status("inference", OK, "maps are published", values)

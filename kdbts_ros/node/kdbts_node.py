@@ -1,0 +1,250 @@
+"""`kdbts_node`: a lifecycle node that turns images, calibration and poses into occupancy maps.
+
+Two threads. The executor's does input and output: it takes messages, lets images wait for their
+pose, and publishes. The inference thread owns the model. Between them lie a one-slot mailbox (the
+newest image wins) on the way in, and a guard condition that wakes the executor on the way out.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections import deque
+
+import rclpy
+from rclpy.clock import Clock, ClockType
+from rclpy.exceptions import ROSInterruptException
+from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
+
+from kdbts_ros.errors import UserError
+from kdbts_ros.node import drops, engine
+from kdbts_ros.node.diagnostics import Diagnostics
+from kdbts_ros.node.drops import Dropped
+from kdbts_ros.node.fastdds import use_large_messages
+from kdbts_ros.node.health import Surroundings, assess
+from kdbts_ros.node.intake import Intake, Needs
+from kdbts_ros.node.outputs import Outputs, stages_ms
+from kdbts_ros.node.parameters import Parameters
+from kdbts_ros.node.ros_parameters import NodeParameters
+from kdbts_ros.node.tally import Tally
+from kdbts_ros.node.waiting import Frame
+from kdbts_ros.node.worker import InferenceThread, Job, Outcome
+
+SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
+HEALTH_PERIOD = 1.0
+# Within the two seconds in which a launch file expects a node to be gone.
+EXIT_PATIENCE = 1.0
+
+
+class KdbtsNode(LifecycleNode):
+    """Unconfigured: parameters only. Inactive: model loaded. Active: maps."""
+
+    def __init__(self) -> None:
+        super().__init__("kdbts")
+        self._state = "unconfigured"
+        self._fault = ""
+        self._values = Parameters()
+        self._tally = Tally(time.monotonic())
+        self._thread: InferenceThread | None = None
+        self._outputs: Outputs | None = None
+        self._intake: Intake | None = None
+        self._life = 0
+        self._ended_by = drops.DEACTIVATED
+        self._outcomes: deque[Outcome] = deque()
+        self._wake = self.create_guard_condition(self._collect)
+        self._declared = NodeParameters(self, lambda: self._thread is not None, self._reread)
+        self._diagnostics = Diagnostics(self)
+        # Wall time: simulated time may stand still, and then there is something to report.
+        self._wall = Clock(clock_type=ClockType.STEADY_TIME)
+        self._health_timer = self.create_timer(HEALTH_PERIOD, self._assess, clock=self._wall)
+        self._start_timer = self.create_timer(0.0, self._autostart, clock=self._wall)
+
+    def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Read the parameters and load the model."""
+        thread = None
+        try:
+            parameters = self._declared.read()
+            thread = InferenceThread(lambda: engine.load(parameters), self._deliver)
+            thread.start(wanted=lambda: bool(self.context.ok()))
+        except UserError as fault:
+            return self._failed("configure", fault)
+        self._values, self._thread, self._fault = parameters, thread, ""
+        self._tally = Tally(time.monotonic())
+        self._outputs = Outputs(self, parameters.fixed_frame)
+        self._enter("inactive")
+        model = ", ".join(f"{key} {value}" for key, value in thread.description.items())
+        self.get_logger().info(f"model ready: {model}")
+        return SUCCESS
+
+    def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Subscribe, and publish from the next image on."""
+        try:
+            self._intake = Intake(
+                self, lambda: self._values, self._tally, self._dispatch, self._begin_new_life
+            )
+        except UserError as fault:
+            return self._failed("activate", fault)
+        self._tally.since = time.monotonic()
+        self._enter("active")
+        topics = f"{self._intake.image_topic} and {self._intake.camera_info_topic}"
+        self.get_logger().info(f"active on {topics}, poses from {self._values.pose_source}")
+        return super().on_activate(state)
+
+    def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Unsubscribe; images under way are dropped, the last map stays latched."""
+        self._release_inputs()
+        self._enter("inactive")
+        return super().on_deactivate(state)
+
+    def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Give the model back."""
+        self._release()
+        self._enter("unconfigured")
+        return SUCCESS
+
+    def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """Give everything back."""
+        self._release()
+        self._enter("finalized")
+        return SUCCESS
+
+    def on_error(self, state: LifecycleState) -> TransitionCallbackReturn:
+        """A transition failed unforeseen: back to unconfigured, ready for another attempt."""
+        self._fault = f"the transition out of '{state.label}' failed"
+        self.get_logger().error(self._fault)
+        self._release()
+        self._enter("unconfigured")
+        return SUCCESS
+
+    def close(self) -> bool:
+        """Stop the inference thread; False if it is too busy to stop soon."""
+        return self._thread is None or self._thread.stop(EXIT_PATIENCE)
+
+    def _enter(self, state: str) -> None:
+        self._state = state
+        self._assess()
+
+    def _failed(self, transition: str, fault: UserError) -> TransitionCallbackReturn:
+        self._fault = f"{transition} failed: {fault}"
+        self._assess()
+        return FAILURE
+
+    def _autostart(self) -> None:
+        self.destroy_timer(self._start_timer)
+        wanted = self.get_parameter("autostart").value
+        if wanted and self.trigger_configure() == SUCCESS:
+            self.trigger_activate()
+
+    def _reread(self) -> None:
+        if self._thread is not None:
+            self._values = self._declared.read()
+
+    def _release_inputs(self) -> None:
+        if self._intake is None or self._thread is None:
+            return
+        now, ended = time.monotonic(), Dropped(drops.DEACTIVATED, "the node was deactivated")
+        waiting = self._intake.close() + int(self._thread.clear() is not None)
+        for _ in range(waiting):
+            self._tally.drop(ended, now)
+        self._intake = None
+        self._life += 1
+        self._ended_by = drops.DEACTIVATED
+
+    def _release(self) -> None:
+        self._release_inputs()
+        if self._thread is not None:
+            self._thread.stop(timeout=30.0)
+            self._thread = None
+        if self._outputs is not None:
+            self._outputs.close()
+            self._outputs = None
+
+    def _begin_new_life(self) -> None:
+        self._life += 1
+        self._ended_by = drops.TIME_JUMP
+        if self._thread is not None and self._thread.clear() is not None:
+            past = Dropped(drops.TIME_JUMP, "time went back before inference began")
+            self._tally.drop(past, time.monotonic())
+
+    def _dispatch(self, frame: Frame, needs: Needs) -> None:
+        if self._thread is None or self._outputs is None:
+            return
+        want_depth, want_preview = self._outputs.want_depth, self._outputs.want_preview
+        settings = engine.settings(self._values)
+        job = Job(frame, needs, settings, want_depth, want_preview, self._life)
+        if self._thread.submit(job) is not None:
+            newer = Dropped(drops.SUPERSEDED, "a newer image came before inference was free")
+            self._tally.drop(newer, time.monotonic())
+
+    def _deliver(self, outcome: Outcome) -> None:
+        """In the inference thread: leave the outcome for the executor."""
+        self._outcomes.append(outcome)
+        self._wake.trigger()
+
+    def _collect(self) -> None:
+        while self._outcomes:
+            outcome = self._outcomes.popleft()
+            now = time.monotonic()
+            if outcome.job.life != self._life:
+                self._tally.drop(Dropped(self._ended_by, "it ended during inference"), now)
+            elif outcome.drop is not None:
+                self._tally.drop(outcome.drop, now)
+            elif self._outputs is not None:
+                self._publish(outcome, self._outputs)
+
+    def _publish(self, outcome: Outcome, outputs: Outputs) -> None:
+        began = time.monotonic()
+        outputs.publish(outcome.job, outcome.result)
+        published = time.monotonic()
+        age_ms = (self.get_clock().now().nanoseconds - outcome.job.frame.stamp_ns) / 1e6
+        stages = stages_ms(outcome, began, published, age_ms)
+        self._tally.map(published, stages)
+        model = self._thread.description if self._thread else {}
+        outputs.publish_report(outcome, stages, model, self._tally)
+
+    def _assess(self) -> None:
+        now, intake = time.monotonic(), self._intake
+        around = Surroundings(
+            active=self._state == "active" and intake is not None,
+            state=self._state,
+            fault=self._fault,
+            image_topic=intake.image_topic if intake else "",
+            image_publishers=intake.publishers if intake else 0,
+            image_reliability=self._values.image_reliability,
+            camera_info_topic=intake.camera_info_topic if intake else "",
+            clock_runs=self.get_clock().now().nanoseconds > 0,
+            model=self._thread.description if self._thread else {},
+        )
+        statuses = assess(self._tally, around, now, self._values.silence_timeout)
+        self._diagnostics.publish(statuses, now)
+
+
+def main(args: list[str] | None = None) -> int:
+    """Run the node until it is told to stop; the exit code."""
+    use_large_messages()
+    rclpy.init(args=args)
+    node = KdbtsNode()
+    executor = SingleThreadedExecutor()
+    executor.add_node(node)
+    try:
+        executor.spin()
+    except (KeyboardInterrupt, ExternalShutdownException, ROSInterruptException):
+        pass  # SIGINT and SIGTERM are how a node is meant to end
+    finally:
+        # A second Ctrl-C, as launch sends it, must not turn the way out into a traceback.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        finished = node.close()
+        rclpy.try_shutdown()
+    if not finished:
+        # A frame in C++ cannot be interrupted, and ending the interpreter around it may crash.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(0)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

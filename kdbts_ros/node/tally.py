@@ -1,0 +1,64 @@
+"""What happened since `configure`: counts, silences and durations, for report and diagnostics."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from kdbts_ros.node import drops
+from kdbts_ros.node.drops import Dropped
+
+# Durations are summarised over the newest maps only, so that they tell of now.
+WINDOW = 100
+
+
+@dataclass
+class Tally:
+    """Kept by the executor thread alone. Times are seconds of a clock that never jumps."""
+
+    since: float
+    frames_in: int = 0
+    maps_out: int = 0
+    time_jumps: int = 0
+    dropped: Counter[str] = field(default_factory=Counter)
+    details: dict[str, str] = field(default_factory=dict)
+    drop_at: dict[str, float] = field(default_factory=dict)
+    failures_in_row: int = 0
+    image_at: float | None = None
+    calibration_at: float | None = None
+    calibration_fault: str = ""
+    transform_fault: str = ""
+    incompatible_qos: str = ""
+    pose_at: float | None = None
+    map_at: float | None = None
+    stages: dict[str, deque[float]] = field(default_factory=dict)
+
+    def image(self, now: float) -> None:
+        """An image arrived."""
+        self.frames_in += 1
+        self.image_at = now
+
+    def drop(self, drop: Dropped, now: float) -> None:
+        """An image was not used."""
+        self.dropped[drop.reason] += 1
+        self.details[drop.reason] = drop.detail
+        self.drop_at[drop.reason] = now
+        if drop.reason == drops.INFERENCE_ERROR:
+            self.failures_in_row += 1
+
+    def map(self, now: float, stages_ms: dict[str, float]) -> None:
+        """A map was published."""
+        self.maps_out += 1
+        self.map_at = now
+        self.failures_in_row = 0
+        for name, value in stages_ms.items():
+            self.stages.setdefault(name, deque(maxlen=WINDOW)).append(value)
+
+    def percentiles(self) -> dict[str, tuple[float, float]]:
+        """Median and 95th percentile in milliseconds by stage, over the newest maps."""
+        return {
+            name: (float(np.percentile(values, 50)), float(np.percentile(values, 95)))
+            for name, values in self.stages.items()
+        }
