@@ -1,0 +1,226 @@
+"""What a robot's other nodes see of `kdbts_node`, over DDS and between processes."""
+
+from __future__ import annotations
+
+from array import array
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import pytest
+from lifecycle_msgs.msg import Transition
+from nav_msgs.msg import OccupancyGrid
+from rclpy.qos import QoSProfile
+from sensor_msgs.msg import CameraInfo, Image
+
+from kdbts_ros.node.messages import to_ns
+from test.ros.robot import HEIGHT, LATCHED, SECOND, WIDTH, NodeProcess, Robot, info, picture
+
+NOW = 1_000_100 * SECOND
+RESOLUTION = 0.5
+
+
+@pytest.fixture(scope="module")
+def node(start: Callable[..., NodeProcess], checkpoint: object) -> NodeProcess:
+    return start(checkpoint=checkpoint, device="cpu", range_m=8.0, resolution=RESOLUTION)
+
+
+@pytest.fixture(scope="module")
+def instants() -> Iterator[int]:
+    """Stamps half a second apart, so that tests may share one node."""
+    return iter(range(NOW, NOW + 800 * SECOND, SECOND // 2))
+
+
+@pytest.fixture
+def connected(node: NodeProcess, robot: Robot) -> Robot:
+    node.wait_for_log("active on")
+    robot.wait_until_connected()
+    return robot
+
+
+def test_a_map_arrives_in_the_fixed_frame_at_the_stamp_of_the_image(
+    connected: Robot, instants: Iterator[int]
+) -> None:
+    stamp = next(instants)
+    grid = connected.step(stamp, 60)
+    assert to_ns(grid.header.stamp) == stamp
+    assert grid.header.frame_id == "odom"
+    assert (grid.info.width, grid.info.height) == (32, 32)
+    assert len(grid.data) == 32 * 32
+    assert set(grid.data) <= {-1, 0, 100}
+    assert -1 in grid.data, "what the camera cannot see is unknown"
+    origin = grid.info.origin
+    for value in (origin.position.x, origin.position.y):
+        assert value / RESOLUTION == pytest.approx(round(value / RESOLUTION))
+    q = origin.orientation
+    assert (q.x, q.y, q.z, q.w) == (0, 0, 0, 1)
+    x = (stamp / SECOND) % 1000
+    assert abs(origin.position.x + 8 - x) <= RESOLUTION
+
+
+def test_a_late_joiner_gets_the_latched_map(connected: Robot, instants: Iterator[int]) -> None:
+    stamp = next(instants)
+    connected.step(stamp)
+    late: list[OccupancyGrid] = []
+    percent: list[OccupancyGrid] = []
+    connected.listen(OccupancyGrid, "/kdbts/occupancy", late, LATCHED)
+    connected.listen(OccupancyGrid, "/kdbts/occupancy_probability", percent, LATCHED)
+    assert connected.spin_until(lambda: bool(late and percent))
+    assert to_ns(late[0].header.stamp) == to_ns(percent[0].header.stamp) == stamp
+    cells = np.array(percent[0].data)
+    assert cells.min() >= -1 and cells.max() <= 100
+
+
+def test_depth_and_its_camera_info_match(connected: Robot, instants: Iterator[int]) -> None:
+    depths: list[Image] = []
+    infos: list[CameraInfo] = []
+    previews: list[Image] = []
+    qos = QoSProfile(depth=5)
+    connected.listen(Image, "/kdbts/depth/image", depths, qos)
+    connected.listen(CameraInfo, "/kdbts/depth/camera_info", infos, qos)
+    connected.listen(Image, "/kdbts/preview", previews, qos)
+    connected.spin(1.0)
+    stamp = next(instants)
+    connected.step(stamp)
+    assert connected.spin_until(lambda: bool(depths and infos and previews))
+    depth, camera = depths[0], infos[0]
+    assert depth.header == camera.header
+    assert to_ns(depth.header.stamp) == stamp and depth.header.frame_id == "camera"
+    assert depth.encoding == "32FC1"
+    assert (depth.width, depth.height) == (camera.width, camera.height)
+    metres = np.frombuffer(depth.data, np.float32).reshape(depth.height, depth.width)
+    assert np.nanmin(metres, initial=1.0) > 0
+    assert camera.k[0] / camera.width == pytest.approx(60 / WIDTH)
+    # Half-integer centres scale with the image; ROS counts from whole ones.
+    assert (camera.k[2] + 0.5) / camera.width == pytest.approx(48 / WIDTH)
+    assert (camera.k[5] + 0.5) / camera.height == pytest.approx(32 / HEIGHT)
+    assert previews[0].encoding == "rgb8"
+    assert len(previews[0].data) == previews[0].step * previews[0].height
+
+
+def test_bad_images_are_counted_and_the_next_good_one_is_used(
+    connected: Robot, instants: Iterator[int]
+) -> None:
+    connected.step(next(instants))
+    before = connected.drops()
+    faults: list[dict[str, object]] = [
+        {"height": HEIGHT + 1},
+        {"step": 1},
+        {"encoding": "no_such_encoding"},
+        {"width": 0},
+        {"data": array("B")},
+    ]
+    for fault in faults:
+        connected.see(next(instants), **fault)
+        connected.spin(0.1)
+    last = next(instants)
+    connected.step(last)
+    for stamp in (0, last, last - SECOND // 4):
+        connected.see(stamp)
+        connected.spin(0.1)
+    connected.step(next(instants))
+    gained = {k: v - before.get(k, 0) for k, v in connected.drops().items()}
+    assert gained["zero_stamp"] == 1
+    assert gained["duplicate"] == 1
+    assert gained["out_of_order"] == 1
+    assert gained["bad_image"] == len(faults)
+
+
+def test_an_image_without_pose_is_dropped_with_the_reason(
+    connected: Robot, instants: Iterator[int]
+) -> None:
+    connected.step(next(instants))
+    before = connected.drops()
+    orphan = next(instants)
+    connected.see(orphan)
+    connected.spin(1.0)
+    grid = connected.step(next(instants))
+    assert to_ns(grid.header.stamp) > orphan
+    gained = {k: v - before.get(k, 0) for k, v in connected.drops().items()}
+    assert gained["extrapolation_future"] == 1
+
+
+def test_a_pose_that_comes_after_its_image_is_waited_for(
+    connected: Robot, instants: Iterator[int]
+) -> None:
+    stamp = next(instants)
+    connected.move(stamp - SECOND // 10)
+    connected.see(stamp)
+    connected.spin(0.1)
+    connected.move(stamp + SECOND // 10)
+    assert connected.spin_until(lambda: connected.has_map(stamp))
+
+
+def test_bad_calibration_stops_maps_until_it_is_good(
+    connected: Robot, instants: Iterator[int]
+) -> None:
+    connected.step(next(instants))
+    before, maps = connected.drops(), len(connected.grids)
+    stamp = next(instants)
+    connected.move(stamp, stamp + 1)
+    connected.infos.publish(info(stamp, k=np.zeros(9)))
+    connected.spin(0.3)
+    connected.images.publish(picture(stamp))
+    connected.spin(0.7)
+    assert len(connected.grids) == maps
+    connected.step(next(instants))
+    assert connected.drops()["bad_camera_info"] == before.get("bad_camera_info", 0) + 1
+
+
+def test_a_change_of_resolution_needs_no_restart(connected: Robot, instants: Iterator[int]) -> None:
+    stamp = next(instants)
+    connected.move(stamp, stamp + 1)
+    half = info(stamp, width=WIDTH // 2, height=HEIGHT // 2)
+    half.k = np.array([30.0, 0, 23.5, 0, 30, 15.5, 0, 0, 1])
+    connected.infos.publish(half)
+    small = picture(stamp)
+    small.width, small.height, small.step = WIDTH // 2, HEIGHT // 2, 3 * WIDTH // 2
+    small.data = array("B", bytes(3 * WIDTH * HEIGHT // 4))
+    connected.images.publish(small)
+    assert connected.spin_until(lambda: connected.has_map(stamp))
+    connected.step(next(instants))
+
+
+def test_a_looping_bag_goes_on(connected: Robot, instants: Iterator[int]) -> None:
+    connected.step(next(instants))
+    start_of_bag = NOW - 500 * SECOND
+    for _ in range(2):
+        for index in range(4):
+            connected.step(start_of_bag + index * SECOND)
+    # The other tests go on where they were.
+    connected.step(next(instants))
+
+
+def test_deactivation_stops_maps_and_activation_resumes(
+    connected: Robot, instants: Iterator[int]
+) -> None:
+    connected.step(next(instants))
+    for _ in range(3):
+        assert connected.change_state(Transition.TRANSITION_DEACTIVATE)
+        assert connected.spin_until(lambda: connected.images.get_subscription_count() == 0)
+        maps = len(connected.grids)
+        connected.see(next(instants))
+        connected.spin(0.3)
+        assert len(connected.grids) == maps
+        assert connected.change_state(Transition.TRANSITION_ACTIVATE)
+        connected.wait_until_connected()
+        connected.step(next(instants))
+
+
+def test_cleanup_and_configure_again(connected: Robot, instants: Iterator[int]) -> None:
+    for transition in (
+        Transition.TRANSITION_DEACTIVATE,
+        Transition.TRANSITION_CLEANUP,
+        Transition.TRANSITION_CONFIGURE,
+        Transition.TRANSITION_ACTIVATE,
+    ):
+        assert connected.change_state(transition)
+    connected.wait_until_connected()
+    connected.step(next(instants))
+    assert connected.reports[-1].maps_out == 1
+
+
+def test_nothing_went_wrong_meanwhile(node: NodeProcess) -> None:
+    assert node.process.poll() is None
+    assert "Traceback" not in node.text()
+    assert node.stop() == 0
+    assert "Traceback" not in node.text()
