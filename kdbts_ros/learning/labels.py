@@ -74,6 +74,16 @@ def label_frame(
     )
 
 
+def level_base(T_world_cam: Array) -> Array:
+    """(4,4) base to world below a camera of a world whose ground is z = 0, x where it looks."""
+    forward = T_world_cam[:2, 2] / np.linalg.norm(T_world_cam[:2, 2])
+    T = np.eye(4)
+    T[:2, 0] = forward
+    T[:2, 1] = -forward[1], forward[0]
+    T[:2, 3] = T_world_cam[:2, 3]
+    return T
+
+
 def surface_points(
     camera: Camera, z: npt.NDArray[np.floating], count: int, rng: np.random.Generator
 ) -> Array:

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import cv2
 import numpy as np
 
 from kdbts_ros.datasets.kitti_raw import KittiRawDrive
+from kdbts_ros.datasets.synthetic.training import training_frame, training_pair
+from kdbts_ros.datasets.synthetic.truth import occupied
 from kdbts_ros.density.camera import View
-from kdbts_ros.learning.labels import LabelledFrame, label_frame
+from kdbts_ros.learning.labels import LabelledFrame, label_frame, level_base
 from kdbts_ros.learning.photometric import Clip
 
 
@@ -22,12 +24,14 @@ class LabelledWorlds:
         self._points = points
 
     def __call__(self, seed: int) -> LabelledFrame:
-        from kdbts_ros.datasets.synthetic import training_frame
-
         frame = training_frame(seed, *self._size)
-        rng = np.random.default_rng([seed, 1])
         return label_frame(
-            frame.view, frame.depth, frame.T_world_base, frame.occupied, self._points, rng
+            frame.view,
+            frame.depth,
+            level_base(frame.T_world_cam),
+            partial(occupied, frame.world),
+            self._points,
+            np.random.default_rng([seed, 1]),
         )
 
 
@@ -38,12 +42,8 @@ class SyntheticClips:
         self._size = width, height
 
     def __call__(self, seed: int) -> Clip:
-        from kdbts_ros.datasets.synthetic import training_pair
-
-        before, after = training_pair(seed, *self._size)
-        return clip_of(
-            [frame.views[name] for name in ("left", "right") for frame in (before, after)]
-        )
+        frames = training_pair(seed, *self._size)
+        return clip_of([frames[name].view for name in ("left0", "left1", "right0", "right1")])
 
 
 class KittiClips:

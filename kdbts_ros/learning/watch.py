@@ -11,6 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from kdbts_ros.datasets.kitti_raw import KittiRawDrive
+from kdbts_ros.datasets.synthetic.training import training_frame
+from kdbts_ros.datasets.synthetic.truth import occupied
 from kdbts_ros.density.camera import View, inverse, transform
 from kdbts_ros.density.checkpoint import CheckpointInfo
 from kdbts_ros.density.lattice import Lattice
@@ -18,7 +20,7 @@ from kdbts_ros.density.network import DensityNetwork
 from kdbts_ros.density.scene import OPACITY_LENGTH, SceneCompleter
 from kdbts_ros.evaluation.depth_metrics import depth_metrics, mean_metrics
 from kdbts_ros.learning.config import TrainingConfig
-from kdbts_ros.learning.labels import FAR
+from kdbts_ros.learning.labels import FAR, level_base
 from kdbts_ros.learning.run_folder import RunFolder
 from kdbts_ros.pictures import map_picture, panel
 
@@ -161,14 +163,12 @@ def overlap(predicted: Bools, true: Bools) -> tuple[int, int, int]:
 
 def held_out(seed: int, width: int, height: int) -> HeldOut:
     """The truth about one world, over a lattice in front of the robot."""
-    from kdbts_ros.datasets.synthetic import training_frame
-
     frame = training_frame(seed, width, height)
-    points = transform(frame.T_world_base, LATTICE.centres().reshape(-1, 3))
+    points = transform(level_base(frame.T_world_cam), LATTICE.centres().reshape(-1, 3))
     view, depth = frame.view, np.minimum(np.nan_to_num(frame.depth, nan=FAR), 2 * FAR)
     uv, z = view.camera.project(transform(inverse(view.T_world_cam), points))
     pixel = np.clip(np.nan_to_num(uv), 0, [width - 1, height - 1]).astype(int)
     hidden = z > depth[pixel[:, 1], pixel[:, 0]] + HIDDEN_METRES
     return HeldOut(
-        view, depth.astype(np.float32), points, frame.occupied(points), hidden, LATTICE.shape
+        view, depth.astype(np.float32), points, occupied(frame.world, points), hidden, LATTICE.shape
     )
