@@ -133,7 +133,8 @@ class Trainer:
                 self.step += 1
                 progress.step(self.stage_step, self.stage_seconds, stage.batch, values, waited)
                 self._regularly(watcher, progress, values)
-            self._look(watcher, progress)
+            if not self._interrupted:
+                self._look(watcher, progress)
 
     def _descend(
         self, losses: dict[str, torch.Tensor], stage: Stage, share: float

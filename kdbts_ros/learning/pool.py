@@ -130,9 +130,8 @@ class FramePool(Generic[Frame]):
         return not self.ready or self._uses + count > self._config.reuse * self._fresh
 
     def _behind(self) -> bool:
-        """Frames are still worth taking: the pool has room, or its frames are half used up."""
-        room = len(self._frames) < self._config.capacity
-        return room or self._uses > 0.5 * self._config.reuse * self._fresh
+        """Its frames are half used up: taking more any earlier would cost the trainer a core."""
+        return self._uses > 0.5 * self._config.reuse * self._fresh
 
 
 class _Failure:
