@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from kdbts_ros.cli.bag import bag
 from kdbts_ros.errors import UserError
+from test.shared_data import SHARED
 
 APP = typer.Typer()
 APP.command()(bag)
@@ -38,10 +39,7 @@ def test_mistakes_are_user_errors(arguments: list[str], words: str) -> None:
 
 
 def test_real_drive_from_the_command_line(tmp_path: Path) -> None:
-    import os
-
-    default = Path(__file__).resolve().parents[3] / "shared"
-    root = Path(os.environ.get("KDBTS_SHARED", default)) / "data" / "kitti_raw"
+    root = SHARED / "data" / "kitti_raw"
     if not root.is_dir():
         pytest.skip(f"KITTI raw data not found at {root}; set KDBTS_SHARED")
     out = tmp_path / "bag"

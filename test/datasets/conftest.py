@@ -1,11 +1,12 @@
 """Tiny generated drives in KITTI's layouts, and the shared real data where it is at hand."""
 
-import os
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+
+from test.shared_data import SHARED
 
 SIZE = (40, 12)  # width, height
 FRAMES = 4
@@ -102,8 +103,7 @@ def odometry_root(tmp_path: Path) -> Path:
 @pytest.fixture
 def shared_kitti() -> Path:
     """Root of the real drives 0009 and 0013; skips where they are not at hand."""
-    default = Path(__file__).resolve().parents[3] / "shared"
-    root = Path(os.environ.get("KDBTS_SHARED", default)) / "data" / "kitti_raw"
+    root = SHARED / "data" / "kitti_raw"
     if not root.is_dir():
         pytest.skip(f"KITTI raw data not found at {root}; set KDBTS_SHARED")
     return root
