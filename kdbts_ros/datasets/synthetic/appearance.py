@@ -31,7 +31,7 @@ def random_appearance(rng: np.random.Generator) -> Array:
     sunny = rng.random() < 0.68
     a[SUN] = rng.uniform(2.0, 4.5) if sunny else rng.uniform(0.0, 0.5) * (rng.random() < 0.5)
     a[SUN_WARMTH] = rng.uniform(0.0, 0.15)
-    a[AMBIENT] = rng.uniform(0.35, 0.9) if sunny else rng.uniform(1.2, 2.0)
+    a[AMBIENT] = rng.uniform(0.2, 0.8) if sunny else rng.uniform(1.2, 2.0)
     a[AMBIENT_BLUE] = rng.uniform(0.0, 0.3) if sunny else rng.uniform(-0.03, 0.08)
     bright = rng.uniform(1.2, 4.5)
     blue = rng.uniform(0.25, 0.75) if sunny else rng.uniform(0.9, 1.0)
@@ -47,12 +47,12 @@ def random_appearance(rng: np.random.Generator) -> Array:
     road = rng.uniform(0.10, 0.38)
     a[EXPOSURE] = road / (0.17 * (a[SUN] * a[SUN_Z] + a[AMBIENT]))
     a[BALANCE_R], a[BALANCE_B] = 1 + 0.07 * rng.standard_normal(2)
-    a[GAMMA], a[TOE] = rng.uniform(1.5, 2.5), rng.uniform(0.0, 0.03)
+    a[GAMMA], a[TOE] = rng.uniform(1.4, 2.4), rng.uniform(0.0, 0.035)
     a[NOISE], a[VIGNETTE] = rng.uniform(0.0, 0.02), rng.uniform(0.0, 0.25)
     return a
 
 
-@nb.njit(cache=True, fastmath=True)
+@nb.njit(fastmath=True)
 def sky(a: Array, dx: float, dy: float, dz: float) -> tuple[float, float, float]:
     """Linear radiance of the sky along a unit direction."""
     up = min(1.0, max(0.0, dz))

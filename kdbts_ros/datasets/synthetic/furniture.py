@@ -69,6 +69,34 @@ def add_building(
         )  # fmt: skip
 
 
+def add_house_parts(
+    table: PrimitiveTable, rng: np.random.Generator, face: Point, yaw: float,
+    length: float, height: float,
+) -> None:  # fmt: skip
+    """Balconies, a porch, a garage or stairs before the middle `face` of a house front."""
+    sort = rng.random()
+    if sort < 0.15:
+        colour, storey = wall_colour(rng), float(rng.uniform(2.7, 3.1))
+        columns = int(rng.integers(1, 4))
+        for k in range(columns):
+            along = (k - (columns - 1) / 2) * length / columns
+            x, y = face[0] + math.cos(yaw) * along, face[1] + math.sin(yaw) * along
+            for level in range(1, min(5, int(height / storey))):
+                table.add(
+                    BOX, (x, y, face[2] + level * storey + 0.4), (1.4, 0.9, 0.5), yaw, PLAIN, colour
+                )
+    elif sort < 0.4:
+        half = (float(rng.uniform(0.8, 3.0)), float(rng.uniform(0.6, 2.5)))
+        tall = min(height, float(rng.uniform(2.2, 3.0)))
+        along = float(rng.uniform(-0.4, 0.4)) * length
+        x, y = face[0] + math.cos(yaw) * along, face[1] + math.sin(yaw) * along
+        material = (PLAIN, PLANKS, FACADE)[int(rng.integers(3))]
+        table.add(
+            BOX, (x, y, face[2] + tall / 2), (half[0], half[1], tall / 2), yaw, material,
+            wall_colour(rng), period=float(rng.uniform(0.3, 2.5)),
+        )  # fmt: skip
+
+
 def add_wall(
     table: PrimitiveTable, rng: np.random.Generator, at: Point, yaw: float,
     length: float, height: float,
@@ -96,9 +124,7 @@ def add_rail_fence(
     for k in range(max(2, int(length / gap) + 1)):
         along = -length / 2 + k * gap
         x, y = at[0] + math.cos(yaw) * along, at[1] + math.sin(yaw) * along
-        table.add(
-            BOX, (x, y, at[2] + height / 2), (0.04, 0.04, height / 2), yaw, PLAIN, colour
-        )
+        table.add(BOX, (x, y, at[2] + height / 2), (0.04, 0.04, height / 2), yaw, PLAIN, colour)
     for level in np.linspace(0.3, 0.97, int(rng.integers(2, 5))):
         table.add(
             BOX, (at[0], at[1], at[2] + height * float(level)), (length / 2, 0.025, 0.045), yaw,

@@ -7,10 +7,11 @@ z = 0; everything beyond its edges is raised by the kerb, except on flat patches
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import numba as nb
-import numpy as np
 
+from kdbts_ros.datasets.synthetic.compiled import entry_point
 from kdbts_ros.density.camera import Array
 
 # Entries of the ground parameter vector.
@@ -33,28 +34,28 @@ P_X0, P_X1, P_D0, P_D1, P_MATERIAL, P_TONE = range(6)
 FLOOR, KERB_FACE = 0, 1
 
 
-@nb.njit(cache=True, fastmath=True)
+@nb.njit(fastmath=True)
 def centre_line(g: Array, x: float) -> float:
     """y of the street's centre line at x; 0 at x = 0."""
     y = g[AMPLITUDE1] * math.sin(x * g[WAVE1] + g[PHASE1])
     return y + g[AMPLITUDE2] * math.sin(x * g[WAVE2] + g[PHASE2]) - g[BASE]
 
 
-@nb.njit(cache=True, fastmath=True)
+@nb.njit(fastmath=True)
 def heading(g: Array, x: float) -> float:
     """Slope dy/dx of the centre line."""
     y = g[AMPLITUDE1] * g[WAVE1] * math.cos(x * g[WAVE1] + g[PHASE1])
     return y + g[AMPLITUDE2] * g[WAVE2] * math.cos(x * g[WAVE2] + g[PHASE2])
 
 
-@nb.njit(cache=True, fastmath=True)
+@nb.njit(fastmath=True)
 def lateral(g: Array, x: float, y: float) -> float:
     """Signed distance d to the left of the centre line (first order in its curvature)."""
     slope = heading(g, x)
     return (y - centre_line(g, x)) / math.sqrt(1.0 + slope * slope)
 
 
-@nb.njit(cache=True, fastmath=True)
+@nb.njit(fastmath=True)
 def raised(g: Array, patches: Array, x: float, y: float) -> bool:
     """Whether the ground at (x, y) lies at kerb height."""
     d = lateral(g, x, y)
@@ -67,7 +68,7 @@ def raised(g: Array, patches: Array, x: float, y: float) -> bool:
     return True
 
 
-@nb.njit(cache=True, fastmath=True)
+@nb.njit(fastmath=True)
 def hit_ground(
     g: Array, patches: Array, ox: float, oy: float, oz: float, dx: float, dy: float, dz: float
 ) -> tuple[float, int]:
@@ -95,11 +96,14 @@ def street_to_world(g: Array, x: float, d: float) -> tuple[float, float, float]:
     return x - math.sin(angle) * d, centre_line(g, x) + math.cos(angle) * d, angle
 
 
-@nb.njit(cache=True)
-def ground_heights(g: Array, patches: Array, xy: Array) -> Array:
-    """(N,) height of the ground at (N,2) world positions."""
-    out = np.zeros(len(xy))
-    for i in range(len(xy)):
-        if raised(g, patches, xy[i, 0], xy[i, 1]):
-            out[i] = g[KERB]
-    return out
+def ground_height(g: Array, patches: Array, x: float, y: float) -> float:
+    """Height of the ground at a world position, m."""
+    return float(g[KERB]) if _raised(g, patches, x, y) else 0.0
+
+
+@entry_point
+def _raised(stamp: str) -> Callable[..., bool]:
+    def is_raised(g: Array, patches: Array, x: float, y: float) -> bool:
+        return len(stamp) > 0 and raised(g, patches, x, y)
+
+    return is_raised

@@ -47,7 +47,7 @@ Colour = tuple[float, float, float]
 KERB_WIDTH = 0.16  # m
 
 
-@nb.njit(cache=True, fastmath=True)
+@nb.njit(fastmath=True)
 def ground_albedo(
     g: Array, patches: Array, x: float, y: float, kind: int, footprint: float
 ) -> Colour:
@@ -72,7 +72,7 @@ def ground_albedo(
     return _material(g, material, tone, x, d, footprint, seed)
 
 
-@nb.njit(cache=True, fastmath=True)
+@nb.njit(fastmath=True)
 def _zone(g: Array, d: float) -> tuple[int, float, bool]:
     """Material, tone, and whether it is the carriageway, at distance d from the centre line."""
     edge, pavement, beyond = g[LEFT], g[PAVEMENT_LEFT], g[BEYOND_LEFT]
@@ -88,7 +88,7 @@ def _zone(g: Array, d: float) -> tuple[int, float, bool]:
     return int(beyond), g[PAVING_TONE], False
 
 
-@nb.njit(cache=True, fastmath=True)
+@nb.njit(fastmath=True)
 def _marking(g: Array, x: float, d: float, seed: int, footprint: float) -> float:
     """Coverage 0..1 by white paint: centre line (1 dashed, 2 solid), edge lines."""
     half = 0.06 + 0.02 * lattice_value(seed, 1, 0, 1)
@@ -105,7 +105,7 @@ def _marking(g: Array, x: float, d: float, seed: int, footprint: float) -> float
     return min(1.0, max(0.0, cover)) * min(1.0, half / soft)
 
 
-@nb.njit(cache=True, fastmath=True)
+@nb.njit(fastmath=True)
 def _material(
     g: Array, material: int, tone: float, x: float, d: float, footprint: float, seed: int
 ) -> Colour:
@@ -118,8 +118,8 @@ def _material(
         track = 0.06 * math.cos(d * 3.3)
         crack = abs(noise2(x * 0.7, d * 0.7, seed + 8) - 0.5)
         value = tone * (1.0 + 0.35 * fine + 0.25 * broad + track)
-        if crack < 0.006 and footprint < 0.05:
-            value *= 0.55
+        if crack < 0.004 and footprint < 0.04 and seed % 3 == 0:
+            value *= 0.7
         return value, value, value * 1.02
     if material == COBBLES or material == SLABS:
         size = 0.2 if material == COBBLES else 0.4

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numba as nb
 import numpy as np
 import numpy.typing as npt
 
+from kdbts_ros.datasets.synthetic.compiled import entry_point
 from kdbts_ros.datasets.synthetic.primitives import corners
 from kdbts_ros.density.camera import Array, Camera, inverse
 
@@ -16,7 +18,7 @@ TILE = 16
 NEAR = 0.05  # m; nothing closer to a camera is drawn
 
 
-@nb.njit(cache=True)
+@nb.njit
 def _fill(boxes: Ints, order: Ints, rows: int, columns: int) -> tuple[Ints, Ints]:
     """Compressed lists: members of cell c are items[starts[c]:starts[c+1]], in `order`."""
     starts = np.zeros(rows * columns + 1, np.int64)
@@ -58,12 +60,11 @@ class ShearedGrid:
         cell = 1.0
         columns, rows = int(np.ceil((x1 - x0) / cell)), int(np.ceil((y1 - y0) / cell))
         frame = np.array([x0, y0, cell, columns, rows])
-        boxes = _sheared_boxes(table, shear[0], shear[1], frame)
-        starts, items = _fill(boxes, np.arange(len(table)), rows, columns)
+        starts, items = _list_by_cell(table, shear[0], shear[1], frame)
         return cls(shear, frame, starts, items)
 
 
-@nb.njit(cache=True)
+@nb.njit
 def _sheared_boxes(table: Array, kx: float, ky: float, frame: Array) -> Ints:
     """(N,4) first and last column and row each solid covers, clamped to the grid's border cells."""
     out = np.empty((len(table), 4), np.int64)
@@ -77,13 +78,13 @@ def _sheared_boxes(table: Array, kx: float, ky: float, frame: Array) -> Ints:
     return out
 
 
-@nb.njit(cache=True, fastmath=True)
+@nb.njit(fastmath=True)
 def _cell(value: float, origin: float, size: float, count: float) -> int:
     """Cell along one axis; positions outside belong to the border cells, as do solids there."""
     return int(min(max((value - origin) / size, 0.0), count - 1.0))
 
 
-@nb.njit(cache=True, fastmath=True)
+@nb.njit(fastmath=True)
 def grid_cell(frame: Array, u: float, v: float) -> int:
     """Flat index of the cell that holds sheared position (u, v)."""
     column = _cell(u, frame[0], frame[2], frame[3])
@@ -102,17 +103,40 @@ class TileIndex:
     @classmethod
     def build(cls, table: Array, camera: Camera, T_world_cam: Array) -> TileIndex:
         """Index (N,COLUMNS) solids for one posed camera."""
-        columns, rows = -(-camera.width // TILE), -(-camera.height // TILE)
+        columns = -(-camera.width // TILE)
         pinhole = np.array([camera.fx, camera.fy, camera.cx, camera.cy])
         size = np.array([camera.width, camera.height], np.float64)
-        boxes, nearest = _tile_boxes(table, inverse(T_world_cam), pinhole, size)
-        order = np.argsort(nearest, kind="stable")
-        starts, items = _fill(boxes, order, rows, columns)
+        starts, items, nearest = _list_by_tile(table, inverse(T_world_cam), pinhole, size)
         return cls(columns, starts, items, nearest)
 
 
-@nb.njit(cache=True)
-def _tile_boxes(table: Array, T_cam_world: Array, pinhole: Array, size: Array) -> tuple[Ints, Array]:
+@entry_point
+def _list_by_cell(stamp: str) -> Callable[..., tuple[Ints, Ints]]:
+    def list_by_cell(table: Array, kx: float, ky: float, frame: Array) -> tuple[Ints, Ints]:
+        boxes = _sheared_boxes(table, kx, ky, frame)
+        return _fill(boxes, np.arange(len(table) * (len(stamp) > 0)), int(frame[4]), int(frame[3]))
+
+    return list_by_cell
+
+
+@entry_point
+def _list_by_tile(stamp: str) -> Callable[..., tuple[Ints, Ints, Array]]:
+    def list_by_tile(
+        table: Array, T_cam_world: Array, pinhole: Array, size: Array
+    ) -> tuple[Ints, Ints, Array]:
+        boxes, nearest = _tile_boxes(table, T_cam_world, pinhole, size)
+        order = np.argsort(nearest, kind="mergesort")[: len(table) * (len(stamp) > 0)]
+        columns, rows = -(-int(size[0]) // TILE), -(-int(size[1]) // TILE)
+        starts, items = _fill(boxes, order, rows, columns)
+        return starts, items, nearest
+
+    return list_by_tile
+
+
+@nb.njit
+def _tile_boxes(
+    table: Array, T_cam_world: Array, pinhole: Array, size: Array
+) -> tuple[Ints, Array]:
     """(N,4) first/last tile column and row (empty when unseen) and (N,) smallest z-depth."""
     out = np.empty((len(table), 4), np.int64)
     nearest = np.empty(len(table))
@@ -135,7 +159,7 @@ def _tile_boxes(table: Array, T_cam_world: Array, pinhole: Array, size: Array) -
     return out, nearest
 
 
-@nb.njit(cache=True)
+@nb.njit
 def _image_box(c: Array, pinhole: Array) -> tuple[float, float, float, float]:
     """Pixel bounds of a box with (8,3) camera-frame corners, clipped to z >= NEAR."""
     u0, u1, v0, v1 = 1e9, -1e9, 1e9, -1e9

@@ -10,6 +10,7 @@ from kdbts_ros.datasets.synthetic import ground as gr
 from kdbts_ros.datasets.synthetic.furniture import (
     add_billboard,
     add_building,
+    add_house_parts,
     add_pole,
     add_rail_fence,
     add_small_box,
@@ -84,7 +85,7 @@ def _street_trees(street: Street, rng: np.random.Generator, side: int, length_m:
         d = side * (edge + offset + 0.2 * rng.standard_normal())
         if not _blocked(street, x, d):
             at, _ = street.place(x, d)
-            clumps = int(rng.integers(14, 26)) if x < 50 else 8
+            clumps = int(rng.integers(6, 14)) if x < 50 else 4
             add_tree(street.table, rng, at, height * rng.uniform(0.7, 1.3), clumps)
             if rng.random() < 0.5:
                 street.spots.append((x - 0.7, x + 0.7, d - 0.7, d + 0.7, gr.SOIL, 0.2))
@@ -140,6 +141,8 @@ def _frontage(street: Street, rng: np.random.Generator, side: int, length_m: flo
             at, angle = street.place(middle, d)
             width = length - (0.0 if setback == 0 else rng.uniform(1, 4))
             add_building(street.table, rng, at, angle, width, depth, height)
+            face = street.place(middle, d - side * depth / 2)[0]
+            add_house_parts(street.table, rng, face, angle, width, height)
         garden = max(2.0, setback) if sort == 0 else 18.0
         _garden(street, rng, side, x, length, pavement, garden, sort)
         if setback > 0 or sort == 3:
@@ -156,9 +159,11 @@ def _garden(
     trees = rng.poisson(length / 4.0) if sort == 1 else rng.poisson(length / 30.0)
     for _ in range(trees):
         at, _ = street.place(x + rng.uniform(0, length), side * (pavement + rng.uniform(1, depth)))
-        add_tree(street.table, rng, at, rng.uniform(4, 15), 10 if x < 40 else 6)
+        add_tree(street.table, rng, at, rng.uniform(4, 15), 7 if x < 40 else 3)
     for _ in range(rng.poisson(length / 12.0)):
-        at, _ = street.place(x + rng.uniform(0, length), side * (pavement + rng.uniform(0.6, depth)))
+        at, _ = street.place(
+            x + rng.uniform(0, length), side * (pavement + rng.uniform(0.6, depth))
+        )
         add_bush(street.table, rng, at, rng.uniform(0.4, 1.5), 5)
     if sort == 3 and rng.random() < 0.4:
         d = side * (pavement + rng.uniform(4, 12))
@@ -177,7 +182,13 @@ def _boundary(
         return
     at, angle = street.place(middle, side * (pavement + 0.3))
     length -= rng.choice([0.0, rng.uniform(1, 3)])
-    if kind == 1:
+    if kind == 1 and rng.random() < 0.4:
+        size, x = rng.uniform(0.4, 1.2), middle - length / 2
+        while x < middle + length / 2:
+            foot, _ = street.place(x, side * (pavement + size + rng.uniform(0, 0.6)))
+            add_bush(street.table, rng, foot, size * rng.uniform(0.7, 1.3), 4)
+            x += size * rng.uniform(0.9, 1.7)
+    elif kind == 1:
         height = rng.uniform(0.5, 2.4)
         add_hedge(street.table, rng, at, length, angle, height, rng.uniform(0.5, 1.4))
     elif kind == 2:
@@ -212,7 +223,7 @@ def _horizon(street: Street, rng: np.random.Generator, length_m: float) -> None:
     if sort < 0.4:
         for _ in range(25):
             at, _ = street.place(length_m + rng.uniform(-5, 15), rng.uniform(-45, 45))
-            add_tree(street.table, rng, at, rng.uniform(6, 16), 4)
+            add_tree(street.table, rng, at, rng.uniform(6, 16), 2)
     elif sort < 0.65:
         at, angle = street.place(length_m + 5, rng.uniform(-10, 10))
         add_building(street.table, rng, at, angle + math.pi / 2, 50.0, 10.0, rng.uniform(5, 16))

@@ -10,8 +10,8 @@ from kdbts_ros.datasets.synthetic.primitives import (
     BARK,
     BOX,
     CYLINDER,
-    ELLIPSOID,
     FOLIAGE,
+    LEAVES,
     Colour,
     PrimitiveTable,
 )
@@ -19,9 +19,9 @@ from kdbts_ros.datasets.synthetic.primitives import (
 Point = tuple[float, float, float]
 
 
-def leaf_colour(rng: np.random.Generator, autumn: float = 0.1) -> Colour:
+def leaf_colour(rng: np.random.Generator, autumn: float = 0.06) -> Colour:
     """Dark green, sometimes yellow or brown."""
-    tone = rng.uniform(0.35, 1.3)
+    tone = rng.uniform(0.3, 1.0)
     if rng.random() < autumn:
         r, g, b = np.array([0.22, 0.14, 0.03]) * tone
     else:
@@ -33,30 +33,30 @@ def _crown(
     table: PrimitiveTable, rng: np.random.Generator, centre: Point, half: Point, colour: Colour,
     clumps: int,
 ) -> None:  # fmt: skip
-    """A core and clumps of leaves on its skin: a ragged outline from convex solids."""
-    core = 0.75
+    """A ragged core and clumps of leaves on its skin."""
     table.add(
-        ELLIPSOID, centre, (core * half[0], core * half[1], core * half[2]), 0.0, FOLIAGE, colour,
-        frequency=1.2, contrast=0.9,
+        LEAVES, centre, (0.9 * half[0], 0.9 * half[1], 0.9 * half[2]), 0.0, FOLIAGE, colour,
+        frequency=float(rng.uniform(1.0, 2.2)), contrast=0.5, period=float(rng.uniform(0.4, 0.75)),
     )  # fmt: skip
     for _ in range(clumps):
         direction = rng.standard_normal(3)
         direction /= np.linalg.norm(direction) + 1e-9
         reach = rng.uniform(0.5, 0.95)
-        size = rng.uniform(0.18, 0.42) * min(half[0], half[2])
+        size = rng.uniform(0.25, 0.5) * min(half[0], half[2])
         position = np.array(centre) + direction * reach * np.array(half)
         table.add(
-            ELLIPSOID, (float(position[0]), float(position[1]), float(position[2])),
+            LEAVES, (float(position[0]), float(position[1]), float(position[2])),
             (float(size * rng.uniform(0.8, 1.5)), float(size * rng.uniform(0.8, 1.5)), float(size)),
             float(rng.uniform(0, math.pi)), FOLIAGE,
             (colour[0] * float(rng.uniform(0.75, 1.25)), colour[1] * float(rng.uniform(0.8, 1.2)),
              colour[2]),
-            frequency=float(rng.uniform(1.0, 2.5)), contrast=0.9,
+            frequency=float(rng.uniform(1.5, 4.0)), contrast=0.5,
+            period=float(rng.uniform(0.4, 0.7)),
         )  # fmt: skip
 
 
 def add_tree(
-    table: PrimitiveTable, rng: np.random.Generator, at: Point, height: float, clumps: int = 14
+    table: PrimitiveTable, rng: np.random.Generator, at: Point, height: float, clumps: int = 9
 ) -> None:
     """A tree with trunk, a few branches and a crown; `height` in m, `at` its foot."""
     trunk = height * float(rng.uniform(0.2, 0.42))
@@ -98,9 +98,9 @@ def add_hedge(
         along = float(rng.uniform(-0.48, 0.48)) * length
         size = float(rng.uniform(0.2, 0.5)) * min(1.0, height)
         table.add(
-            ELLIPSOID,
+            LEAVES,
             (at[0] + math.cos(yaw) * along, at[1] + math.sin(yaw) * along,
              at[2] + height * float(rng.uniform(0.5, 1.0))),
             (size * 1.3, width * 0.5 + 0.5 * size, size), yaw, FOLIAGE, colour,
-            frequency=2.0, contrast=0.9,
+            frequency=4.0, contrast=0.5, period=0.5,
         )  # fmt: skip

@@ -1,8 +1,8 @@
 """The solids of the world: one row of a table each, with exact intersection and inside tests.
 
-Four convex kinds are enough for a street. `BOX` may taper towards its top (gable roofs, car
-cabins); `CYLINDER` stands, `WHEEL` lies along its local y axis; `ELLIPSOID` makes leaves and heads.
-Every solid turns about the vertical axis only.
+A few convex kinds are enough for a street. `BOX` may taper towards its top (gable roofs, car
+cabins); `CYLINDER` stands, `WHEEL` lies along its local y axis; `ELLIPSOID` makes heads and boulders,
+`LEAVES` is the ellipsoid around ragged foliage (leaves.py). Every solid turns about the vertical axis only.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import numpy as np
 
 from kdbts_ros.density.camera import Array
 
-BOX, CYLINDER, ELLIPSOID, WHEEL = 0, 1, 2, 3
+BOX, CYLINDER, ELLIPSOID, WHEEL, LEAVES = 0, 1, 2, 3, 4
 
 # Columns of the primitive table.
 KIND, CX, CY, CZ, HX, HY, HZ, COS, SIN = range(9)
@@ -25,6 +25,7 @@ COLUMNS = 20
 
 # Surface materials.
 PLAIN, FACADE, FOLIAGE, CAR_BODY, CAR_CABIN, BRICK, BARK, TYRE, SIGN, TILES, PLANKS = range(11)
+CAR_SHOULDER = 11
 
 # Faces reported by `intersect`: 0..3 are +x, -x, +y, -y, 4 the top, 5 the bottom, 6 a curved one.
 TOP, BOTTOM, CURVED = 4, 5, 6
@@ -55,7 +56,7 @@ class PrimitiveTable:
         """Add a solid.
 
         Args:
-            kind: BOX, CYLINDER, ELLIPSOID or WHEEL.
+            kind: BOX, CYLINDER, ELLIPSOID, WHEEL or LEAVES.
             centre: world position of its centre, m.
             half: half extents along its own x, y, z, m (a CYLINDER's radius is half[0], a WHEEL's
                 radius half[0] and half width half[1]).
@@ -65,7 +66,8 @@ class PrimitiveTable:
             taper: how far the front, rear and side faces of a BOX lean in at its top, m.
             frequency: of the coarsest texture octave, 1/m.
             contrast: of that texture, 0..1.
-            period: of the material's pattern (window distance, plank width), m.
+            period: of the material's pattern (window distance, plank width), m; for LEAVES the
+                depth to which noise eats into them, as a share of the half extents.
         """
         self.rows.append(
             [kind, *centre, *half, math.cos(yaw), math.sin(yaw), *taper, material, *colour]
@@ -77,7 +79,7 @@ class PrimitiveTable:
         return np.array(self.rows, np.float64).reshape(-1, COLUMNS)
 
 
-@nb.njit(cache=True, fastmath=True)
+@nb.njit(fastmath=True)
 def _plane(value: float, rate: float, near: float, far: float) -> tuple[float, float, int]:
     """Clip [near, far] to the half space value + rate * t <= 0; side 1: new near, 2: empty."""
     if abs(rate) < 1e-12:
@@ -88,8 +90,10 @@ def _plane(value: float, rate: float, near: float, far: float) -> tuple[float, f
     return (near, t, 0) if t < far else (near, far, 0)
 
 
-@nb.njit(cache=True, fastmath=True)
-def _hit_box(p: Array, x: float, y: float, z: float, a: float, b: float, c: float) -> tuple[float, int]:
+@nb.njit(fastmath=True)
+def _hit_box(
+    p: Array, x: float, y: float, z: float, a: float, b: float, c: float
+) -> tuple[float, int]:
     """Entry parameter and face of a ray in box coordinates, (-1, 0) for a miss."""
     height = 2.0 * p[HZ]
     front, rear, side = p[FRONT] / height, p[REAR] / height, p[SIDE] / height
@@ -116,7 +120,7 @@ def _hit_box(p: Array, x: float, y: float, z: float, a: float, b: float, c: floa
     return near, face
 
 
-@nb.njit(cache=True, fastmath=True)
+@nb.njit(fastmath=True)
 def _hit_round(
     x: float, y: float, a: float, b: float, r: float, z: float, c: float, h: float
 ) -> tuple[float, int]:
@@ -151,13 +155,14 @@ def _hit_round(
     return near, face
 
 
-@nb.njit(cache=True, fastmath=True)
+@nb.njit(fastmath=True)
 def intersect(
     p: Array, ox: float, oy: float, oz: float, dx: float, dy: float, dz: float
 ) -> tuple[float, int]:
     """Parameter t > 0 where the ray o + t d enters solid `p`, and its face; (-1, 0) for a miss.
 
-    A ray that starts inside misses: cameras and surface points lie outside solids.
+    A ray that starts inside misses: cameras and surface points lie outside solids. Of LEAVES this
+    is the hull.
     """
     px, py, z = ox - p[CX], oy - p[CY], oz - p[CZ]
     x, y = p[COS] * px + p[SIN] * py, p[COS] * py - p[SIN] * px
@@ -183,7 +188,7 @@ def intersect(
     return t, face
 
 
-@nb.njit(cache=True, fastmath=True)
+@nb.njit(fastmath=True)
 def normal(p: Array, wx: float, wy: float, wz: float, face: int) -> tuple[float, float, float]:
     """Outward unit normal in the world at a surface point of solid `p`."""
     px, py, z = wx - p[CX], wy - p[CY], wz - p[CZ]
@@ -213,9 +218,9 @@ def normal(p: Array, wx: float, wy: float, wz: float, face: int) -> tuple[float,
     return p[COS] * n0 - p[SIN] * n1, p[SIN] * n0 + p[COS] * n1, n2
 
 
-@nb.njit(cache=True)
+@nb.njit
 def contains(p: Array, wx: float, wy: float, wz: float) -> bool:
-    """Whether a world point lies strictly inside solid `p`."""
+    """Whether a world point lies strictly inside solid `p` (of LEAVES: inside their hull)."""
     px, py, z = wx - p[CX], wy - p[CY], wz - p[CZ]
     if abs(z) >= p[HZ]:
         return False
@@ -231,7 +236,7 @@ def contains(p: Array, wx: float, wy: float, wz: float) -> bool:
     return (x / p[HX]) ** 2 + (y / p[HY]) ** 2 + (z / p[HZ]) ** 2 < 1.0
 
 
-@nb.njit(cache=True)
+@nb.njit
 def corners(p: Array) -> Array:
     """(8,3) world corners of the solid's bounding box; corner i uses bits x=1, y=2, z=4 of i."""
     out = np.empty((8, 3))

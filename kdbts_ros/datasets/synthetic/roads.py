@@ -25,8 +25,8 @@ class Street:
     def place(self, x: float, d: float) -> tuple[tuple[float, float, float], float]:
         """The ground point at street coordinates (x, d), and the street's heading there."""
         wx, wy, angle = gr.street_to_world(self.ground, x, d)
-        height = gr.ground_heights(self.ground, self.patch_array(), np.array([[wx, wy]]))[0]
-        return (wx, wy, float(height)), angle
+        patches = np.array(self.flat, np.float64).reshape(-1, 6)
+        return (wx, wy, gr.ground_height(self.ground, patches, wx, wy)), angle
 
     def patch_array(self) -> Array:
         """(M,6) patches, flat ones first."""

@@ -26,9 +26,18 @@ from kdbts_ros.datasets.synthetic.appearance import (
 from kdbts_ros.datasets.synthetic.ground import KERB_FACE, heading, hit_ground
 from kdbts_ros.datasets.synthetic.ground_surface import ground_albedo
 from kdbts_ros.datasets.synthetic.index import Ints, grid_cell
-from kdbts_ros.datasets.synthetic.primitives import FOLIAGE, MATERIAL, intersect, normal
+from kdbts_ros.datasets.synthetic.leaves import hit_leaves, leaf_density
+from kdbts_ros.datasets.synthetic.primitives import (
+    CURVED,
+    FOLIAGE,
+    KIND,
+    LEAVES,
+    MATERIAL,
+    intersect,
+    normal,
+)
 from kdbts_ros.datasets.synthetic.surfaces import solid_albedo
-from kdbts_ros.datasets.synthetic.textures import noise3
+from kdbts_ros.datasets.synthetic.textures import fade, noise3
 from kdbts_ros.density.camera import Array
 
 Vector = tuple[float, float, float]
@@ -50,7 +59,7 @@ class SceneArrays(NamedTuple):
     up_items: Ints
 
 
-@nb.njit(cache=True, fastmath=True)
+@nb.njit(fastmath=True)
 def nearest_hit(
     scene: SceneArrays, items: Ints, nearest: Array, o: Vector, d: Vector
 ) -> tuple[float, int, int]:
@@ -65,13 +74,17 @@ def nearest_hit(
     for i in items:
         if nearest[i] > best:
             break
-        t, side = intersect(scene.table[i], o[0], o[1], o[2], d[0], d[1], d[2])
+        p = scene.table[i]
+        if p[KIND] == LEAVES:
+            t, side = hit_leaves(p, o[0], o[1], o[2], d[0], d[1], d[2], best), CURVED
+        else:
+            t, side = intersect(p, o[0], o[1], o[2], d[0], d[1], d[2])
         if 0.0 < t < best:
             best, surface, face = t, i, side
     return best, surface, face
 
 
-@nb.njit(cache=True, fastmath=True)
+@nb.njit(fastmath=True)
 def sun_share(scene: SceneArrays, x: float, y: float, z: float) -> float:
     """Share of direct sunlight that reaches a point: 0 or 1; leaves let flecks of it through."""
     a = scene.light
@@ -85,13 +98,14 @@ def sun_share(scene: SceneArrays, x: float, y: float, z: float) -> float:
         if p[MATERIAL] == FOLIAGE:
             s = a[LEAF_SCALE]
             hx, hy, hz = x + t * a[SUN_X], y + t * a[SUN_Y], z + t * a[SUN_Z]
-            if noise3(hx * s, hy * s, hz * s, 77) < a[LEAF_GAPS]:
+            coarse = noise3(hx * s, hy * s, hz * s, 77)
+            if 0.6 * coarse + 0.4 * noise3(hx * s * 3, hy * s * 3, hz * s * 3, 78) < a[LEAF_GAPS]:
                 continue
         return 0.0
     return 1.0
 
 
-@nb.njit(cache=True, fastmath=True)
+@nb.njit(fastmath=True)
 def sky_share(scene: SceneArrays, x: float, y: float, z: float) -> float:
     """Share of sky light at a ground point: little right under a car, some under a crown."""
     cell = grid_cell(scene.up_frame, x, y)
@@ -105,7 +119,7 @@ def sky_share(scene: SceneArrays, x: float, y: float, z: float) -> float:
     return 1.0 if lowest > 20.0 else 0.55 + 0.02 * lowest
 
 
-@nb.njit(cache=True, fastmath=True)
+@nb.njit(fastmath=True)
 def radiance(
     scene: SceneArrays, o: Vector, d: Vector, t: float, surface: int, face: int, pixel: float
 ) -> Vector:
@@ -122,10 +136,7 @@ def radiance(
         facing = max(0.15, -(nx * vx + ny * vy + nz * vz))
         r, g, b, gloss = solid_albedo(scene.table[surface], x, y, z, face, pixel * t / facing)
         if scene.table[surface, MATERIAL] == FOLIAGE:
-            # Leaves scatter: a rough, half translucent surface instead of a smooth ball.
-            rough = noise3(x * 2.3, y * 2.3, z * 2.3, 31) - 0.5
-            nx, ny, nz = nx + 1.4 * rough, ny - 1.4 * rough, 0.6 * nz + 0.4 + rough
-            open_sky = 0.35 + 0.65 * min(1.0, max(0.0, 0.5 + 0.5 * nz + 0.8 * rough))
+            nx, ny, nz, open_sky = _leaf_light(scene.table[surface], x, y, z, nx, ny, nz, pixel * t)
         else:
             open_sky = 0.6 + 0.4 * nz
     elif surface == KERB_SIDE:
@@ -159,7 +170,26 @@ def radiance(
     )
 
 
-@nb.njit(cache=True, fastmath=True)
+@nb.njit(fastmath=True)
+def _leaf_light(
+    p: Array, x: float, y: float, z: float, nx: float, ny: float, nz: float, footprint: float
+) -> tuple[float, float, float, float]:
+    """Normal (not unit) and share of sky light of a leaf: leaves point anywhere, gaps are dark."""
+    clear = fade(9.0, footprint)
+    u = 2.0 * clear * (noise3(x * 9, y * 9, z * 9, 31) - 0.5)
+    v = 2.0 * clear * (noise3(x * 9, y * 9, z * 9, 32) - 0.5)
+    shade = 0.75
+    if p[KIND] == LEAVES:
+        # How much foliage lies just outside this point decides how much sky it sees.
+        reach = 0.35
+        above = leaf_density(p, x + reach * nx, y + reach * ny, z + reach * (nz + 0.6))
+        shade = min(1.0, max(0.15, 0.75 - 3.0 * above))
+    open_sky = shade * (0.3 + 0.35 * (1.0 + nz)) * (1.0 + 0.6 * u)
+    keep = 0.6 * shade
+    return keep * nx + u * 0.8, keep * ny + v * 0.8, keep * nz + 0.15 + 0.3 * u, max(0.1, open_sky)
+
+
+@nb.njit(fastmath=True)
 def _add_mirror(
     a: Array, r: float, g: float, b: float, gloss: float,
     vx: float, vy: float, vz: float, nx: float, ny: float, nz: float,
@@ -167,10 +197,13 @@ def _add_mirror(
     """Add the mirrored sky (or a dark street below the horizon), stronger at grazing angles."""
     facing = -(vx * nx + vy * ny + vz * nz)
     mx, my, mz = vx + 2 * facing * nx, vy + 2 * facing * ny, vz + 2 * facing * nz
-    share = gloss * (0.25 + 0.75 * (1.0 - max(0.0, facing)) ** 3)
+    share = gloss * (0.2 + 0.8 * (1.0 - max(0.0, facing)) ** 4)
     # Houses and trees stand around: the mirrored horizon is dark up to about 15 degrees.
     seen = min(1.0, max(0.0, (mz - 0.12) * 5.0))
     sr, sg, sb = sky(a, mx, my, max(mz, 0.0))
+    # Curved panes spread the mirrored sky: it is never as bright as the sky itself.
+    dim = 1.0 / (1.0 + 0.35 * sg)
+    sr, sg, sb = 0.5 * (sr + sg) * dim, sg * dim, 0.5 * (sb + sg) * dim
     street = 0.15 * (a[SUN] * a[SUN_Z] * 0.5 + a[AMBIENT])
     return (
         r + share * (sr * seen + street * (1 - seen)),

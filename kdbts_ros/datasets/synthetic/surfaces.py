@@ -12,6 +12,7 @@ from kdbts_ros.datasets.synthetic.primitives import (
     BRICK,
     CAR_BODY,
     CAR_CABIN,
+    CAR_SHOULDER,
     CONTRAST,
     COS,
     CX,
@@ -43,7 +44,7 @@ from kdbts_ros.density.camera import Array
 Shade = tuple[float, float, float, float]
 
 
-@nb.njit(cache=True, fastmath=True)
+@nb.njit(fastmath=True)
 def solid_albedo(p: Array, wx: float, wy: float, wz: float, face: int, footprint: float) -> Shade:
     """Linear albedo r, g, b and gloss (share of mirrored sky) of solid `p` at a world point.
 
@@ -61,6 +62,9 @@ def solid_albedo(p: Array, wx: float, wy: float, wz: float, face: int, footprint
     if material == FACADE and face < TOP:
         return _facade(p, along, above, seed, r, g, b)
     if material == FOLIAGE:
+        leaf = grain3(wx, wy, wz, 6.0, footprint, 6)
+        tone = max(0.2, 1.0 + 1.2 * leaf)
+        r, g, b = r * tone, g * tone, b * tone
         # Leaves turn their sides: hue wanders with position as well as brightness.
         hue = noise3(wx * 1.3, wy * 1.3, wz * 1.3, 5) - 0.5
         return r * (1 + 0.35 * hue), g * (1 + 0.15 * hue), b, 0.0
@@ -68,6 +72,12 @@ def solid_albedo(p: Array, wx: float, wy: float, wz: float, face: int, footprint
         return _car_body(p, x, y, above, face, r, g, b)
     if material == CAR_CABIN:
         return _car_cabin(p, x, along, above, face, r, g, b)
+    if material == CAR_SHOULDER:
+        if face == 1 and abs(y) > 0.68 * p[HY]:
+            return 0.4, 0.02, 0.015, 0.1
+        if face == 1 and above > 0.9 * p[HZ]:
+            return 0.02, 0.02, 0.02, 0.2  # lower part of the rear window
+        return r, g, b, 0.18
     if material == TYRE:
         radius = math.sqrt(x * x + z * z) / p[HX]
         if face < TOP and radius < 0.62:
@@ -80,9 +90,10 @@ def solid_albedo(p: Array, wx: float, wy: float, wz: float, face: int, footprint
         row = 0.8 if joint(above, 0.32, 0.09) > 0 and footprint < 0.12 else 1.0
         return r * row, g * row, b * row, 0.0
     if material == PLANKS and face < TOP:
-        if joint(along, p[PERIOD], 0.12 * p[PERIOD]) > 0 and footprint < p[PERIOD]:
+        across = above if lattice_value(seed, 8, 0, 3) < 0.4 else along
+        if joint(across, p[PERIOD], 0.12 * p[PERIOD]) > 0 and footprint < 0.5 * p[PERIOD]:
             return 0.35 * r, 0.35 * g, 0.35 * b, 0.0
-        tint = 0.85 + 0.3 * lattice_value(int(math.floor(along / p[PERIOD])), 0, 0, seed)
+        tint = 0.85 + 0.3 * lattice_value(int(math.floor(across / p[PERIOD])), 0, 0, seed)
         return r * tint, g * tint, b * tint, 0.0
     if material == SIGN and face < TOP:
         return _sign(p, along, z, seed, r, g, b)
@@ -92,10 +103,8 @@ def solid_albedo(p: Array, wx: float, wy: float, wz: float, face: int, footprint
     return r, g, b, 0.0
 
 
-@nb.njit(cache=True, fastmath=True)
-def _facade(
-    p: Array, along: float, above: float, seed: int, r: float, g: float, b: float
-) -> Shade:
+@nb.njit(fastmath=True)
+def _facade(p: Array, along: float, above: float, seed: int, r: float, g: float, b: float) -> Shade:
     """Storeys of windows with frames, a plinth, and now and then a shop front or door."""
     period, storey = p[PERIOD], 2.7 + 0.6 * lattice_value(seed, 1, 0, 3)
     column, floor = math.floor(along / period), math.floor(above / storey)
@@ -127,7 +136,7 @@ def _facade(
     return r, g, b, 0.0
 
 
-@nb.njit(cache=True, fastmath=True)
+@nb.njit(fastmath=True)
 def _car_body(
     p: Array, x: float, y: float, above: float, face: int, r: float, g: float, b: float
 ) -> Shade:
@@ -155,7 +164,7 @@ def _car_body(
     return r, g, b, 0.18
 
 
-@nb.njit(cache=True, fastmath=True)
+@nb.njit(fastmath=True)
 def _car_cabin(
     p: Array, x: float, along: float, above: float, face: int, r: float, g: float, b: float
 ) -> Shade:
@@ -172,11 +181,11 @@ def _car_cabin(
     else:
         pane = pane and abs(along) < p[HY] - 0.16
     if pane:
-        return 0.012, 0.014, 0.016, 0.3
+        return 0.012, 0.014, 0.016, 0.22
     return r, g, b, 0.15
 
 
-@nb.njit(cache=True, fastmath=True)
+@nb.njit(fastmath=True)
 def _bricks(
     p: Array, along: float, above: float, footprint: float, r: float, g: float, b: float
 ) -> Shade:
@@ -193,7 +202,7 @@ def _bricks(
     return r * tint, g * tint, b * tint, 0.0
 
 
-@nb.njit(cache=True, fastmath=True)
+@nb.njit(fastmath=True)
 def _sign(p: Array, along: float, z: float, seed: int, r: float, g: float, b: float) -> Shade:
     """A board with a border and rows of blocks that look like lettering from afar."""
     half = max(p[HX], p[HY])

@@ -1,17 +1,24 @@
-"""Exact occupancy of a street world."""
+"""Exact occupancy and visibility of a street world."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import numba as nb
 import numpy as np
 import numpy.typing as npt
 
+from kdbts_ros.datasets.synthetic.casting import see_points
+from kdbts_ros.datasets.synthetic.compiled import entry_point
 from kdbts_ros.datasets.synthetic.ground import KERB, raised
 from kdbts_ros.datasets.synthetic.index import grid_cell
-from kdbts_ros.datasets.synthetic.primitives import contains
+from kdbts_ros.datasets.synthetic.leaves import leaf_density
+from kdbts_ros.datasets.synthetic.primitives import KIND, LEAVES, contains
+from kdbts_ros.datasets.synthetic.raycast import aim
 from kdbts_ros.datasets.synthetic.shading import SceneArrays
 from kdbts_ros.datasets.synthetic.world import StreetWorld
-from kdbts_ros.density.camera import Array
+from kdbts_ros.density.camera import Array, Camera, inverse, transform
+from kdbts_ros.errors import UserError
 
 Bools = npt.NDArray[np.bool_]
 
@@ -19,20 +26,78 @@ Bools = npt.NDArray[np.bool_]
 def occupied(world: StreetWorld, points: npt.ArrayLike) -> Bools:
     """(N,) whether each of (N,3) world points lies inside a solid or below the ground."""
     xyz = np.ascontiguousarray(points, np.float64).reshape(-1, 3)
-    return _occupied(world.arrays, xyz)
+    inside: Bools = _occupied(world.arrays, xyz)
+    return inside
 
 
-@nb.njit(cache=True, nogil=True)
-def _occupied(scene: SceneArrays, xyz: Array) -> Bools:
-    out = np.zeros(len(xyz), np.bool_)
-    for i in range(len(xyz)):
-        x, y, z = xyz[i]
-        if z < 0.0 or (z < scene.ground[KERB] and raised(scene.ground, scene.patches, x, y)):
-            out[i] = True
-            continue
-        cell = grid_cell(scene.up_frame, x, y)
-        for k in range(scene.up_starts[cell], scene.up_starts[cell + 1]):
-            if contains(scene.table[scene.up_items[k]], x, y, z):
-                out[i] = True
-                break
+def visible(world: StreetWorld, camera: Camera, T_world_cam: Array, points: npt.ArrayLike) -> Bools:
+    """(N,) whether each of (N,3) world points is inside the image with nothing before it.
+
+    A point on the visible surface counts as visible (up to a millionth of its distance).
+
+    Raises:
+        UserError: a pose that is not rigid.
+    """
+    shot = aim(world, camera, T_world_cam)
+    uv, z = camera.project(transform(inverse(T_world_cam), points))
+    inside = (z > 0) & (uv >= 0).all(1) & (uv < [camera.width, camera.height]).all(1)
+    out = np.zeros(len(z), np.bool_)
+    out[inside] = see_points(world.arrays, shot, uv[inside], z[inside])
     return out
+
+
+def column_truth(
+    world: StreetWorld,
+    x: npt.ArrayLike,
+    y: npt.ArrayLike,
+    low: float,
+    high: float,
+    step: float = 0.1,
+    T_world_grid: Array | None = None,
+) -> Bools:
+    """(H,W) whether anything stands over each cell centre between two heights above z = 0.
+
+    Args:
+        world: the street.
+        x: (W,) cell centres, m.
+        y: (H,) cell centres, m.
+        low: lower end of the band, m.
+        high: upper end of the band, m.
+        step: distance of the sampled heights, m.
+        T_world_grid: (4,4) frame of x, y and the heights to world; identity by default.
+
+    Raises:
+        UserError: a band that is empty or a step that is not positive.
+    """
+    if not (low < high and step > 0):
+        raise UserError(f"a height band needs low < high and step > 0, got {low}, {high}, {step}")
+    columns, rows = np.asarray(x, np.float64), np.asarray(y, np.float64)
+    levels = np.linspace(low, high, max(2, int(np.ceil((high - low) / step)) + 1))
+    X, Y, Z = np.meshgrid(columns, rows, levels)
+    xyz = np.stack([X, Y, Z], -1).reshape(-1, 3)
+    if T_world_grid is not None:
+        xyz = transform(T_world_grid, xyz)
+    return np.asarray(occupied(world, xyz).reshape(len(rows), len(columns), -1).any(-1))
+
+
+@nb.njit
+def _is_occupied(scene: SceneArrays, x: float, y: float, z: float) -> bool:
+    if z < 0.0 or (z < scene.ground[KERB] and raised(scene.ground, scene.patches, x, y)):
+        return True
+    cell = grid_cell(scene.up_frame, x, y)
+    for k in range(scene.up_starts[cell], scene.up_starts[cell + 1]):
+        p = scene.table[scene.up_items[k]]
+        if contains(p, x, y, z) and (p[KIND] != LEAVES or leaf_density(p, x, y, z) > 0):
+            return True
+    return False
+
+
+@entry_point
+def _occupied(stamp: str) -> Callable[..., Bools]:
+    def inside(scene: SceneArrays, xyz: Array) -> Bools:
+        out = np.zeros(len(xyz) * (len(stamp) > 0), np.bool_)
+        for i in range(len(xyz)):
+            out[i] = _is_occupied(scene, xyz[i, 0], xyz[i, 1], xyz[i, 2])
+        return out
+
+    return inside

@@ -10,6 +10,7 @@ from kdbts_ros.datasets.synthetic.primitives import (
     BOX,
     CAR_BODY,
     CAR_CABIN,
+    CAR_SHOULDER,
     CYLINDER,
     ELLIPSOID,
     PLAIN,
@@ -74,11 +75,19 @@ def add_car(
     length, width, height = (float(rng.uniform(*shape[i])) for i in range(3))
     (rear, front), (lean_front, lean_rear) = shape[3], shape[4]
     colour = car_colour(rng)
-    clearance, belt = 0.17, height * float(rng.uniform(0.56, 0.62))
-    half_body = 0.5 * (belt - clearance)
+    clearance, belt = 0.17, height * float(rng.uniform(0.58, 0.64))
+    bonnet = height * float(rng.uniform(0.44, 0.52))
+    half_body = 0.5 * (bonnet - clearance)
     table.add(
         BOX, (at[0], at[1], at[2] + clearance + half_body), (length / 2, width / 2, half_body),
         yaw, CAR_BODY, colour, taper=(0.14, 0.06, 0.05), frequency=1.0, contrast=0.05,
+    )  # fmt: skip
+    # The shoulder: from the bonnet, rising towards the windscreen, to the boot or tail.
+    half_shoulder = 0.5 * (belt - bonnet)
+    table.add(
+        BOX, (at[0], at[1], at[2] + bonnet + half_shoulder),
+        (length / 2 - 0.1, width / 2 - 0.03, half_shoulder), yaw, CAR_SHOULDER, colour,
+        taper=(float(rng.uniform(0.5, 1.1)), 0.05, 0.03), frequency=1.0, contrast=0.05,
     )  # fmt: skip
     half_cabin = 0.5 * (height - belt)
     along = length * (0.5 * (rear + front) - 0.5)

@@ -1,0 +1,102 @@
+"""A robot that drives along a synthetic street with any rig of cameras."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, field
+from functools import cached_property
+
+import numpy as np
+
+from kdbts_ros.datasets.sample import PosedFrame
+from kdbts_ros.datasets.synthetic.ground import heading, street_to_world
+from kdbts_ros.datasets.synthetic.raycast import Floats, RenderedView, render
+from kdbts_ros.datasets.synthetic.rig import Rig, front_stereo
+from kdbts_ros.datasets.synthetic.world import StreetWorld
+from kdbts_ros.density.camera import Array, View
+from kdbts_ros.errors import UserError
+
+
+@dataclass(frozen=True, eq=False)
+class StreetDrive:
+    """Frames of a drive; each is drawn when it is asked for. Equal arguments give equal bytes.
+
+    Attributes:
+        seed: of the street, at least 0.
+        frames: how many.
+        rig: cameras by name with T_base_cam; "left" is the reference. KITTI's stereo by default.
+        speed: m/s.
+        rate_hz: frames per second.
+        start_ns: stamp of frame 0.
+    """
+
+    seed: int
+    frames: int = 100
+    rig: Rig = field(default_factory=front_stereo)
+    speed: float = 8.0
+    rate_hz: float = 10.0
+    start_ns: int = 1_000_000_000
+
+    def __post_init__(self) -> None:
+        if self.frames < 1 or self.speed < 0 or self.rate_hz <= 0:
+            raise UserError(
+                "a drive needs frames >= 1, speed >= 0 and rate_hz > 0, "
+                f"got {self.frames}, {self.speed:g}, {self.rate_hz:g}"
+            )
+        if not self.rig:
+            raise UserError("a drive needs at least one camera in its rig")
+
+    def __len__(self) -> int:
+        return self.frames
+
+    @cached_property
+    def world(self) -> StreetWorld:
+        """The street, 100 m longer than the drive and with a free lane all along it."""
+        distance = self.frames * self.speed / self.rate_hz
+        return StreetWorld.generate(self.seed, distance + 100.0, distance + 8.0)
+
+    def stamp_ns(self, i: int) -> int:
+        """Time of frame i."""
+        return self.start_ns + round(i * 1e9 / self.rate_hz)
+
+    def T_world_base(self, i: int) -> Array:
+        """(4,4) pose of the robot's base, on the ground, at frame i."""
+        world, x = self.world, i * self.speed / self.rate_hz
+        rng = np.random.default_rng([23, self.seed])
+        # Two slow waves keep the robot in its lane without following it like a rail.
+        waves, phases = 1 / rng.uniform(12.0, 35.0, 2), rng.uniform(0, 2 * math.pi, 2)
+        sway = rng.uniform(0.02, 0.12, 2)
+        angles = x * waves + phases
+        wx, wy, _ = street_to_world(world.ground, x, world.lane_d + float(sway @ np.sin(angles)))
+        drift = float(sway @ (waves * np.cos(angles)))
+        yaw = math.atan(heading(world.ground, x)) + math.atan(drift)
+        T = np.eye(4)
+        T[:2, :2] = [[math.cos(yaw), -math.sin(yaw)], [math.sin(yaw), math.cos(yaw)]]
+        T[:2, 3] = wx, wy
+        return T
+
+    def rendered(self, i: int, name: str, threads: int | None = None) -> RenderedView:
+        """Image and exact depth of one camera at frame i.
+
+        Raises:
+            UserError: no such frame or camera.
+        """
+        if not 0 <= i < self.frames:
+            raise UserError(f"frame {i} does not exist: the drive has {self.frames} frames")
+        if name not in self.rig:
+            raise UserError(f"no camera '{name}' in the rig; it has {', '.join(self.rig)}")
+        camera, T_base_cam = self.rig[name]
+        return render(self.world, camera, self.T_world_base(i) @ T_base_cam, threads=threads)
+
+    def depth(self, i: int, name: str = "left") -> Floats:
+        """(H,W) exact z-depth in m, +inf for sky; see `rendered`."""
+        return self.rendered(i, name).depth
+
+    def frame(self, i: int) -> PosedFrame:
+        """All views of frame i; see `rendered`."""
+        T_world_base = self.T_world_base(i)
+        views = {
+            name: View(self.rendered(i, name).image, camera, T_world_base @ T_base_cam)
+            for name, (camera, T_base_cam) in self.rig.items()
+        }
+        return PosedFrame(self.stamp_ns(i), views, T_world_base)
