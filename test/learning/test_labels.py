@@ -1,0 +1,93 @@
+"""Labelled frames: points lie where they should and say what the world says."""
+
+from __future__ import annotations
+
+import numpy as np
+import plain_world
+import pytest
+import torch
+
+from kdbts_ros.density.camera import View, transform
+from kdbts_ros.learning import labels
+from kdbts_ros.learning.supervised import collate, depth_loss, occupancy_loss
+
+
+@pytest.fixture
+def view() -> View:
+    return plain_world.picture(plain_world.pose(), wall=10.0)
+
+
+def inside(view: View, points: np.ndarray) -> np.ndarray:
+    uv, _ = view.camera.project(points)
+    size = [view.camera.width, view.camera.height]
+    return (uv >= -1e-6).all(-1) & (uv <= np.add(size, 1e-6)).all(-1)
+
+
+def test_all_points_are_in_the_image(view: View) -> None:
+    rng = np.random.default_rng(0)
+    z = plain_world.depth_from(view.T_world_cam, 10.0)
+    for points in (
+        labels.surface_points(view.camera, z, 500, rng),
+        labels.frustum_points(view.camera, 500, rng),
+        labels.useful_points(view, np.eye(4), 200, rng),
+    ):
+        assert len(points) and inside(view, points).all()
+
+
+def test_useful_points_lie_in_the_band_a_robot_drives_through(view: View) -> None:
+    points = labels.useful_points(view, np.eye(4), 300, np.random.default_rng(1))
+    world = transform(view.T_world_cam, points)
+    assert ((world[:, 2] >= -1e-9) & (world[:, 2] <= 2.5 + 1e-9)).all()
+    assert ((points[:, 2] >= 3) & (points[:, 2] <= 30)).all()
+
+
+def test_a_level_base_stands_below_the_camera() -> None:
+    T_world_base = labels.level_base(plain_world.pose(2.0, 1.0))
+    expected = np.eye(4)
+    expected[:2, 3] = 2.0, 1.0
+    np.testing.assert_allclose(T_world_base, expected, atol=1e-12)
+
+
+def test_labels_and_depth_are_those_of_the_world() -> None:
+    frame = plain_world.PlainWorlds(0, 0, 1000)(2)
+    world = transform(plain_world.pose(), frame.points.astype(np.float64))
+    wall = plain_world.wall_distance(2)
+    clear = (np.abs(world[:, 2]) > 1e-3) & (np.abs(world[:, 0] - wall) > 1e-3)
+    expected = plain_world.occupied(world, wall)
+    np.testing.assert_array_equal(frame.occupied[clear], expected[clear])
+    assert 0.2 < frame.occupied.mean() < 0.8
+
+
+def test_mirrored_draws_stay_consistent() -> None:
+    """Whichever way a draw is mirrored, a ray's point at its depth is where the image shows it."""
+    frame = plain_world.PlainWorlds(0, 0, 400)(1)
+    batch = collate([frame] * 16, 50, 40, np.random.default_rng(0))
+    cx = batch.K_ndc[:, 0, 2]
+    assert (cx > 0).any() and (cx < 0).any()
+    surface = batch.rays * batch.z.unsqueeze(-1)
+    image_point = surface @ batch.K_ndc.mT
+    uv = image_point[..., :2] / image_point[..., 2:]
+    assert uv.abs().max() <= 1
+    colours = torch.nn.functional.grid_sample(
+        batch.images, uv.unsqueeze(2), mode="nearest", align_corners=False
+    )[..., 0]
+    # World colours do not depend on the mirroring, once the mirrored side is turned back.
+    sign = torch.where(cx == cx.min(), 1.0, -1.0)
+    sign = sign * (1 if frame.K_ndc[0, 2] == cx.min().item() else -1)
+    turned = surface * torch.stack([sign, torch.ones(16), torch.ones(16)], -1).unsqueeze(1)
+    world = torch.from_numpy(transform(plain_world.pose(), turned.numpy()))
+    expected = 0.5 + 0.5 * torch.sin(world * torch.tensor([1.5, 2.0, 3.0]))
+    near = batch.z < 9
+    assert (colours.permute(0, 2, 1) - expected).abs()[near].max() < 0.02
+
+
+def test_the_truth_has_the_smallest_loss() -> None:
+    occupied = torch.tensor([1.0, 0.0])
+    right = occupancy_loss(torch.tensor([20.0, 0.0]), occupied, 0.5)
+    unsure = occupancy_loss(torch.tensor([1.4, 1.4]), occupied, 0.5)
+    wrong = occupancy_loss(torch.tensor([0.0, 20.0]), occupied, 0.5)
+    assert right < 1e-3 < unsure < wrong and torch.isfinite(wrong)
+    t = torch.linspace(3, 80, 200).expand(1, 200)
+    wall_at_10 = torch.where(t > 10, 50.0, 0.0)
+    assert depth_loss(wall_at_10, t, torch.tensor([10.0])) < 0.05
+    assert depth_loss(wall_at_10, t, torch.tensor([20.0])) > 0.6
