@@ -64,7 +64,9 @@ def _input(tally: Tally, around: Surroundings, now: float, silence: float) -> St
         level, message = _no_images(tally, around, silence)
     elif tally.calibration_fault:
         level, message = ERROR, tally.calibration_fault
-    elif tally.calibration_at is None:
+    elif tally.image_at is None:
+        message = "waiting for the first image"
+    elif tally.calibration_at is None and now - tally.since > silence:
         level = ERROR
         message = (
             f"images arrive but no camera_info on {around.camera_info_topic}: "

@@ -107,7 +107,10 @@ def decode(message: Any) -> Rgb:
     pixels = np.ascontiguousarray(rows).reshape(message.height, message.width, encoding.channels)
     if encoding.to_rgb is None:
         return pixels
-    return np.asarray(cv2.cvtColor(pixels, encoding.to_rgb), np.uint8)
+    try:
+        return np.asarray(cv2.cvtColor(pixels, encoding.to_rgb), np.uint8)
+    except cv2.error as error:  # a Bayer image of two pixels, say
+        raise _bad(f"{message.encoding} image cannot become rgb8: {error}") from error
 
 
 def _decode_exotic(message: Any) -> Rgb:

@@ -1,0 +1,135 @@
+"""CameraInfo: which matrix holds, and which field is named when it cannot."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+
+from kdbts_ros.errors import UserError
+from kdbts_ros.node import drops
+from kdbts_ros.node.camera_info import Calibration, is_rectified, read_calibration
+from kdbts_ros.node.drops import Dropped
+from kdbts_ros.node.rectify import rectify
+
+K = [500.0, 0, 319.5, 0, 510, 239.5, 0, 0, 1]
+P = [450.0, 0, 309.5, -54, 0, 460, 229.5, 0, 0, 0, 1, 0]
+
+
+def info(**changes: Any) -> SimpleNamespace:
+    roi = SimpleNamespace(x_offset=0, y_offset=0, width=0, height=0, do_rectify=False)
+    fields: dict[str, Any] = {
+        "width": 640,
+        "height": 480,
+        "distortion_model": "plumb_bob",
+        "d": [0.0] * 5,
+        "k": K,
+        "p": P,
+        "binning_x": 0,
+        "binning_y": 0,
+        "roi": roi,
+    }
+    return SimpleNamespace(**(fields | changes))
+
+
+def test_a_raw_image_has_k_and_a_rectified_one_p() -> None:
+    raw = read_calibration(info(), rectified=False)
+    assert raw.distortion == ()
+    # ROS puts the centre of the first pixel at 0, we at 0.5.
+    assert (raw.camera.fx, raw.camera.cx, raw.camera.cy) == (500, 320, 240)
+    straight = read_calibration(info(d=[0.1] * 5), rectified=True)
+    assert straight.distortion == ()
+    assert (straight.camera.fx, straight.camera.cx, straight.camera.cy) == (450, 310, 230)
+
+
+@pytest.mark.parametrize(
+    ("setting", "topic", "expected"),
+    [
+        ("auto", "/camera/image_rect_color", True),
+        ("auto", "/camera/image_raw", False),
+        ("true", "/camera/image_raw", True),
+        ("false", "/camera/image_rect", False),
+    ],
+)
+def test_the_topic_says_whether_it_is_rectified(setting: str, topic: str, expected: bool) -> None:
+    assert is_rectified(setting, topic) is expected
+
+
+@pytest.mark.parametrize(
+    ("changes", "rectified", "words"),
+    [
+        ({"width": 0}, False, "width x height is 0x480"),
+        ({"k": [0.0] * 9}, False, "K is all zeros: calibrate"),
+        ({"p": [0.0] * 12}, True, "P is all zeros: set rectified:=false"),
+        ({"k": [float("nan"), *K[1:]]}, False, "K contains NaN"),
+        ({"k": [-500.0, *K[1:]]}, False, "K has focal lengths -500"),
+        ({"k": [500.0, 3.0, *K[2:]]}, False, "K has a skew"),
+        ({"d": [float("nan")] * 5}, False, "D contains NaN"),
+        ({"d": [0.1] * 3}, False, "D has 3 values"),
+        ({"distortion_model": "equidistant", "d": [0.0] * 4}, False, "'equidistant'"),
+        ({"distortion_model": "", "d": [0.1] * 5}, False, "distortion_model ''"),
+        ({"binning_x": 1000}, False, "binning"),
+        (
+            {"roi": SimpleNamespace(x_offset=600, y_offset=0, width=100, height=10)},
+            False,
+            "roi reaches beyond",
+        ),
+    ],
+)
+def test_the_field_at_fault_is_named(changes: dict[str, Any], rectified: bool, words: str) -> None:
+    with pytest.raises(UserError, match=f"camera_info .*{words}"):
+        read_calibration(info(**changes), rectified)
+
+
+def test_region_of_interest_and_binning() -> None:
+    roi = SimpleNamespace(x_offset=40, y_offset=20, width=400, height=200, do_rectify=False)
+    camera = read_calibration(info(roi=roi, binning_x=2, binning_y=2), rectified=False).camera
+    assert (camera.width, camera.height) == (200, 100)
+    assert (camera.fx, camera.cx, camera.cy) == (250, (320 - 40) / 2, (240 - 20) / 2)
+
+
+def test_another_size_is_a_mismatch_that_may_pass() -> None:
+    calibration = read_calibration(info(), rectified=False)
+    calibration.check_size(640, 480)
+    with pytest.raises(Dropped, match="image is 320x240") as caught:
+        calibration.check_size(320, 240)
+    assert caught.value.reason == drops.CAMERA_INFO_MISMATCH
+    assert not caught.value.final
+
+
+def test_a_pinhole_image_passes_untouched() -> None:
+    image = np.zeros((480, 640, 3), np.uint8)
+    calibration = read_calibration(info(), rectified=False)
+    straight, camera = rectify(image, calibration)
+    assert straight is image
+    assert camera == calibration.camera
+
+
+def test_rectified_points_lie_where_the_new_camera_sees_them() -> None:
+    distortion = (-0.3, 0.1, 0.001, -0.001, 0.0)
+    calibration = read_calibration(info(d=list(distortion)), rectified=False)
+    K_matrix, xyz = np.array(K).reshape(3, 3), np.array([[0.3, -0.2, 1.0]])
+    bent, _ = cv2.projectPoints(xyz, np.zeros(3), np.zeros(3), K_matrix, np.array(distortion))
+    u, v = bent.ravel()
+    # A soft spot where the lens shows the point (OpenCV's pixels: whole numbers are centres).
+    x, y = np.meshgrid(np.arange(640), np.arange(480))
+    spot = 255 * np.exp(-((x - u) ** 2 + (y - v) ** 2) / 18)
+    image = np.dstack([spot.astype(np.uint8)] * 3)
+    straight, camera = rectify(image, calibration)
+    weight = straight[..., 0].astype(float)
+    rows, columns = np.indices(weight.shape)
+    found = np.array([(weight * (columns + 0.5)).sum(), (weight * (rows + 0.5)).sum()])
+    assert np.abs(found / weight.sum() - camera.project(xyz)[0][0]).max() < 0.1
+
+
+def test_no_pixel_of_a_rectified_image_is_invented() -> None:
+    calibration = Calibration(
+        read_calibration(info(), rectified=False).camera, (-0.3, 0.1, 0.0, 0.0, 0.0)
+    )
+    white = np.full((480, 640, 3), 255, np.uint8)
+    framed = cv2.copyMakeBorder(white[2:-2, 2:-2], 2, 2, 2, 2, cv2.BORDER_CONSTANT)
+    straight, _ = rectify(framed, calibration)
+    assert (straight[4:-4, 4:-4] == 255).all()

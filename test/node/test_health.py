@@ -1,0 +1,117 @@
+"""What the node says about itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from kdbts_ros.node import drops
+from kdbts_ros.node.drops import Dropped
+from kdbts_ros.node.health import ERROR, OK, WARN, Status, Surroundings, assess
+from kdbts_ros.node.tally import Tally
+
+SILENCE = 5.0
+AROUND = Surroundings(
+    active=True,
+    state="active",
+    fault="",
+    image_topic="/image",
+    image_publishers=1,
+    image_reliability="best_effort",
+    camera_info_topic="/camera_info",
+    clock_runs=True,
+    model={"head": "bts"},
+)
+
+
+def healthy(now: float = 100.0) -> Tally:
+    tally = Tally(since=0.0)
+    tally.image(now)
+    tally.calibration_at = tally.pose_at = now
+    tally.map(now, {"total": 50.0})
+    return tally
+
+
+def status(name: str, tally: Tally, around: Surroundings = AROUND, now: float = 100.0) -> Status:
+    return next(s for s in assess(tally, around, now, SILENCE) if s.name == name)
+
+
+def test_all_is_well() -> None:
+    assert {s.level for s in assess(healthy(), AROUND, 100.0, SILENCE)} == {OK}
+    assert status("inference", healthy()).values["total ms, median and p95"] == "50.0, 50.0"
+
+
+def test_an_inactive_node_says_its_state_or_its_fault() -> None:
+    idle = replace(AROUND, active=False, state="inactive")
+    assert {(s.level, s.message) for s in assess(healthy(), idle, 0, SILENCE)} == {
+        (OK, "node is inactive")
+    }
+    failed = replace(idle, fault="configure failed: no such checkpoint")
+    assert {s.level for s in assess(healthy(), failed, 0, SILENCE)} == {ERROR}
+
+
+@pytest.mark.parametrize(
+    ("changes", "qos", "level", "words"),
+    [
+        ({"image_publishers": 0}, "", WARN, "nobody publishes /image"),
+        ({}, "", ERROR, "fastdds_large_messages.xml"),
+        ({"image_reliability": "reliable"}, "", ERROR, "camera is silent"),
+        ({"image_reliability": "reliable"}, "RELIABILITY", ERROR, "image_reliability:=best_effort"),
+    ],
+)
+def test_silence_names_its_cure(
+    changes: dict[str, object], qos: str, level: int, words: str
+) -> None:
+    tally = Tally(since=0.0, incompatible_qos=qos)
+    around = replace(AROUND, **changes)  # type: ignore[arg-type]
+    assert status("input", tally, around, now=SILENCE - 1).level == OK
+    told = status("input", tally, around, now=SILENCE + 1)
+    assert told.level == level
+    assert words in told.message
+
+
+def test_missing_and_bad_calibration() -> None:
+    tally = healthy()
+    tally.calibration_at = None
+    assert "no camera_info on /camera_info" in status("input", tally).message
+    tally = healthy()
+    tally.calibration_fault = "camera_info K is all zeros"
+    assert status("input", tally).level == ERROR
+    assert "K is all zeros" in status("input", tally).message
+
+
+@pytest.mark.parametrize("reason", [drops.BAD_IMAGE, drops.ZERO_STAMP, drops.DUPLICATE])
+def test_a_bad_image_is_told_while_it_is_recent(reason: str) -> None:
+    tally = healthy()
+    tally.drop(Dropped(reason, "such and such"), 99.0)
+    assert status("input", tally).message == f"{reason}: such and such"
+    later = healthy(now=110.0)
+    later.drop(Dropped(reason, "such and such"), 99.0)
+    assert status("input", later, now=110.0).level == OK
+
+
+def test_a_missing_pose_is_a_warning_that_becomes_an_error() -> None:
+    tally = healthy(now=98.0)
+    tally.drop(Dropped(drops.NO_TF, "frame 'odom' is unknown"), 100.0)
+    assert status("pose", tally).level == WARN
+    tally.drop(Dropped(drops.NO_TF, "frame 'odom' is unknown"), 104.0)
+    told = status("pose", tally, now=104.0)
+    assert told.level == ERROR
+    assert "frame 'odom' is unknown" in told.message
+
+
+def test_a_clock_that_stands_still_is_told() -> None:
+    told = status("pose", Tally(since=0.0), replace(AROUND, clock_runs=False))
+    assert "/clock" in told.message
+
+
+def test_inference_errors_are_told_until_a_map_comes() -> None:
+    tally = healthy()
+    for _ in range(3):
+        tally.drop(Dropped(drops.INFERENCE_ERROR, "RuntimeError: out of memory"), 100.0)
+    told = status("inference", tally)
+    assert told.level == ERROR
+    assert "out of memory" in told.message
+    tally.map(100.0, {})
+    assert status("inference", tally).level == OK

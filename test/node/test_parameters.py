@@ -1,0 +1,73 @@
+"""The parameter table: limits, and the files made from it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from kdbts_ros.errors import UserError
+from kdbts_ros.node.parameters import (
+    DEFAULTS,
+    LIVE,
+    RULES,
+    Parameters,
+    as_markdown,
+    as_yaml,
+)
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.mark.parametrize(
+    ("made", "file"), [(as_yaml, "config/kdbts.yaml"), (as_markdown, "docs/parameters.md")]
+)
+def test_the_files_are_those_the_table_makes(made: Any, file: str) -> None:
+    assert (ROOT / file).read_text() == made(), f"make {file} again: see parameters.py"
+
+
+def test_the_yaml_says_the_defaults_in_their_types() -> None:
+    values = yaml.safe_load(as_yaml())["/**"]["ros__parameters"]
+    assert values == DEFAULTS
+    assert {k: type(v) for k, v in values.items()} == {k: type(v) for k, v in DEFAULTS.items()}
+
+
+@pytest.mark.parametrize(
+    ("values", "words"),
+    [
+        ({"resolution": 0.0}, r"'resolution' must lie in \[0.02, 2\], got 0"),
+        ({"resolution": "fine"}, "'resolution' must be a number"),
+        ({"resolution": float("nan")}, "'resolution' must be finite"),
+        ({"depth_stride": 1.5}, "'depth_stride' must be an integer"),
+        ({"depth_stride": True}, "'depth_stride' must be an integer"),
+        ({"autostart": 1}, "'autostart' must be true or false"),
+        ({"pose_source": "gps"}, "one of tf, odometry, got 'gps'"),
+        ({"height_min": 2.0, "height_max": 1.0}, "'height_min' .* below 'height_max'"),
+        ({"range_m": 100.0, "resolution": 0.02}, "too large"),
+        ({"fixed_frame": ""}, "'fixed_frame' must not be empty"),
+    ],
+)
+def test_bad_values_name_themselves(values: dict[str, Any], words: str) -> None:
+    with pytest.raises(UserError, match=words) as caught:
+        Parameters(**values)
+    assert "\n" not in str(caught.value)
+
+
+def test_whole_numbers_and_switches_are_understood() -> None:
+    assert Parameters(range_m=10).range_m == 10.0
+    assert isinstance(Parameters(range_m=10).range_m, float)
+    assert RULES["rectified"].check("rectified", "auto", True) == "true"
+
+
+def test_live_parameters_need_no_new_model() -> None:
+    assert {"occupied_threshold", "completed_cells", "height_min", "height_max"} <= LIVE
+    assert not LIVE & {"checkpoint", "device", "precision", "fixed_frame", "autostart"}
+
+
+def test_the_pipeline_takes_what_the_node_gives() -> None:
+    from kdbts_ros.node import engine
+
+    settings = engine.settings(Parameters(range_m=5.0, completed_cells="unknown"))
+    assert (settings.range_m, settings.completed_cells) == (5.0, "unknown")

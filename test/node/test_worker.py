@@ -1,0 +1,168 @@
+"""The inference thread, with an engine that does as it is told."""
+
+from __future__ import annotations
+
+import queue
+import threading
+from array import array
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from kdbts_ros.density.camera import Camera, View
+from kdbts_ros.errors import UserError
+from kdbts_ros.node import drops
+from kdbts_ros.node.camera_info import Calibration
+from kdbts_ros.node.waiting import Frame, Needs
+from kdbts_ros.node.worker import InferenceThread, Job, Outcome
+
+CALIBRATION = Calibration(Camera(4, 2, 3, 3, 2, 1))
+
+
+class Engine:
+    """Calls back instead of computing."""
+
+    def __init__(self, process: Any = None) -> None:
+        self.settings: Any = "first"
+        self.threads = {threading.get_ident()}
+        self._process = process or (lambda view: view)
+
+    def update(self, settings: Any) -> None:
+        self.settings = settings
+
+    def describe(self) -> dict[str, str]:
+        return {"head": "bts"}
+
+    def process(self, view: View, T: Any, want_depth: bool, want_preview: bool) -> Any:
+        self.threads.add(threading.get_ident())
+        return self._process(view)
+
+
+def job(stamp: int = 1, settings: str = "first", **message: Any) -> Job:
+    fields: dict[str, Any] = {
+        "width": 4,
+        "height": 2,
+        "step": 12,
+        "encoding": "rgb8",
+        "is_bigendian": 0,
+        "data": array("B", bytes(24)),
+    }
+    image = SimpleNamespace(**(fields | message))
+    frame = Frame(stamp, "camera", image, (4, 2), 0.0)
+    return Job(frame, Needs(CALIBRATION, np.eye(4), np.eye(4)), settings, False, False, 0)
+
+
+@pytest.fixture
+def outcomes() -> queue.Queue[Outcome]:
+    return queue.Queue()
+
+
+def started(engine: Any, outcomes: queue.Queue[Outcome]) -> InferenceThread:
+    thread = InferenceThread(engine if callable(engine) else lambda: engine, outcomes.put)
+    thread.start(wanted=lambda: True)
+    return thread
+
+
+def test_a_job_becomes_an_outcome_in_the_thread_that_loaded(
+    outcomes: queue.Queue[Outcome],
+) -> None:
+    made: list[Engine] = []
+
+    def load() -> Engine:
+        made.append(Engine())
+        return made[0]
+
+    thread = started(load, outcomes)
+    assert thread.description == {"head": "bts"}
+    thread.submit(job(settings="second"))
+    outcome = outcomes.get(timeout=10)
+    assert outcome.drop is None
+    assert outcome.result.image.shape == (2, 4, 3)
+    assert made[0].settings == "second"
+    assert thread.stop(10)
+    assert len(made[0].threads) == 1
+    assert threading.get_ident() not in made[0].threads
+
+
+def test_a_model_that_cannot_be_loaded_says_why(outcomes: queue.Queue[Outcome]) -> None:
+    def missing() -> Engine:
+        raise UserError("checkpoint 'x' is not there")
+
+    with pytest.raises(UserError, match="'x' is not there"):
+        started(missing, outcomes)
+
+    def broken() -> Engine:
+        raise MemoryError("no room")
+
+    with pytest.raises(UserError, match="cannot be loaded: MemoryError: no room"):
+        started(broken, outcomes)
+
+
+def test_loading_can_be_given_up(outcomes: queue.Queue[Outcome]) -> None:
+    release = threading.Event()
+
+    def slow() -> Engine:
+        release.wait(10)
+        return Engine()
+
+    thread = InferenceThread(slow, outcomes.put)
+    with pytest.raises(UserError, match="stopped while"):
+        thread.start(wanted=lambda: False)
+    release.set()
+    assert thread.stop(10)
+
+
+def test_an_exception_costs_one_frame_and_no_more(outcomes: queue.Queue[Outcome]) -> None:
+    def process(view: View) -> Any:
+        if process.calls == 0:  # type: ignore[attr-defined]
+            process.calls = 1  # type: ignore[attr-defined]
+            raise RuntimeError("out of\n memory")
+        return "map"
+
+    process.calls = 0  # type: ignore[attr-defined]
+    thread = started(Engine(process), outcomes)
+    thread.submit(job(1))
+    drop = outcomes.get(timeout=10).drop
+    assert drop is not None
+    assert drop.reason == drops.INFERENCE_ERROR
+    assert drop.detail.startswith("RuntimeError: out of memory (process")
+    thread.submit(job(2))
+    assert outcomes.get(timeout=10).result == "map"
+    thread.stop(10)
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        ({"encoding": "rgb8", "data": array("B", bytes(23))}, drops.BAD_IMAGE),
+        ({"width": 2, "step": 12}, drops.CAMERA_INFO_MISMATCH),
+    ],
+)
+def test_bad_images_are_drops(
+    outcomes: queue.Queue[Outcome], message: dict[str, Any], reason: str
+) -> None:
+    thread = started(Engine(), outcomes)
+    thread.submit(job(**message))
+    drop = outcomes.get(timeout=10).drop
+    assert drop is not None and drop.reason == reason
+    thread.stop(10)
+
+
+def test_the_newest_job_replaces_one_that_has_not_begun(outcomes: queue.Queue[Outcome]) -> None:
+    begun, release = threading.Event(), threading.Event()
+
+    def process(view: View) -> None:
+        begun.set()
+        release.wait(10)
+
+    thread = started(Engine(process), outcomes)
+    thread.submit(job(1))
+    begun.wait(10)
+    assert thread.submit(job(2)) is None
+    replaced = thread.submit(job(3))
+    assert replaced is not None and replaced.frame.stamp_ns == 2
+    assert not thread.stop(0.01), "a frame in progress cannot be interrupted"
+    release.set()
+    assert thread.stop(10)
