@@ -3,7 +3,6 @@
 Made for what `kdbts bag` writes; `image_topic` fits any other recording.
 """
 
-import os
 import sys
 
 from launch.actions import (
@@ -17,6 +16,7 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.substitutions import FindPackageShare
 
+from kdbts_ros.node.fastdds import large_message_environment
 from launch import LaunchContext, LaunchDescription
 
 SHARE = FindPackageShare("kdbts_ros")
@@ -53,21 +53,16 @@ def _player(context: LaunchContext) -> list[TimerAction]:
         command = ["ros2", "bag", "play", bag, "--clock", "100"]
     elif value["player"] == "kdbts":
         command = [sys.executable, "-m", "kdbts_ros.cli.main", "play", bag, "--clock"]
-        command += ["--wait-for-subscribers", "30"]
+        command += ["--wait-for-subscribers", "60"]
     else:
         raise ValueError(f"player:={value['player']} is unknown; use ros2bag or kdbts")
     command += ["--rate", value["rate"]]
     if value["loop"].lower() in TRUE:
         command.append("--loop")
-    profile = PathJoinSubstitution([CONFIG, "fastdds_large_messages.xml"]).perform(context)
-    # The first is read by Fast DDS 3 (Kilted on), the second by Fast DDS 2; a user's own wins.
-    variables = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
-    chosen = any(os.environ.get(name) for name in variables)
     process = ExecuteProcess(
         cmd=command,
-        additional_env={} if chosen else dict.fromkeys(variables, profile),
+        additional_env=large_message_environment(),
         output="screen",
-        emulate_tty=True,
     )
     return [TimerAction(period=float(value["delay"]), actions=[process])]
 

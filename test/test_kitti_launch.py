@@ -15,15 +15,12 @@ FILE = Path(__file__).resolve().parents[1] / "launch" / "kitti_replay.launch.py"
     ("player", "words"),
     [("ros2bag", ["ros2", "bag", "play", "drive"]), ("kdbts", ["play", "drive", "--clock"])],
 )
-def test_player_command(player: str, words: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_player_command(player: str, words: list[str]) -> None:
     spec = importlib.util.spec_from_file_location("kitti_replay", FILE)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    from launch.substitutions import TextSubstitution
-
-    monkeypatch.setattr(module, "CONFIG", TextSubstitution(text="config"))
     context = launch.LaunchContext()
     values = {"bag": "drive", "player": player, "rate": "2.0", "loop": "true", "delay": "0"}
     context.launch_configurations.update(values)

@@ -74,7 +74,8 @@ def _run(player: Player, playback: Playback) -> None:
     try:
         if playback.wait_for_subscribers and not player.wait_for_subscribers():
             errors.print(
-                f"nobody subscribed within {playback.wait_for_subscribers:g} s; playing anyway"
+                f"nobody subscribed within {playback.wait_for_subscribers:g} s; playing anyway",
+                highlight=False,
             )
         with Progress(*columns, console=errors, disable=not errors.is_terminal) as progress:
             task = progress.add_task("playing", total=max(player.duration_ns, 1), time="")

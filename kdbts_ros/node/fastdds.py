@@ -12,7 +12,6 @@ from pathlib import Path
 
 from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
 
-# Fast DDS 3 reads the first (ROS 2 Kilted on), Fast DDS 2 the second (Humble, Jazzy).
 _VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
 _PROFILE = Path("config") / "fastdds_large_messages.xml"
 
@@ -20,15 +19,31 @@ _PROFILE = Path("config") / "fastdds_large_messages.xml"
 def profile_file() -> Path | None:
     """The package's profile, installed or in the source tree; None where neither holds it."""
     places = [Path(__file__).resolve().parents[2]]
-    with suppress(PackageNotFoundError, OSError):  # OSError: no AMENT_PREFIX_PATH
+    # OSError: a plain `pip install`, where AMENT_PREFIX_PATH is not set.
+    with suppress(PackageNotFoundError, OSError):
         places.insert(0, Path(get_package_share_directory("kdbts_ros")))
     return next((p / _PROFILE for p in places if (p / _PROFILE).is_file()), None)
 
 
-def use_large_messages() -> None:
-    """Name the profile to Fast DDS unless the user has named one; call it before rclpy.init."""
+def profile_variable() -> str:
+    """The variable that the installed Fast DDS reads.
+
+    Version 3 (ROS 2 Kilted on) warns of the old name, version 2 (Humble, Jazzy), whose package is
+    still called fastrtps, does not know the new one.
+    """
+    prefixes = os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
+    old = any((Path(prefix) / "share" / "fastrtps").is_dir() for prefix in prefixes if prefix)
+    return _VARIABLES[1] if old else _VARIABLES[0]
+
+
+def large_message_environment() -> dict[str, str]:
+    """What to add to a process's environment; empty if the user has named a profile."""
     profile = profile_file()
     if profile is None or any(os.environ.get(name) for name in _VARIABLES):
-        return
-    for name in _VARIABLES:
-        os.environ[name] = str(profile)
+        return {}
+    return {profile_variable(): str(profile)}
+
+
+def use_large_messages() -> None:
+    """Name the profile to Fast DDS unless the user has named one; call it before rclpy.init."""
+    os.environ.update(large_message_environment())

@@ -5,29 +5,49 @@ from pathlib import Path
 
 import pytest
 
-pytest.importorskip("ament_index_python")
+pytest.importorskip("ament_index_python", reason="needs ROS 2's Python packages")
 
 from kdbts_ros.node import fastdds
 
-VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
+NEW, OLD = "FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE"
 
 
 @pytest.fixture
-def profile(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    for name in VARIABLES:
-        monkeypatch.delenv(name, raising=False)
-    path = tmp_path / "profile.xml"
-    monkeypatch.setattr(fastdds, "profile_file", lambda: path)
-    return path
+def prefix(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """An installation without Fast DDS, and no profile named by the user."""
+    for name in (NEW, OLD):
+        # Set first, so that whatever the test leaves behind is undone.
+        monkeypatch.setenv(name, "")
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AMENT_PREFIX_PATH", str(tmp_path))
+    return tmp_path
 
 
-def test_profile_is_named_to_both_generations(profile: Path) -> None:
+def test_source_tree_holds_the_profile(prefix: Path) -> None:
     fastdds.use_large_messages()
-    assert {os.environ[name] for name in VARIABLES} == {str(profile)}
+    assert Path(os.environ[NEW]).name == "fastdds_large_messages.xml"
+    assert Path(os.environ[NEW]).is_file()
+    assert OLD not in os.environ
 
 
-def test_a_profile_of_the_user_stays(profile: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv(VARIABLES[1], "/own.xml")
+def test_installed_profile_comes_first(prefix: Path) -> None:
+    (prefix / "share/ament_index/resource_index/packages").mkdir(parents=True)
+    (prefix / "share/ament_index/resource_index/packages/kdbts_ros").touch()
+    (prefix / "share/kdbts_ros/config").mkdir(parents=True)
+    profile = prefix / "share/kdbts_ros/config/fastdds_large_messages.xml"
+    profile.touch()
+    assert fastdds.large_message_environment() == {NEW: str(profile)}
+
+
+def test_old_generation_has_its_own_variable(prefix: Path) -> None:
+    (prefix / "share/fastrtps").mkdir(parents=True)
+    assert list(fastdds.large_message_environment()) == [OLD]
+
+
+@pytest.mark.parametrize("name", [NEW, OLD])
+def test_a_profile_of_the_user_stays(
+    prefix: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.setenv(name, "/own.xml")
     fastdds.use_large_messages()
-    assert VARIABLES[0] not in os.environ
-    assert os.environ[VARIABLES[1]] == "/own.xml"
+    assert {n: os.environ.get(n) for n in (NEW, OLD)} == {NEW: None, OLD: None, name: "/own.xml"}

@@ -99,10 +99,10 @@ def play() -> Iterator[Callable[..., subprocess.Popen[str]]]:
     for child in children:
         if child.poll() is None:
             child.kill()
-        child.communicate(timeout=10)
+        child.communicate(timeout=30)
 
 
-def spin(node: Node, done: Callable[[], bool], seconds: float = 30.0) -> bool:
+def spin(node: Node, done: Callable[[], bool], seconds: float = 90.0) -> bool:
     """Whether `done` came true within the bound."""
     executor = SingleThreadedExecutor(context=node.context)
     executor.add_node(node)
@@ -128,10 +128,10 @@ def test_everything_arrives_in_order(node: Node, bag: Path, play) -> None:
     node.create_subscription(
         Clock, "/clock", lambda m: clocks.append(m.clock.sec * 10**9 + m.clock.nanosec), 100
     )
-    child = play(bag, "--clock", "--wait-for-subscribers", 20)
+    child = play(bag, "--clock", "--wait-for-subscribers", 60)
     assert spin(node, lambda: child.poll() is not None)
-    assert spin(node, lambda: len(images) == COUNT and len(poses) == COUNT, 5)
-    output, errors = child.communicate(timeout=10)
+    assert spin(node, lambda: len(images) == COUNT and len(poses) == COUNT, 20)
+    output, errors = child.communicate(timeout=30)
     assert child.returncode == 0, errors
     assert output == f"played: {3 * COUNT + 1} messages, 0.3 of 0.3 s\n"
     assert [stamp(image) for image in images] == [START + i * STEP for i in range(COUNT)]
@@ -152,11 +152,11 @@ def test_loop_restarts_stamps_and_ctrl_c_ends_politely(node: Node, bag: Path, pl
     node.create_subscription(TFMessage, "/tf_static", latched.append, LATCHED)
     assert spin(node, lambda: bool(latched))
     child.send_signal(signal.SIGINT)
-    output, errors = child.communicate(timeout=20)
+    output, errors = child.communicate(timeout=60)
     assert child.returncode == 0, errors
     assert output.startswith("stopped: ")
     assert output.count("\n") == 1
-    assert "Traceback" not in errors
+    assert errors == ""
 
 
 def test_topics_of_absent_packages_are_skipped(node: Node, tmp_path: Path) -> None:
