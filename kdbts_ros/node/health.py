@@ -36,12 +36,13 @@ class Surroundings:
 
 
 def assess(tally: Tally, around: Surroundings, now: float, silence: float) -> list[Status]:
-    """The statuses `input`, `pose` and `inference` at `now`, with `silence` s as patience."""
+    """`lifecycle`, and while active `input`, `pose` and `inference`; `silence` s of patience."""
+    level = ERROR if around.fault else OK
+    lifecycle = Status("lifecycle", level, around.fault or f"node is {around.state}")
     if not around.active:
-        level = ERROR if around.fault else OK
-        message = around.fault or f"node is {around.state}"
-        return [Status(name, level, message) for name in ("input", "pose", "inference")]
+        return [lifecycle]
     return [
+        lifecycle,
         _input(tally, around, now, silence),
         _pose(tally, around, now, silence),
         _inference(tally, around, now, silence),

@@ -25,7 +25,7 @@ MAX_PIXELS = 100_000_000
 
 @dataclass(frozen=True)
 class Encoding:
-    """Channels and bytes per channel of a pixel, and how OpenCV turns it into RGB (None: is RGB)."""
+    """Channels of a pixel, bytes of a channel, and OpenCV's code for RGB (None: it is RGB)."""
 
     channels: int
     item_bytes: int

@@ -7,16 +7,11 @@ newest image wins) on the way in, and a guard condition that wakes the executor 
 
 from __future__ import annotations
 
-import os
-import signal
 import sys
 import time
 from collections import deque
 
-import rclpy
 from rclpy.clock import Clock, ClockType
-from rclpy.exceptions import ROSInterruptException
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from kdbts_ros.errors import UserError
@@ -28,6 +23,7 @@ from kdbts_ros.node.health import Surroundings, assess
 from kdbts_ros.node.intake import Intake, Needs
 from kdbts_ros.node.outputs import Outputs, stages_ms
 from kdbts_ros.node.parameters import Parameters
+from kdbts_ros.node.process import run_node
 from kdbts_ros.node.ros_parameters import NodeParameters
 from kdbts_ros.node.tally import Tally
 from kdbts_ros.node.waiting import Frame
@@ -225,25 +221,7 @@ class KdbtsNode(LifecycleNode):
 def main(args: list[str] | None = None) -> int:
     """Run the node until it is told to stop; the exit code."""
     use_large_messages()
-    rclpy.init(args=args)
-    node = KdbtsNode()
-    executor = SingleThreadedExecutor()
-    executor.add_node(node)
-    try:
-        executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException, ROSInterruptException):
-        pass  # SIGINT and SIGTERM are how a node is meant to end
-    finally:
-        # A second Ctrl-C, as launch sends it, must not turn the way out into a traceback.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        finished = node.close()
-        rclpy.try_shutdown()
-    if not finished:
-        # A frame in C++ cannot be interrupted, and ending the interpreter around it may crash.
-        sys.stdout.flush()
-        sys.stderr.flush()
-        os._exit(0)
-    return 0
+    return run_node(KdbtsNode, args)
 
 
 if __name__ == "__main__":

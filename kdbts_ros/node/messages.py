@@ -1,7 +1,7 @@
 """Building the node's messages from plain arrays.
 
-Array fields take an ``array.array``: rclpy copies it at once, while lists, bytes and numpy arrays go
-through a check of every element (50 to 150 ms for a camera image).
+Array fields take an ``array.array``: rclpy copies it at once, while lists, bytes and numpy arrays
+go through a check of every element (50 to 150 ms for a camera image).
 """
 
 from __future__ import annotations

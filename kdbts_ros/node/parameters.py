@@ -107,7 +107,7 @@ class Parameters:
     )
     rectified: str = _rule(
         "auto",
-        "Whether images are rectified (P holds) or raw (K and D hold); auto: the topic says 'rect'.",
+        "Whether images are rectified (P holds) or raw (K and D hold); auto: the topic says rect.",
         choices=("auto", "true", "false"),
     )
     range_m: float = _rule(20.0, "Half the side of the square map, metres.", low=2.0, high=100.0)
@@ -204,8 +204,8 @@ def as_markdown() -> str:
     lines = [
         "# Parameters of `kdbts_node`",
         "",
-        "Made by `python -m kdbts_ros.node.parameters --markdown`. Live parameters may change while",
-        "the node is active; the others are read by `configure` and refused afterwards.",
+        "Made by `python -m kdbts_ros.node.parameters --markdown`. Live parameters may change",
+        "while the node is active; the others are read by `configure` and refused afterwards.",
         "",
         "| parameter | default | allowed | live | meaning |",
         "|---|---|---|---|---|",

@@ -72,16 +72,15 @@ class WaitingQueue:
             now, timeout: seconds of the clock of `Frame.arrived`.
         """
         found: Resolved[T] = Resolved()
-        waiting = []
-        for frame in self._frames:
-            try:
-                found.ready.append((frame, attempt(frame)))
-            except Dropped as drop:
-                if drop.final or now - frame.arrived >= timeout:
-                    found.dropped.append((frame, drop))
-                else:
-                    waiting.append(frame)
-        self._frames = waiting
+        frames, self._frames = self._frames, []
+        for frame in frames:
+            outcome = _outcome(attempt, frame)
+            if not isinstance(outcome, Dropped):
+                found.ready.append((frame, outcome))
+            elif outcome.final or now - frame.arrived >= timeout:
+                found.dropped.append((frame, outcome))
+            else:
+                self._frames.append(frame)
         return found
 
     def clear(self) -> int:
@@ -89,3 +88,10 @@ class WaitingQueue:
         count = len(self._frames)
         self._frames = []
         return count
+
+
+def _outcome(attempt: Callable[[Frame], T], frame: Frame) -> T | Dropped:
+    try:
+        return attempt(frame)
+    except Dropped as drop:
+        return drop

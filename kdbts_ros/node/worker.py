@@ -117,7 +117,7 @@ class InferenceThread:
         except UserError as fault:
             self._fault = fault
             return
-        except Exception as error:  # noqa: BLE001 - the caller waits to hear why
+        except Exception as error:  # the caller waits to hear why
             self._fault = UserError(f"the model cannot be loaded: {_in_one_line(error)}")
             return
         finally:
@@ -146,7 +146,7 @@ def run(engine: Engine, job: Job) -> Outcome:
         return Outcome(job, None, drop, started, decode_ms)
     except UserError as error:
         return Outcome(job, None, Dropped(drops.INFERENCE_ERROR, str(error)), started, decode_ms)
-    except Exception as error:  # noqa: BLE001
+    except Exception as error:
         # The one place where a frame may fail for a reason nobody foresaw (memory, a driver): the
         # frame is lost, counted and reported, and the next one gets its chance.
         drop = Dropped(drops.INFERENCE_ERROR, _in_one_line(error))

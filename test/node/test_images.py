@@ -95,7 +95,8 @@ def test_yuv_is_close(encoding: str, order: str) -> None:
     decoded = decode(image(packed, encoding))
     # OpenCV packs video range, and its RGB2YUV is full range: colours agree roughly, not exactly.
     assert np.abs(decoded.astype(int) - picture()).mean() < 40
-    assert decoded[4, 1].argmax() == 0 and decoded[4, 6].argmax() == 1
+    assert decoded[4, 1].argmax() == 0
+    assert decoded[4, 6].argmax() == 1
     assert decoded[4, 10].argmax() == 2
 
 

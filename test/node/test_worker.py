@@ -146,7 +146,8 @@ def test_bad_images_are_drops(
     thread = started(Engine(), outcomes)
     thread.submit(job(**message))
     drop = outcomes.get(timeout=10).drop
-    assert drop is not None and drop.reason == reason
+    assert drop is not None
+    assert drop.reason == reason
     thread.stop(10)
 
 
@@ -162,7 +163,8 @@ def test_the_newest_job_replaces_one_that_has_not_begun(outcomes: queue.Queue[Ou
     begun.wait(10)
     assert thread.submit(job(2)) is None
     replaced = thread.submit(job(3))
-    assert replaced is not None and replaced.frame.stamp_ns == 2
+    assert replaced is not None
+    assert replaced.frame.stamp_ns == 2
     assert not thread.stop(0.01), "a frame in progress cannot be interrupted"
     release.set()
     assert thread.stop(10)

@@ -14,7 +14,7 @@ rclpy = pytest.importorskip("rclpy", reason="needs ROS 2: run `make venv`, or so
 pytest.importorskip("kdbts_ros.msg", reason="needs the built messages: run `make venv`")
 pytest.importorskip("tf2_msgs", reason="needs tf2_msgs: run `make venv`")
 
-from test.ros.robot import HEIGHT, WIDTH, NodeProcess, Robot, environment  # noqa: E402
+from test.ros.robot import HEIGHT, WIDTH, NodeProcess, Robot, environment
 
 
 @pytest.fixture(scope="session")

@@ -14,8 +14,8 @@ from typing import Any
 
 import numpy as np
 import rclpy
-
 from geometry_msgs.msg import TransformStamped
+from kdbts_ros.msg import InferenceReport
 from lifecycle_msgs.srv import ChangeState
 from nav_msgs.msg import OccupancyGrid
 from rclpy.executors import SingleThreadedExecutor
@@ -23,7 +23,6 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 from tf2_msgs.msg import TFMessage
 
-from kdbts_ros.msg import InferenceReport
 from kdbts_ros.node.messages import to_ns, to_time
 
 ROOT = Path(__file__).resolve().parents[2]

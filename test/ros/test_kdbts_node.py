@@ -67,7 +67,8 @@ def test_a_late_joiner_gets_the_latched_map(connected: Robot, instants: Iterator
     assert connected.spin_until(lambda: bool(late and percent))
     assert to_ns(late[0].header.stamp) == to_ns(percent[0].header.stamp) == stamp
     cells = np.array(percent[0].data)
-    assert cells.min() >= -1 and cells.max() <= 100
+    assert cells.min() >= -1
+    assert cells.max() <= 100
 
 
 def test_depth_and_its_camera_info_match(connected: Robot, instants: Iterator[int]) -> None:
@@ -84,7 +85,8 @@ def test_depth_and_its_camera_info_match(connected: Robot, instants: Iterator[in
     assert connected.spin_until(lambda: bool(depths and infos and previews))
     depth, camera = depths[0], infos[0]
     assert depth.header == camera.header
-    assert to_ns(depth.header.stamp) == stamp and depth.header.frame_id == "camera"
+    assert to_ns(depth.header.stamp) == stamp
+    assert depth.header.frame_id == "camera"
     assert depth.encoding == "32FC1"
     assert (depth.width, depth.height) == (camera.width, camera.height)
     metres = np.frombuffer(depth.data, np.float32).reshape(depth.height, depth.width)
