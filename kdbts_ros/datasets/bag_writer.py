@@ -213,8 +213,14 @@ def _appearing(out: Path, force: bool) -> Iterator[Path]:
     try:
         partial = workshop / out.name
         yield partial
+        replaced = workshop / "replaced"
         if out.exists():
-            out.rename(workshop / "replaced")
-        partial.rename(out)
+            out.rename(replaced)
+        try:
+            partial.rename(out)
+        except OSError:
+            if replaced.exists():
+                replaced.rename(out)
+            raise
     finally:
         shutil.rmtree(workshop, ignore_errors=True)

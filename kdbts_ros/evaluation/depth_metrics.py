@@ -67,7 +67,8 @@ def depth_metrics(
         scaling: "median" multiplies the prediction by median(truth) / median(pred) first.
 
     Returns:
-        `MEASURES`; errors as fractions or m, a1..a3 as shares of pixels within 1.25, 1.25^2, 1.25^3.
+        `MEASURES`; errors as fractions or m, a1..a3 as shares of pixels within 1.25, 1.25^2 and
+        1.25^3.
 
     Raises:
         UserError: shapes differ, no pixel of truth counts, or an unknown crop or scaling.

@@ -91,7 +91,7 @@ def test_a_raw_drive_comes_back(raw_root: Path, tmp_path: Path, storage) -> None
 
 
 def test_camera_info_and_points(raw_root: Path, tmp_path: Path) -> None:
-    drive = KittiRawDrive(raw_root, "0009", range(0, 1))
+    drive = KittiRawDrive(raw_root, "0009", range(1))
     scans = Scans(drive.T_base_velo, [drive.lidar(0)])
     write_bag(drive, tmp_path / "bag", scans=scans)
     topics = read(tmp_path / "bag")

@@ -46,7 +46,7 @@ def devkit_depth(root: Path, scan: np.ndarray, shape: tuple[int, int]) -> np.nda
 
 @pytest.mark.parametrize(
     ("text", "frames"),
-    [("0:3", range(0, 3)), (":2", range(0, 2)), ("5:7", range(5, 7))],
+    [("0:3", range(3)), (":2", range(2)), ("5:7", range(5, 7))],
 )
 def test_split_frames(text: str, frames: range) -> None:
     assert split_frames(text) == frames
