@@ -1,0 +1,70 @@
+"""Two trees: tensors know nothing of ROS, and what speaks ROS does no tensor arithmetic."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).resolve().parent.parent / "kdbts_ros"
+PURE = ("density", "learning", "evaluation", "datasets", "errors.py", "pictures.py")
+ROS = {
+    "ament_index_python",
+    "builtin_interfaces",
+    "cv_bridge",
+    "diagnostic_updater",
+    "launch",
+    "launch_ros",
+    "message_filters",
+    "rclpy",
+    "rcl_interfaces",
+    "tf2_ros",
+    "tf_transformations",
+}
+TENSORS = {"torch", "numba"}
+
+
+def modules(*parts: str) -> list[Path]:
+    """The Python files of folders and files of the package."""
+    paths = [PACKAGE / part for part in parts]
+    found = [f for p in paths for f in ([p] if p.suffix else sorted(p.rglob("*.py")))]
+    return [f for f in found if f.exists()]
+
+
+def imported(module: Path) -> Iterator[str]:
+    """Full names of what a module imports, anywhere in it."""
+    for node in ast.walk(ast.parse(module.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{module}: relative imports hide what a module depends on"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def is_ros(name: str) -> bool:
+    top, *rest = name.split(".")
+    inside = top == "kdbts_ros" and rest[:1] in (["node"], ["msg"])
+    return inside or top in ROS or top.endswith(("_msgs", "_interfaces"))
+
+
+def name_of(module: Path) -> str:
+    return str(module.relative_to(PACKAGE))
+
+
+@pytest.mark.parametrize("module", modules(*PURE), ids=name_of)
+def test_the_method_imports_no_ros(module: Path) -> None:
+    assert [name for name in imported(module) if is_ros(name)] == []
+
+
+@pytest.mark.parametrize("module", modules("node"), ids=name_of)
+def test_the_node_imports_no_tensors(module: Path) -> None:
+    assert [name for name in imported(module) if name.split(".")[0] in TENSORS] == []
+
+
+def test_the_rule_has_something_to_hold() -> None:
+    assert len(modules(*PURE)) > 10
+    assert len(modules("node")) > 5
+    assert is_ros("sensor_msgs.msg.Image") and is_ros("kdbts_ros.node.images")
+    assert not is_ros("rosbags.rosbag2") and not is_ros("kdbts_ros.density.Camera")

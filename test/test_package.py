@@ -1,0 +1,100 @@
+"""What is written down twice about the package has to agree."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import xml.etree.ElementTree as ElementTree
+from importlib.metadata import PackageNotFoundError, distribution
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parent.parent
+MANIFEST = ElementTree.parse(ROOT / "package.xml").getroot()
+CONSTRAINT = re.compile(r"^([A-Za-z0-9._-]+)==[^;\s]+(; python_version (<|>=) \"3\.11\")?$")
+
+
+def significant(file: str) -> list[str]:
+    """The lines of a requirements file without comments."""
+    lines = (ROOT / "requirements" / file).read_text().splitlines()
+    return [line.split("#")[0].strip() for line in lines if line.split("#")[0].strip()]
+
+
+def normal(name: str) -> str:
+    """A distribution's name the way package indexes compare it."""
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def test_the_changelog_starts_with_the_version_of_the_manifest() -> None:
+    versions = re.findall(
+        r"^(\d+\.\d+\.\d+) \(", (ROOT / "CHANGELOG.rst").read_text(), re.MULTILINE
+    )
+    assert versions[0] == MANIFEST.findtext("version")
+
+
+def test_an_installed_package_has_the_version_of_the_manifest() -> None:
+    try:
+        installed = distribution("kdbts_ros")
+    except PackageNotFoundError:
+        pytest.skip("kdbts_ros is not installed; run `make venv`")
+    assert installed.version == MANIFEST.findtext("version")
+
+
+def test_every_console_script_leads_to_a_function() -> None:
+    scripts = re.findall(r"(\w+) = \{NAME\}\.([\w.]+):(\w+)", (ROOT / "setup.py").read_text())
+    assert {name for name, _, _ in scripts} == {"kdbts", "kdbts_node"}
+    for name, module, function in scripts:
+        if name == "kdbts_node":
+            pytest.importorskip("rclpy", reason="needs ROS 2: run `make venv`")
+        assert callable(getattr(importlib.import_module(f"kdbts_ros.{module}"), function))
+
+
+@pytest.mark.parametrize("script", ["kdbts", "kdbts_node"])
+def test_colcon_installs_the_same_scripts(script: str) -> None:
+    path = ROOT / "scripts" / script
+    assert path.stat().st_mode & 0o111, f"{path} is not executable"
+    module, function = re.findall(r"from (\S+) import (\w+)", path.read_text())[0]
+    assert (
+        f"{module}:{function}".replace("kdbts_ros", "{NAME}", 1) in (ROOT / "setup.py").read_text()
+    )
+    assert f"PROGRAMS scripts/{script} " in (ROOT / "CMakeLists.txt").read_text()
+
+
+def test_every_message_is_generated() -> None:
+    listed = set(re.findall(r'"(msg/\w+\.msg)"', (ROOT / "CMakeLists.txt").read_text()))
+    assert listed == {f"msg/{path.name}" for path in (ROOT / "msg").glob("*.msg")}
+
+
+@pytest.mark.parametrize(
+    "path",
+    sorted((ROOT / "config").rglob("*.yaml")) + sorted((ROOT / "config").rglob("*.rviz")),
+    ids=lambda path: path.name,
+)
+def test_configuration_files_are_yaml(path: Path) -> None:
+    assert isinstance(yaml.safe_load(path.read_text()), dict)
+
+
+def test_every_requirement_is_pinned_to_one_version() -> None:
+    pinned = set()
+    for line in significant("constraints.txt"):
+        match = CONSTRAINT.match(line)
+        assert match, f"constraints.txt: {line!r} does not pin a version"
+        pinned.add(normal(match[1]))
+    for file in ("base.txt", "ros.txt", "dev.txt"):
+        for line in significant(file):
+            name = re.split(r"[<>=!~ ]", line)[0]
+            assert normal(name) in pinned, f"{file}: {name} has no version in constraints.txt"
+
+
+def test_every_message_package_of_the_node_is_a_dependency() -> None:
+    declared = {element.text for element in MANIFEST if element.tag.endswith("depend")}
+    used = {
+        top
+        for path in (ROOT / "kdbts_ros").rglob("*.py")
+        for top in re.findall(
+            r"^\s*from (\w+_(?:msgs|interfaces))\.msg import", path.read_text(), re.M
+        )
+    }
+    assert used <= declared
