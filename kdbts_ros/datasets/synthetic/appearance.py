@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import math
 
-import numba as nb
 import numpy as np
+import numpy.typing as npt
 
+from kdbts_ros.datasets.synthetic.compiled import kernel
 from kdbts_ros.datasets.synthetic.textures import noise2
 from kdbts_ros.density.camera import Array
+
+Floats = npt.NDArray[np.float32]
 
 # Entries of the appearance vector.
 (
@@ -52,7 +55,7 @@ def random_appearance(rng: np.random.Generator) -> Array:
     return a
 
 
-@nb.njit(fastmath=True)
+@kernel
 def sky(a: Array, dx: float, dy: float, dz: float) -> tuple[float, float, float]:
     """Linear radiance of the sky along a unit direction."""
     up = min(1.0, max(0.0, dz))
@@ -72,7 +75,7 @@ def sky(a: Array, dx: float, dy: float, dz: float) -> tuple[float, float, float]
     return r * glow, g * glow, b * glow
 
 
-def develop(a: Array, linear: Array, seed: list[int]) -> Array:
+def develop(a: Array, linear: Floats, seed: list[int]) -> npt.NDArray[np.uint8]:
     """(H,W,3) linear radiance to uint8: balance, exposure, vignette, tone curve, sensor noise."""
     height, width = linear.shape[:2]
     u = (np.arange(width, dtype=np.float32) + 0.5) / width * 2 - 1

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numba as nb
 
@@ -19,6 +19,13 @@ def _digest() -> str:
 
 
 _SOURCES = _digest()
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+
+def kernel(function: Function) -> Function:
+    """Compile a function that entry points call; it is compiled into each of them."""
+    compiled: Function = nb.njit(fastmath=True)(function)
+    return compiled
 
 
 def entry_point(build: Callable[[str], Callable[..., Any]]) -> Callable[..., Any]:

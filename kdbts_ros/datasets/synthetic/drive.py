@@ -9,8 +9,9 @@ from functools import cached_property
 import numpy as np
 
 from kdbts_ros.datasets.sample import PosedFrame
+from kdbts_ros.datasets.synthetic.casting import Floats
 from kdbts_ros.datasets.synthetic.ground import heading, street_to_world
-from kdbts_ros.datasets.synthetic.raycast import Floats, RenderedView, render
+from kdbts_ros.datasets.synthetic.raycast import RenderedView, render
 from kdbts_ros.datasets.synthetic.rig import Rig, front_stereo
 from kdbts_ros.datasets.synthetic.world import StreetWorld
 from kdbts_ros.density.camera import Array, View

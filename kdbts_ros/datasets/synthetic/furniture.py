@@ -150,7 +150,8 @@ def add_pole(table: PrimitiveTable, rng: np.random.Generator, at: Point, yaw: fl
         colours = [(0.6, 0.6, 0.6), (0.5, 0.02, 0.02), (0.02, 0.1, 0.5), (0.7, 0.5, 0.02)]
         board = colours[int(rng.integers(len(colours)))]
         table.add(
-            BOX, (at[0] - math.cos(yaw) * 0.06, at[1] - math.sin(yaw) * 0.06, at[2] + height - size),
+            BOX,
+            (at[0] - math.cos(yaw) * 0.06, at[1] - math.sin(yaw) * 0.06, at[2] + height - size),
             (0.012, size, size * float(rng.uniform(0.8, 1.2))), yaw, SIGN, board,
         )  # fmt: skip
     elif sort < 0.9:  # mast

@@ -9,9 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 
-import numba as nb
-
-from kdbts_ros.datasets.synthetic.compiled import entry_point
+from kdbts_ros.datasets.synthetic.compiled import entry_point, kernel
 from kdbts_ros.density.camera import Array
 
 # Entries of the ground parameter vector.
@@ -34,28 +32,28 @@ P_X0, P_X1, P_D0, P_D1, P_MATERIAL, P_TONE = range(6)
 FLOOR, KERB_FACE = 0, 1
 
 
-@nb.njit(fastmath=True)
+@kernel
 def centre_line(g: Array, x: float) -> float:
     """y of the street's centre line at x; 0 at x = 0."""
     y = g[AMPLITUDE1] * math.sin(x * g[WAVE1] + g[PHASE1])
     return y + g[AMPLITUDE2] * math.sin(x * g[WAVE2] + g[PHASE2]) - g[BASE]
 
 
-@nb.njit(fastmath=True)
+@kernel
 def heading(g: Array, x: float) -> float:
     """Slope dy/dx of the centre line."""
     y = g[AMPLITUDE1] * g[WAVE1] * math.cos(x * g[WAVE1] + g[PHASE1])
     return y + g[AMPLITUDE2] * g[WAVE2] * math.cos(x * g[WAVE2] + g[PHASE2])
 
 
-@nb.njit(fastmath=True)
+@kernel
 def lateral(g: Array, x: float, y: float) -> float:
     """Signed distance d to the left of the centre line (first order in its curvature)."""
     slope = heading(g, x)
     return (y - centre_line(g, x)) / math.sqrt(1.0 + slope * slope)
 
 
-@nb.njit(fastmath=True)
+@kernel
 def raised(g: Array, patches: Array, x: float, y: float) -> bool:
     """Whether the ground at (x, y) lies at kerb height."""
     d = lateral(g, x, y)
@@ -68,7 +66,7 @@ def raised(g: Array, patches: Array, x: float, y: float) -> bool:
     return True
 
 
-@nb.njit(fastmath=True)
+@kernel
 def hit_ground(
     g: Array, patches: Array, ox: float, oy: float, oz: float, dx: float, dy: float, dz: float
 ) -> tuple[float, int]:

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 
-import numba as nb
-
+from kdbts_ros.datasets.synthetic.compiled import kernel
 from kdbts_ros.datasets.synthetic.ground import (
     ASPHALT,
     BEYOND_LEFT,
@@ -47,7 +46,7 @@ Colour = tuple[float, float, float]
 KERB_WIDTH = 0.16  # m
 
 
-@nb.njit(fastmath=True)
+@kernel
 def ground_albedo(
     g: Array, patches: Array, x: float, y: float, kind: int, footprint: float
 ) -> Colour:
@@ -72,7 +71,7 @@ def ground_albedo(
     return _material(g, material, tone, x, d, footprint, seed)
 
 
-@nb.njit(fastmath=True)
+@kernel
 def _zone(g: Array, d: float) -> tuple[int, float, bool]:
     """Material, tone, and whether it is the carriageway, at distance d from the centre line."""
     edge, pavement, beyond = g[LEFT], g[PAVEMENT_LEFT], g[BEYOND_LEFT]
@@ -88,7 +87,7 @@ def _zone(g: Array, d: float) -> tuple[int, float, bool]:
     return int(beyond), g[PAVING_TONE], False
 
 
-@nb.njit(fastmath=True)
+@kernel
 def _marking(g: Array, x: float, d: float, seed: int, footprint: float) -> float:
     """Coverage 0..1 by white paint: centre line (1 dashed, 2 solid), edge lines."""
     half = 0.06 + 0.02 * lattice_value(seed, 1, 0, 1)
@@ -105,7 +104,7 @@ def _marking(g: Array, x: float, d: float, seed: int, footprint: float) -> float
     return min(1.0, max(0.0, cover)) * min(1.0, half / soft)
 
 
-@nb.njit(fastmath=True)
+@kernel
 def _material(
     g: Array, material: int, tone: float, x: float, d: float, footprint: float, seed: int
 ) -> Colour:

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
 
-from kdbts_ros.datasets.synthetic.compiled import entry_point
+from kdbts_ros.datasets.synthetic.compiled import entry_point, kernel
 from kdbts_ros.datasets.synthetic.primitives import corners
 from kdbts_ros.density.camera import Array, Camera, inverse
 
@@ -18,7 +17,7 @@ TILE = 16
 NEAR = 0.05  # m; nothing closer to a camera is drawn
 
 
-@nb.njit
+@kernel
 def _fill(boxes: Ints, order: Ints, rows: int, columns: int) -> tuple[Ints, Ints]:
     """Compressed lists: members of cell c are items[starts[c]:starts[c+1]], in `order`."""
     starts = np.zeros(rows * columns + 1, np.int64)
@@ -64,7 +63,7 @@ class ShearedGrid:
         return cls(shear, frame, starts, items)
 
 
-@nb.njit
+@kernel
 def _sheared_boxes(table: Array, kx: float, ky: float, frame: Array) -> Ints:
     """(N,4) first and last column and row each solid covers, clamped to the grid's border cells."""
     out = np.empty((len(table), 4), np.int64)
@@ -78,13 +77,13 @@ def _sheared_boxes(table: Array, kx: float, ky: float, frame: Array) -> Ints:
     return out
 
 
-@nb.njit(fastmath=True)
+@kernel
 def _cell(value: float, origin: float, size: float, count: float) -> int:
     """Cell along one axis; positions outside belong to the border cells, as do solids there."""
     return int(min(max((value - origin) / size, 0.0), count - 1.0))
 
 
-@nb.njit(fastmath=True)
+@kernel
 def grid_cell(frame: Array, u: float, v: float) -> int:
     """Flat index of the cell that holds sheared position (u, v)."""
     column = _cell(u, frame[0], frame[2], frame[3])
@@ -133,7 +132,7 @@ def _list_by_tile(stamp: str) -> Callable[..., tuple[Ints, Ints, Array]]:
     return list_by_tile
 
 
-@nb.njit
+@kernel
 def _tile_boxes(
     table: Array, T_cam_world: Array, pinhole: Array, size: Array
 ) -> tuple[Ints, Array]:
@@ -159,7 +158,7 @@ def _tile_boxes(
     return out, nearest
 
 
-@nb.njit
+@kernel
 def _image_box(c: Array, pinhole: Array) -> tuple[float, float, float, float]:
     """Pixel bounds of a box with (8,3) camera-frame corners, clipped to z >= NEAR."""
     u0, u1, v0, v1 = 1e9, -1e9, 1e9, -1e9

@@ -146,7 +146,7 @@ def _frontage(street: Street, rng: np.random.Generator, side: int, length_m: flo
         garden = max(2.0, setback) if sort == 0 else 18.0
         _garden(street, rng, side, x, length, pavement, garden, sort)
         if setback > 0 or sort == 3:
-            kind = boundary if rng.random() < 0.75 else rng.integers(4)
+            kind = int(boundary if rng.random() < 0.75 else rng.integers(4))
             _boundary(street, rng, side, middle, length, pavement, kind)
         x += length + rng.choice([0.0, rng.uniform(0, 2), rng.uniform(2, 8)])
 

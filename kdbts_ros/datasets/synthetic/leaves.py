@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import math
 
-import numba as nb
-
+from kdbts_ros.datasets.synthetic.compiled import kernel
 from kdbts_ros.datasets.synthetic.primitives import (
     COS,
     CX,
@@ -31,7 +30,7 @@ STEP = 0.14  # m between samples along a ray
 STEPS = 16  # at most; large crowns take longer steps
 
 
-@nb.njit(fastmath=True)
+@kernel
 def leaf_density(p: Array, wx: float, wy: float, wz: float) -> float:
     """Positive inside the leaves of solid `p`, negative outside, in units of its half extents."""
     px, py, z = wx - p[CX], wy - p[CY], (wz - p[CZ]) / p[HZ]
@@ -50,7 +49,7 @@ def leaf_density(p: Array, wx: float, wy: float, wz: float) -> float:
     return 1.0 - p[PERIOD] * eaten - radius
 
 
-@nb.njit(fastmath=True)
+@kernel
 def hit_leaves(
     p: Array, ox: float, oy: float, oz: float, dx: float, dy: float, dz: float, limit: float
 ) -> float:

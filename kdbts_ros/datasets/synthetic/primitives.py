@@ -1,8 +1,9 @@
 """The solids of the world: one row of a table each, with exact intersection and inside tests.
 
 A few convex kinds are enough for a street. `BOX` may taper towards its top (gable roofs, car
-cabins); `CYLINDER` stands, `WHEEL` lies along its local y axis; `ELLIPSOID` makes heads and boulders,
-`LEAVES` is the ellipsoid around ragged foliage (leaves.py). Every solid turns about the vertical axis only.
+cabins); `CYLINDER` stands, `WHEEL` lies along its local y axis; `ELLIPSOID` makes heads and
+boulders, `LEAVES` is the ellipsoid around ragged foliage (leaves.py). Every solid turns about the
+vertical axis only.
 """
 
 from __future__ import annotations
@@ -10,9 +11,9 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass, field
 
-import numba as nb
 import numpy as np
 
+from kdbts_ros.datasets.synthetic.compiled import kernel
 from kdbts_ros.density.camera import Array
 
 BOX, CYLINDER, ELLIPSOID, WHEEL, LEAVES = 0, 1, 2, 3, 4
@@ -79,7 +80,7 @@ class PrimitiveTable:
         return np.array(self.rows, np.float64).reshape(-1, COLUMNS)
 
 
-@nb.njit(fastmath=True)
+@kernel
 def _plane(value: float, rate: float, near: float, far: float) -> tuple[float, float, int]:
     """Clip [near, far] to the half space value + rate * t <= 0; side 1: new near, 2: empty."""
     if abs(rate) < 1e-12:
@@ -90,7 +91,7 @@ def _plane(value: float, rate: float, near: float, far: float) -> tuple[float, f
     return (near, t, 0) if t < far else (near, far, 0)
 
 
-@nb.njit(fastmath=True)
+@kernel
 def _hit_box(
     p: Array, x: float, y: float, z: float, a: float, b: float, c: float
 ) -> tuple[float, int]:
@@ -120,7 +121,7 @@ def _hit_box(
     return near, face
 
 
-@nb.njit(fastmath=True)
+@kernel
 def _hit_round(
     x: float, y: float, a: float, b: float, r: float, z: float, c: float, h: float
 ) -> tuple[float, int]:
@@ -155,7 +156,7 @@ def _hit_round(
     return near, face
 
 
-@nb.njit(fastmath=True)
+@kernel
 def intersect(
     p: Array, ox: float, oy: float, oz: float, dx: float, dy: float, dz: float
 ) -> tuple[float, int]:
@@ -188,7 +189,7 @@ def intersect(
     return t, face
 
 
-@nb.njit(fastmath=True)
+@kernel
 def normal(p: Array, wx: float, wy: float, wz: float, face: int) -> tuple[float, float, float]:
     """Outward unit normal in the world at a surface point of solid `p`."""
     px, py, z = wx - p[CX], wy - p[CY], wz - p[CZ]
@@ -218,7 +219,7 @@ def normal(p: Array, wx: float, wy: float, wz: float, face: int) -> tuple[float,
     return p[COS] * n0 - p[SIN] * n1, p[SIN] * n0 + p[COS] * n1, n2
 
 
-@nb.njit
+@kernel
 def contains(p: Array, wx: float, wy: float, wz: float) -> bool:
     """Whether a world point lies strictly inside solid `p` (of LEAVES: inside their hull)."""
     px, py, z = wx - p[CX], wy - p[CY], wz - p[CZ]
@@ -236,7 +237,7 @@ def contains(p: Array, wx: float, wy: float, wz: float) -> bool:
     return (x / p[HX]) ** 2 + (y / p[HY]) ** 2 + (z / p[HZ]) ** 2 < 1.0
 
 
-@nb.njit
+@kernel
 def corners(p: Array) -> Array:
     """(8,3) world corners of the solid's bounding box; corner i uses bits x=1, y=2, z=4 of i."""
     out = np.empty((8, 3))

@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import zlib
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 
-from kdbts_ros.datasets.synthetic.appearance import develop
-from kdbts_ros.datasets.synthetic.casting import Floats, Shot, cast_rows, smooth_rows
-from kdbts_ros.datasets.synthetic.index import TileIndex
+from kdbts_ros.datasets.synthetic.appearance import EXPOSURE, develop
+from kdbts_ros.datasets.synthetic.casting import Floats, Shot, aim, cast
+from kdbts_ros.datasets.synthetic.index import Ints
 from kdbts_ros.datasets.synthetic.world import StreetWorld
-from kdbts_ros.density.camera import Array, Camera, check_rigid
+from kdbts_ros.density.camera import Array, Camera
 
 
 @dataclass(frozen=True, eq=False)
@@ -25,19 +21,6 @@ class RenderedView:
 
     image: npt.NDArray[np.uint8]
     depth: Floats
-
-
-def aim(world: StreetWorld, camera: Camera, T_world_cam: Array) -> Shot:
-    """What the ray kernels need to know of a posed camera.
-
-    Raises:
-        UserError: a pose that is not rigid.
-    """
-    check_rigid(T_world_cam, "T_world_cam")
-    T = np.ascontiguousarray(T_world_cam, np.float64)
-    tiles = TileIndex.build(world.table, camera, T)
-    pinhole = np.array([camera.fx, camera.fy, camera.cx, camera.cy])
-    return Shot(pinhole, T, tiles.columns, tiles.starts, tiles.items, tiles.nearest)
 
 
 def render(
@@ -59,31 +42,44 @@ def render(
     Raises:
         UserError: a pose that is not rigid.
     """
-    shot, scene = aim(world, camera, T_world_cam), world.arrays
-    shape = (camera.height, camera.width)
-    linear, depth = np.empty((*shape, 3), np.float32), np.empty(shape, np.float32)
-    labels = np.empty(shape, np.int64)
-    count = threads or len(os.sched_getaffinity(0))
-    _by_bands(count, shape[0], partial(cast_rows, scene, shot, linear, depth, labels))
-    image = linear
+    shot = aim(world.table, camera, T_world_cam)
+    height, width = camera.height, camera.width
+    v, u = np.mgrid[0:height, 0:width] + 0.5
+    hits = cast(world.arrays, shot, np.stack([u, v], -1).reshape(-1, 2), True, threads)
+    linear, labels = hits.colour.reshape(height, width, 3), hits.labels.reshape(height, width)
     if supersample > 1:
-        image = linear.copy()
-        smooth = partial(smooth_rows, scene, shot, linear, labels, image, supersample)
-        _by_bands(count, shape[0], smooth)
+        _smooth_edges(world, shot, linear, labels, supersample, threads)
     noise_seed = [world.seed, zlib.crc32(shot.T.tobytes())]
-    return RenderedView(develop(world.light, image, noise_seed), depth)
+    image = develop(world.light, linear, noise_seed)
+    return RenderedView(image, hits.depth.reshape(height, width).astype(np.float32))
 
 
-def _by_bands(threads: int, rows: int, work: Callable[[int, int], None]) -> None:
-    """Run work(first_row, last_row) over bands of rows.
+def _smooth_edges(
+    world: StreetWorld, shot: Shot, linear: Floats, labels: Ints, n: int, threads: int | None
+) -> None:
+    """Replace the pixels of `linear` on edges by means of n x n rays.
 
-    Plain threads over kernels that release the interpreter lock, not numba's own threading layer:
-    that one may be entered neither from several threads nor after a fork, as data loaders do.
+    Light beyond saturation counts as saturated, else a bright sky would eat into every outline.
     """
-    if threads <= 1:
-        work(0, rows)
-        return
-    # Several bands per thread: the street needs more time than the sky.
-    cuts = [int(c) for c in np.linspace(0, rows, 4 * threads + 1)]
-    with ThreadPoolExecutor(threads) as pool:
-        list(pool.map(work, cuts[:-1], cuts[1:]))
+    saturation = np.float32(1.2 / world.light[EXPOSURE])
+    rows, columns = np.nonzero(_edges(linear[..., 1], labels, saturation))
+    offsets = (np.arange(n) + 0.5) / n
+    sub_v, sub_u = (a.ravel() for a in np.meshgrid(offsets, offsets, indexing="ij"))
+    uv = np.stack([columns[:, None] + sub_u, rows[:, None] + sub_v], -1).reshape(-1, 2)
+    colour = np.minimum(cast(world.arrays, shot, uv, True, threads).colour, saturation)
+    linear[rows, columns] = colour.reshape(-1, n * n, 3).mean(1)
+
+
+def _edges(green: Floats, labels: Ints, saturation: np.float32) -> npt.NDArray[np.bool_]:
+    """(H,W) pixels that border on another surface or on a visibly different brightness."""
+    light = np.minimum(green, saturation)
+    marks = np.zeros(light.shape, np.bool_)
+    for axis in (0, 1):
+        first = (slice(None, -1), slice(None)) if axis == 0 else (slice(None), slice(None, -1))
+        second = (slice(1, None), slice(None)) if axis == 0 else (slice(None), slice(1, None))
+        a, b = light[first], light[second]
+        step = np.abs(a - b) > np.float32(0.05) * saturation + np.float32(0.2) * np.minimum(a, b)
+        step |= (labels[first] != labels[second]) & (a != b)
+        marks[first] |= step
+        marks[second] |= step
+    return marks

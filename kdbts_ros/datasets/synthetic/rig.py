@@ -40,7 +40,7 @@ def mount(
 def front_stereo(
     camera: Camera | None = None, height: float = 1.65, pitch: float = 0.0, roll: float = 0.0
 ) -> Rig:
-    """ "left" and "right" cameras that look forward, BASELINE apart, `height` m above the ground."""
+    """Cameras "left" and "right" that look forward, BASELINE apart, `height` m above ground."""
     camera = camera or training_camera()
     left = mount((0.0, 0.0, height), 0.0, pitch, roll)
     right = left.copy()

@@ -5,8 +5,6 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
-import numba as nb
-
 from kdbts_ros.datasets.synthetic.appearance import (
     AMBIENT,
     AMBIENT_BLUE,
@@ -23,6 +21,7 @@ from kdbts_ros.datasets.synthetic.appearance import (
     SUN_Z,
     sky,
 )
+from kdbts_ros.datasets.synthetic.compiled import kernel
 from kdbts_ros.datasets.synthetic.ground import KERB_FACE, heading, hit_ground
 from kdbts_ros.datasets.synthetic.ground_surface import ground_albedo
 from kdbts_ros.datasets.synthetic.index import Ints, grid_cell
@@ -59,7 +58,7 @@ class SceneArrays(NamedTuple):
     up_items: Ints
 
 
-@nb.njit(fastmath=True)
+@kernel
 def nearest_hit(
     scene: SceneArrays, items: Ints, nearest: Array, o: Vector, d: Vector
 ) -> tuple[float, int, int]:
@@ -84,7 +83,7 @@ def nearest_hit(
     return best, surface, face
 
 
-@nb.njit(fastmath=True)
+@kernel
 def sun_share(scene: SceneArrays, x: float, y: float, z: float) -> float:
     """Share of direct sunlight that reaches a point: 0 or 1; leaves let flecks of it through."""
     a = scene.light
@@ -105,7 +104,7 @@ def sun_share(scene: SceneArrays, x: float, y: float, z: float) -> float:
     return 1.0
 
 
-@nb.njit(fastmath=True)
+@kernel
 def sky_share(scene: SceneArrays, x: float, y: float, z: float) -> float:
     """Share of sky light at a ground point: little right under a car, some under a crown."""
     cell = grid_cell(scene.up_frame, x, y)
@@ -119,7 +118,7 @@ def sky_share(scene: SceneArrays, x: float, y: float, z: float) -> float:
     return 1.0 if lowest > 20.0 else 0.55 + 0.02 * lowest
 
 
-@nb.njit(fastmath=True)
+@kernel
 def radiance(
     scene: SceneArrays, o: Vector, d: Vector, t: float, surface: int, face: int, pixel: float
 ) -> Vector:
@@ -170,7 +169,7 @@ def radiance(
     )
 
 
-@nb.njit(fastmath=True)
+@kernel
 def _leaf_light(
     p: Array, x: float, y: float, z: float, nx: float, ny: float, nz: float, footprint: float
 ) -> tuple[float, float, float, float]:
@@ -189,7 +188,7 @@ def _leaf_light(
     return keep * nx + u * 0.8, keep * ny + v * 0.8, keep * nz + 0.15 + 0.3 * u, max(0.1, open_sky)
 
 
-@nb.njit(fastmath=True)
+@kernel
 def _add_mirror(
     a: Array, r: float, g: float, b: float, gloss: float,
     vx: float, vy: float, vz: float, nx: float, ny: float, nz: float,

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import math
 
-import numba as nb
-
+from kdbts_ros.datasets.synthetic.compiled import kernel
 from kdbts_ros.datasets.synthetic.primitives import (
     BARK,
     BLUE,
@@ -44,7 +43,7 @@ from kdbts_ros.density.camera import Array
 Shade = tuple[float, float, float, float]
 
 
-@nb.njit(fastmath=True)
+@kernel
 def solid_albedo(p: Array, wx: float, wy: float, wz: float, face: int, footprint: float) -> Shade:
     """Linear albedo r, g, b and gloss (share of mirrored sky) of solid `p` at a world point.
 
@@ -103,7 +102,7 @@ def solid_albedo(p: Array, wx: float, wy: float, wz: float, face: int, footprint
     return r, g, b, 0.0
 
 
-@nb.njit(fastmath=True)
+@kernel
 def _facade(p: Array, along: float, above: float, seed: int, r: float, g: float, b: float) -> Shade:
     """Storeys of windows with frames, a plinth, and now and then a shop front or door."""
     period, storey = p[PERIOD], 2.7 + 0.6 * lattice_value(seed, 1, 0, 3)
@@ -136,7 +135,7 @@ def _facade(p: Array, along: float, above: float, seed: int, r: float, g: float,
     return r, g, b, 0.0
 
 
-@nb.njit(fastmath=True)
+@kernel
 def _car_body(
     p: Array, x: float, y: float, above: float, face: int, r: float, g: float, b: float
 ) -> Shade:
@@ -164,7 +163,7 @@ def _car_body(
     return r, g, b, 0.18
 
 
-@nb.njit(fastmath=True)
+@kernel
 def _car_cabin(
     p: Array, x: float, along: float, above: float, face: int, r: float, g: float, b: float
 ) -> Shade:
@@ -185,7 +184,7 @@ def _car_cabin(
     return r, g, b, 0.15
 
 
-@nb.njit(fastmath=True)
+@kernel
 def _bricks(
     p: Array, along: float, above: float, footprint: float, r: float, g: float, b: float
 ) -> Shade:
@@ -202,7 +201,7 @@ def _bricks(
     return r * tint, g * tint, b * tint, 0.0
 
 
-@nb.njit(fastmath=True)
+@kernel
 def _sign(p: Array, along: float, z: float, seed: int, r: float, g: float, b: float) -> Shade:
     """A board with a border and rows of blocks that look like lettering from afar."""
     half = max(p[HX], p[HY])

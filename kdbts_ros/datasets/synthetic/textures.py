@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import math
 
-import numba as nb
+from kdbts_ros.datasets.synthetic.compiled import kernel
 
 _X, _Y, _Z, _S, _MIX = 374761393, 668265263, 1103515245, 974634777, 1274126177
 _MASK = 0xFFFFFFFF
 
 
-@nb.njit(fastmath=True)
+@kernel
 def lattice_value(x: int, y: int, z: int, seed: int) -> float:
     """A pseudo-random value in [0, 1] of an integer lattice point."""
     h = (x * _X + y * _Y + z * _Z + seed * _S) & _MASK
@@ -23,7 +23,7 @@ def lattice_value(x: int, y: int, z: int, seed: int) -> float:
     return float(h & 0xFFFF) / 65535.0
 
 
-@nb.njit(fastmath=True)
+@kernel
 def noise3(x: float, y: float, z: float, seed: int) -> float:
     """Smooth value noise in [0, 1] with a period of about one unit."""
     x0, y0, z0 = math.floor(x), math.floor(y), math.floor(z)
@@ -40,7 +40,7 @@ def noise3(x: float, y: float, z: float, seed: int) -> float:
     return (a * (1 - v) + b * v) * (1 - w) + (c * (1 - v) + d * v) * w
 
 
-@nb.njit(fastmath=True)
+@kernel
 def noise2(x: float, y: float, seed: int) -> float:
     """Smooth value noise in [0, 1] over a plane."""
     x0, y0 = math.floor(x), math.floor(y)
@@ -53,7 +53,7 @@ def noise2(x: float, y: float, seed: int) -> float:
     return a * (1 - v) + b * v
 
 
-@nb.njit(fastmath=True)
+@kernel
 def fade(frequency: float, footprint: float) -> float:
     """Weight in [0, 1] of a pattern of `frequency` (1/m) seen with a pixel of `footprint` m.
 
@@ -62,7 +62,7 @@ def fade(frequency: float, footprint: float) -> float:
     return min(1.0, max(0.0, 1.5 - 2.0 * frequency * footprint))
 
 
-@nb.njit(fastmath=True)
+@kernel
 def grain2(x: float, y: float, frequency: float, footprint: float, seed: int) -> float:
     """Three octaves of plane noise, zero mean, in about [-0.5, 0.5]."""
     total = 0.0
@@ -76,7 +76,7 @@ def grain2(x: float, y: float, frequency: float, footprint: float, seed: int) ->
     return total
 
 
-@nb.njit(fastmath=True)
+@kernel
 def grain3(x: float, y: float, z: float, frequency: float, footprint: float, seed: int) -> float:
     """Three octaves of solid noise, zero mean, in about [-0.5, 0.5]."""
     total = 0.0
@@ -91,7 +91,7 @@ def grain3(x: float, y: float, z: float, frequency: float, footprint: float, see
     return total
 
 
-@nb.njit(fastmath=True)
+@kernel
 def joint(u: float, period: float, width: float) -> float:
     """1 on the joints of a row of tiles of `period`, 0 on the tiles."""
     r = u / period

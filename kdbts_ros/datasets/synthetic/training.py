@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kdbts_ros.datasets.synthetic.casting import Floats
 from kdbts_ros.datasets.synthetic.ground import street_to_world
-from kdbts_ros.datasets.synthetic.raycast import Floats, render
+from kdbts_ros.datasets.synthetic.raycast import render
 from kdbts_ros.datasets.synthetic.rig import front_stereo, training_camera
 from kdbts_ros.datasets.synthetic.world import StreetWorld
 from kdbts_ros.density.camera import Array, Camera, View
@@ -24,10 +25,12 @@ class TrainingFrame:
 
     @property
     def camera(self) -> Camera:
+        """The camera of the view."""
         return self.view.camera
 
     @property
     def T_world_cam(self) -> Array:
+        """(4,4) optical frame to world."""
         return self.view.T_world_cam
 
 

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-import numba as nb
 import numpy as np
 import numpy.typing as npt
 
-from kdbts_ros.datasets.synthetic.casting import see_points
-from kdbts_ros.datasets.synthetic.compiled import entry_point
+from kdbts_ros.datasets.synthetic.casting import aim, cast
+from kdbts_ros.datasets.synthetic.compiled import entry_point, kernel
 from kdbts_ros.datasets.synthetic.ground import KERB, raised
 from kdbts_ros.datasets.synthetic.index import grid_cell
 from kdbts_ros.datasets.synthetic.leaves import leaf_density
 from kdbts_ros.datasets.synthetic.primitives import KIND, LEAVES, contains
-from kdbts_ros.datasets.synthetic.raycast import aim
 from kdbts_ros.datasets.synthetic.shading import SceneArrays
 from kdbts_ros.datasets.synthetic.world import StreetWorld
 from kdbts_ros.density.camera import Array, Camera, inverse, transform
@@ -38,11 +36,12 @@ def visible(world: StreetWorld, camera: Camera, T_world_cam: Array, points: npt.
     Raises:
         UserError: a pose that is not rigid.
     """
-    shot = aim(world, camera, T_world_cam)
+    shot = aim(world.table, camera, T_world_cam)
     uv, z = camera.project(transform(inverse(T_world_cam), points))
     inside = (z > 0) & (uv >= 0).all(1) & (uv < [camera.width, camera.height]).all(1)
     out = np.zeros(len(z), np.bool_)
-    out[inside] = see_points(world.arrays, shot, uv[inside], z[inside])
+    hits = cast(world.arrays, shot, np.ascontiguousarray(uv[inside]), False, None)
+    out[inside] = hits.depth >= z[inside] * (1 - 1e-6)
     return out
 
 
@@ -80,7 +79,7 @@ def column_truth(
     return np.asarray(occupied(world, xyz).reshape(len(rows), len(columns), -1).any(-1))
 
 
-@nb.njit
+@kernel
 def _is_occupied(scene: SceneArrays, x: float, y: float, z: float) -> bool:
     if z < 0.0 or (z < scene.ground[KERB] and raised(scene.ground, scene.patches, x, y)):
         return True
