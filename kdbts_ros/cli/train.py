@@ -31,7 +31,7 @@ def train(
     Example: kdbts train config/training/synthetic_bts_r18.yaml --set stages.0.minutes=30
     """
     # Imported here: torch takes seconds, and every `kdbts` command would wait for them.
-    from kdbts_ros.learning.config import load_config
+    from kdbts_ros.learning.config_file import load_config
     from kdbts_ros.learning.loop import Trainer
 
     trainer = Trainer(load_config(config, overrides or []), resume or export)

@@ -17,7 +17,11 @@ NEAR, FAR = 3.0, 80.0
 USEFUL_RANGE = (3.0, 30.0)
 USEFUL_HEIGHT = (0.0, 2.5)
 # Shares of the points: near visible surfaces, in the useful band, and anywhere.
-SURFACE_SHARE, USEFUL_SHARE = 0.45, 0.25
+SURFACE_SHARE, USEFUL_SHARE = 0.5, 0.3
+# What stands this high above the ground and this near is an obstacle. Half of the surfaces that
+# are asked for are obstacles: most pixels show road and sky, which are learnt in no time.
+OBSTACLE_HEIGHT, OBSTACLE_RANGE = 0.25, 50.0
+OBSTACLE_SHARE = 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -28,6 +32,7 @@ class LabelledFrame:
         image: (H,W,3) uint8 RGB.
         K_ndc: (3,3) float32, optical frame to [-1,1]^2.
         z: (H,W) float16 z-depth in metres, `FAR` where nothing nearer is hit.
+        obstacle: (H,W) bool, whether the pixel shows something that stands on the ground.
         points: (M,3) float32, all inside the image.
         occupied: (M,) bool.
     """
@@ -35,6 +40,7 @@ class LabelledFrame:
     image: npt.NDArray[np.uint8]
     K_ndc: npt.NDArray[np.float32]
     z: npt.NDArray[np.float16]
+    obstacle: npt.NDArray[np.bool_]
     points: npt.NDArray[np.float32]
     occupied: npt.NDArray[np.bool_]
 
@@ -54,11 +60,12 @@ def label_frame(
         occupied: (N,3) world points to (N,) whether they are inside something.
     """
     z = np.where(np.isfinite(depth), depth, FAR)
+    obstacle = obstacle_pixels(view, z, T_world_base)
     near_surfaces = round(count * SURFACE_SHARE)
     useful = round(count * USEFUL_SHARE)
     points = np.concatenate(
         [
-            surface_points(view.camera, z, near_surfaces, rng),
+            surface_points(view.camera, z, obstacle, near_surfaces, rng),
             useful_points(view, T_world_base, useful, rng),
             frustum_points(view.camera, count - near_surfaces - useful, rng),
         ]
@@ -69,6 +76,7 @@ def label_frame(
         image=view.image,
         K_ndc=view.camera.ndc.astype(np.float32),
         z=np.clip(z, 0, FAR).astype(np.float16),
+        obstacle=obstacle,
         points=points.astype(np.float32),
         occupied=occupied(transform(view.T_world_cam, points)),
     )
@@ -84,11 +92,37 @@ def level_base(T_world_cam: Array) -> Array:
     return T
 
 
+def obstacle_pixels(
+    view: View, z: npt.NDArray[np.floating], T_world_base: Array
+) -> npt.NDArray[np.bool_]:
+    """(H,W) bool: pixels whose surface lies above the ground and not too far away."""
+    up = (inverse(T_world_base) @ view.T_world_cam)[2]
+    height = (view.camera.rays() @ up[:3]) * z + up[3]
+    return np.asarray((height > OBSTACLE_HEIGHT) & (z < OBSTACLE_RANGE))
+
+
+def draw_pixels(
+    obstacle: npt.NDArray[np.bool_], count: int, rng: np.random.Generator
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Rows and columns of `count` pixels: half of them obstacles where there are any."""
+    pixels = rng.integers(obstacle.size, size=count)
+    candidates = np.flatnonzero(obstacle)
+    if len(candidates):
+        wanted = round(count * OBSTACLE_SHARE)
+        pixels[:wanted] = candidates[rng.integers(len(candidates), size=wanted)]
+    rows, columns = np.divmod(pixels, obstacle.shape[1])
+    return rows, columns
+
+
 def surface_points(
-    camera: Camera, z: npt.NDArray[np.floating], count: int, rng: np.random.Generator
+    camera: Camera,
+    z: npt.NDArray[np.floating],
+    obstacle: npt.NDArray[np.bool_],
+    count: int,
+    rng: np.random.Generator,
 ) -> Array:
     """(count,3) points around what is seen: just before, just behind, and far behind it."""
-    rows, columns = rng.integers(camera.height, size=count), rng.integers(camera.width, size=count)
+    rows, columns = draw_pixels(obstacle, count, rng)
     surface = np.asarray(z, np.float64)[rows, columns]
     kind = rng.random(count)
     # Uncertainty of depth grows with depth, so the shell in which it is asked does too.

@@ -12,6 +12,8 @@ from kdbts_ros.datasets.kitti_raw import KittiRawDrive
 from kdbts_ros.datasets.synthetic.training import training_frame, training_pair
 from kdbts_ros.datasets.synthetic.truth import occupied
 from kdbts_ros.density.camera import View
+from kdbts_ros.errors import UserError
+from kdbts_ros.learning.config import PhotometricStage
 from kdbts_ros.learning.labels import LabelledFrame, label_frame, level_base
 from kdbts_ros.learning.photometric import Clip
 
@@ -49,20 +51,20 @@ class SyntheticClips:
 class KittiClips:
     """Stereo pairs at two times of recorded drives, shrunk to the network's size."""
 
-    def __init__(
-        self, root: str, drives: Sequence[str], time_step: int, width: int, height: int
-    ) -> None:
-        self._root, self._drives = root, tuple(drives)
-        self._time_step = time_step
+    def __init__(self, stage: PhotometricStage, width: int, height: int) -> None:
+        self._stage = stage
         self._size = width, height
 
     def __call__(self, seed: int) -> Clip:
         rng = np.random.default_rng([seed, 2])
-        drive = _drive(self._root, self._drives[rng.integers(len(self._drives))])
+        name = self._stage.drives[rng.integers(len(self._stage.drives))]
+        drive, step = _drive(self._stage, name), self._stage.time_step
         known = set(drive.frames)
-        starts = [i for i in drive.frames if i + self._time_step in known]
+        starts = [i for i in drive.frames if i + step in known]
+        if not starts:
+            raise UserError(f"{drive.name} has no two frames {step} apart; lower time_step")
         first = starts[rng.integers(len(starts))]
-        frames = [drive.frame(first), drive.frame(first + self._time_step)]
+        frames = [drive.frame(first), drive.frame(first + step)]
         return clip_of(
             [
                 shrunk(frame.views[name], *self._size)
@@ -73,8 +75,16 @@ class KittiClips:
 
 
 @lru_cache(maxsize=64)
-def _drive(root: str, name: str) -> KittiRawDrive:
-    return KittiRawDrive(root, name)
+def _drive(stage: PhotometricStage, name: str) -> KittiRawDrive:
+    assert stage.root is not None
+    return KittiRawDrive(
+        stage.root,
+        name,
+        cameras=("left", "right"),
+        poses=stage.poses,
+        orbslam_folder=stage.orbslam_folder,
+        orbslam_scale=stage.orbslam_scale,
+    )
 
 
 def shrunk(view: View, width: int, height: int) -> View:

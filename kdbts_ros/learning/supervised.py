@@ -14,7 +14,7 @@ from kdbts_ros.density.rendering import composite, sample_distances
 from kdbts_ros.learning.augmentation import jitter_colours, mirror_intrinsics
 from kdbts_ros.learning.config import SupervisedStage
 from kdbts_ros.learning.encoding import encode
-from kdbts_ros.learning.labels import FAR, NEAR, LabelledFrame
+from kdbts_ros.learning.labels import FAR, NEAR, LabelledFrame, draw_pixels
 
 # Keeps the logarithm of an occupied point finite where the density is exactly zero in float32.
 PROBABILITY_FLOOR = 1e-6
@@ -54,7 +54,7 @@ def _draw(
     start = rng.integers(count)
     chosen = (start + np.arange(min(points, count))) % count
     height, width = frame.z.shape
-    rows, columns = rng.integers(height, size=rays), rng.integers(width, size=rays)
+    rows, columns = draw_pixels(frame.obstacle, rays, rng)
     K = frame.K_ndc
     x = ((columns + 0.5) / width * 2 - 1 - K[0, 2]) / K[0, 0]
     y = ((rows + 0.5) / height * 2 - 1 - K[1, 2]) / K[1, 1]

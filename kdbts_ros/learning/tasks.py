@@ -72,10 +72,7 @@ class PhotometricTask:
         width, height = self._config.network.image_width, self._config.network.image_height
         if self._stage.source == "synthetic":
             return sources.SyntheticClips(width, height)
-        assert self._stage.root is not None
-        return sources.KittiClips(
-            self._stage.root, self._stage.drives, self._stage.time_step, width, height
-        )
+        return sources.KittiClips(self._stage, width, height)
 
     def losses(
         self,

@@ -11,9 +11,8 @@ from kdbts_ros.learning.config import (
     OptimiserConfig,
     PhotometricStage,
     SupervisedStage,
-    load_config,
-    parse_config,
 )
+from kdbts_ros.learning.config_file import load_config, parse_config
 from kdbts_ros.learning.schedule import learning_rate, stage_share
 
 FILES = sorted((Path(__file__).resolve().parents[2] / "config/training").glob("*.yaml"))

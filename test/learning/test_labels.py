@@ -26,12 +26,24 @@ def inside(view: View, points: np.ndarray) -> np.ndarray:
 def test_all_points_are_in_the_image(view: View) -> None:
     rng = np.random.default_rng(0)
     z = plain_world.depth_from(view.T_world_cam, 10.0)
+    obstacle = labels.obstacle_pixels(view, z, np.eye(4))
+    assert obstacle.any() and not obstacle.all()
     for points in (
-        labels.surface_points(view.camera, z, 500, rng),
+        labels.surface_points(view.camera, z, obstacle, 500, rng),
         labels.frustum_points(view.camera, 500, rng),
         labels.useful_points(view, np.eye(4), 200, rng),
     ):
         assert len(points) and inside(view, points).all()
+
+
+def test_half_of_the_pixels_show_obstacles() -> None:
+    obstacle = np.zeros((10, 20), bool)
+    rng = np.random.default_rng(0)
+    rows, columns = labels.draw_pixels(obstacle, 100, rng)
+    assert rows.max() < 10 and columns.max() < 20
+    obstacle[3, 7] = True
+    rows, columns = labels.draw_pixels(obstacle, 100, rng)
+    assert np.count_nonzero((rows == 3) & (columns == 7)) >= 50
 
 
 def test_useful_points_lie_in_the_band_a_robot_drives_through(view: View) -> None:

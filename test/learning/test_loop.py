@@ -15,7 +15,7 @@ import torch
 from kdbts_ros.density.checkpoint import load_network
 from kdbts_ros.errors import UserError
 from kdbts_ros.learning import loop, sources
-from kdbts_ros.learning.config import parse_config
+from kdbts_ros.learning.config_file import parse_config
 from kdbts_ros.learning.loop import Trainer
 
 
