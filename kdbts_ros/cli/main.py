@@ -24,7 +24,7 @@ EXIT_USER_ERROR = 2
 
 
 def register() -> None:
-    """Attach the commands; imported here so that `kdbts --help` of one does not load torch twice."""
+    """Attach the commands."""
     from kdbts_ros.cli import (
         bag,
         benchmark,

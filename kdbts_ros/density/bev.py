@@ -73,8 +73,8 @@ class GridWindow:
 
     def centres(self) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
         """x (W,) and y (H,) of the cell centres in the fixed frame."""
-        x = self.x0 + (np.arange(self.width) + 0.5) * self.resolution
-        y = self.y0 + (np.arange(self.height) + 0.5) * self.resolution
+        x = self.x0 + (np.arange(self.width, dtype=np.float64) + 0.5) * self.resolution
+        y = self.y0 + (np.arange(self.height, dtype=np.float64) + 0.5) * self.resolution
         return x, y
 
 

@@ -8,6 +8,8 @@ formulation of `DensityNetwork.density` up to rounding.
 
 from __future__ import annotations
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -109,9 +111,8 @@ class FoldedField:
     def _positional(self, uv: Tensor, z: Tensor) -> Tensor:
         depth = map_depth(z, self.spec.depth_near, self.spec.depth_far).unsqueeze(-1)
         code = self.network.code(torch.cat([uv, depth], dim=-1))
-        return torch.addmm(self.code_bias, code.flatten(0, -2), self.code_weight.T).unflatten(
-            0, code.shape[:-1]
-        )
+        flat = torch.addmm(self.code_bias, code.flatten(0, -2), self.code_weight.T)
+        return flat.reshape(*code.shape[:-1], -1)
 
     def _coordinate_part(self, values: Tensor, axis: int) -> Tensor:
         """The code's contribution (N,hidden) of one coordinate, the other two left out."""
@@ -120,9 +121,9 @@ class FoldedField:
         columns = torch.arange(axis, self.code_weight.shape[1], 3, device=values.device)
         return self.network.code(uvz)[..., columns] @ self.code_weight[:, columns].T
 
-    def _last_layer(self):  # type: ignore[no-untyped-def]
+    def _last_layer(self) -> tuple[npt.NDArray[np.float32], np.float32]:
         weight = self.last.weight.detach()[0].contiguous().numpy()
-        return weight, weight.dtype.type(float(self.last.bias.detach()[0]))
+        return weight, np.float32(self.last.bias.detach()[0].item())
 
 
 def median_depth(sigma: Tensor, t: Tensor) -> Tensor:

@@ -119,4 +119,4 @@ def sample_features(features: Tensor, uv: Tensor) -> Tensor:
         padding_mode="border",
         align_corners=False,
     )
-    return sampled.squeeze(-1).transpose(1, 2).unflatten(0, (B, V))
+    return sampled.squeeze(-1).transpose(1, 2).reshape(B, V, M, -1)

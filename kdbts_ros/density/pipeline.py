@@ -21,7 +21,10 @@ Pose = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class PipelineSettings:
-    """What is computed from a frame. Lengths in metres; the map is a square of side 2 range_m."""
+    """What is computed from a frame. Lengths in metres; the map is a square of side 2 range_m.
+
+    `head` names the head of an original checkpoint that holds several.
+    """
 
     checkpoint: str = "bts"
     device: str = "auto"
@@ -34,6 +37,7 @@ class PipelineSettings:
     occupied_threshold: float = 0.5
     completed_cells: CompletedCells = "keep"
     depth_stride: int = 1
+    head: str | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.occupied_threshold < 1:
@@ -76,7 +80,9 @@ class Pipeline:
     def __init__(self, settings: PipelineSettings) -> None:
         self.settings = settings
         self._band = settings.band
-        self.scene = SceneCompleter.load(settings.checkpoint, settings.device, settings.precision)
+        self.scene = SceneCompleter.load(
+            settings.checkpoint, settings.device, settings.precision, settings.head
+        )
         self._warm_up()
 
     def update(self, settings: PipelineSettings) -> None:

@@ -43,7 +43,7 @@ def birds_eye_profile(
     without their spacing; both are kept here and nowhere else.
     """
     densities = []
-    for points in profile_points(cells, levels, pitch).split(chunk):
+    for points in torch.split(profile_points(cells, levels, pitch), chunk):
         found = scene.points(points)
         densities.append(torch.where(found.invalid.any(1), 1.0, found.sigma))
     summed = torch.cat(densities).view(levels, cells, cells).cumsum(0)

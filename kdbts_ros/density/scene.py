@@ -40,7 +40,7 @@ class SceneCompleter:
         self.device = device
         self.precision = precision
         self.network = network.to(device).eval().requires_grad_(False)
-        self.network.to(memory_format=torch.channels_last)
+        self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.field = FoldedField(self.network)
         self._views: tuple[View, ...] = ()
         self._maps: Tensor | None = None
@@ -95,7 +95,7 @@ class SceneCompleter:
         projected = self._project(xyz)
         seen = projected.seen.any(0)
         indices = seen.nonzero().squeeze(1)
-        for part in indices.split(CHUNK):
+        for part in torch.split(indices, CHUNK):
             chunk = Projected(projected.uv[:, part], projected.z[:, part], projected.seen[:, part])
             sigma[part.cpu().numpy()] = self.field.density(self._encoded(), chunk).cpu().numpy()
         return sigma, seen.cpu().numpy()
@@ -137,6 +137,10 @@ class SceneCompleter:
             self._depth[stride] = self._compute_depth(stride)
         return self._depth[stride]
 
+    def forget_depth(self) -> None:
+        """Drop the rendered depth, as `set_views` does: for timing it again."""
+        self._depth = {}
+
     @torch.inference_mode()
     def render(
         self, camera: Camera, T_world_cam: npt.NDArray[np.float64], samples: int = DEPTH_SAMPLES
@@ -151,7 +155,7 @@ class SceneCompleter:
         images = self._colour_images()
         t = self._depth_samples(samples)
         pixels = torch.arange(camera.height * camera.width, device=self.device)
-        for part in pixels.split(max(1, CHUNK // samples)):
+        for part in torch.split(pixels, max(1, CHUNK // samples)):
             colours[part], weights[part] = self._render_pixels(part, camera, T_world_cam, t, images)
         rgb = (colours / weights.clamp_min(1e-6).unsqueeze(-1) * 255).round().clamp(0, 255)
         shape = (camera.height, camera.width)

@@ -1,0 +1,69 @@
+"""Small random networks and views for the tests of this folder."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+
+from kdbts_ros.density.camera import R_BODY_OPTICAL, Camera, View
+from kdbts_ros.density.checkpoint import CheckpointInfo
+from kdbts_ros.density.network import DensityNetwork, NetworkSpec
+from kdbts_ros.density.scene import SceneCompleter
+
+WIDTHS = {"bts": (16,), "kdbts": (16,), "mvbts": (24, 8, 8), "simple_multiview": (16,)}
+
+
+def tiny_network(head: str = "bts", seed: int = 0) -> DensityNetwork:
+    """A ResNet-18 with a thin decoder and varied densities around 1 / m."""
+    torch.manual_seed(seed)
+    spec = NetworkSpec(
+        layers=18,
+        feature_channels=16,
+        decoder_channels=(8, 8, 8, 8, 8),
+        head=head,
+        head_widths=WIDTHS[head],
+        image_height=64,
+        image_width=128,
+        resize="area",
+    )
+    network = DensityNetwork(spec).eval()
+    with torch.no_grad():
+        for parameter in network.head.parameters():
+            parameter.mul_(3.0)
+        network.decoder.output.conv.weight.mul_(4.0)
+    return network
+
+
+def tiny_scene(head: str = "bts", seed: int = 0) -> SceneCompleter:
+    network = tiny_network(head, seed)
+    info = CheckpointInfo("test", network.spec, "0" * 64)
+    return SceneCompleter(network, info, torch.device("cpu"), "float32")
+
+
+def camera(width: int = 128, height: int = 64) -> Camera:
+    return Camera(width, height, 0.6 * width, 0.6 * width, width / 2, height / 2)
+
+
+def forward_pose(x: float = 0.0, y: float = 0.0, yaw: float = 0.0, z: float = 1.6) -> np.ndarray:
+    """T_world_cam of a level camera at (x, y, z) that looks along yaw."""
+    c, s = np.cos(yaw), np.sin(yaw)
+    T = np.eye(4)
+    T[:3, :3] = np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]]) @ R_BODY_OPTICAL
+    T[:3, 3] = x, y, z
+    return T
+
+
+def base_pose(x: float = 0.0, y: float = 0.0, yaw: float = 0.0) -> np.ndarray:
+    """T_world_base on flat ground."""
+    c, s = np.cos(yaw), np.sin(yaw)
+    T = np.eye(4)
+    T[:2, :2] = [[c, -s], [s, c]]
+    T[:2, 3] = x, y
+    return T
+
+
+def view(seed: int = 0, **pose: float) -> View:
+    rng = np.random.default_rng(seed)
+    coarse = rng.integers(0, 255, (8, 16, 3), np.uint8)
+    image = coarse.repeat(8, 0).repeat(8, 1)
+    return View(image, camera(), forward_pose(**pose))

@@ -1,0 +1,134 @@
+"""The facade: fast equals plain, unseen stays unknown, far-away worlds lose nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+
+from kdbts_ros.density.camera import View, inverse, transform
+from kdbts_ros.density.lattice import Lattice
+from kdbts_ros.density.scene import DEPTH_SAMPLES
+from kdbts_ros.errors import UserError
+from test.density.networks import camera, forward_pose, tiny_scene, view
+
+LATTICE = Lattice.from_bounds((2.0, 20.0), (-8.0, 8.0), (0.0, 2.0), 0.5)
+HEADS = ["bts", "kdbts", "mvbts", "simple_multiview"]
+
+
+def plain_density(scene, points):
+    """`DensityNetwork.density` on the scene's views, no folding, no kernels."""
+    images = np.stack([scene._resize(v.image) for v in scene.views])
+    with torch.inference_mode():
+        features = scene.network.encode(torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255)
+        poses = np.stack([inverse(v.T_world_cam) for v in scene.views])
+        K = np.stack([v.camera.ndc for v in scene.views])
+        sigma, seen = scene.network.density(
+            features[None],
+            torch.from_numpy(K).float()[None],
+            torch.from_numpy(poses).float()[None],
+            torch.from_numpy(points).float()[None],
+        )
+    return sigma[0].numpy(), seen[0].any(0).numpy()
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_folded_densities_equal_plain_ones(head):
+    scene = tiny_scene(head)
+    scene.set_views([view(0), view(1, x=1.0, y=0.4, yaw=0.1)])
+    points = LATTICE.centres().reshape(-1, 3).astype(np.float64)
+    sigma, seen = scene.density(points)
+    expected, expected_seen = plain_density(scene, points)
+    assert (seen == expected_seen).all()
+    assert seen.any()
+    assert not seen.all()
+    assert expected[seen].std() > 0.05, "the network must say something for this to mean anything"
+    np.testing.assert_allclose(sigma[seen], expected[seen], rtol=1e-4, atol=1e-5)
+
+
+def test_what_no_view_sees_is_unknown():
+    scene = tiny_scene()
+    scene.set_views([view()])
+    sigma, seen = scene.density([[-5.0, 0.0, 1.0], [5.0, 0.0, 1.6], [5.0, 40.0, 1.6]])
+    assert seen.tolist() == [False, True, False]
+    assert np.isnan(sigma[[0, 2]]).all()
+    volume = scene.occupancy(LATTICE)
+    unseen = np.isnan(volume.probability)
+    assert unseen.any()
+    assert not volume.observed[unseen].any()
+    known = volume.probability[~unseen]
+    assert ((known >= 0) & (known <= 1)).all()
+
+
+def test_a_world_far_from_its_origin_gives_the_same_densities():
+    near, far = tiny_scene(), tiny_scene()
+    points = LATTICE.centres().reshape(-1, 3).astype(np.float64)
+    shift = np.array([40_000.0, -70_000.0, 0.0])
+    near.set_views([view()])
+    far.set_views([view(x=shift[0], y=shift[1])])
+    there, seen_there = far.density(points + shift)
+    here, seen_here = near.density(points)
+    assert (seen_here == seen_there).all()
+    np.testing.assert_allclose(there[seen_here], here[seen_here], rtol=1e-3, atol=1e-4)
+
+
+def test_gather_free_depth_equals_rendering_along_rays():
+    scene = tiny_scene()
+    scene.set_views([view()])
+    depth = scene.depth(stride=2)
+    generic = scene._fused_depth(depth.camera, scene._depth_samples(DEPTH_SAMPLES))
+    np.testing.assert_allclose(depth.depth, generic[0], rtol=2e-3)
+    np.testing.assert_allclose(depth.opacity, generic[2], atol=1e-4)
+    assert depth.depth.std() > 0.1
+    assert np.isnan(depth.valid(min_opacity=1.1)).all()
+
+
+def test_observed_ends_at_the_surface():
+    scene = tiny_scene()
+    scene.set_views([view()])
+    depth = scene.depth(stride=2)
+    rays = depth.camera.rays().reshape(-1, 3)
+    middle = depth.median.reshape(-1, 1)
+    before, behind = (
+        scene.observed(transform(scene.views[0].T_world_cam, rays * middle * factor))
+        for factor in (0.9, 1.1)
+    )
+    assert before.all()
+    assert not behind.any()
+
+
+def test_rendering_the_encoded_view_gives_its_image_back():
+    scene = tiny_scene()
+    scene.set_views([view()])
+    rgb, weight = scene.render(camera(), forward_pose())
+    error = np.abs(rgb.astype(int) - scene.views[0].image.astype(int))
+    assert weight.min() > 0.99
+    assert error.mean() < 1.0
+
+
+@pytest.mark.parametrize("head", ["bts", "mvbts"])
+def test_novel_views_and_depth_work_for_every_kind_of_head(head):
+    scene = tiny_scene(head)
+    scene.set_views([view(0), view(1, x=0.5)])
+    rgb, weight = scene.render(camera(32, 16), forward_pose(x=0.2, yaw=0.1), samples=16)
+    assert rgb.shape == (16, 32, 3)
+    assert 0 < weight.mean() <= 1.001
+    depth = scene.depth(stride=8).depth
+    assert depth.shape == (8, 16)
+    assert ((depth >= 3) & (depth <= 80)).all()
+
+
+def test_queries_before_views_are_refused():
+    scene = tiny_scene()
+    with pytest.raises(UserError, match="set_views"):
+        scene.density([[1.0, 0.0, 0.0]])
+    with pytest.raises(UserError, match="at least one"):
+        scene.set_views([])
+
+
+def test_images_of_another_size_are_brought_to_the_network():
+    small, large = tiny_scene(), tiny_scene()
+    small.set_views([view()])
+    image = view().image.repeat(3, 0).repeat(3, 1)
+    large.set_views([View(image, camera(384, 192), forward_pose())])
+    np.testing.assert_allclose(small.depth().depth, large.depth().depth, rtol=1e-3)
