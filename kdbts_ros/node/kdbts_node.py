@@ -60,14 +60,20 @@ class KdbtsNode(LifecycleNode):
 
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Read the parameters and load the model."""
-        thread = None
         try:
             parameters = self._declared.read()
-            thread = InferenceThread(lambda: engine.load(parameters), self._deliver)
-            thread.start(wanted=lambda: bool(self.context.ok()))
         except UserError as fault:
             return self._failed("configure", fault)
-        self._values, self._thread, self._fault = parameters, thread, ""
+        thread = InferenceThread(lambda: engine.load(parameters), self._deliver)
+        # Known before it runs: stopped while it loads, the process must end it.
+        self._thread = thread
+        try:
+            thread.start(wanted=lambda: bool(self.context.ok()))
+        except UserError as fault:
+            if thread.stop(EXIT_PATIENCE):
+                self._thread = None
+            return self._failed("configure", fault)
+        self._values, self._fault = parameters, ""
         self._tally = Tally(time.monotonic())
         self._outputs = Outputs(self, parameters.fixed_frame)
         self._enter("inactive")
@@ -83,7 +89,7 @@ class KdbtsNode(LifecycleNode):
             )
         except UserError as fault:
             return self._failed("activate", fault)
-        self._tally.since = time.monotonic()
+        self._tally.since, self._fault = time.monotonic(), ""
         self._enter("active")
         topics = f"{self._intake.image_topic} and {self._intake.camera_info_topic}"
         self.get_logger().info(f"active on {topics}, poses from {self._values.pose_source}")

@@ -8,7 +8,7 @@ from typing import Any
 
 from nav_msgs.msg import Odometry
 from rclpy.node import Node
-from rclpy.qos import DurabilityPolicy, QoSProfile
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
 from kdbts_ros.errors import UserError
 from kdbts_ros.node.messages import to_ns
@@ -17,6 +17,8 @@ from kdbts_ros.node.transform_buffer import TransformBuffer
 
 STATIC_QOS = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 MOVING_QOS = QoSProfile(depth=100)
+# Drivers publish odometry either way; best effort connects to both.
+ODOMETRY_QOS = QoSProfile(depth=100, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
 class Tf2Source:
@@ -72,7 +74,7 @@ class BufferSource:
 
         listen = self._node.create_subscription
         if self._parameters.pose_source == "odometry":
-            moving = listen(Odometry, "odom", self._on_odometry, MOVING_QOS)
+            moving = listen(Odometry, "odom", self._on_odometry, ODOMETRY_QOS)
         else:
             moving = listen(TFMessage, "/tf", lambda m: self._on_tf(m, static=False), MOVING_QOS)
         fixed = listen(TFMessage, "/tf_static", lambda m: self._on_tf(m, static=True), STATIC_QOS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib.util import find_spec
 from typing import Any
 
@@ -32,10 +33,9 @@ class Ours:
         self.transforms = TransformBuffer()
 
     def insert(self, parent: str, child: str, at: float, t: Any, q: Any, static: bool) -> None:
-        try:
+        # tf2 logs and ignores what it refuses; the contract is about what is found afterwards.
+        with suppress(UserError):
             self.transforms.insert(parent, child, int(at * SECOND), t, q, static=static)
-        except UserError:
-            pass  # tf2 logs and ignores what it refuses; the contract is about what is found after
 
 
 class Tf2:

@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import rclpy
 from geometry_msgs.msg import TransformStamped
-from kdbts_ros.msg import InferenceReport
 from lifecycle_msgs.srv import ChangeState
 from nav_msgs.msg import OccupancyGrid
 from rclpy.executors import SingleThreadedExecutor
@@ -23,6 +22,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 from tf2_msgs.msg import TFMessage
 
+from kdbts_ros.msg import InferenceReport
 from kdbts_ros.node.messages import to_ns, to_time
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -61,7 +61,7 @@ class NodeProcess:
     def text(self) -> str:
         return self.log.read_text()
 
-    def wait_for_log(self, words: str, seconds: float = 60) -> None:
+    def wait_for_log(self, words: str, seconds: float = 180) -> None:
         until(lambda: words in self.text() or self.process.poll() is not None, seconds)
         assert words in self.text(), self.text()
 
@@ -69,7 +69,7 @@ class NodeProcess:
         if self.process.poll() is None:
             self.process.send_signal(how)
         try:
-            return self.process.wait(20)
+            return self.process.wait(60)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
@@ -107,7 +107,7 @@ class Robot:
     def listen(self, kind: type, topic: str, into: list[Any], qos: QoSProfile) -> Any:
         return self.node.create_subscription(kind, topic, into.append, qos)
 
-    def spin_until(self, condition: Callable[[], bool], seconds: float = 20) -> bool:
+    def spin_until(self, condition: Callable[[], bool], seconds: float = 60) -> bool:
         end = time.monotonic() + seconds
         while not condition() and time.monotonic() < end:
             self.executor.spin_once(timeout_sec=0.05)
@@ -116,7 +116,7 @@ class Robot:
     def spin(self, seconds: float) -> None:
         self.spin_until(lambda: False, seconds)
 
-    def wait_until_connected(self, seconds: float = 60) -> None:
+    def wait_until_connected(self, seconds: float = 180) -> None:
         def connected() -> bool:
             inputs = (self.images, self.infos, self.tf, self.tf_static)
             return all(p.get_subscription_count() > 0 for p in inputs)
@@ -134,7 +134,7 @@ class Robot:
         self.infos.publish(info(stamp_ns))
         self.images.publish(picture(stamp_ns, **changes))
 
-    def step(self, stamp_ns: int, seconds: float = 20) -> OccupancyGrid:
+    def step(self, stamp_ns: int, seconds: float = 60) -> OccupancyGrid:
         """One image with its pose, and the map that comes of it."""
         self.move(stamp_ns - SECOND // 10, stamp_ns + SECOND // 10)
         self.see(stamp_ns)
@@ -153,7 +153,7 @@ class Robot:
 
     def change_state(self, transition: int) -> bool:
         client = self.node.create_client(ChangeState, "/kdbts/change_state")
-        assert client.wait_for_service(20)
+        assert client.wait_for_service(60)
         request = ChangeState.Request()
         request.transition.id = transition
         future = client.call_async(request)
