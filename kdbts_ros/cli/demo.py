@@ -1,0 +1,113 @@
+"""`kdbts demo`: a drive through the real node, and what came of it."""
+
+from __future__ import annotations
+
+import signal
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+
+from kdbts_ros.cli.options import Checkpoint, Device
+from kdbts_ros.demo.children import prepare_environment
+from kdbts_ros.demo.results import Results
+from kdbts_ros.errors import UserError
+
+if TYPE_CHECKING:
+    from kdbts_ros.demo.sources import Drive
+
+SYNTHETIC_FRAMES = 80
+
+
+def demo(
+    bag: Annotated[
+        Path | None, typer.Option(help="Drive a rosbag2 recording with camera_info and /tf.")
+    ] = None,
+    kitti: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Drive KITTI raw; DIR holds 2011_09_26/.")
+    ] = None,
+    drive: Annotated[
+        str | None, typer.Option(help="Drive of --kitti, for example 0009; the first by default.")
+    ] = None,
+    out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("demo_out"),
+    checkpoint: Checkpoint = "bts",
+    device: Device = "auto",
+    frames: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help=f"Frames to drive: {SYNTHETIC_FRAMES} of a synthetic street, all of KITTI."
+        ),
+    ] = None,
+    rate: Annotated[
+        float,
+        typer.Option(
+            min=0.01,
+            help="Recorded seconds per second; 0.4 makes 10 Hz the 4 Hz that two cores can take.",
+        ),
+    ] = 0.4,
+    fixed_frame: Annotated[
+        str, typer.Option(help="Frame of the maps, in a bag of yours.")
+    ] = "odom",
+    base_frame: Annotated[
+        str, typer.Option(help="Frame of the robot on the ground, in a bag of yours.")
+    ] = "base_link",
+) -> None:
+    """Drive a camera through kdbts_node over ROS topics; leave pictures, a film, maps and figures.
+
+    Without --bag or --kitti the drive goes along a synthetic street, whose true map is known.
+
+    Example: kdbts demo --kitti ~/kitti --drive 0009 --out demo_out
+    """
+    if bag is not None and (kitti is not None or frames is not None):
+        raise UserError("--bag is driven as it is: leave out --kitti and --frames")
+    if drive is not None and kitti is None:
+        raise UserError("--drive names a drive of KITTI; give its folder with --kitti DIR")
+    results = Results(out)
+    results.clear()
+    for how in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(how, _interrupt)
+    with results.workshop() as work:
+        domain = prepare_environment(work / "ros")
+        _require_ros()
+        from kdbts_ros.demo.run import Request, run_demo
+        from kdbts_ros.demo.session import NodeSettings
+        from kdbts_ros.density.checkpoint import resolve
+
+        resolve(checkpoint)
+        source = bag or _drive(kitti, drive, frames)
+        node = NodeSettings(checkpoint, device, fixed_frame, base_frame)
+        console = Console(stderr=True)
+        console.print(f"look in with ROS_DOMAIN_ID={domain}", highlight=False)
+        summary = run_demo(Request(source, results, node, rate), work, console)
+    Console().print(summary.table())
+    typer.echo(
+        f"{out}: {results.panels.name}/, {results.film.name}, {results.outputs.name}/, "
+        f"{results.summary.name}"
+    )
+
+
+def _require_ros() -> None:
+    try:
+        import rclpy  # noqa: F401
+        import tf2_msgs.msg  # noqa: F401
+
+        import kdbts_ros.msg  # noqa: F401
+    except ImportError as error:
+        raise UserError(
+            f"kdbts demo needs ROS 2's Python packages and the messages of kdbts_ros ({error}); "
+            "run `make venv`, or source a ROS 2 workspace that holds kdbts_ros"
+        ) from error
+
+
+def _drive(kitti: Path | None, name: str | None, frames: int | None) -> Drive:
+    from kdbts_ros.demo import sources
+
+    if kitti is not None:
+        return sources.kitti(kitti, name, frames)
+    return sources.synthetic(frames or SYNTHETIC_FRAMES)
+
+
+def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    raise KeyboardInterrupt

@@ -1,0 +1,82 @@
+"""Pictures of a drive: a panel per map, some as PNG files and all of them as a film."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from kdbts_ros import pictures
+from kdbts_ros.errors import UserError
+
+PANELS = 12
+
+
+class Film:
+    """An MP4 whose frames take the size of its first."""
+
+    def __init__(self, path: Path, frames_per_second: float) -> None:
+        self._path = path
+        self._rate = frames_per_second
+        self._writer: cv2.VideoWriter | None = None
+        self._size = (0, 0)
+
+    def add(self, picture: pictures.Rgb) -> None:
+        """Append a picture.
+
+        Raises:
+            UserError: OpenCV cannot write this kind of film here.
+        """
+        # The codec takes even sizes only.
+        picture = picture[: picture.shape[0] // 2 * 2, : picture.shape[1] // 2 * 2]
+        if self._writer is None:
+            self._size = picture.shape[1], picture.shape[0]
+            codec = cv2.VideoWriter.fourcc(*"mp4v")
+            self._writer = cv2.VideoWriter(str(self._path), codec, self._rate, self._size)
+            if not self._writer.isOpened():
+                raise UserError(f"film {self._path} cannot be written: OpenCV has no MP4 encoder")
+        if (picture.shape[1], picture.shape[0]) != self._size:
+            picture = np.asarray(cv2.resize(picture, self._size), np.uint8)
+        self._writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+
+    def close(self) -> None:
+        """Finish the file."""
+        if self._writer is not None:
+            self._writer.release()
+
+
+@contextmanager
+def film_at(path: Path, frames_per_second: float) -> Iterator[Film]:
+    """A film that is finished with the block."""
+    film = Film(path, frames_per_second)
+    try:
+        yield film
+    finally:
+        film.close()
+
+
+def save_panel(path: Path, picture: pictures.Rgb) -> None:
+    """Write a PNG.
+
+    Raises:
+        UserError: the disk refuses.
+    """
+    if not cv2.imwrite(str(path), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)):
+        raise UserError(f"picture {path} cannot be written")
+
+
+def chosen_panels(frames: int, panels: int = PANELS) -> set[int]:
+    """Which of so many frames become PNG files: evenly spread, the first and last among them."""
+    return {round(i) for i in np.linspace(0, frames - 1, min(frames, panels))}
+
+
+def playback_rate(stamps_ns: Iterable[int]) -> float:
+    """Frames per second at which a film of these stamps runs as fast as the world did."""
+    steps: npt.NDArray[np.int64] = np.diff(np.array(sorted(stamps_ns), np.int64))
+    if not len(steps):
+        return 10.0
+    return float(np.clip(1e9 / np.median(steps), 1.0, 30.0))

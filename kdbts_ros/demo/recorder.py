@@ -1,0 +1,153 @@
+"""A ROS node that hears what the node under demonstration takes and gives."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any
+
+import rclpy
+from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from nav_msgs.msg import OccupancyGrid
+from rclpy.executors import SingleThreadedExecutor
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.serialization import deserialize_message
+from rclpy.signals import SignalHandlerOptions
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from std_msgs.msg import Header
+
+from kdbts_ros.demo.output_bag import OutputBag
+from kdbts_ros.demo.recording import Recording
+from kdbts_ros.msg import InferenceReport
+from kdbts_ros.node.messages import to_ns
+
+NODE = "/kdbts"
+GRIDS, DEPTHS = f"{NODE}/occupancy", f"{NODE}/depth/image"
+# Deep: while pictures of the progress bar are drawn, nothing may be lost.
+_ALL = QoSProfile(depth=100, reliability=ReliabilityPolicy.RELIABLE)
+_LATCHED = QoSProfile(
+    depth=100,
+    reliability=ReliabilityPolicy.RELIABLE,
+    durability=DurabilityPolicy.TRANSIENT_LOCAL,
+)
+_OUTPUTS: tuple[tuple[str, str, Any, QoSProfile], ...] = (
+    (GRIDS, "nav_msgs/msg/OccupancyGrid", OccupancyGrid, _LATCHED),
+    (f"{NODE}/occupancy_probability", "nav_msgs/msg/OccupancyGrid", OccupancyGrid, _LATCHED),
+    (DEPTHS, "sensor_msgs/msg/Image", Image, _ALL),
+    (f"{NODE}/depth/camera_info", "sensor_msgs/msg/CameraInfo", CameraInfo, _ALL),
+    (f"{NODE}/report", "kdbts_ros/msg/InferenceReport", InferenceReport, _ALL),
+    ("/diagnostics", "diagnostic_msgs/msg/DiagnosticArray", DiagnosticArray, _ALL),
+)
+
+
+@dataclass
+class Account:
+    """What the node says became of the images, from its diagnostics. `reports`: how many came."""
+
+    frames_in: int = 0
+    maps_out: int = 0
+    drops: Counter[str] = field(default_factory=Counter)
+    faults: list[str] = field(default_factory=list)
+    reports: int = 0
+
+    @property
+    def settled(self) -> bool:
+        """Every image became a map or was dropped."""
+        return self.frames_in == self.maps_out + sum(self.drops.values())
+
+    def read(self, message: Any) -> None:
+        """Take a DiagnosticArray of the node."""
+        faults = []
+        for status in message.status:
+            values = {entry.key: entry.value for entry in status.values}
+            self.frames_in = int(values.get("frames in", self.frames_in))
+            self.maps_out = int(values.get("maps out", self.maps_out))
+            for key, value in values.items():
+                what, _, reason = key.partition(", ")
+                if what == "dropped":
+                    self.drops[reason] = int(value)
+            if status.level == DiagnosticStatus.ERROR:
+                faults.append(status.message)
+        self.drops = +self.drops
+        self.faults = faults
+        self.reports += 1
+
+
+class Recorder:
+    """Subscribes to a recording's images and to the node's outputs, which go to a bag.
+
+    sent_ns: by image stamp, when the player sent it. received_ns: by image stamp, when its map
+    arrived. Both are wall time of this machine, as the middleware took it. node_ms: the node's own
+    total per map.
+    """
+
+    def __init__(self, recording: Recording, bag: OutputBag) -> None:
+        self.sent_ns: dict[int, int] = {}
+        self.received_ns: dict[int, int] = {}
+        self.node_ms: list[float] = []
+        self.account = Account()
+        self._bag = bag
+        self._images = recording.images
+        # Ctrl-C is the demo's to handle: it has children to end.
+        rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
+        self._node = rclpy.create_node("kdbts_demo")
+        self._executor = SingleThreadedExecutor()
+        self._executor.add_node(self._node)
+        image = CompressedImage if recording.compressed else Image
+        best_effort = QoSProfile(depth=100, reliability=ReliabilityPolicy.BEST_EFFORT)
+        self._node.create_subscription(
+            image,
+            recording.images,
+            self._on_image,
+            _ALL if recording.reliable else best_effort,
+            raw=True,
+        )
+        for topic, msgtype, kind, qos in _OUTPUTS:
+            self._listen(topic, msgtype, kind, qos)
+
+    def spin(self, seconds: float) -> None:
+        """Take what has come; wait at most so long for the first."""
+        self._executor.spin_once(timeout_sec=seconds)
+
+    def node_listens(self) -> bool:
+        """Whether somebody else has subscribed to the images: the node is active."""
+        return self._node.count_subscribers(self._images) > 1
+
+    def __enter__(self) -> Recorder:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Leave ROS."""
+        self._executor.shutdown()
+        self._node.destroy_node()
+        rclpy.try_shutdown()
+
+    def _listen(self, topic: str, msgtype: str, kind: Any, qos: QoSProfile) -> None:
+        latched = qos is _LATCHED
+
+        def take(data: bytes, info: Any) -> None:
+            stamp_ns = to_ns(_header(data).stamp)
+            if topic == GRIDS:
+                self.received_ns[stamp_ns] = info["received_timestamp"]
+            elif kind is InferenceReport:
+                self.node_ms.append(deserialize_message(data, InferenceReport).total_ms)
+            elif kind is DiagnosticArray:
+                self.account.read(deserialize_message(data, DiagnosticArray))
+            if stamp_ns:  # the node's clock stands at zero until the player starts it
+                self._bag.write(topic, msgtype, stamp_ns, data, latched)
+
+        self._node.create_subscription(kind, topic, take, qos, raw=True)
+
+    def _on_image(self, data: bytes, info: Any) -> None:
+        self.sent_ns[to_ns(_header(data).stamp)] = info["source_timestamp"]
+
+
+def _header(data: bytes) -> Any:
+    """The header a message begins with; the rest is not unpacked."""
+    return deserialize_message(data, Header)

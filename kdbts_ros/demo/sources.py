@@ -1,0 +1,65 @@
+"""The drives a demo can be given, as recordings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+
+from kdbts_ros.datasets.bag_writer import write_bag
+from kdbts_ros.datasets.kitti_raw import KittiRawDrive
+from kdbts_ros.datasets.synthetic.drive import StreetDrive
+from kdbts_ros.datasets.synthetic.rig import front_stereo
+from kdbts_ros.datasets.synthetic.world import StreetWorld
+
+# Far from the seeds that training draws from.
+SEED = 2_000_100_007
+CAMERA = "left"
+
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True, eq=False)
+class Drive:
+    """A drive to be written as a recording. world: its true world, None where nobody knows it."""
+
+    name: str
+    frames: int
+    world: StreetWorld | None
+    _write: Callable[[Path, Progress], object]
+
+    def write(self, bag: Path, progress: Progress) -> None:
+        """Make the recording; `progress` is called with the number of frames written."""
+        self._write(bag, progress)
+
+
+def synthetic(frames: int, seed: int = SEED) -> Drive:
+    """A drive along a procedural street with the front camera the shipped weights know."""
+    rig = {CAMERA: front_stereo()[CAMERA]}
+    street = StreetDrive(seed, frames, rig)
+
+    def write(bag: Path, progress: Progress) -> None:
+        write_bag((street.frame(i) for i in range(frames)), bag, on_frame=progress)
+
+    return Drive(f"synthetic street {seed}", frames, street.world, write)
+
+
+def kitti(root: Path, drive: str | None, frames: int | None) -> Drive:
+    """The left camera of a drive of KITTI raw, the first `frames` of it.
+
+    Without a name, the first drive under `root`.
+
+    Raises:
+        UserError: there is no such drive.
+    """
+    if drive is None:
+        held = sorted(p.name for p in (*root.glob("*/*_sync"), *root.glob("*_sync")))
+        drive = held[0] if held else None
+    source = KittiRawDrive(root, drive, cameras=(CAMERA,))
+    count = len(source) if frames is None else min(frames, len(source))
+
+    def write(bag: Path, progress: Progress) -> None:
+        write_bag(islice(source, count), bag, on_frame=progress)
+
+    return Drive(f"KITTI {source.name}", count, None, write)
