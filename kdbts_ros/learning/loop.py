@@ -54,7 +54,7 @@ def build_network(config: NetworkConfig) -> DensityNetwork:
                 f"'{info.spec.head}' and does not fit the network section of the config"
             ) from None
     # The stubs of `to` do not know this keyword.
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload, no-any-return]
+    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 class Trainer:
