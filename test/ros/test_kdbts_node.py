@@ -76,13 +76,17 @@ def test_depth_and_its_camera_info_match(connected: Robot, instants: Iterator[in
     infos: list[CameraInfo] = []
     previews: list[Image] = []
     qos = QoSProfile(depth=5)
-    connected.listen(Image, "/kdbts/depth/image", depths, qos)
-    connected.listen(CameraInfo, "/kdbts/depth/camera_info", infos, qos)
-    connected.listen(Image, "/kdbts/preview", previews, qos)
+    listening = [
+        connected.listen(Image, "/kdbts/depth/image", depths, qos),
+        connected.listen(CameraInfo, "/kdbts/depth/camera_info", infos, qos),
+        connected.listen(Image, "/kdbts/preview", previews, qos),
+    ]
     connected.spin(1.0)
     stamp = next(instants)
     connected.step(stamp)
     assert connected.spin_until(lambda: bool(depths and infos and previews))
+    for subscription in listening:
+        connected.node.destroy_subscription(subscription)
     depth, camera = depths[0], infos[0]
     assert depth.header == camera.header
     assert to_ns(depth.header.stamp) == stamp
