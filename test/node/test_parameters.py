@@ -71,3 +71,12 @@ def test_the_pipeline_takes_what_the_node_gives() -> None:
 
     settings = engine.settings(Parameters(range_m=5.0, completed_cells="unknown"))
     assert (settings.range_m, settings.completed_cells) == (5.0, "unknown")
+
+
+def test_the_network_knows_every_precision_the_node_offers() -> None:
+    import torch
+
+    from kdbts_ros.density.device import choose_precision
+
+    for choice in RULES["precision"].choices:
+        choose_precision(choice, torch.device("cpu"))
