@@ -88,4 +88,5 @@ def develop(a: Array, linear: Floats, seed: list[int]) -> npt.NDArray[np.uint8]:
     if a[NOISE] > 0:
         rng = np.random.default_rng(seed)
         x += rng.standard_normal(x.shape, np.float32) * np.float32(a[NOISE])
-    return (np.clip(x, 0, 1) * 255 + 0.5).astype(np.uint8)
+    image: npt.NDArray[np.uint8] = (np.clip(x, 0, 1) * 255 + 0.5).astype(np.uint8)
+    return image

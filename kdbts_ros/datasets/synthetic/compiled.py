@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numba as nb
 
@@ -24,8 +24,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 def kernel(function: Function) -> Function:
     """Compile a function that entry points call; it is compiled into each of them."""
-    compiled: Function = nb.njit(fastmath=True)(function)
-    return compiled
+    return cast(Function, nb.njit(fastmath=True)(function))
 
 
 def entry_point(build: Callable[[str], Callable[..., Any]]) -> Callable[..., Any]:

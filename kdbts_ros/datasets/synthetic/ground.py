@@ -36,14 +36,14 @@ FLOOR, KERB_FACE = 0, 1
 def centre_line(g: Array, x: float) -> float:
     """y of the street's centre line at x; 0 at x = 0."""
     y = g[AMPLITUDE1] * math.sin(x * g[WAVE1] + g[PHASE1])
-    return y + g[AMPLITUDE2] * math.sin(x * g[WAVE2] + g[PHASE2]) - g[BASE]
+    return float(y + g[AMPLITUDE2] * math.sin(x * g[WAVE2] + g[PHASE2]) - g[BASE])
 
 
 @kernel
 def heading(g: Array, x: float) -> float:
     """Slope dy/dx of the centre line."""
     y = g[AMPLITUDE1] * g[WAVE1] * math.cos(x * g[WAVE1] + g[PHASE1])
-    return y + g[AMPLITUDE2] * g[WAVE2] * math.cos(x * g[WAVE2] + g[PHASE2])
+    return float(y + g[AMPLITUDE2] * g[WAVE2] * math.cos(x * g[WAVE2] + g[PHASE2]))
 
 
 @kernel

@@ -40,13 +40,13 @@ def leaf_density(p: Array, wx: float, wy: float, wz: float) -> float:
     if radius >= 1.0:
         return 1.0 - radius - 1e-9
     if radius < 1.0 - p[PERIOD]:
-        return 1.0 - p[PERIOD] - radius + 1e-9
+        return float(1.0 - p[PERIOD] - radius + 1e-9)
     f, seed = p[FREQUENCY], int(p[SEED])
     coarse = noise3(wx * f, wy * f, wz * f, seed)
     f *= 2.8
     fine = noise3(wx * f, wy * f, wz * f, seed + 1)
     eaten = min(1.0, max(0.0, 1.5 * (0.6 * coarse + 0.4 * fine) - 0.25))
-    return 1.0 - p[PERIOD] * eaten - radius
+    return float(1.0 - p[PERIOD] * eaten - radius)
 
 
 @kernel

@@ -229,12 +229,12 @@ def contains(p: Array, wx: float, wy: float, wz: float) -> bool:
     if p[KIND] == BOX:
         s = (z + p[HZ]) / (2.0 * p[HZ])
         inside_x = -p[HX] + p[REAR] * s < x < p[HX] - p[FRONT] * s
-        return inside_x and abs(y) < p[HY] - p[SIDE] * s
+        return bool(inside_x and abs(y) < p[HY] - p[SIDE] * s)
     if p[KIND] == CYLINDER:
-        return x * x + y * y < p[HX] * p[HX]
+        return bool(x * x + y * y < p[HX] * p[HX])
     if p[KIND] == WHEEL:
-        return x * x + z * z < p[HX] * p[HX] and abs(y) < p[HY]
-    return (x / p[HX]) ** 2 + (y / p[HY]) ** 2 + (z / p[HZ]) ** 2 < 1.0
+        return bool(x * x + z * z < p[HX] * p[HX] and abs(y) < p[HY])
+    return bool((x / p[HX]) ** 2 + (y / p[HY]) ** 2 + (z / p[HZ]) ** 2 < 1.0)
 
 
 @kernel
