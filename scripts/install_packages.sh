@@ -13,9 +13,10 @@ reachable() {
 
 # torch from the default index brings 3 GB of CUDA libraries; a machine without an NVIDIA driver is
 # better off with the 200 MB build for CPUs, where that can be had.
-if ! "$python" -c 'import torch' 2>/dev/null &&
-    [ ! -e /dev/nvidiactl ] && ! command -v nvidia-smi >/dev/null && reachable "$cpu_index/torch/"; then
-    "$python" -m pip install --no-deps -c "$here/constraints.txt" torch --extra-index-url "$cpu_index"
+nvidia() { [ -e /dev/nvidiactl ] || command -v nvidia-smi >/dev/null; }
+if ! "$python" -c 'import torch' 2>/dev/null && ! nvidia && reachable "$cpu_index/torch/"; then
+    "$python" -m pip install --no-compile --no-deps -c "$here/constraints.txt" \
+        --extra-index-url "$cpu_index" torch
 fi
 
 set -- -r "$here/base.txt" -r "$here/dev.txt"
@@ -24,4 +25,5 @@ if [ "$ros" = wheels ]; then
 else
     set -- "$@" "setuptools<80"
 fi
-"$python" -m pip install -c "$here/constraints.txt" "$@"
+# Byte code comes with the first import of what is imported at all.
+"$python" -m pip install --no-compile -c "$here/constraints.txt" "$@"
