@@ -20,23 +20,24 @@ Floats = npt.NDArray[np.float32]
     ZENITH_R, ZENITH_G, ZENITH_B, HORIZON_R, HORIZON_G, HORIZON_B, CLOUDS, CLOUD_SEED,
     HAZE, LEAF_GAPS, LEAF_SCALE, GLOW,
     EXPOSURE, BALANCE_R, BALANCE_B, GAMMA, TOE, NOISE, VIGNETTE,
-) = range(26)  # fmt: skip
-PARAMETERS = 26
+    SATURATION, SHARPNESS,
+) = range(28)  # fmt: skip
+PARAMETERS = 28
 
 
 def random_appearance(rng: np.random.Generator) -> Array:
-    """(PARAMETERS,) light and camera response: two thirds sunny days, one third overcast."""
+    """(PARAMETERS,) light and camera response: three quarters sunny days, the rest overcast."""
     a = np.zeros(PARAMETERS)
     azimuth, elevation = rng.uniform(0, 2 * math.pi), math.radians(rng.uniform(18, 62))
     a[SUN_X] = math.cos(elevation) * math.cos(azimuth)
     a[SUN_Y] = math.cos(elevation) * math.sin(azimuth)
     a[SUN_Z] = math.sin(elevation)
-    sunny = rng.random() < 0.68
+    sunny = rng.random() < 0.75
     a[SUN] = rng.uniform(2.0, 4.5) if sunny else rng.uniform(0.0, 0.5) * (rng.random() < 0.5)
     a[SUN_WARMTH] = rng.uniform(0.0, 0.15)
     a[AMBIENT] = rng.uniform(0.2, 0.8) if sunny else rng.uniform(1.2, 2.0)
-    a[AMBIENT_BLUE] = rng.uniform(0.0, 0.3) if sunny else rng.uniform(-0.03, 0.08)
-    bright = rng.uniform(1.2, 4.5)
+    a[AMBIENT_BLUE] = rng.uniform(0.0, 0.4) if sunny else rng.uniform(-0.03, 0.08)
+    bright = rng.uniform(0.8, 4.0)
     blue = rng.uniform(0.25, 0.75) if sunny else rng.uniform(0.9, 1.0)
     a[ZENITH_R : ZENITH_B + 1] = bright * np.array([blue * rng.uniform(0.6, 1), blue, 1.0])
     if not sunny:
@@ -52,6 +53,7 @@ def random_appearance(rng: np.random.Generator) -> Array:
     a[BALANCE_R], a[BALANCE_B] = 1 + 0.07 * rng.standard_normal(2)
     a[GAMMA], a[TOE] = rng.uniform(1.4, 2.4), rng.uniform(0.0, 0.035)
     a[NOISE], a[VIGNETTE] = rng.uniform(0.0, 0.02), rng.uniform(0.0, 0.25)
+    a[SATURATION], a[SHARPNESS] = rng.uniform(0.8, 1.8), rng.uniform(0.0, 1.2)
     return a
 
 
@@ -76,7 +78,7 @@ def sky(a: Array, dx: float, dy: float, dz: float) -> tuple[float, float, float]
 
 
 def develop(a: Array, linear: Floats, seed: list[int]) -> npt.NDArray[np.uint8]:
-    """(H,W,3) linear radiance to uint8: balance, exposure, vignette, tone curve, sensor noise."""
+    """(H,W,3) linear radiance to uint8: colour, exposure, tone, sharpness, noise."""
     height, width = linear.shape[:2]
     u = (np.arange(width, dtype=np.float32) + 0.5) / width * 2 - 1
     v = (np.arange(height, dtype=np.float32) + 0.5) / height * 2 - 1
@@ -85,6 +87,12 @@ def develop(a: Array, linear: Floats, seed: list[int]) -> npt.NDArray[np.uint8]:
     x = linear * fall[..., None] * gain
     x = np.clip((x - np.float32(a[TOE])) / np.float32(1 - a[TOE]), 0, 1)
     x **= np.float32(1 / a[GAMMA])
+    grey = x.mean(-1, keepdims=True)
+    x = grey + (x - grey) * np.float32(a[SATURATION])
+    # Cameras sharpen; the difference to the four neighbours is what such filters add.
+    around = np.pad(x, ((1, 1), (1, 1), (0, 0)), mode="edge")
+    mean = around[:-2, 1:-1] + around[2:, 1:-1] + around[1:-1, :-2] + around[1:-1, 2:]
+    x += np.float32(a[SHARPNESS]) * np.float32(0.5) * (x - np.float32(0.25) * mean)
     if a[NOISE] > 0:
         rng = np.random.default_rng(seed)
         x += rng.standard_normal(x.shape, np.float32) * np.float32(a[NOISE])

@@ -111,7 +111,7 @@ def _material(
     """Colour of one ground material at street coordinates."""
     broad = noise2(x * 0.23, d * 0.4, seed + 3) - 0.5
     if material == ASPHALT:
-        fine = grain2(x, d, 5.0, footprint, seed) + 0.5 * fade(25.0, footprint) * (
+        fine = 1.4 * grain2(x, d, 5.0, footprint, seed) + 1.1 * fade(25.0, footprint) * (
             noise2(x * 25.0, d * 25.0, seed + 5) - 0.5
         )
         track = 0.06 * math.cos(d * 3.3)
@@ -127,7 +127,7 @@ def _material(
         tint = lattice_value(int(math.floor(shifted / size)), int(row), 0, seed) - 0.5
         clear = fade(1.0 / size, footprint)
         value = tone * (1.0 + 0.3 * tint * clear + 0.2 * broad)
-        value *= 1.0 + 0.3 * grain2(x, d, 6.0, footprint, seed)
+        value *= 1.0 + 0.6 * grain2(x, d, 6.0, footprint, seed)
         if joint(d, size, 0.1 * size) > 0 or joint(shifted, size, 0.1 * size) > 0:
             value *= 1.0 - 0.35 * clear
         return value, value * 0.99, value * 0.95
@@ -135,7 +135,7 @@ def _material(
         value = tone * (1.0 + 0.4 * grain2(x, d, 4.0, footprint, seed + 9))
         return value, value, value
     fine = grain2(x, d, 3.5, footprint, seed + 2)
-    value = 1.0 + 1.0 * fine + 0.5 * broad
+    value = 1.0 + 1.5 * fine + 0.5 * broad
     if material == GRASS:
         value *= g[GRASS_TONE]
         dry = min(1.0, max(0.0, g[GRASS_HUE] + 0.8 * broad))

@@ -74,7 +74,7 @@ def _parked_cars(street: Street, rng: np.random.Generator, side: int, length_m: 
 
 def _street_trees(street: Street, rng: np.random.Generator, side: int, length_m: float) -> None:
     """An avenue, scattered trees, or none."""
-    gap = rng.choice([0.0, rng.uniform(7, 14), rng.uniform(15, 40)], p=[0.35, 0.35, 0.3])
+    gap = rng.choice([0.0, rng.uniform(7, 14), rng.uniform(15, 40)], p=[0.25, 0.42, 0.33])
     if gap == 0.0:
         return
     edge, pavement = _edge(street, side)
@@ -120,7 +120,7 @@ def _frontage(street: Street, rng: np.random.Generator, side: int, length_m: flo
     """Plot after plot: a boundary along the pavement, a garden, and a house or trees behind."""
     _, pavement = _edge(street, side)
     setback = rng.choice([0.0, rng.uniform(1, 5), rng.uniform(5, 18)], p=[0.25, 0.4, 0.35])
-    mix = rng.dirichlet([2.0, 1.0, 0.7, 0.8])  # house, trees, hall, open
+    mix = rng.dirichlet([2.0, 1.2, 0.7, 0.6])  # house, trees, hall, open
     tall = rng.uniform(3.0, 7.0) if rng.random() < 0.6 else rng.uniform(7.0, 18.0)
     boundary = rng.choice(4, p=[0.3, 0.25, 0.25, 0.2])
     x = -BEHIND - rng.uniform(0, 10)
@@ -220,11 +220,13 @@ def _traffic(
 def _horizon(street: Street, rng: np.random.Generator, length_m: float) -> None:
     """What closes the view at the end: trees, a house across, or a bridge on the way."""
     sort = rng.random()
-    if sort < 0.4:
-        for _ in range(25):
+    if rng.random() < 0.7:
+        _far_trees(street, rng, length_m)
+    if sort < 0.5:
+        for _ in range(30):
             at, _ = street.place(length_m + rng.uniform(-5, 15), rng.uniform(-45, 45))
             add_tree(street.table, rng, at, rng.uniform(6, 16), 2)
-    elif sort < 0.65:
+    elif sort < 0.75:
         at, angle = street.place(length_m + 5, rng.uniform(-10, 10))
         add_building(street.table, rng, at, angle + math.pi / 2, 50.0, 10.0, rng.uniform(5, 16))
     if rng.random() < 0.06:
@@ -233,3 +235,14 @@ def _horizon(street: Street, rng: np.random.Generator, length_m: float) -> None:
             BOX, (at[0], at[1], 5.4 + rng.uniform(0, 1)), (rng.uniform(2, 6), 40.0, 0.6), angle,
             PLAIN, wall_colour(rng), contrast=0.3,
         )  # fmt: skip
+
+
+def _far_trees(street: Street, rng: np.random.Generator, length_m: float) -> None:
+    """Tall trees far behind the plots: a street in the open still has no bare horizon."""
+    for side in (-1, 1):
+        distance, gap = rng.uniform(28, 60), rng.uniform(5, 14)
+        x = rng.uniform(0, 30)
+        while x < length_m + 20:
+            at, _ = street.place(x, side * (distance + rng.uniform(-4, 4)))
+            add_tree(street.table, rng, at, rng.uniform(7, 18), 2)
+            x += gap * rng.uniform(0.4, 1.8)

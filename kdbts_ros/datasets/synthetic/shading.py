@@ -183,9 +183,9 @@ def _leaf_light(
         reach = 0.35
         above = leaf_density(p, x + reach * nx, y + reach * ny, z + reach * (nz + 0.6))
         shade = min(1.0, max(0.15, 0.75 - 3.0 * above))
-    open_sky = shade * (0.3 + 0.35 * (1.0 + nz)) * (1.0 + 0.6 * u)
+    open_sky = shade * (0.3 + 0.35 * (1.0 + nz)) * (1.0 + 0.9 * u)
     keep = 0.6 * shade
-    return keep * nx + u * 0.8, keep * ny + v * 0.8, keep * nz + 0.15 + 0.3 * u, max(0.1, open_sky)
+    return keep * nx + u, keep * ny + v, keep * nz + 0.15 + 0.4 * u, max(0.08, open_sky)
 
 
 @kernel
