@@ -41,12 +41,12 @@ def demo(
         ),
     ] = None,
     rate: Annotated[
-        float,
+        float | None,
         typer.Option(
             min=0.01,
-            help="Recorded seconds per second; 0.4 makes 10 Hz the 4 Hz that two cores can take.",
+            help="Recorded seconds per second; measured to suit this machine by default.",
         ),
-    ] = 0.4,
+    ] = None,
     fixed_frame: Annotated[
         str, typer.Option(help="Frame of the maps, in a bag of yours.")
     ] = "odom",

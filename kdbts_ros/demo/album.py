@@ -13,6 +13,7 @@ from kdbts_ros.demo.recording import Recording
 from kdbts_ros.demo.results import Results
 from kdbts_ros.demo.score import Agreement, TruthMap, compare, masked_truth
 from kdbts_ros.density.bev import HeightBand
+from kdbts_ros.density.camera import Array
 from kdbts_ros.density.pipeline import map_with_robot
 from kdbts_ros.node.drops import Dropped
 
@@ -52,9 +53,7 @@ class Album:
                 progress(count)
         return count
 
-    def _panel(
-        self, moment: moments.Moment, T_fixed_base: moments.Matrix, start_ns: int
-    ) -> pictures.Rgb:
+    def _panel(self, moment: moments.Moment, T_fixed_base: Array, start_ns: int) -> pictures.Rgb:
         shown, caption = moment.map, [f"{(moment.map.stamp_ns - start_ns) / 1e9:5.1f} s"]
         views = [("map", shown.grid)]
         if shown.stamp_ns in self.latency_ms:

@@ -12,7 +12,8 @@ from pathlib import Path
 from types import TracebackType
 
 # SIGINT is how ROS nodes are ended; what does not listen in time is killed.
-_STEPS = ((signal.SIGINT, 5.0), (signal.SIGTERM, 3.0))
+_STEPS = (signal.SIGINT, signal.SIGTERM)
+_PATIENCE = (5.0, 3.0)
 
 
 def prepare_environment(ros_logs: Path) -> int:
@@ -62,7 +63,7 @@ class Child:
     def stop(self) -> None:
         """End it, and wait until it has."""
         try:
-            for how, patience in _STEPS:
+            for how, patience in zip(_STEPS, _PATIENCE, strict=True):
                 if self._process.poll() is not None:
                     return
                 self._process.send_signal(how)

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
 from kdbts_ros import pictures
 from kdbts_ros.errors import UserError
@@ -76,7 +75,7 @@ def chosen_panels(frames: int, panels: int = PANELS) -> set[int]:
 
 def playback_rate(stamps_ns: Iterable[int]) -> float:
     """Frames per second at which a film of these stamps runs as fast as the world did."""
-    steps: npt.NDArray[np.int64] = np.diff(np.array(sorted(stamps_ns), np.int64))
-    if not len(steps):
+    ordered = sorted(stamps_ns)
+    if len(ordered) < 2:
         return 10.0
-    return float(np.clip(1e9 / np.median(steps), 1.0, 30.0))
+    return float(np.clip(1e9 / np.median(np.diff(ordered)), 1.0, 30.0))

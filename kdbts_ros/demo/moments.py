@@ -20,6 +20,8 @@ from tf2_msgs.msg import TFMessage
 from kdbts_ros.demo.recorder import DEPTHS, GRIDS
 from kdbts_ros.demo.recording import Recording
 from kdbts_ros.density.bev import GridWindow
+from kdbts_ros.errors import UserError
+from kdbts_ros.node.drops import Dropped
 from kdbts_ros.node.images import decode, decode_compressed
 from kdbts_ros.node.messages import to_ns
 from kdbts_ros.node.transform_buffer import TransformBuffer
@@ -54,8 +56,6 @@ def maps(outputs: Path) -> Iterator[Map]:
 
 def moments(outputs: Path, recording: Recording) -> Iterator[Moment]:
     """Every map of which depth and image were recorded, too; one at a time is held in memory."""
-    kind: Any = CompressedImage if recording.compressed else Image
-    read_picture = decode_compressed if recording.compressed else decode
     with ExitStack() as stack:
         readers = [stack.enter_context(Reader(p)) for p in (outputs, outputs, recording.path)]
         streams = [
@@ -66,8 +66,22 @@ def moments(outputs: Path, recording: Recording) -> Iterator[Moment]:
             yield Moment(
                 _map(stamp_ns, grid),
                 _depth(deserialize_message(depth, Image)),
-                read_picture(deserialize_message(image, kind)),
+                _picture(image, recording.compressed),
             )
+
+
+def first_image(recording: Recording) -> npt.NDArray[np.uint8]:
+    """(H,W,3) RGB of the first image of a recording.
+
+    Raises:
+        UserError: it cannot be decoded.
+    """
+    with Reader(recording.path) as reader:
+        data = next(data for _, data in _stamped(reader, recording.images))
+    try:
+        return _picture(data, recording.compressed)
+    except Dropped as fault:
+        raise UserError(f"the first image of {recording.images}: {fault.detail}") from None
 
 
 def poses(recording: Recording) -> TransformBuffer:
@@ -119,6 +133,12 @@ def _joined(streams: list[Iterator[tuple[int, bytes]]]) -> Iterator[tuple[int, l
                 next(stream, None) if head[0] < newest else head
                 for head, stream in zip(present, streams, strict=True)
             ]
+
+
+def _picture(data: bytes, compressed: bool) -> npt.NDArray[np.uint8]:
+    if compressed:
+        return decode_compressed(deserialize_message(data, CompressedImage))
+    return decode(deserialize_message(data, Image))
 
 
 def _map(stamp_ns: int, data: bytes) -> Map:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from kdbts_ros.demo import album, recording, session
+from kdbts_ros.demo import album, moments, pace, recording, session
 from kdbts_ros.demo.children import Child
 from kdbts_ros.demo.output_bag import recorded_to
 from kdbts_ros.demo.recorder import Recorder
@@ -27,13 +27,14 @@ NODE_MODULE, PLAYER_MODULE = "kdbts_ros.node.kdbts_node", "kdbts_ros.cli.main"
 class Request:
     """What to drive, with which node, and where to leave the results.
 
-    drive: recorded first if it is not a recording already. rate: recorded seconds per second.
+    drive: recorded first if it is not a recording already. rate: recorded seconds per second; None
+    for what the node can take on this machine.
     """
 
     drive: Drive | Path
     results: Results
     node: session.NodeSettings
-    rate: float
+    rate: float | None
 
 
 @dataclass(frozen=True)
@@ -54,7 +55,8 @@ def run_demo(request: Request, work: Path, console: Console) -> Summary:
         UserError: one sentence on what went wrong, with the last words of a process that failed.
     """
     tape = _tape(request.drive, work, console)
-    driven = _drive(request, tape, console)
+    rate = request.rate or _rate(request.node, tape, console)
+    driven = _drive(request, tape, rate, console)
     results, truth = request.results, None
     summary = driven.summary
     if isinstance(request.drive, Drive) and request.drive.world is not None:
@@ -79,25 +81,36 @@ def _tape(drive: Drive | Path, work: Path, console: Console) -> Recording:
     return recording.inspect(bag)
 
 
-def _drive(request: Request, tape: Recording, console: Console) -> Driven:
+def _rate(node: session.NodeSettings, tape: Recording, console: Console) -> float:
+    with stage(console, "measuring this machine"):
+        image = moments.first_image(tape)
+        seconds = pace.frame_seconds(image, node.checkpoint, node.device)
+    rate = pace.playing_rate(tape, seconds)
+    console.print(
+        f"{seconds * 1e3:.0f} ms per frame: playing at {rate:g} x recorded speed", highlight=False
+    )
+    return rate
+
+
+def _drive(request: Request, tape: Recording, rate: float, console: Console) -> Driven:
     results = request.results
     with recorded_to(results.outputs) as outputs, Recorder(tape, outputs) as recorder:
         node_arguments = session.node_arguments(tape, request.node)
         with Child(NODE_MODULE, node_arguments, results.log("node")) as node:
             with stage(console, "loading the network"):
                 session.wait_until_active(node, recorder)
-            player_arguments = session.player_arguments(tape, request.rate)
+            player_arguments = session.player_arguments(tape, rate)
             with (
                 Child(PLAYER_MODULE, player_arguments, results.log("player")) as player,
                 stage(console, "driving", tape.frames) as progress,
             ):
-                seconds = tape.seconds / request.rate
+                seconds = tape.seconds / rate
                 session.play_through(node, player, recorder, seconds, progress)
         outputs.copy(tape.path, tape.transforms)
-    return _driven(request, tape, recorder)
+    return _driven(request, tape, rate, recorder)
 
 
-def _driven(request: Request, tape: Recording, recorder: Recorder) -> Driven:
+def _driven(request: Request, tape: Recording, rate: float, recorder: Recorder) -> Driven:
     account, drive = recorder.account, request.drive
     received, sent = recorder.received_ns, recorder.sent_ns
     if not received:
@@ -106,7 +119,7 @@ def _driven(request: Request, tape: Recording, recorder: Recorder) -> Driven:
     latency_ms = {s: (at - sent[s]) / 1e6 for s, at in received.items() if s in sent}
     summary = Summary(
         source=drive.name if isinstance(drive, Drive) else f"bag {drive.name}",
-        rate=request.rate,
+        rate=rate,
         played=tape.frames,
         frames_in=account.frames_in,
         maps_out=len(received),
