@@ -5,6 +5,7 @@ Made for what `kdbts bag` writes; `image_topic` fits any other recording.
 
 import sys
 
+from launch import LaunchContext, LaunchDescription
 from launch.actions import (
     DeclareLaunchArgument,
     ExecuteProcess,
@@ -17,7 +18,6 @@ from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
 from launch_ros.substitutions import FindPackageShare
 
 from kdbts_ros.node.fastdds import large_message_environment
-from launch import LaunchContext, LaunchDescription
 
 SHARE = FindPackageShare("kdbts_ros")
 CONFIG = PathJoinSubstitution([SHARE, "config"])
