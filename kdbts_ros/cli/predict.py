@@ -104,7 +104,9 @@ def _camera(intrinsics: str | None, width: int, height: int) -> Camera:
         raise UserError(
             f"--intrinsics must be four numbers FX,FY,CX,CY, got '{intrinsics}'"
         ) from None
-    return Camera.from_integer_centres([[fx, 0.0, cx], [0.0, fy, cy], [0.0, 0.0, 1.0]], width, height)
+    return Camera.from_integer_centres(
+        [[fx, 0.0, cx], [0.0, fy, cy], [0.0, 0.0, 1.0]], width, height
+    )
 
 
 def _write(stem: Path, result: FrameResult) -> None:

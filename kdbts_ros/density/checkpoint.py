@@ -6,6 +6,7 @@ file is used, known to be unused, or refused.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -106,7 +107,9 @@ def save_network(
         save_file(weights, partial, metadata)
         partial.replace(path)
     except (OSError, SafetensorError) as error:
-        partial.unlink(missing_ok=True)
+        # Where even removing fails there is no partial file either.
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
         raise UserError(f"cannot write {path}: {error}") from None
     return path
 

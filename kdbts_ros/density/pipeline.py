@@ -122,7 +122,7 @@ class Pipeline:
         depth, depth_camera, preview = None, None, None
         if want_depth or want_preview:
             with _timed(times, "depth"):
-                depth_map = self.scene.depth(settings.depth_stride)
+                depth_map = self.scene.depth_map(settings.depth_stride)
                 depth, depth_camera = depth_map.valid(), depth_map.camera
         if want_preview and depth is not None:
             with _timed(times, "preview"):

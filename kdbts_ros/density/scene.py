@@ -121,15 +121,23 @@ class SceneCompleter:
         """(N,) bool: at least half the light of view 0 reaches the world point."""
         view = self._views[0]
         uv, z = view.camera.project(transform(inverse(view.T_world_cam), points))
-        seen_depth = self.depth(stride=2)
+        seen_depth = self.depth_map(stride=2)
         scale = np.array([seen_depth.camera.width, seen_depth.camera.height])
         inside = (uv >= 0).all(-1) & (uv <= [view.camera.width, view.camera.height]).all(-1)
         pixel = np.nan_to_num(uv) / [view.camera.width, view.camera.height] * scale
         column, row = np.clip(pixel.astype(np.int64), 0, scale - 1).T
         return np.asarray(inside & (z <= seen_depth.median[row, column]))
 
+    def depth(self) -> tuple[Floats, Floats]:
+        """z-depth (H,W) m and opacity (H,W) 0..1 of view 0 on the network's pixel grid.
+
+        Depth is the expectation with a forced last sample: mask it by opacity, or see `depth_map`.
+        """
+        found = self.depth_map()
+        return found.depth, found.opacity
+
     @torch.inference_mode()
-    def depth(self, stride: int = 1) -> DepthMap:
+    def depth_map(self, stride: int = 1) -> DepthMap:
         """Depth of view 0 on the network's pixel grid, every `stride`-th pixel."""
         if stride < 1:
             raise UserError("depth stride must be at least 1")

@@ -55,7 +55,7 @@ def evaluate_depth(
     for sample in samples:
         scene.set_views([sample.view])
         resized = cv2.resize(
-            scene.depth().depth, sample.depth.shape[::-1], interpolation=cv2.INTER_NEAREST
+            scene.depth_map().depth, sample.depth.shape[::-1], interpolation=cv2.INTER_NEAREST
         )
         predicted = np.asarray(resized, np.float32)
         frames.append(

@@ -84,7 +84,7 @@ def evaluate_occupancy(
             shown = [
                 (name, map_with_robot(window, grid, sample.T_world_base)) for name, grid in maps
             ]
-            picture = panel(sample.view.image, scene.depth().valid(), shown)
+            picture = panel(sample.view.image, scene.depth_map().valid(), shown)
             drawn.append((sample.name, picture))
     measures = mean_over_frames([m for _, m in per_frame])
     measures["iou"] = pooled_iou(pooled, threshold)

@@ -118,7 +118,7 @@ class Benchmark:
 
         def fast() -> None:
             self.scene.forget_depth()
-            self.scene.depth()
+            self.scene.depth_map()
 
         name = f"depth {spec.image_width}x{spec.image_height}x{DEPTH_SAMPLES}"
         return name, measure(plain, 1), measure(fast, self.repeats)

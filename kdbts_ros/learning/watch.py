@@ -67,7 +67,7 @@ class Watcher:
         depths, counts = [], np.zeros((3, 3))
         for index, world in enumerate(self._worlds):
             scene.set_views([world.view])
-            depth = scene.depth(stride=1).depth
+            depth = scene.depth_map(stride=1).depth
             depths.append(depth_metrics(depth, world.depth, crop="none"))
             sigma, seen = scene.density(world.points)
             probability = 1 - np.exp(-OPACITY_LENGTH * np.nan_to_num(sigma))
@@ -94,7 +94,7 @@ class Watcher:
         metrics, scaled = [], []
         for index, (view, truth) in enumerate(self._drive):
             scene.set_views([view])
-            depth = scene.depth(stride=1).depth
+            depth = scene.depth_map(stride=1).depth
             full = cv2.resize(depth, truth.shape[::-1], interpolation=cv2.INTER_NEAREST)
             metrics.append(depth_metrics(np.asarray(full), truth))
             scaled.append(depth_metrics(np.asarray(full), truth, scaling="median"))

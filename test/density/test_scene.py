@@ -75,7 +75,7 @@ def test_a_world_far_from_its_origin_gives_the_same_densities():
 def test_gather_free_depth_equals_rendering_along_rays():
     scene = tiny_scene()
     scene.set_views([view()])
-    depth = scene.depth(stride=2)
+    depth = scene.depth_map(stride=2)
     generic = scene._fused_depth(depth.camera, scene._depth_samples(DEPTH_SAMPLES))
     np.testing.assert_allclose(depth.depth, generic[0], rtol=2e-3)
     np.testing.assert_allclose(depth.opacity, generic[2], atol=1e-4)
@@ -86,7 +86,7 @@ def test_gather_free_depth_equals_rendering_along_rays():
 def test_observed_ends_at_the_surface():
     scene = tiny_scene()
     scene.set_views([view()])
-    depth = scene.depth(stride=2)
+    depth = scene.depth_map(stride=2)
     rays = depth.camera.rays().reshape(-1, 3)
     middle = depth.median.reshape(-1, 1)
     before, behind = (
@@ -113,7 +113,7 @@ def test_novel_views_and_depth_work_for_every_kind_of_head(head):
     rgb, weight = scene.render(camera(32, 16), forward_pose(x=0.2, yaw=0.1), samples=16)
     assert rgb.shape == (16, 32, 3)
     assert 0 < weight.mean() <= 1.001
-    depth = scene.depth(stride=8).depth
+    depth = scene.depth_map(stride=8).depth
     assert depth.shape == (8, 16)
     assert ((depth >= 3) & (depth <= 80)).all()
 
@@ -131,4 +131,17 @@ def test_images_of_another_size_are_brought_to_the_network():
     small.set_views([view()])
     image = view().image.repeat(3, 0).repeat(3, 1)
     large.set_views([View(image, camera(384, 192), forward_pose())])
-    np.testing.assert_allclose(small.depth().depth, large.depth().depth, rtol=1e-3)
+    np.testing.assert_allclose(small.depth_map().depth, large.depth_map().depth, rtol=1e-3)
+
+
+def test_the_public_names_are_where_the_readme_says():
+    from kdbts_ros import density
+
+    for name in density.__all__:
+        assert getattr(density, name).__name__ == name
+    with pytest.raises(AttributeError, match="no attribute 'Nothing'"):
+        _ = density.Nothing
+    scene = tiny_scene()
+    scene.set_views([view()])
+    depth, opacity = scene.depth()
+    assert depth.shape == opacity.shape == (64, 128)
