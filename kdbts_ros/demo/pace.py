@@ -24,7 +24,8 @@ def playing_rate(recording: Recording, frame_seconds: float) -> float:
     """Recorded seconds per second, at most 1, for a pipeline of so many seconds a frame."""
     interval = recording.seconds / max(recording.frames - 1, 1)
     rate = SHARE * interval / frame_seconds if frame_seconds > 0 else 1.0
-    return round(min(max(rate, recording.seconds / LONGEST_REPLAY), 1.0), 2) or 0.01
+    rate = min(max(rate, recording.seconds / LONGEST_REPLAY), 1.0)
+    return float(f"{rate:.2g}") or 1.0  # two digits say enough; a lone image has no length
 
 
 def frame_seconds(image: npt.NDArray[np.uint8], checkpoint: str, device: str) -> float:

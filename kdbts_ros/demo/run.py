@@ -76,7 +76,7 @@ def _tape(drive: Drive | Path, work: Path, console: Console) -> Recording:
     if isinstance(drive, Path):
         return recording.inspect(drive)
     bag = work / "drive"
-    with stage(console, f"rendering {drive.name}", drive.frames) as progress:
+    with stage(console, f"{drive.task} {drive.name}", drive.frames) as progress:
         drive.write(bag, progress)
     return recording.inspect(bag)
 

@@ -22,9 +22,13 @@ Progress = Callable[[int], None]
 
 @dataclass(frozen=True, eq=False)
 class Drive:
-    """A drive to be written as a recording. world: its true world, None where nobody knows it."""
+    """A drive to be written as a recording.
+
+    task: what writing it is called. world: its true world, None where nobody knows it.
+    """
 
     name: str
+    task: str
     frames: int
     world: StreetWorld | None
     _write: Callable[[Path, Progress], object]
@@ -42,7 +46,7 @@ def synthetic(frames: int, seed: int = SEED) -> Drive:
     def write(bag: Path, progress: Progress) -> None:
         write_bag((street.frame(i) for i in range(frames)), bag, on_frame=progress)
 
-    return Drive(f"synthetic street {seed}", frames, street.world, write)
+    return Drive(f"synthetic street {seed}", "rendering", frames, street.world, write)
 
 
 def kitti(root: Path, drive: str | None, frames: int | None) -> Drive:
@@ -62,4 +66,4 @@ def kitti(root: Path, drive: str | None, frames: int | None) -> Drive:
     def write(bag: Path, progress: Progress) -> None:
         write_bag(islice(source, count), bag, on_frame=progress)
 
-    return Drive(f"KITTI {source.name}", count, None, write)
+    return Drive(f"KITTI {source.name}", "reading", count, None, write)

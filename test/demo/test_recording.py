@@ -103,3 +103,8 @@ def test_compressed_images_reach_the_node_as_such() -> None:
 def test_the_speed_suits_the_machine(frame_seconds: float, rate: float) -> None:
     assert playing_rate(tape(), frame_seconds) == pytest.approx(rate, abs=0.01)
     assert 9.9 / playing_rate(tape(), frame_seconds) <= LONGEST_REPLAY * 1.1
+
+
+def test_a_short_or_lone_recording_has_a_speed_too() -> None:
+    assert playing_rate(tape(0.7, 8), 9.0) == pytest.approx(0.0072)
+    assert playing_rate(tape(0.0, 1), 9.0) == 1.0
