@@ -60,7 +60,7 @@ $(DONE)/messages: cmake/install_interfaces.py cmake/prune_missing_includes.cmake
 	@$(call logged,messages,--source . --python-dir share/kdbts_ros/python)
 	@touch $@
 
-$(DONE)/package: setup.py pyproject.toml package.xml scripts/link_source_tree.py \
+$(DONE)/package: setup.py package.xml scripts/link_source_tree.py \
 		$(DONE)/packages $(DONE)/tf2_msgs $(DONE)/messages
 	@echo "[5/5] kdbts_ros itself, from this source tree"
 	@$(BIN)/python -m pip install -q --no-deps --no-build-isolation \
