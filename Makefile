@@ -63,7 +63,7 @@ $(DONE)/messages: cmake/install_interfaces.py cmake/prune_missing_includes.cmake
 $(DONE)/package: setup.py package.xml scripts/link_source_tree.py \
 		$(DONE)/packages $(DONE)/tf2_msgs $(DONE)/messages
 	@echo "[5/5] kdbts_ros itself, from this source tree"
-	@$(BIN)/python -m pip install -q --no-deps --no-build-isolation \
+	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install -q --no-deps --no-build-isolation \
 		--config-settings editable_mode=compat -e .
 	@$(BIN)/python scripts/link_source_tree.py
 	@touch $@
