@@ -56,7 +56,7 @@ def _blocked(street: Street, x: float, d: float) -> bool:
 def _parked_cars(street: Street, rng: np.random.Generator, side: int, length_m: float) -> None:
     """A row of cars along the edge, half on the pavement, or square to the road."""
     density = rng.choice([0.0, rng.uniform(0.05, 0.3), rng.uniform(0.4, 0.95)], p=[0.2, 0.4, 0.4])
-    edge, pavement = _edge(street, side)
+    edge, _ = _edge(street, side)
     square = rng.random() < 0.2
     offset = rng.uniform(2.6, 3.2) if square else rng.choice([-1.0, 0.2, 1.2])
     x = -BEHIND + rng.uniform(0, 6)

@@ -71,8 +71,10 @@ class PrimitiveTable:
                 depth to which noise eats into them, as a share of the half extents.
         """
         self.rows.append(
-            [kind, *centre, *half, math.cos(yaw), math.sin(yaw), *taper, material, *colour]
-            + [frequency, contrast, 17.0 * len(self.rows) + 3.0, period]
+            [
+                *(kind, *centre, *half, math.cos(yaw), math.sin(yaw), *taper, material, *colour),
+                *(frequency, contrast, 17.0 * len(self.rows) + 3.0, period),
+            ]
         )
 
     def array(self) -> Array:

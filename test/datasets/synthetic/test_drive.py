@@ -1,5 +1,7 @@
 """A drive: poses, stamps and views fit together and repeat exactly."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -26,7 +28,7 @@ def test_frames_hold_every_camera_of_the_rig(drive):
 
 def test_the_path_is_smooth_and_free(drive):
     poses = [drive.T_world_base(i) for i in range(len(drive))]
-    for before, after in zip(poses[:-1], poses[1:], strict=True):
+    for before, after in itertools.pairwise(poses):
         check_rigid(after, "T_world_base")
         step = (inverse(before) @ after)[:3, 3]
         assert 0.75 < step[0] < 0.9

@@ -1,0 +1,107 @@
+"""Commands as a user types them: results, and one sentence with exit code 2 for mistakes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from kdbts_ros.density.checkpoint import load_network, save_network
+from test.density.networks import tiny_network
+from test.density.test_checkpoint import original_state
+
+
+def kdbts(*arguments, timeout=240):
+    return subprocess.run(
+        [sys.executable, "-m", "kdbts_ros.cli.main", *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory):
+    path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
+    return save_network(path, tiny_network(), {"licence": "Apache-2.0"})
+
+
+def test_convert_accounts_for_every_key_and_info_shows_it(tmp_path):
+    torch.save({"model": original_state(tiny_network(), "bts", "kdbts")}, tmp_path / "two.pt")
+    refused = kdbts("convert", tmp_path / "two.pt", tmp_path / "out.safetensors")
+    assert refused.returncode == 2
+    assert "--head" in refused.stderr
+    done = kdbts("convert", tmp_path / "two.pt", tmp_path / "out.safetensors", "--head", "kdbts")
+    assert done.returncode == 0, done.stderr
+    assert "ImageNet classifier" in done.stdout
+    assert "kdbts" in done.stdout
+    assert load_network(tmp_path / "out.safetensors")[1].spec.head == "kdbts"
+    shown = kdbts("info", tmp_path / "out.safetensors")
+    assert "ResNet-18" in shown.stdout
+
+
+def test_predict_writes_a_panel_and_arrays(tmp_path, checkpoint):
+    image = np.random.default_rng(0).integers(0, 255, (96, 320, 3), np.uint8)
+    cv2.imwrite(str(tmp_path / "street.png"), image)
+    done = kdbts("predict", tmp_path / "street.png", "--out", tmp_path / "out", "-c", checkpoint)
+    assert done.returncode == 0, done.stderr
+    panel = cv2.imread(str(tmp_path / "out" / "street.png"))
+    assert panel.shape[0] > 300
+    with np.load(tmp_path / "out" / "street.npz") as arrays:
+        assert arrays["occupancy"].shape == (200, 200)
+        assert set(np.unique(arrays["occupancy"])) <= {-1, 0, 100}
+        assert (arrays["occupancy"] == -1).any()
+        assert arrays["depth"].shape == (64, 128)
+
+
+def test_evaluate_writes_figures_and_a_report(tmp_path, checkpoint):
+    for kind, keys in (
+        ("depth", {"abs_rel", "rmse", "a1", "frames", "baselines"}),
+        ("occupancy", {"O_acc", "IE_acc", "IE_rec", "ece", "iou", "frames"}),
+    ):
+        out = tmp_path / f"{kind}.json"
+        done = kdbts(
+            *("evaluate", kind, "--worlds", 2, "-c", checkpoint),
+            *("--json", out, "--report", tmp_path / kind),
+        )
+        assert done.returncode == 0, done.stderr
+        figures = json.loads(out.read_text())
+        assert keys <= figures.keys()
+        assert figures["frames"] == 2
+        assert (tmp_path / kind / "report.md").read_text().startswith("# ")
+        assert len(list((tmp_path / kind).glob("*.png"))) == 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("info", "nothing_here"), ("nothing_here", "shipped")),
+        (("predict", "absent.png", "--out", "x"), ("absent.png", "does not exist")),
+        (("evaluate", "depth", "--dataset", "kitti-raw"), ("--root",)),
+        (("convert", "absent.pt", "x.safetensors"), ("absent.pt",)),
+        (("benchmark", "-c", "absent.pt"), ("absent.pt",)),
+        (("train", "absent.yaml"), ("absent.yaml",)),
+    ],
+)
+def test_mistakes_get_one_sentence(tmp_path, monkeypatch, arguments, words):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(__import__("pathlib").Path(__file__).parents[2]))
+    done = kdbts(*arguments)
+    assert done.returncode == 2, done.stderr
+    assert "Traceback" not in done.stderr
+    lines = done.stderr.strip().splitlines()
+    assert len(lines) == 1, done.stderr
+    assert all(word in lines[0] for word in words)
+
+
+def test_every_command_has_help_with_an_example():
+    listing = kdbts("--help").stdout
+    for command in ("predict", "train", "bag", "play", "convert", "info", "benchmark", "demo"):
+        assert command in listing
+        assert f"kdbts {command}" in kdbts(command, "--help").stdout, command
