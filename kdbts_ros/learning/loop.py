@@ -41,6 +41,8 @@ def build_network(config: NetworkConfig) -> DensityNetwork:
         head_widths=(config.head_width,),
         image_height=config.image_height,
         image_width=config.image_width,
+        # Worlds are rendered with smoothed edges: camera images must not come in with aliases.
+        resize="area",
     )
     network = DensityNetwork(spec)
     torch.nn.init.constant_(network.density_head.first_layers().lin_out.bias, config.density_bias)
