@@ -11,6 +11,7 @@ import dataclasses
 import hashlib
 import json
 import pickle
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -162,8 +163,10 @@ def _load_pickle(path: Path) -> Any:
     try:
         return torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        reason = str(error).splitlines()[0]
-        raise UserError(f"{path} is refused: it is not a plain weights file ({reason})") from None
+        # torch's own words advise to unpickle freely, which is what must not be done.
+        blocked = re.search(r"GLOBAL (\S+)", str(error))
+        what = f"it wants to call {blocked[1]}" if blocked else "it is no file of tensors"
+        raise UserError(f"{path} is refused: {what}, and only plain weights are loaded") from None
     except (RuntimeError, EOFError, OSError, KeyError, ValueError) as error:
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
         raise UserError(f"{path} cannot be read as a checkpoint: {reason}") from None

@@ -22,7 +22,11 @@ class Status:
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What the node sees around it when it assesses itself. `clock_runs`: ROS time is not zero."""
+    """What the node sees around it when it assesses itself.
+
+    `clock_runs`: ROS time is not zero. `published_since`: when the image topic got its first
+    publisher, monotonic s; None without one.
+    """
 
     active: bool
     state: str
@@ -33,6 +37,7 @@ class Surroundings:
     camera_info_topic: str
     clock_runs: bool
     model: dict[str, str]
+    published_since: float | None = None
 
 
 def assess(tally: Tally, around: Surroundings, now: float, silence: float) -> list[Status]:
@@ -61,7 +66,9 @@ def _input(tally: Tally, around: Surroundings, now: float, silence: float) -> St
         "frames in": str(tally.frames_in),
     }
     level, message = OK, "images and camera_info arrive"
-    if _quiet(tally.image_at, tally.since, now, silence):
+    # A publisher that has just appeared is not silent yet, however long the node has waited for it.
+    since = max(tally.since, around.published_since or tally.since)
+    if _quiet(tally.image_at, since, now, silence):
         level, message = _no_images(tally, around, silence)
     elif tally.calibration_fault:
         level, message = ERROR, tally.calibration_fault

@@ -51,6 +51,7 @@ class Intake:
         self._queue = WaitingQueue(parameters().queue_length)
         self._order = StampOrder()
         self._calibration: Calibration | None = None
+        self._published_since: float | None = None
         self.image_topic, self.camera_info_topic = _topics(node, parameters())
         self._rectified = is_rectified(parameters().rectified, self.image_topic)
         self._poses = make_pose_source(node, parameters(), self._transform_fault, self.drain)
@@ -100,6 +101,14 @@ class Intake:
     def publishers(self) -> int:
         """How many publishers the image topic has."""
         return self._node.count_publishers(self.image_topic)
+
+    def published_since(self, now: float) -> float | None:
+        """When the image topic got its first publisher, as far as asked; `now` monotonic s."""
+        if not self.publishers:
+            self._published_since = None
+        elif self._published_since is None:
+            self._published_since = now
+        return self._published_since
 
     def drain(self) -> None:
         """Hand on every frame whose needs are met; drop those that waited long enough."""

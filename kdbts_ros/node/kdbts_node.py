@@ -219,6 +219,7 @@ class KdbtsNode(LifecycleNode):
             camera_info_topic=intake.camera_info_topic if intake else "",
             clock_runs=self.get_clock().now().nanoseconds > 0,
             model=self._thread.description if self._thread else {},
+            published_since=intake.published_since(now) if intake else None,
         )
         statuses = assess(self._tally, around, now, self._values.silence_timeout)
         self._diagnostics.publish(statuses, now)

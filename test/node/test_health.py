@@ -69,6 +69,13 @@ def test_silence_names_its_cure(
     assert words in told.message
 
 
+def test_a_publisher_that_just_appeared_is_given_time() -> None:
+    tally = Tally(since=0.0)
+    appeared = replace(AROUND, published_since=98.0)
+    assert assess(tally, appeared, 100.0, silence=5.0)[1].level == OK
+    assert assess(tally, appeared, 104.0, silence=5.0)[1].level == ERROR
+
+
 def test_missing_and_bad_calibration() -> None:
     tally = healthy()
     tally.calibration_at = None
