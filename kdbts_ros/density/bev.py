@@ -80,8 +80,8 @@ class GridWindow:
 
 @dataclass(frozen=True)
 class OccupancyMap:
-    """probability (H,W) that something stands in a column, NaN unknown; observed (H,W): light from
-    a view reaches most of the column, otherwise the network completed it."""
+    """probability (H,W) that something stands in a column, NaN unknown; observed (H,W): light of
+    view 0 reaches most of the column, otherwise the network completed it."""
 
     window: GridWindow
     probability: Floats

@@ -79,7 +79,7 @@ def choose_head(keys: Iterable[str], wanted: str | None) -> str:
         raise UserError(f"the checkpoint holds no supported head{_unsupported_note(keys)}")
     if len(present) > 1:
         raise UserError(
-            f"the checkpoint holds several heads ({_listed(present)}); name one with --head "
+            f"the checkpoint holds several heads ({_listed(present)}); name the head to use "
             "(an MVBTS file of KITTI raw carries an untrained single-view head)"
         )
     return present[0]

@@ -18,8 +18,9 @@ Bools = npt.NDArray[np.bool_]
 class Volume:
     """Occupancy over a lattice.
 
-    probability (Z,Y,X) in 0..1, NaN where no view sees the cell; observed (Z,Y,X): light from some
-    view reaches the cell. A cell that is seen but not observed was completed by the network.
+    probability (Z,Y,X) in 0..1, NaN where no view sees the cell; observed (Z,Y,X): at least half
+    the light of view 0 reaches the cell. A cell that is seen but not observed was completed by the
+    network.
     """
 
     lattice: Lattice

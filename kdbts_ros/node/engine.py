@@ -27,6 +27,7 @@ def settings(parameters: Parameters) -> PipelineSettings:
 
     return PipelineSettings(
         checkpoint=parameters.checkpoint,
+        head=None if parameters.head == "auto" else parameters.head,
         device=parameters.device,
         precision=parameters.precision,
         range_m=parameters.range_m,

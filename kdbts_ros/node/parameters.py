@@ -76,6 +76,11 @@ class Parameters:
     checkpoint: str = _rule(
         "bts", "Weights: a shipped name, a .safetensors file, or an original .pt checkpoint."
     )
+    head: str = _rule(
+        "auto",
+        "Head of an original checkpoint that holds several; auto takes the only one.",
+        choices=("auto", "bts", "kdbts", "mvbts", "simple_multiview"),
+    )
     device: str = _rule("auto", "Where the network runs: auto, cpu, cuda or cuda:N.")
     precision: str = _rule(
         "auto", "Convolutions of the network.", choices=("auto", "float32", "bfloat16")

@@ -36,7 +36,7 @@ def test_convert_accounts_for_every_key_and_info_shows_it(tmp_path):
     torch.save({"model": original_state(tiny_network(), "bts", "kdbts")}, tmp_path / "two.pt")
     refused = kdbts("convert", tmp_path / "two.pt", tmp_path / "out.safetensors")
     assert refused.returncode == 2
-    assert "--head" in refused.stderr
+    assert "name the head" in refused.stderr
     done = kdbts("convert", tmp_path / "two.pt", tmp_path / "out.safetensors", "--head", "kdbts")
     assert done.returncode == 0, done.stderr
     assert "ImageNet classifier" in done.stdout

@@ -69,7 +69,7 @@ def test_original_files_load_in_every_wrapping(tmp_path, head, wrap):
 
 def test_a_file_with_two_heads_must_be_told_which(tmp_path):
     torch.save(original_state(tiny_network(), "bts", "kdbts"), tmp_path / "two.pt")
-    with pytest.raises(UserError, match=r"several heads.*--head"):
+    with pytest.raises(UserError, match=r"several heads.*name the head"):
         load_network(tmp_path / "two.pt")
     assert load_network(tmp_path / "two.pt", "kdbts")[1].spec.head == "kdbts"
     with pytest.raises(UserError, match="no 'mvbts' head"):
