@@ -121,8 +121,8 @@ def map_around(
     """Occupancy of the columns of `window`, fixed frame = world of the scene's views.
 
     The ground is the plane z = 0 of the robot's base frame, so that a pitching robot or a slope
-    carries its band with it. A column's probability is its opacity over the seen part of the band:
-    1 - exp(-sum of density x layer thickness).
+    carries its band with it. A column's probability comes from its optical depth over the seen part
+    of the band, the sum of density x layer thickness, by the calibration of the scene.
     """
     heights, thickness = band.levels()
     x, y = window.centres()
@@ -141,12 +141,14 @@ def map_around(
     sigma, seen = sigma.reshape(shape), seen.reshape(shape)
     observed_levels = scene.observed(columns).reshape(shape)
     # A density that is not a number is not free space: it makes its column unknown.
-    opacity = 1 - np.exp(-np.where(seen, sigma, 0).sum(0) * thickness)
+    optical_depth = np.where(seen, sigma, 0).sum(0) * thickness
     known = seen.mean(0) >= MIN_SEEN_SHARE
     probability = np.full(X.shape, np.nan, np.float32)
     observed = np.zeros(X.shape, np.bool_)
-    probability[candidates] = np.where(known, opacity, np.nan)
-    observed[candidates] = known & (observed_levels.sum(0) * 2 >= seen.sum(0))
+    lit = observed_levels.sum(0) * 2 >= seen.sum(0)
+    found = scene.calibration.probability(optical_depth, lit)
+    probability[candidates] = np.where(known, found, np.nan)
+    observed[candidates] = known & lit
     return OccupancyMap(window, probability, observed)
 
 

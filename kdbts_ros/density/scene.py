@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from kdbts_ros.density.calibration import NOTE, Calibration
 from kdbts_ros.density.camera import Camera, View, inverse, transform
 from kdbts_ros.density.checkpoint import CheckpointInfo, load_network
 from kdbts_ros.density.device import choose_device, choose_precision
@@ -37,6 +38,8 @@ class SceneCompleter:
         self, network: DensityNetwork, info: CheckpointInfo, device: torch.device, precision: str
     ) -> None:
         self.info = info
+        note = info.notes.get(NOTE)
+        self.calibration = Calibration() if note is None else Calibration.from_json(note)
         self.device = device
         self.precision = precision
         self.network = network.to(device).eval().requires_grad_(False)

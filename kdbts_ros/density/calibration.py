@@ -1,0 +1,97 @@
+"""From the optical depth of a map's column to the probability that something stands in it.
+
+Physically a column of optical depth tau (the sum of density times layer thickness) stops the share
+1 - exp(-tau) of light. As a probability that is overconfident: faint densities at several heights
+add up although they are doubts about one and the same object. A fitted curve, steeper in log tau
+and shifted, turns the sum into what was found to stand there on worlds that nothing was trained on.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from kdbts_ros.errors import UserError
+
+Floats = npt.NDArray[np.float32]
+
+NOTE = "calibration"
+# Below this optical depth the logarithm would diverge; nothing stands where so little is.
+_FAINTEST = 1e-12
+
+
+@dataclass(frozen=True)
+class Curve:
+    """ceiling / (1 + (half / tau)^steepness): logistic in log tau (Platt 1999 on a log scale).
+
+    half: optical depth at which half the ceiling is reached, > 0. steepness: > 0, so that the curve
+    rises. ceiling: in (0, 1], the share that is really occupied where the network is surest.
+    """
+
+    half: float
+    steepness: float
+    ceiling: float = 1.0
+
+    def __post_init__(self) -> None:
+        values = (self.half, self.steepness, self.ceiling)
+        if not (np.isfinite(values).all() and min(values) > 0 and self.ceiling <= 1):
+            raise UserError(
+                "a calibration curve needs half > 0, steepness > 0 and 0 < ceiling <= 1, got "
+                + ", ".join(f"{value:g}" for value in values)
+            )
+
+    def probability(self, optical_depth: Floats) -> Floats:
+        logit = self.steepness * np.log(np.maximum(optical_depth, _FAINTEST) / self.half)
+        return np.asarray(self.ceiling * 0.5 * (1 + np.tanh(logit / 2)), np.float32)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """One curve for observed and one for completed columns; None keeps the opacity itself."""
+
+    observed: Curve | None = None
+    completed: Curve | None = None
+
+    def probability(self, optical_depth: npt.ArrayLike, observed: npt.NDArray[np.bool_]) -> Floats:
+        """Probability of columns; NaN (unknown) stays NaN.
+
+        Args:
+            optical_depth: (...) sum of density times layer thickness over the band, >= 0.
+            observed: (...) whether light of the reference view reaches the column.
+        """
+        depth = np.asarray(optical_depth, np.float32)
+        return np.where(
+            observed, _probability(self.observed, depth), _probability(self.completed, depth)
+        )
+
+    def to_json(self) -> str:
+        """For the notes of a checkpoint."""
+        return json.dumps(asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Calibration:
+        """What `to_json` wrote.
+
+        Raises:
+            UserError: it is something else, or its curves do not rise.
+        """
+        try:
+            content = json.loads(text)
+            if not isinstance(content, dict) or set(content) != {"observed", "completed"}:
+                raise ValueError("it needs 'observed' and 'completed'")
+            curves = {
+                kind: None if values is None else Curve(**{k: float(v) for k, v in values.items()})
+                for kind, values in content.items()
+            }
+        except (ValueError, TypeError, AttributeError) as error:
+            raise UserError(f"the checkpoint's calibration cannot be read: {error}") from None
+        return cls(**curves)
+
+
+def _probability(curve: Curve | None, optical_depth: Floats) -> Floats:
+    if curve is None:
+        return np.asarray(-np.expm1(-optical_depth), np.float32)
+    return curve.probability(optical_depth)
