@@ -15,6 +15,7 @@ from kdbts_ros.density.calibration import NOTE, Calibration
 from kdbts_ros.density.camera import Camera, View, inverse, transform
 from kdbts_ros.density.checkpoint import CheckpointInfo, load_network
 from kdbts_ros.density.device import choose_device, choose_precision
+from kdbts_ros.density.encoded import EncodedView
 from kdbts_ros.density.folded import FoldedField, median_depth
 from kdbts_ros.density.lattice import Lattice
 from kdbts_ros.density.network import DensityNetwork, NetworkSpec, sample_features
@@ -45,7 +46,7 @@ class SceneCompleter:
         self.network = network.to(device).eval().requires_grad_(False)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         self.field = FoldedField(self.network)
-        self._views: tuple[View, ...] = ()
+        self._views: tuple[EncodedView, ...] = ()
         self._maps: Tensor | None = None
         self._depth: dict[int, DepthMap] = {}
 
@@ -71,23 +72,40 @@ class SceneCompleter:
         return self.info.spec
 
     @torch.inference_mode()
-    def set_views(self, views: Sequence[View]) -> None:
-        """Encode the views; all later queries are about them. Their poses share one world."""
-        if not views:
-            raise UserError("set_views needs at least one view")
-        if not self.network.density_head.multi_view:
-            views = views[:1]
-        stacked = np.stack([self._resize(view.image) for view in views])
-        images = torch.from_numpy(stacked).to(self.device).permute(0, 3, 1, 2).float() / 255
+    def encode(self, view: View) -> EncodedView:
+        """Run the network on a posed image; the result can be queried now or later, see `use`."""
+        image = self._resize(view.image)
+        images = torch.from_numpy(image).to(self.device).permute(2, 0, 1)[None].float() / 255
         images = images.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
-            self._maps = self.field.encode(images)
-        self._views = tuple(views)
+            maps = self.field.encode(images)
+        return EncodedView(maps[0], view.camera, view.T_world_cam, image)
+
+    @torch.inference_mode()
+    def use(self, encoded: Sequence[EncodedView]) -> None:
+        """Make all later queries about these views, the first being the reference view.
+
+        Their poses share one world. A head for one view looks at the reference view alone.
+        """
+        if not encoded:
+            raise UserError("a scene needs at least one view")
+        if not self.network.density_head.multi_view:
+            encoded = encoded[:1]
+        maps = [view.maps for view in encoded]
+        stacked = maps[0][None] if len(maps) == 1 else torch.stack(maps)
+        self._maps = stacked.contiguous(memory_format=torch.channels_last)
+        self._views = tuple(encoded)
         self._depth = {}
 
+    def set_views(self, views: Sequence[View]) -> None:
+        """Encode the views and use them."""
+        if not self.network.density_head.multi_view:
+            views = views[:1]
+        self.use([self.encode(view) for view in views])
+
     @property
-    def views(self) -> tuple[View, ...]:
-        """The encoded views, the reference view first."""
+    def views(self) -> tuple[EncodedView, ...]:
+        """The views in use, the reference view first."""
         return self._views
 
     @torch.inference_mode()
@@ -247,7 +265,7 @@ class SceneCompleter:
         batched = project(K, T, xyz_ref[None])
         return Projected(batched.uv[0], batched.z[0], batched.seen[0])
 
-    def _reference(self) -> View:
+    def _reference(self) -> EncodedView:
         self._encoded()
         return self._views[0]
 
@@ -258,7 +276,7 @@ class SceneCompleter:
 
     def _colour_images(self) -> Tensor:
         self._encoded()
-        stacked = np.stack([self._resize(view.image) for view in self._views])
+        stacked = np.stack([view.image for view in self._views])
         return torch.from_numpy(stacked).to(self.device).permute(0, 3, 1, 2).float() / 255
 
     def _depth_samples(self, count: int) -> Tensor:

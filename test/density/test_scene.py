@@ -18,7 +18,7 @@ HEADS = ["bts", "kdbts", "mvbts", "simple_multiview"]
 
 def plain_density(scene, points):
     """`DensityNetwork.density` on the scene's views, no folding, no kernels."""
-    images = np.stack([scene._resize(v.image) for v in scene.views])
+    images = np.stack([v.image for v in scene.views])
     with torch.inference_mode():
         features = scene.network.encode(torch.from_numpy(images).permute(0, 3, 1, 2).float() / 255)
         poses = np.stack([inverse(v.T_world_cam) for v in scene.views])
@@ -116,6 +116,32 @@ def test_novel_views_and_depth_work_for_every_kind_of_head(head):
     depth = scene.depth_map(stride=8).depth
     assert depth.shape == (8, 16)
     assert ((depth >= 3) & (depth <= 80)).all()
+
+
+def test_views_encoded_one_by_one_are_used_again_under_other_poses():
+    scene = tiny_scene("mvbts")
+    views = [view(0), view(1, x=1.0, y=0.4, yaw=0.1)]
+    points = LATTICE.centres().reshape(-1, 3).astype(np.float64)
+    scene.set_views(views)
+    together, _ = scene.density(points)
+    first, second = (scene.encode(v) for v in views)
+    scene.use([first])
+    alone, _ = scene.density(points)
+    scene.use([first, second])
+    np.testing.assert_array_equal(scene.density(points)[0], together)
+    assert (alone != together)[np.isfinite(alone)].any()
+    moved = second.reposed(forward_pose(x=1.0, y=0.4, yaw=0.3))
+    assert moved.maps is second.maps
+    scene.use([first, moved])
+    assert (scene.density(points)[0] != together)[np.isfinite(together)].any()
+
+
+def test_an_encoded_view_knows_its_memory_and_refuses_a_skewed_pose():
+    scene = tiny_scene()
+    encoded = scene.encode(view())
+    assert encoded.nbytes == 64 * 128 * (16 * 4 + 3)
+    with pytest.raises(UserError, match="rigid"):
+        encoded.reposed(2 * np.eye(4))
 
 
 def test_queries_before_views_are_refused():
