@@ -1,0 +1,187 @@
+"""A rolling local map: the column probabilities of many frames fused in the fixed frame.
+
+What a robot drove past a second ago is no longer in its image but still there. `LocalMap` adds the
+log-odds of every frame to the cells of a window that follows the robot, after the occupancy grids
+of Moravec and Elfes ("High Resolution Maps from Wide Angle Sonar", ICRA 1985) with the clamping of
+Yguel, Aycard and Laugier ("Update Policy of Dense Maps", FSR 2007), so that a map certain of
+something can still change its mind.
+
+Contract:
+
+* Frames are `OccupancyMap`s in one fixed frame, in metres, on windows snapped to one resolution;
+  stamps are integers in nanoseconds. Moving the window copies cells and resamples nothing.
+* A cell that no frame knew is unknown, and so is one whose evidence has faded.
+* Evidence fades by exp(-age / decay_s), whatever it says. Without fading, and while no limit is
+  reached, frames may come in any order; a frame at most `late_s` older than the newest is faded by
+  its age and gives what it would have given in time.
+* Cells that leave the window are forgotten. Windows that do not overlap share no cells, so that the
+  map begins anew.
+* A stamp further back than `late_s` or further ahead than `gap_s`, a window that moves faster than
+  `speed_limit`, and another resolution are jumps: everything before them is forgotten. A smaller
+  error of the pose is not noticed; what it put in wrong cells fades.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from kdbts_ros.density.bev import GridWindow, OccupancyMap
+from kdbts_ros.density.results import Floats
+from kdbts_ros.errors import UserError
+
+# Channels of the evidence of a cell. "Observed" and "completed" as in OccupancyMap.
+OBSERVED, OBSERVED_WEIGHT, COMPLETED, COMPLETED_WEIGHT = range(4)
+CHANNELS = 4
+
+
+@dataclass(frozen=True)
+class FusionSettings:
+    """How evidence adds up and fades.
+
+    decay_s: time in which evidence falls to 1/e, s.
+    observed_weight, completed_weight: factors on the log-odds of one frame, 0 to 1. Frames of one
+        drive see the same thing again and err alike, so that a frame counts for less than one.
+    observed_limit, completed_limit: largest sums of log-odds; the first is the larger one.
+    least_weight: a cell with less weight than this is unknown.
+    late_s, gap_s: how far back a frame may be late, and how far ahead the next may be, s.
+    speed_limit: of the robot, m/s; what moves faster is a jump of the pose.
+
+    Raises:
+        UserError: a value out of range, or a completed limit above the observed one.
+    """
+
+    decay_s: float = 5.0
+    observed_weight: float = 0.5
+    completed_weight: float = 0.2
+    observed_limit: float = 4.0
+    completed_limit: float = 1.5
+    least_weight: float = 0.05
+    late_s: float = 0.5
+    gap_s: float = 5.0
+    speed_limit: float = 60.0
+
+    def __post_init__(self) -> None:
+        for name in ("decay_s", "observed_limit", "completed_limit", "gap_s", "speed_limit"):
+            if not getattr(self, name) > 0:
+                raise UserError(f"{name} of the local map must be positive")
+        for name in ("observed_weight", "completed_weight"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UserError(f"{name} of the local map must lie between 0 and 1")
+        if self.completed_limit > self.observed_limit:
+            raise UserError(
+                f"completed_limit ({self.completed_limit:g}) must not exceed observed_limit "
+                f"({self.observed_limit:g}): what was seen outweighs what was inferred"
+            )
+        if self.least_weight <= 0 or self.late_s < 0:
+            raise UserError("least_weight must be positive and late_s not negative")
+
+
+class LocalMap:
+    """Evidence of the frames so far in a window around the robot. One thread owns it."""
+
+    def __init__(self, settings: FusionSettings | None = None) -> None:
+        self.settings = settings or FusionSettings()
+        self._window: GridWindow | None = None
+        self._evidence: Floats = np.zeros((CHANNELS, 0, 0), np.float32)
+        self._stamp_ns = 0
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._window = None
+
+    def fuse(self, frame: OccupancyMap, stamp_ns: int) -> OccupancyMap:
+        """Add a frame and return the map of its time; see the module's contract.
+
+        The map has the window of the newest frame. A cell of it is observed when more weight of
+        what it says comes from frames that observed it.
+        """
+        if self._window is None or self._is_jump(self._window, frame.window, stamp_ns):
+            self._window, self._stamp_ns = frame.window, stamp_ns
+            self._evidence = np.zeros((CHANNELS, *frame.probability.shape), np.float32)
+        age_s = (stamp_ns - self._stamp_ns) / 1e9
+        fading = np.float32(math.exp(-abs(age_s) / self.settings.decay_s))
+        added = evidence_of(frame, self.settings)
+        if age_s < 0:
+            added = scrolled(added, frame.window, self._window) * fading
+        else:
+            self._evidence = scrolled(self._evidence, self._window, frame.window) * fading
+            self._window, self._stamp_ns = frame.window, stamp_ns
+        self._evidence += added
+        clamp(self._evidence, self.settings)
+        return occupancy(self._evidence, self._window, self.settings)
+
+    def _is_jump(self, before: GridWindow, window: GridWindow, stamp_ns: int) -> bool:
+        seconds = (stamp_ns - self._stamp_ns) / 1e9
+        if not -self.settings.late_s <= seconds <= self.settings.gap_s:
+            return True
+        if before.resolution != window.resolution:
+            return True
+        # Windows move by whole cells: a robot that stands may move one by a cell between frames.
+        row, column = offset(before, window)
+        metres = math.hypot(max(abs(row) - 1, 0), max(abs(column) - 1, 0)) * window.resolution
+        return metres > self.settings.speed_limit * abs(seconds)
+
+
+def evidence_of(frame: OccupancyMap, settings: FusionSettings) -> Floats:
+    """(CHANNELS,H,W) what one frame says; zero where it knows nothing."""
+    known = np.isfinite(frame.probability)
+    # Limited at once: a probability of exactly 0 or 1 has infinite log-odds.
+    surest = np.float32(1 / (1 + math.exp(-settings.observed_limit)))
+    p = np.clip(np.where(known, frame.probability, np.float32(0.5)), 1 - surest, surest)
+    log_odds = np.log(p / (1 - p))
+    observed = np.where(known & frame.observed, np.float32(settings.observed_weight), 0)
+    completed = np.where(known & ~frame.observed, np.float32(settings.completed_weight), 0)
+    return np.stack([log_odds * observed, observed, log_odds * completed, completed])
+
+
+def clamp(evidence: Floats, settings: FusionSettings) -> None:
+    """Limit sums of log-odds, and weights, (CHANNELS,H,W) in place.
+
+    A weight of 1 is one whole frame. Beyond that, weight only decides when a cell fades to unknown.
+    """
+    observed, completed = settings.observed_limit, settings.completed_limit
+    np.clip(evidence[OBSERVED], -observed, observed, out=evidence[OBSERVED])
+    np.clip(evidence[COMPLETED], -completed, completed, out=evidence[COMPLETED])
+    np.minimum(evidence[1::2], 1, out=evidence[1::2])
+
+
+def occupancy(evidence: Floats, window: GridWindow, settings: FusionSettings) -> OccupancyMap:
+    """The map that evidence (CHANNELS,H,W) stands for.
+
+    Completed evidence counts for less the more the cell was observed: seeing corrects guessing.
+    """
+    seen, guessed = evidence[OBSERVED_WEIGHT], evidence[COMPLETED_WEIGHT]
+    log_odds = evidence[OBSERVED] + evidence[COMPLETED] * np.maximum(0, 1 - seen)
+    known = seen + guessed >= settings.least_weight
+    probability = np.where(known, 1 / (1 + np.exp(-log_odds)), np.float32(np.nan))
+    return OccupancyMap(window, probability, known & (seen >= guessed))
+
+
+def scrolled(cells: Floats, before: GridWindow, after: GridWindow) -> Floats:
+    """Cells (C,H,W) of one window in another of the same resolution; zero where they are new."""
+    if before == after:
+        return cells
+    moved = np.zeros((len(cells), after.height, after.width), cells.dtype)
+    row, column = offset(before, after)
+    rows, from_rows = _overlap(before.height, after.height, row)
+    columns, from_columns = _overlap(before.width, after.width, column)
+    moved[:, rows, columns] = cells[:, from_rows, from_columns]
+    return moved
+
+
+def offset(before: GridWindow, after: GridWindow) -> tuple[int, int]:
+    """Rows and columns by which the corner of `after` lies beyond that of `before`."""
+    return (
+        round((after.y0 - before.y0) / after.resolution),
+        round((after.x0 - before.x0) / after.resolution),
+    )
+
+
+def _overlap(before: int, after: int, shift: int) -> tuple[slice, slice]:
+    """The cells of a new axis that an old one holds, and where the old one has them."""
+    first, last = max(0, -shift), max(0, min(after, before - shift))
+    first = min(first, last)
+    return slice(first, last), slice(first + shift, last + shift)

@@ -1,0 +1,174 @@
+"""The rolling local map: nothing is lost by moving, and nothing is remembered for ever."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kdbts_ros.density.bev import GridWindow, OccupancyMap
+from kdbts_ros.density.local_map import FusionSettings, LocalMap, offset, scrolled
+from kdbts_ros.errors import UserError
+
+RESOLUTION, CELLS = 0.2, 12
+SECOND = 1_000_000_000
+# Far beyond what a few frames reach: limits are tested on their own.
+UNLIMITED = FusionSettings(observed_limit=50.0, completed_limit=50.0, decay_s=1e12)
+
+shifts = st.integers(-15, 15)
+
+
+def window(column: int = 0, row: int = 0) -> GridWindow:
+    return GridWindow(RESOLUTION, CELLS, CELLS, column * RESOLUTION, row * RESOLUTION)
+
+
+def frame(probability: float, observed: bool, at: GridWindow | None = None) -> OccupancyMap:
+    """Every cell of the window says the same."""
+    at = at or window()
+    cells = np.full((at.height, at.width), probability, np.float32)
+    return OccupancyMap(at, cells, np.full(cells.shape, observed))
+
+
+def random_frame(seed: int) -> OccupancyMap:
+    rng = np.random.default_rng(seed)
+    at = window()
+    probability = rng.uniform(0.05, 0.95, (at.height, at.width)).astype(np.float32)
+    probability[rng.random(probability.shape) < 0.3] = np.nan
+    return OccupancyMap(at, probability, rng.random(probability.shape) < 0.5)
+
+
+def unknown(at: GridWindow) -> OccupancyMap:
+    return frame(math.nan, False, at)
+
+
+@given(shifts, shifts)
+def test_scrolling_keeps_the_cells_that_stay(column, row):
+    """There and back again: cells of both windows are equal to the bit, the others empty."""
+    cells = np.random.default_rng(0).random((4, CELLS, CELLS)).astype(np.float32)
+    there = scrolled(cells, window(), window(column, row))
+    assert offset(window(), window(column, row)) == (row, column)
+    rows, columns = np.arange(CELLS) + row, np.arange(CELLS) + column
+    inside = np.outer((rows >= 0) & (rows < CELLS), (columns >= 0) & (columns < CELLS))
+    expected = cells[:, rows.clip(0, CELLS - 1)[:, None], columns.clip(0, CELLS - 1)]
+    assert (there == np.where(inside, expected, 0)).all()
+    back = scrolled(there, window(column, row), window())
+    stayed = back != 0
+    assert (back[stayed] == cells[stayed]).all()
+    assert stayed.sum() == 4 * max(0, CELLS - abs(row)) * max(0, CELLS - abs(column))
+
+
+@given(st.permutations(range(5)))
+def test_frames_may_come_in_any_order_while_nothing_fades(order):
+    frames = [random_frame(i) for i in range(5)]
+
+    def fused(sequence):
+        local = LocalMap(UNLIMITED)
+        return [local.fuse(one, 0) for one in sequence][-1].probability
+
+    np.testing.assert_allclose(fused(frames), fused([frames[i] for i in order]), rtol=1e-4)
+
+
+@given(st.floats(0.0, 0.45), st.integers(0, 1000))
+def test_a_late_frame_gives_what_it_would_have_given_in_time(late_s, seed):
+    settings = replace(UNLIMITED, decay_s=2.0)
+    frames = [random_frame(seed + i) for i in range(2)]
+    stamps = [SECOND, SECOND + round(late_s * SECOND)]
+    in_time, late = LocalMap(settings), LocalMap(settings)
+    in_time.fuse(frames[0], stamps[0])
+    expected = in_time.fuse(frames[1], stamps[1])
+    late.fuse(frames[1], stamps[1])
+    found = late.fuse(frames[0], stamps[0])
+    np.testing.assert_allclose(found.probability, expected.probability, rtol=1e-4)
+
+
+def test_evidence_fades_to_unknown_without_changing_sides():
+    settings = FusionSettings(decay_s=1.0, gap_s=100.0)
+    local = LocalMap(settings)
+    local.fuse(frame(0.9, True), 0)
+    confidence = []
+    for tenth in range(1, 60):
+        found = local.fuse(unknown(window()), tenth * SECOND // 10).probability
+        confidence.append(float(found[0, 0]))
+    known = np.isfinite(confidence)
+    assert known[0] and not known[-1]
+    assert (np.diff(np.flatnonzero(~known)) == 1).all()  # once unknown, it stays so
+    fading = np.array(confidence)[known]
+    assert (np.diff(fading) < 0).all() and (fading > 0.5).all()
+    weight = settings.observed_weight / settings.least_weight
+    assert known.sum() == pytest.approx(10 * math.log(weight), abs=1)
+
+
+def test_unknown_frames_change_nothing_but_the_time():
+    local = LocalMap(UNLIMITED)
+    before = local.fuse(frame(0.8, True), 0)
+    after = local.fuse(unknown(window()), SECOND)
+    np.testing.assert_allclose(after.probability, before.probability)
+    assert np.isnan(LocalMap().fuse(unknown(window()), 0).probability).all()
+
+
+def test_what_was_seen_outweighs_what_was_inferred():
+    """However long a cell was taken for occupied from behind, few looks at it free it."""
+    local = LocalMap()
+    for i in range(50):
+        guessed = local.fuse(frame(0.95, False), i * SECOND // 10)
+    assert (guessed.probability > 0.75).all() and not guessed.observed.any()
+    looks = [local.fuse(frame(0.05, True), 5 * SECOND + i * SECOND // 10) for i in range(2)]
+    assert (looks[-1].probability < 0.35).all() and looks[-1].observed.all()
+    for _ in range(50):
+        guessed = local.fuse(frame(0.95, False), 5 * SECOND + 3 * SECOND // 10)
+    assert (guessed.probability < 0.5).all()
+
+
+def test_something_that_drives_away_leaves_no_trace():
+    local = LocalMap()
+    for i in range(100):
+        standing = local.fuse(frame(0.97, True), i * SECOND // 10)
+    assert (standing.probability > 0.95).all()
+    for i in range(4):
+        gone = local.fuse(frame(0.03, True), 10 * SECOND + i * SECOND // 10)
+    assert (gone.probability < 0.5).all()
+
+
+@pytest.mark.parametrize("stamp_s", [-1.0, -3600.0, 6.0, 1e6])
+def test_a_jump_of_time_forgets(stamp_s):
+    local = LocalMap()
+    local.fuse(frame(0.9, True), 10 * SECOND)
+    found = local.fuse(unknown(window()), 10 * SECOND + round(stamp_s * SECOND))
+    assert np.isnan(found.probability).all()
+    again = local.fuse(frame(0.2, True), 10 * SECOND + round(stamp_s * SECOND))
+    assert (again.probability < 0.5).all()
+
+
+def test_a_jump_of_the_pose_forgets_and_driving_does_not():
+    for column, kept in ((4, True), (-4, True), (9, False), (10_000, False)):
+        local = LocalMap(FusionSettings(speed_limit=8.0))
+        local.fuse(frame(0.9, True), 0)
+        found = local.fuse(unknown(window(column)), SECOND // 10)
+        assert np.isfinite(found.probability).any() == kept, column
+
+
+def test_another_resolution_begins_anew():
+    local = LocalMap()
+    local.fuse(frame(0.9, True), 0)
+    other = GridWindow(0.1, CELLS, CELLS, 0.0, 0.0)
+    assert np.isnan(local.fuse(unknown(other), 0).probability).all()
+
+
+def test_certain_frames_stay_finite():
+    local = LocalMap()
+    for probability in (0.0, 1.0, 1.0):
+        found = local.fuse(frame(probability, True), 0)
+    assert np.isfinite(found.probability).all()
+
+
+def test_settings_that_contradict_themselves_are_refused():
+    with pytest.raises(UserError, match="outweighs"):
+        FusionSettings(observed_limit=1.0, completed_limit=2.0)
+    with pytest.raises(UserError, match="decay_s"):
+        FusionSettings(decay_s=0.0)
+    with pytest.raises(UserError, match="completed_weight"):
+        FusionSettings(completed_weight=1.5)
