@@ -102,13 +102,21 @@ class Camera:
 class View:
     """One posed image: (H,W,3) uint8 RGB, its camera, and T_world_cam (4,4), camera to world.
 
+    scale: the network is shown a world this many times as large about the camera: it learnt from
+    cameras of one height, and a camera at half of it sees what they saw at half the distance.
+    Queries and answers stay in metres. valid (h,w): where the image holds what the camera saw, on a
+    grid of any size over the whole image; the rest is unseen. None: everywhere.
+
     Raises:
-        UserError: image and camera sizes differ, image not uint8 RGB, or a pose that is not rigid.
+        UserError: image and camera sizes differ, image not uint8 RGB, a pose that is not rigid, or
+            a scale that is not positive.
     """
 
     image: npt.NDArray[np.uint8]
     camera: Camera
     T_world_cam: Array
+    scale: float = 1.0
+    valid: npt.NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         expected = (self.camera.height, self.camera.width, 3)
@@ -118,6 +126,8 @@ class View:
                 f"got {self.image.dtype} {self.image.shape}"
             )
         check_rigid(self.T_world_cam, "T_world_cam")
+        if not 0 < self.scale < np.inf:
+            raise UserError(f"the scale of a view must be positive, got {self.scale:g}")
 
 
 def check_rigid(T: npt.ArrayLike, name: str, tolerance: float = 1e-3) -> None:

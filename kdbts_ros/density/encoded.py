@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+import torch
 from torch import Tensor
 
 from kdbts_ros.density.camera import Array, Camera, check_rigid
@@ -21,6 +22,7 @@ class EncodedView:
         camera: of the image as it was given; a map stretches over its whole image.
         T_world_cam: (4,4) camera to world.
         image: (H,W,3) uint8 RGB at the map's size, for colours alone.
+        scale, valid: see `View`.
 
     Raises:
         UserError: a pose that is not rigid.
@@ -30,6 +32,8 @@ class EncodedView:
     camera: Camera
     T_world_cam: Array
     image: npt.NDArray[np.uint8]
+    scale: float = 1.0
+    valid: npt.NDArray[np.bool_] | None = None
 
     def __post_init__(self) -> None:
         check_rigid(self.T_world_cam, "T_world_cam")
@@ -38,6 +42,15 @@ class EncodedView:
     def nbytes(self) -> int:
         """Memory this view holds, bytes."""
         return self.maps.numel() * self.maps.element_size() + self.image.nbytes
+
+    def shows(self, uv: Tensor) -> Tensor:
+        """(M,) bool: positions (M,2) in [-1,1]^2 of the image where it holds what a camera saw."""
+        if self.valid is None:
+            return torch.ones(len(uv), dtype=torch.bool, device=uv.device)
+        valid = torch.from_numpy(self.valid).to(uv.device)
+        size = torch.tensor([valid.shape[1], valid.shape[0]], device=uv.device)
+        column, row = ((uv + 1) / 2 * size).long().clamp_min(0).minimum(size - 1).unbind(-1)
+        return valid[row, column]
 
     def reposed(self, T_world_cam: Array) -> EncodedView:
         """The same maps under another pose, as after a loop closure; nothing is copied."""

@@ -33,14 +33,21 @@ class DepthMap:
     """z-depth (h,w) m and opacity (h,w) 0..1 of view 0, with the camera of that size.
 
     `depth` is the expectation with a forced last sample, so free rays read as the last sample; mask
-    by opacity. `median` is where half the light is gone.
+    by opacity. `median` is where half the light is gone. `seen` as `View.valid`.
     """
 
     depth: Floats
     median: Floats
     opacity: Floats
     camera: Camera
+    seen: Bools | None = None
 
     def valid(self, min_opacity: float = 0.5) -> Floats:
-        """Depth with NaN where the ray meets nothing."""
-        return np.where(self.opacity >= min_opacity, self.depth, np.float32(np.nan))
+        """Depth with NaN where the ray meets nothing, and where the image held nothing seen."""
+        known = self.opacity >= min_opacity
+        if self.seen is not None:
+            h, w = known.shape
+            rows = (np.arange(h) + 0.5) / h * self.seen.shape[0]
+            columns = (np.arange(w) + 0.5) / w * self.seen.shape[1]
+            known &= self.seen[np.ix_(rows.astype(int), columns.astype(int))]
+        return np.where(known, self.depth, np.float32(np.nan))

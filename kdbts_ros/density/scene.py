@@ -79,7 +79,7 @@ class SceneCompleter:
         images = images.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
             maps = self.field.encode(images)
-        return EncodedView(maps[0], view.camera, view.T_world_cam, image)
+        return EncodedView(maps[0], view.camera, view.T_world_cam, image, view.scale, view.valid)
 
     @torch.inference_mode()
     def use(self, encoded: Sequence[EncodedView]) -> None:
@@ -118,7 +118,7 @@ class SceneCompleter:
         indices = seen.nonzero().squeeze(1)
         for part in torch.split(indices, CHUNK):
             chunk = Projected(projected.uv[:, part], projected.z[:, part], projected.seen[:, part])
-            sigma[part.cpu().numpy()] = self.field.density(self._encoded(), chunk).cpu().numpy()
+            sigma[part.cpu().numpy()] = self._density(chunk).cpu().numpy()
         return sigma, seen.cpu().numpy()
 
     @torch.inference_mode()
@@ -147,6 +147,7 @@ class SceneCompleter:
         inside = (uv >= 0).all(-1) & (uv <= [view.camera.width, view.camera.height]).all(-1)
         pixel = np.nan_to_num(uv) / [view.camera.width, view.camera.height] * scale
         column, row = np.clip(pixel.astype(np.int64), 0, scale - 1).T
+        inside &= view.shows(torch.from_numpy(pixel / scale * 2 - 1)).numpy()
         return np.asarray(inside & (z <= seen_depth.median[row, column]))
 
     def depth(self) -> tuple[Floats, Floats]:
@@ -209,7 +210,7 @@ class SceneCompleter:
         points = origin[:, None] + direction[:, None] * t[:, None]
         projected = self._project_local(points.reshape(-1, 3))
         seen = projected.seen.any(0)
-        sigma = self.field.density(self._encoded(), projected)
+        sigma = self._density(projected)
         # Unseen space neither stops light nor has a colour.
         sigma = torch.where(seen, sigma, 0.0).view(len(pixels), -1)
         rendered = composite(sigma, t.expand_as(sigma), force_last=True)
@@ -224,13 +225,15 @@ class SceneCompleter:
         camera = self._views[0].camera.resized(
             self.spec.image_width // stride, self.spec.image_height // stride
         )
-        t = self._depth_samples(DEPTH_SAMPLES)
+        t, scale = self._depth_samples(DEPTH_SAMPLES), self._views[0].scale
         if self.network.density_head.multi_view:
             expected, median, opacity = self._fused_depth(camera, t)
         else:
-            expected, median, opacity = self.field.own_depth(maps, t, stride)
+            # The product of density and step, and so the opacity, is the same at any scale.
+            expected, median, opacity = self.field.own_depth(maps, t * scale, stride)
+            expected, median = expected / scale, median / scale
         to_numpy = [a.cpu().numpy() for a in (expected, median, opacity)]
-        return DepthMap(to_numpy[0], to_numpy[1], to_numpy[2], camera)
+        return DepthMap(to_numpy[0], to_numpy[1], to_numpy[2], camera, self._views[0].valid)
 
     def _fused_depth(self, camera: Camera, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         rays = camera.rays().reshape(-1, 3)
@@ -262,8 +265,14 @@ class SceneCompleter:
         poses = [inverse(T_ref_world @ view.T_world_cam) for view in self._views]
         T = self._tensor(np.stack(poses))[None]
         K = self._tensor(np.stack([view.camera.ndc for view in self._views]))[None]
-        batched = project(K, T, xyz_ref[None])
-        return Projected(batched.uv[0], batched.z[0], batched.seen[0])
+        uv, z, seen = (batched[0] for batched in project(K, T, xyz_ref[None]))
+        scales = self._tensor([view.scale for view in self._views])
+        shown = torch.stack([view.shows(uv[k]) for k, view in enumerate(self._views)])
+        return Projected(uv, z * scales[:, None], seen & shown)
+
+    def _density(self, projected: Projected) -> Tensor:
+        """Densities (M,) per metre of the world, not of what the network is shown."""
+        return self.field.density(self._encoded(), projected) * self._reference().scale
 
     def _reference(self) -> EncodedView:
         self._encoded()
@@ -281,7 +290,9 @@ class SceneCompleter:
 
     def _depth_samples(self, count: int) -> Tensor:
         jitter = torch.full((count,), 0.5, device=self.device)
-        return sample_distances(self.spec.depth_near, self.spec.depth_far, jitter)
+        # The network knows nothing nearer than `depth_near` in the world it is shown.
+        near = self.spec.depth_near / self._reference().scale
+        return sample_distances(near, self.spec.depth_far, jitter)
 
     def _tensor(self, array: npt.ArrayLike) -> Tensor:
         return torch.from_numpy(np.asarray(array, np.float32)).to(self.device)

@@ -171,3 +171,52 @@ def test_the_public_names_are_where_the_readme_says():
     scene.set_views([view()])
     depth, opacity = scene.depth()
     assert depth.shape == opacity.shape == (64, 128)
+
+
+def scaled(v: View, scale: float) -> View:
+    """The same image of a world `scale` times as small, whose camera stands that much lower."""
+    T = v.T_world_cam.copy()
+    T[:3, 3] /= scale
+    return View(v.image, v.camera, T, scale)
+
+
+@pytest.mark.parametrize("head", HEADS)
+@pytest.mark.parametrize("scale", [0.6, 2.0])
+def test_a_world_of_half_the_size_has_twice_the_density_at_half_the_distance(head, scale):
+    scene = tiny_scene(head)
+    views = [view(0), view(1, x=1.0, y=0.4, yaw=0.1)]
+    points = LATTICE.centres().reshape(-1, 3).astype(np.float64)
+    scene.set_views(views)
+    sigma, seen = scene.density(points)
+    depth = scene.depth_map(2)
+    scene.set_views([scaled(v, scale) for v in views])
+    small_sigma, small_seen = scene.density(points / scale)
+    assert (small_seen == seen).all()
+    np.testing.assert_allclose(small_sigma[seen], sigma[seen] * scale, rtol=2e-4, atol=1e-5)
+    # The far end stays at the same metres, so that only what was stopped before it agrees.
+    stopped = depth.opacity > 0.999
+    assert stopped.any()
+    small = scene.depth_map(2).median[stopped]
+    assert np.abs(np.log(small * scale / depth.median[stopped])).max() < 0.2
+
+
+def test_what_an_image_does_not_hold_is_unseen():
+    scene = tiny_scene()
+    whole = view()
+    valid = np.ones((8, 16), bool)
+    valid[:, :8] = False
+    points = np.array([[8.0, 2.0, 1.6], [8.0, -2.0, 1.6]])
+    scene.set_views([View(whole.image, whole.camera, whole.T_world_cam, valid=valid)])
+    sigma, seen = scene.density(points)
+    assert seen.tolist() == [False, True]
+    assert np.isnan(sigma[0])
+    assert not scene.observed(points)[0]
+    depth = scene.depth_map().valid(0.0)
+    assert np.isnan(depth[:, :64]).all()
+    assert np.isfinite(depth[:, 64:]).all()
+
+
+def test_a_view_of_no_scale_is_refused():
+    whole = view()
+    with pytest.raises(UserError, match="scale of a view"):
+        View(whole.image, whole.camera, whole.T_world_cam, scale=0.0)
