@@ -7,8 +7,8 @@ from pathlib import Path
 
 from rosbags.interfaces import Connection, ConnectionExtRosbag2
 
+from kdbts_ros.datasets.bag_files import open_bag
 from kdbts_ros.errors import UserError
-from kdbts_ros.node.player import open_bag
 
 IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 CAMERA_INFO, TRANSFORMS = "sensor_msgs/msg/CameraInfo", "tf2_msgs/msg/TFMessage"

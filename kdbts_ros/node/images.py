@@ -1,92 +1,34 @@
-"""From image messages to (H,W,3) uint8 RGB, refusing what contradicts itself.
-
-ROS does not check that an image's buffer fits its size (any publisher may send any bytes), so every
-message passes `check_layout` before anything reads it.
-"""
+"""Image messages of a running system to RGB; what cannot be read is dropped and counted."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Any
 
 import cv2
 import numpy as np
-import numpy.typing as npt
 
+from kdbts_ros.datasets import image_messages
+from kdbts_ros.datasets.image_messages import MAX_PIXELS, PLAIN, Rgb
+from kdbts_ros.errors import UserError
 from kdbts_ros.node import drops
 from kdbts_ros.node.drops import Dropped
 
-Rgb = npt.NDArray[np.uint8]
-
-# Larger than any camera; a header that claims more is broken, or an attempt to exhaust memory.
-MAX_PIXELS = 100_000_000
-
-
-@dataclass(frozen=True)
-class Encoding:
-    """Channels of a pixel, bytes of a channel, and OpenCV's code for RGB (None: it is RGB)."""
-
-    channels: int
-    item_bytes: int
-    to_rgb: int | None
-
-
-def _plain_encodings() -> dict[str, Encoding]:
-    table = {}
-    for bits, size in (("8", 1), ("16", 2)):
-        table[f"mono{bits}"] = Encoding(1, size, cv2.COLOR_GRAY2RGB)
-        table[f"rgb{bits}"] = Encoding(3, size, None)
-        table[f"bgr{bits}"] = Encoding(3, size, cv2.COLOR_BGR2RGB)
-        table[f"rgba{bits}"] = Encoding(4, size, cv2.COLOR_RGBA2RGB)
-        table[f"bgra{bits}"] = Encoding(4, size, cv2.COLOR_BGRA2RGB)
-        # OpenCV names a Bayer pattern by the second row's second and third pixel, ROS by the first.
-        for ros, opencv in (("rggb", "BG"), ("bggr", "RG"), ("gbrg", "GR"), ("grbg", "GB")):
-            code = getattr(cv2, f"COLOR_Bayer{opencv}2RGB")
-            table[f"bayer_{ros}{bits}"] = Encoding(1, size, code)
-        # Numbered encodings carry no colour order; OpenCV's is BGR.
-        table[f"{bits}UC1"] = table[f"mono{bits}"]
-        table[f"{bits}UC3"] = table[f"bgr{bits}"]
-        table[f"{bits}UC4"] = table[f"bgra{bits}"]
-    for name, code in (
-        ("uyvy", cv2.COLOR_YUV2RGB_UYVY),
-        ("yuv422", cv2.COLOR_YUV2RGB_UYVY),
-        ("yuyv", cv2.COLOR_YUV2RGB_YUY2),
-        ("yuv422_yuy2", cv2.COLOR_YUV2RGB_YUY2),
-    ):
-        table[name] = Encoding(2, 1, code)
-    return table
-
-
-PLAIN = _plain_encodings()
-
-
-def _bad(detail: str) -> Dropped:
-    return Dropped(drops.BAD_IMAGE, detail)
+__all__ = ["MAX_PIXELS", "PLAIN", "Rgb", "check_layout", "decode", "decode_compressed"]
 
 
 def check_layout(message: Any) -> None:
     """Raise Dropped (bad_image) unless a sensor_msgs/Image fits its size and can be decoded."""
-    width, height, step = message.width, message.height, message.step
-    if width < 1 or height < 1:
-        raise _bad(f"image is {width}x{height} pixels")
-    if width * height > MAX_PIXELS:
-        raise _bad(f"image claims {width}x{height} pixels")
-    if len(message.data) != step * height:
-        raise _bad(f"image holds {len(message.data)} bytes, but step {step} x height {height}")
-    encoding = PLAIN.get(message.encoding)
-    if encoding is None:
-        if find_spec("cv_bridge") is None:
-            raise _bad(
-                f"image encoding '{message.encoding}' needs cv_bridge, which is not installed; "
-                f"without it: {', '.join(PLAIN)}"
-            )
-        return
-    row = width * encoding.channels * encoding.item_bytes
-    if step < row:
-        raise _bad(f"image step {step} is shorter than a {message.encoding} row of {row} bytes")
-    if encoding.channels == 2 and width % 2:
-        raise _bad(f"a {message.encoding} image needs an even width, got {width}")
+    try:
+        encoding = image_messages.check_layout(message)
+    except UserError as error:
+        raise Dropped(drops.BAD_IMAGE, str(error)) from error
+    if encoding is None and find_spec("cv_bridge") is None:
+        raise Dropped(
+            drops.BAD_IMAGE,
+            f"image encoding '{message.encoding}' needs cv_bridge, which is not installed; "
+            f"without it: {', '.join(PLAIN)}",
+        )
 
 
 def decode(message: Any) -> Rgb:
@@ -99,18 +41,10 @@ def decode(message: Any) -> Rgb:
     encoding = PLAIN.get(message.encoding)
     if encoding is None:
         return _decode_exotic(message)
-    rows = np.frombuffer(message.data, np.uint8).reshape(message.height, message.step)
-    rows = rows[:, : message.width * encoding.channels * encoding.item_bytes]
-    if encoding.item_bytes == 2:
-        # The more significant byte of each value, wherever the sender put it.
-        rows = rows[:, 0 if message.is_bigendian else 1 :: 2]
-    pixels = np.ascontiguousarray(rows).reshape(message.height, message.width, encoding.channels)
-    if encoding.to_rgb is None:
-        return pixels
     try:
-        return np.asarray(cv2.cvtColor(pixels, encoding.to_rgb), np.uint8)
-    except cv2.error as error:  # a Bayer image of two pixels, say
-        raise _bad(f"{message.encoding} image cannot become rgb8: {error}") from error
+        return image_messages.decode_plain(message, encoding)
+    except UserError as error:
+        raise Dropped(drops.BAD_IMAGE, str(error)) from error
 
 
 def _decode_exotic(message: Any) -> Rgb:
@@ -119,7 +53,9 @@ def _decode_exotic(message: Any) -> Rgb:
     try:
         rgb = cv_bridge.CvBridge().imgmsg_to_cv2(message, "rgb8")
     except (cv_bridge.CvBridgeError, cv2.error, KeyError, TypeError, ValueError) as error:
-        raise _bad(f"image encoding '{message.encoding}' cannot become rgb8: {error}") from error
+        raise Dropped(
+            drops.BAD_IMAGE, f"image encoding '{message.encoding}' cannot become rgb8: {error}"
+        ) from error
     return np.ascontiguousarray(rgb, np.uint8)
 
 
@@ -129,15 +65,7 @@ def decode_compressed(message: Any) -> Rgb:
     Raises:
         Dropped: bad_image, for compressed depth or bytes that OpenCV cannot read.
     """
-    if "compressedDepth" in message.format:
-        raise _bad(f"'{message.format}' is compressed depth, not a picture")
-    data = np.frombuffer(message.data, np.uint8)
-    # The orientation tag of a JPEG must not turn the picture away from its calibration.
-    flags = cv2.IMREAD_COLOR | cv2.IMREAD_IGNORE_ORIENTATION
     try:
-        bgr = cv2.imdecode(data, flags) if data.size else None
-    except cv2.error as error:
-        raise _bad(f"compressed image '{message.format}': {error}") from error
-    if bgr is None:
-        raise _bad(f"compressed image '{message.format}' of {data.size} bytes is not readable")
-    return np.asarray(cv2.cvtColor(bgr, cv2.COLOR_BGR2RGB), np.uint8)
+        return image_messages.decode_compressed(message)
+    except UserError as error:
+        raise Dropped(drops.BAD_IMAGE, str(error)) from error

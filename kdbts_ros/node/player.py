@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import importlib
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from rclpy.duration import Duration
@@ -18,7 +16,7 @@ from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rosbags.interfaces import Connection, ConnectionExtRosbag2, Qos
-from rosbags.rosbag2 import Reader, ReaderError
+from rosbags.rosbag2 import Reader
 from rosgraph_msgs.msg import Clock
 
 from kdbts_ros.errors import UserError
@@ -56,31 +54,6 @@ class Playback:
                 f"--wait-for-subscribers must be 0 or more seconds, got "
                 f"{self.wait_for_subscribers:g}"
             )
-
-
-@contextmanager
-def open_bag(path: Path | str) -> Iterator[Reader]:
-    """An open bag.
-
-    Raises:
-        UserError: missing, unfinished, or not a rosbag2 recording.
-    """
-    path = Path(path)
-    if not path.exists():
-        raise UserError(f"bag {path} does not exist; make one with `kdbts bag`")
-    try:
-        reader = Reader(path)
-        reader.open()
-    except (ReaderError, OSError, ValueError) as error:
-        raise UserError(f"{path} is not a readable rosbag2 recording: {error}") from error
-    try:
-        if not reader.message_count:
-            raise UserError(f"bag {path} holds no messages")
-        yield reader
-    except ReaderError as error:
-        raise UserError(f"bag {path} is damaged: {error}") from error
-    finally:
-        reader.close()
 
 
 def message_class(msgtype: str) -> Any:

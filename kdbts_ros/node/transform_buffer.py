@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kdbts_ros.density.camera import inverse
+from kdbts_ros.density.rotations import slerp
 from kdbts_ros.errors import UserError
 from kdbts_ros.node import drops
 from kdbts_ros.node.transforms import Matrix, TransformUnavailable, matrix
@@ -174,17 +175,3 @@ def _between(a: Sample, b: Sample, stamp_ns: int, child: str) -> Matrix:
     share = (stamp_ns - a.stamp_ns) / (b.stamp_ns - a.stamp_ns)
     translation = a.translation + share * (b.translation - a.translation)
     return matrix(translation, slerp(a.quaternion, b.quaternion, share))
-
-
-def slerp(a: npt.ArrayLike, b: npt.ArrayLike, share: float) -> npt.NDArray[np.float64]:
-    """Unit quaternion at `share` of the shorter arc from a to b."""
-    a, b = np.asarray(a, np.float64), np.asarray(b, np.float64)
-    cosine = float(a @ b)
-    if cosine < 0:
-        b, cosine = -b, -cosine
-    angle = np.arccos(min(cosine, 1.0))
-    if angle < 1e-6:
-        mixed = a + share * (b - a)
-    else:
-        mixed = (np.sin((1 - share) * angle) * a + np.sin(share * angle) * b) / np.sin(angle)
-    return np.asarray(mixed / np.linalg.norm(mixed), np.float64)

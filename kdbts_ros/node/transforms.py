@@ -4,13 +4,11 @@ from __future__ import annotations
 
 from typing import Protocol
 
-import numpy as np
-import numpy.typing as npt
-
+from kdbts_ros.density.rotations import Matrix, matrix
 from kdbts_ros.node import drops
 from kdbts_ros.node.drops import Dropped
 
-Matrix = npt.NDArray[np.float64]
+__all__ = ["Matrix", "TransformUnavailable", "Transforms", "matrix"]
 
 
 class TransformUnavailable(Dropped):
@@ -40,16 +38,3 @@ class Transforms(Protocol):
 
         Static transforms stay: a latched publisher does not send them again.
         """
-
-
-def matrix(translation: npt.ArrayLike, quaternion_xyzw: npt.ArrayLike) -> Matrix:
-    """(4,4) from a translation in metres and a unit quaternion in the order x, y, z, w."""
-    x, y, z, w = np.asarray(quaternion_xyzw, np.float64)
-    T = np.eye(4)
-    T[:3, :3] = [
-        [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w)],
-        [2 * (x * y + z * w), 1 - 2 * (x * x + z * z), 2 * (y * z - x * w)],
-        [2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)],
-    ]
-    T[:3, 3] = translation
-    return T

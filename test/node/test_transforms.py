@@ -13,9 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kdbts_ros.density.camera import check_rigid, inverse, transform
+from kdbts_ros.density.rotations import slerp
 from kdbts_ros.errors import UserError
 from kdbts_ros.node import drops
-from kdbts_ros.node.transform_buffer import TransformBuffer, slerp
+from kdbts_ros.node.transform_buffer import TransformBuffer
 from kdbts_ros.node.transforms import TransformUnavailable, matrix
 
 SECOND = 1_000_000_000
