@@ -65,7 +65,8 @@ def load_network(
     """The network of a shipped name, a `.safetensors` of ours, or an original `.pt`, in eval mode.
 
     Args:
-        head: which head an original file is to be used with; required where it holds several.
+        head: which head a file is to be used with; required where an original holds several. Of our
+            own two-headed files "kdbts" takes the student alone and None both.
 
     Raises:
         UserError: missing or unreadable file, foreign content, unknown keys, wrong shapes.
@@ -73,7 +74,9 @@ def load_network(
     path = resolve(name_or_path)
     if path.suffix == ".safetensors":
         weights, info = _read_own(path)
-        if head is not None and head != info.spec.head:
+        if head == "kdbts" and info.spec.student_widths:
+            weights, info = _student_alone(weights, info)
+        elif head is not None and head != info.spec.head:
             raise UserError(f"{path.name} holds the head '{info.spec.head}', not '{head}'")
     else:
         weights, info = _read_original(path, head)
@@ -136,6 +139,7 @@ def _read_own(path: Path) -> tuple[dict[str, Tensor], CheckpointInfo]:
         fields = json.loads(metadata["spec"])
         fields["decoder_channels"] = tuple(fields["decoder_channels"])
         fields["head_widths"] = tuple(fields["head_widths"])
+        fields["student_widths"] = tuple(fields.get("student_widths", ()))
         spec = NetworkSpec(**fields)
         notes = {str(k): str(v) for k, v in json.loads(metadata.get("notes", "{}")).items()}
     except (KeyError, TypeError, json.JSONDecodeError) as error:
@@ -144,6 +148,18 @@ def _read_own(path: Path) -> tuple[dict[str, Tensor], CheckpointInfo]:
         if key.endswith("num_batches_tracked"):
             weights[key] = torch.tensor(0)
     return weights, CheckpointInfo(str(path), spec, sha256(path), notes)
+
+
+def _student_alone(
+    weights: dict[str, Tensor], info: CheckpointInfo
+) -> tuple[dict[str, Tensor], CheckpointInfo]:
+    """The single-view network within a two-headed one."""
+    spec = dataclasses.replace(
+        info.spec, head="kdbts", head_widths=info.spec.student_widths, student_widths=()
+    )
+    kept = {key: value for key, value in weights.items() if not key.startswith("head.")}
+    renamed = {re.sub(r"^student\.", "head.", key): value for key, value in kept.items()}
+    return renamed, dataclasses.replace(info, spec=spec)
 
 
 def _read_original(path: Path, head: str | None) -> tuple[dict[str, Tensor], CheckpointInfo]:

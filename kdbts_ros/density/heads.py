@@ -34,6 +34,10 @@ class Head(Protocol):
         """The perceptron that reads the (feature, code) vectors."""
         ...
 
+    def output_bias(self) -> nn.Parameter:
+        """The bias that sets the density of a fresh network, the last one before softplus."""
+        ...
+
     def fuse(self, per_view: Tensor, seen: Tensor) -> Tensor:
         """(B,V,M,K) outputs of `first_layers` and (B,V,M) masks to (B,M) pre-densities."""
         ...
@@ -50,6 +54,9 @@ class SingleViewHead(nn.Module):
 
     def first_layers(self) -> Perceptron:
         return self.mlp
+
+    def output_bias(self) -> nn.Parameter:
+        return self.mlp.lin_out.bias
 
     def fuse(self, per_view: Tensor, seen: Tensor) -> Tensor:
         return per_view[:, 0, :, 0]
@@ -68,6 +75,9 @@ class MultiViewHead(nn.Module):
     def first_layers(self) -> Perceptron:
         return self.mlp
 
+    def output_bias(self) -> nn.Parameter:
+        return self.mlp2.lin_out.bias
+
     def fuse(self, per_view: Tensor, seen: Tensor) -> Tensor:
         weights = view_weights(per_view[..., 0], seen)
         pre_density: Tensor = self.mlp2((weights.unsqueeze(-1) * per_view[..., 1:]).sum(1))
@@ -85,6 +95,9 @@ class SimpleMultiViewHead(nn.Module):
 
     def first_layers(self) -> Perceptron:
         return self.mlp
+
+    def output_bias(self) -> nn.Parameter:
+        return self.mlp.lin_out.bias
 
     def fuse(self, per_view: Tensor, seen: Tensor) -> Tensor:
         return (view_weights(per_view[..., 0], seen) * per_view[..., 1]).sum(1)

@@ -17,6 +17,7 @@ from kdbts_ros.density.resnet import ARCHITECTURES, ResNetEncoder
 from kdbts_ros.errors import UserError
 
 HEADS = ("bts", "kdbts", "mvbts", "simple_multiview")
+SINGLE_VIEW_HEADS = ("bts", "kdbts")
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,9 @@ class NetworkSpec:
 
     `resize` is how larger images are brought down: "linear" as the original weights were trained,
     "area" without aliasing. `head_widths` are the hidden widths of the head: (hidden,) for one
-    perceptron, (hidden, fused, hidden2) for "mvbts". Images are stretched to
+    perceptron, (hidden, fused, hidden2) for "mvbts". `student_widths` are those of a single-view
+    head that a multi-view network may carry beside its own (KDBTS: teacher and student over one
+    trunk); empty means none. Images are stretched to
     `image_height` x `image_width`, the size the network was trained on.
     """
 
@@ -39,6 +42,7 @@ class NetworkSpec:
     image_height: int = 192
     image_width: int = 640
     resize: str = "linear"
+    student_widths: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         if self.layers not in ARCHITECTURES:
@@ -51,6 +55,8 @@ class NetworkSpec:
             )
         if self.resize not in ("linear", "area"):
             raise UserError(f"unknown resize '{self.resize}', use linear or area")
+        if self.student_widths and self.head in SINGLE_VIEW_HEADS:
+            raise UserError(f"a network with the head '{self.head}' cannot carry a student as well")
         if not 0 < self.depth_near < self.depth_far:
             raise UserError("depth_near must be positive and smaller than depth_far")
 
@@ -65,7 +71,10 @@ def build_head(spec: NetworkSpec) -> nn.Module:
 
 
 class DensityNetwork(nn.Module):
-    """Encoder, decoder, positional code and one head (BTS, CVPR 2023; KDBTS, CVPR 2024)."""
+    """Encoder, decoder, positional code and a head (BTS, CVPR 2023; KDBTS, CVPR 2024).
+
+    A multi-view network may carry a `student`: a single-view head over the same features.
+    """
 
     def __init__(self, spec: NetworkSpec) -> None:
         super().__init__()
@@ -76,10 +85,21 @@ class DensityNetwork(nn.Module):
         )
         self.code = PositionalCode()
         self.head = build_head(spec)
+        self.student: SingleViewHead | None = None
+        if spec.student_widths:
+            inputs = spec.feature_channels + PositionalCode.width
+            self.student = SingleViewHead(inputs, *spec.student_widths)
 
     @property
     def density_head(self) -> Head:
         return cast(Head, self.head)
+
+    def heads(self) -> dict[str, Head]:
+        """Every head by the prefix of its figures: "" for the main one, "student_"."""
+        found = {"": self.density_head}
+        if self.student is not None:
+            found["student_"] = cast(Head, self.student)
+        return found
 
     def encode(self, images: Tensor) -> Tensor:
         """(N,3,H,W) RGB in [0,1] to pixel-aligned features (N,C,H,W)."""
@@ -101,12 +121,21 @@ class DensityNetwork(nn.Module):
         head = self.density_head
         if not head.multi_view:
             features, K_ndc, T_cam_world = features[:, :1], K_ndc[:, :1], T_cam_world[:, :1]
+        vectors, seen = self.vectors(features, K_ndc, T_cam_world, points)
+        return F.softplus(head.fuse(head.first_layers()(vectors), seen)), seen
+
+    def vectors(
+        self, features: Tensor, K_ndc: Tensor, T_cam_world: Tensor, points: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """What heads read: (B,V,M,C+39) features and codes of points, and seen (B,V,M).
+
+        Arguments as in `density`.
+        """
         projected = project(K_ndc, T_cam_world, points)
         sampled = sample_features(features, projected.uv)
         depth = map_depth(projected.z, self.spec.depth_near, self.spec.depth_far)
         code = self.code(torch.cat([projected.uv, depth.unsqueeze(-1)], dim=-1))
-        per_view = head.first_layers()(torch.cat([sampled, code], dim=-1))
-        return F.softplus(head.fuse(per_view, projected.seen)), projected.seen
+        return torch.cat([sampled, code], dim=-1), projected.seen
 
 
 def sample_features(features: Tensor, uv: Tensor) -> Tensor:

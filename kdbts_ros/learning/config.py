@@ -24,10 +24,18 @@ class NetworkConfig(Section):
     decoder_channels: tuple[int, int, int, int, int] = Field(
         default=(64, 64, 64, 128, 256), description="decoder widths, finest level first"
     )
-    head: Literal["bts", "kdbts"] = Field(
-        default="bts", description="the single-view head to train"
+    head: Literal["bts", "kdbts", "mvbts", "simple_multiview"] = Field(
+        default="bts", description="the head to train; bts and kdbts read one view"
     )
-    head_width: int = Field(default=64, ge=8, le=512, description="hidden units of the head")
+    head_width: int = Field(
+        default=64, ge=8, le=512, description="hidden units of a head that reads one view"
+    )
+    multi_view_widths: tuple[int, ...] = Field(
+        default=(128, 16, 16), description="hidden, fused and second hidden units of mvbts"
+    )
+    student: bool = Field(
+        default=False, description="give a multi-view network a single-view head beside its own"
+    )
     image_height: int = Field(
         default=96, ge=64, le=1024, multiple_of=32, description="network input rows"
     )
@@ -114,6 +122,21 @@ class SupervisedStage(Stage):
     points: int = Field(default=3000, ge=8, le=100_000, description="labelled points of an image")
     rays: int = Field(
         default=600, ge=8, le=100_000, description="rays of an image that know their depth"
+    )
+    columns: int = Field(
+        default=200, ge=0, le=100_000, description="labelled map columns of an image"
+    )
+    column_weight: float = Field(
+        default=1.0, ge=0, le=100, description="weight of the cross-entropy of map columns"
+    )
+    views: int = Field(
+        default=1, ge=1, le=8, description="encoded views of a scene; more need the head mvbts"
+    )
+    view_dropout: float = Field(
+        default=0.5,
+        ge=0,
+        lt=1,
+        description="chance that a point is hidden from a view other than the first",
     )
     samples: int = Field(default=32, ge=4, le=256, description="samples of a ray")
     length: float = Field(

@@ -17,3 +17,9 @@ def encode(network: DensityNetwork, images: Tensor, bf16: bool) -> Tensor:
     with torch.autocast(images.device.type, torch.bfloat16, enabled=bf16):
         features = network.encode(images)
     return features.float()
+
+
+def encode_views(network: DensityNetwork, images: Tensor, bf16: bool) -> Tensor:
+    """(B,V,3,H,W) in [0,1] to float32 features (B,V,C,H,W)."""
+    features = encode(network, images.flatten(0, 1), bf16)
+    return features.reshape(*images.shape[:2], *features.shape[1:])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -18,6 +18,14 @@ USEFUL_RANGE = (3.0, 30.0)
 USEFUL_HEIGHT = (0.0, 2.5)
 # Shares of the points: near visible surfaces, in the useful band, and anywhere.
 SURFACE_SHARE, USEFUL_SHARE = 0.5, 0.3
+# A column of the map: the band that counts as an obstacle, its layers as the map's query cuts it,
+# and the finer heights that decide whether anything stands in it.
+BAND = (0.3, 2.0)
+LEVELS = 7
+LEVEL_THICKNESS = (BAND[1] - BAND[0]) / LEVELS
+TRUTH_HEIGHTS: Array = np.linspace(*BAND, 18)
+LEVEL_HEIGHTS: Array = BAND[0] + (np.arange(LEVELS, dtype=np.float64) + 0.5) * LEVEL_THICKNESS
+COLUMN_BOX = ((3.0, 28.0), (-10.0, 10.0))
 # What stands this high above the ground and this near is an obstacle. Half of the surfaces that
 # are asked for are obstacles: most pixels show road and sky, which are learnt in no time.
 OBSTACLE_HEIGHT, OBSTACLE_RANGE = 0.25, 50.0
@@ -26,23 +34,32 @@ OBSTACLE_SHARE = 0.5
 
 @dataclass(frozen=True, eq=False)
 class LabelledFrame:
-    """One image with everything its world says about it, in the camera's optical frame.
+    """One image, what its world says about it, and other views of the same scene.
+
+    Everything is in the optical frame of the first view, the reference.
 
     Attributes:
-        image: (H,W,3) uint8 RGB.
-        K_ndc: (3,3) float32, optical frame to [-1,1]^2.
+        images: (V,H,W,3) uint8 RGB, the reference first.
+        K_ndc: (V,3,3) float32, optical frames to [-1,1]^2.
+        T_ref_cam: (V,4,4) float64, the identity first.
         z: (H,W) float16 z-depth in metres, `FAR` where nothing nearer is hit.
         obstacle: (H,W) bool, whether the pixel shows something that stands on the ground.
         points: (M,3) float32, all inside the image.
         occupied: (M,) bool.
+        columns: (C,LEVELS,3) float32, points of columns over the height band, bottom up; at least
+            half of each column is inside the image.
+        column_occupied: (C,) bool, whether anything stands in the band.
     """
 
-    image: npt.NDArray[np.uint8]
+    images: npt.NDArray[np.uint8]
     K_ndc: npt.NDArray[np.float32]
+    T_ref_cam: Array
     z: npt.NDArray[np.float16]
     obstacle: npt.NDArray[np.bool_]
     points: npt.NDArray[np.float32]
     occupied: npt.NDArray[np.bool_]
+    columns: npt.NDArray[np.float32]
+    column_occupied: npt.NDArray[np.bool_]
 
 
 def label_frame(
@@ -52,8 +69,12 @@ def label_frame(
     occupied: Occupied,
     count: int,
     rng: np.random.Generator,
+    columns: int = 0,
+    others: Sequence[View] = (),
 ) -> LabelledFrame:
-    """Choose and label about `count` points of a view of an exact world.
+    """Choose and label about `count` points and `columns` columns of a view of an exact world.
+
+    `others` are further views of the scene, of the same size.
 
     Args:
         depth: (H,W) z-depth in metres; infinity or NaN where nothing is hit.
@@ -72,13 +93,18 @@ def label_frame(
     )
     # Pooled frames hand out slices, so that every slice must be a fair mixture.
     points = rng.permutation(points)
+    feet = seen_columns(view, T_world_base, columns, rng)
+    views, T_ref_world = (view, *others), inverse(view.T_world_cam)
     return LabelledFrame(
-        image=view.image,
-        K_ndc=view.camera.ndc.astype(np.float32),
+        images=np.stack([v.image for v in views]),
+        K_ndc=np.stack([v.camera.ndc for v in views]).astype(np.float32),
+        T_ref_cam=np.stack([T_ref_world @ v.T_world_cam for v in views]),
         z=np.clip(z, 0, FAR).astype(np.float16),
         obstacle=obstacle,
         points=points.astype(np.float32),
         occupied=occupied(transform(view.T_world_cam, points)),
+        columns=_over(feet, LEVEL_HEIGHTS, T_ref_world @ T_world_base),
+        column_occupied=_stands_in(feet, occupied, T_world_base),
     )
 
 
@@ -158,6 +184,30 @@ def useful_points(view: View, T_world_base: Array, count: int, rng: np.random.Ge
     points = np.stack([x, y, distance], axis=-1)
     rows = y / distance * camera.fy + camera.cy
     return np.asarray(points[(rows >= 0) & (rows <= camera.height)][:count])
+
+
+def seen_columns(view: View, T_world_base: Array, count: int, rng: np.random.Generator) -> Array:
+    """At most `count` feet (C,2) in the base frame, uniform over the box, half in the image."""
+    feet = np.stack([rng.uniform(*side, 4 * count) for side in COLUMN_BOX], axis=-1)
+    points = _over(feet, LEVEL_HEIGHTS, inverse(view.T_world_cam) @ T_world_base)
+    uv, _ = view.camera.project(points.reshape(-1, 3))
+    with np.errstate(invalid="ignore"):
+        inside = ((uv >= 0) & (uv <= [view.camera.width, view.camera.height])).all(-1)
+    half = inside.reshape(len(feet), LEVELS).mean(1) >= 0.5
+    return feet[half][:count]
+
+
+def _over(feet: Array, heights: Array, T_cam_base: Array) -> npt.NDArray[np.float32]:
+    """(C,2) feet and (L,) heights to (C,L,3) points in the optical frame."""
+    xyz = np.empty((len(feet), len(heights), 3))
+    xyz[..., :2] = feet[:, None]
+    xyz[..., 2] = heights
+    return transform(T_cam_base, xyz).astype(np.float32)
+
+
+def _stands_in(feet: Array, occupied: Occupied, T_world_base: Array) -> npt.NDArray[np.bool_]:
+    points = _over(feet, TRUTH_HEIGHTS, T_world_base).reshape(-1, 3).astype(np.float64)
+    return np.asarray(occupied(points).reshape(len(feet), len(TRUTH_HEIGHTS)).any(1))
 
 
 def _along_rays(camera: Camera, columns: Array, rows: Array, z: Array) -> Array:

@@ -15,8 +15,9 @@ import torch
 
 from kdbts_ros.density.checkpoint import load_network, save_network
 from kdbts_ros.density.device import choose_device
-from kdbts_ros.density.network import DensityNetwork, NetworkSpec
+from kdbts_ros.density.network import SINGLE_VIEW_HEADS, DensityNetwork, NetworkSpec
 from kdbts_ros.errors import UserError
+from kdbts_ros.learning.adoption import adopt
 from kdbts_ros.learning.average import WeightAverage
 from kdbts_ros.learning.config import NetworkConfig, Stage, TrainingConfig
 from kdbts_ros.learning.pool import FramePool
@@ -33,28 +34,27 @@ def build_network(config: NetworkConfig) -> DensityNetwork:
     Raises:
         UserError: the checkpoint to start from cannot be read or is of another architecture.
     """
+    single = config.head in SINGLE_VIEW_HEADS
+    widths: tuple[int, ...] = (config.head_width,)
+    if config.head == "mvbts":
+        widths = config.multi_view_widths
     spec = NetworkSpec(
         layers=config.layers,
         feature_channels=config.feature_channels,
         decoder_channels=config.decoder_channels,
         head=config.head,
-        head_widths=(config.head_width,),
+        head_widths=widths,
         image_height=config.image_height,
         image_width=config.image_width,
         # Worlds are rendered with smoothed edges: camera images must not come in with aliases.
         resize="area",
+        student_widths=(config.head_width,) if config.student and not single else (),
     )
     network = DensityNetwork(spec)
-    torch.nn.init.constant_(network.density_head.first_layers().lin_out.bias, config.density_bias)
+    for head in network.heads().values():
+        torch.nn.init.constant_(head.output_bias(), config.density_bias)
     if config.start_from is not None:
-        donor, info = load_network(config.start_from)
-        try:
-            network.load_state_dict(donor.state_dict())
-        except RuntimeError:
-            raise UserError(
-                f"{config.start_from} is a ResNet-{info.spec.layers} with head "
-                f"'{info.spec.head}' and does not fit the network section of the config"
-            ) from None
+        adopt(network, *load_network(config.start_from))
     # The stubs of `to` do not know this keyword.
     return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
 
 PATCH = 8
 # Order of the frames of a clip: left and right camera at two times.
@@ -33,3 +35,28 @@ def draw_patches(
     top = rng.integers(0, height - PATCH + 1, count)
     left = rng.integers(0, width - PATCH + 1, count)
     return view, top, left
+
+
+def draw_views(available: int, count: int, rng: np.random.Generator) -> Ints:
+    """(count,) views to encode: the first one and a random choice of the others, sorted.
+
+    Raises:
+        ValueError: fewer views are available than wanted.
+    """
+    others = 1 + rng.permutation(available - 1)[: count - 1]
+    if len(others) < count - 1:
+        raise ValueError(f"{count} views wanted of {available}")
+    return np.concatenate([[0], np.sort(others)]).astype(np.int64)
+
+
+def drop_views(seen: Tensor, rate: float, generator: torch.Generator) -> Tensor:
+    """(B,V,M) which views may speak of a point: each but the first is silenced by chance `rate`.
+
+    Independent per point and view (KDBTS, CVPR 2024), so that the head learns to do with any
+    subset. The first view always speaks.
+    """
+    if seen.shape[1] == 1 or rate == 0:
+        return seen
+    kept = (torch.rand(seen.shape, generator=generator) >= rate).to(seen.device)
+    kept[:, 0] = True
+    return seen & kept

@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from kdbts_ros.datasets.kitti_raw import KittiRawDrive
-from kdbts_ros.datasets.synthetic.training import training_frame, training_pair
+from kdbts_ros.datasets.synthetic.training import training_pair, training_views
 from kdbts_ros.datasets.synthetic.truth import occupied
 from kdbts_ros.density.camera import View
 from kdbts_ros.errors import UserError
@@ -19,14 +19,17 @@ from kdbts_ros.learning.photometric import Clip
 
 
 class LabelledWorlds:
-    """One labelled frame of each procedural world, its number being the world's seed."""
+    """One labelled frame of each procedural world, its number being the world's seed.
 
-    def __init__(self, width: int, height: int, points: int) -> None:
+    `extra` further views of each world come along.
+    """
+
+    def __init__(self, width: int, height: int, points: int, columns: int, extra: int) -> None:
         self._size = width, height
-        self._points = points
+        self._points, self._columns, self._extra = points, columns, extra
 
     def __call__(self, seed: int) -> LabelledFrame:
-        frame = training_frame(seed, *self._size)
+        frame, others = training_views(seed, self._extra, *self._size)
         return label_frame(
             frame.view,
             frame.depth,
@@ -34,6 +37,8 @@ class LabelledWorlds:
             partial(occupied, frame.world),
             self._points,
             np.random.default_rng([seed, 1]),
+            self._columns,
+            others,
         )
 
 

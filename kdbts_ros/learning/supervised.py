@@ -1,4 +1,4 @@
-"""Learning from exact worlds: occupancy at points, depth along rays."""
+"""Learning from exact worlds: occupancy at points and over columns, depth along rays."""
 
 from __future__ import annotations
 
@@ -6,15 +6,20 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
+from kdbts_ros.density.camera import inverse
+from kdbts_ros.density.heads import Head
 from kdbts_ros.density.network import DensityNetwork
 from kdbts_ros.density.rendering import composite, sample_distances
 from kdbts_ros.learning.augmentation import jitter_colours, mirror_intrinsics
 from kdbts_ros.learning.config import SupervisedStage
-from kdbts_ros.learning.encoding import encode
-from kdbts_ros.learning.labels import FAR, NEAR, LabelledFrame, draw_pixels
+from kdbts_ros.learning.encoding import encode_views
+from kdbts_ros.learning.labels import FAR, LEVEL_THICKNESS, NEAR, LabelledFrame, draw_pixels
+from kdbts_ros.learning.sampling import draw_views, drop_views
 
 # Keeps the logarithm of an occupied point finite where the density is exactly zero in float32.
 PROBABILITY_FLOOR = 1e-6
@@ -22,58 +27,84 @@ PROBABILITY_FLOOR = 1e-6
 
 @dataclass(frozen=True)
 class SupervisedBatch:
-    """Everything in the optical frame of each image.
+    """Everything in the optical frame of each first image.
 
-    images (B,3,H,W) in [0,1]; K_ndc (B,3,3); points (B,M,3) m and occupied (B,M) 0 or 1; rays:
-    directions (B,R,3) with z = 1 and their true z-depth (B,R).
+    images (B,V,3,H,W) in [0,1]; K_ndc (B,V,3,3); T_cam_ref (B,V,4,4); points (B,M,3) m and occupied
+    (B,M) 0 or 1; rays: directions (B,R,3) with z = 1 and their true z-depth (B,R); columns
+    (B,C,L,3) m bottom up and column_occupied (B,C) 0 or 1.
     """
 
     images: Tensor
     K_ndc: Tensor
+    T_cam_ref: Tensor
     points: Tensor
     occupied: Tensor
     rays: Tensor
     z: Tensor
+    columns: Tensor
+    column_occupied: Tensor
 
     def to(self, device: torch.device) -> SupervisedBatch:
         return SupervisedBatch(*(value.to(device) for value in vars(self).values()))
 
 
 def collate(
-    frames: Sequence[LabelledFrame], points: int, rays: int, rng: np.random.Generator
+    frames: Sequence[LabelledFrame], stage: SupervisedStage, rng: np.random.Generator
 ) -> SupervisedBatch:
-    """Draw points and rays of frames; every other draw mirrors the frame left to right."""
-    parts = [_draw(frame, points, rays, rng) for frame in frames]
+    """Draw views, points, rays and columns; every other draw mirrors the frame left to right."""
+    columns = min(stage.columns, *(len(frame.columns) for frame in frames))
+    parts = [_draw(frame, stage, columns, rng) for frame in frames]
     return SupervisedBatch(*(torch.stack(values) for values in zip(*parts, strict=True)))
 
 
 def _draw(
-    frame: LabelledFrame, points: int, rays: int, rng: np.random.Generator
+    frame: LabelledFrame, stage: SupervisedStage, columns: int, rng: np.random.Generator
 ) -> tuple[Tensor, ...]:
-    count = len(frame.points)
-    start = rng.integers(count)
-    chosen = (start + np.arange(min(points, count))) % count
-    height, width = frame.z.shape
-    rows, columns = draw_pixels(frame.obstacle, rays, rng)
-    K = frame.K_ndc
-    x = ((columns + 0.5) / width * 2 - 1 - K[0, 2]) / K[0, 0]
-    y = ((rows + 0.5) / height * 2 - 1 - K[1, 2]) / K[1, 1]
-    image = torch.from_numpy(frame.image).permute(2, 0, 1).float() / 255
-    K_ndc = torch.from_numpy(frame.K_ndc)
-    xyz = torch.from_numpy(frame.points[chosen])
-    directions = torch.from_numpy(np.stack([x, y, np.ones_like(x)], -1).astype(np.float32))
+    views = draw_views(len(frame.images), stage.views, rng)
+    chosen = _slice(len(frame.points), stage.points, rng)
+    standing = _slice(len(frame.columns), columns, rng)
+    rows, cols = draw_pixels(frame.obstacle, stage.rays, rng)
+    images = torch.from_numpy(frame.images[views]).permute(0, 3, 1, 2).float() / 255
+    K_ndc = torch.from_numpy(frame.K_ndc[views])
+    T_cam_ref = np.stack([inverse(T) for T in frame.T_ref_cam[views]]).astype(np.float32)
+    T = torch.from_numpy(T_cam_ref)
+    points, over = torch.from_numpy(frame.points[chosen]), torch.from_numpy(frame.columns[standing])
+    rays = torch.from_numpy(_directions(frame, rows, cols))
     if rng.random() < 0.5:
         mirror = torch.tensor([-1.0, 1.0, 1.0])
-        image, K_ndc = image.flip(-1), mirror_intrinsics(K_ndc)
-        xyz, directions = xyz * mirror, directions * mirror
+        images, K_ndc = images.flip(-1), mirror_intrinsics(K_ndc)
+        points, rays, over = points * mirror, rays * mirror, over * mirror
+        reflection = torch.diag(torch.tensor([-1.0, 1.0, 1.0, 1.0]))
+        T = reflection @ T @ reflection
     return (
-        image,
+        images,
         K_ndc,
-        xyz,
+        T,
+        points,
         torch.from_numpy(frame.occupied[chosen]).float(),
-        directions,
-        torch.from_numpy(frame.z[rows, columns].astype(np.float32)).clamp(NEAR, FAR),
+        rays,
+        torch.from_numpy(frame.z[rows, cols].astype(np.float32)).clamp(NEAR, FAR),
+        over,
+        torch.from_numpy(frame.column_occupied[standing]).float(),
     )
+
+
+def _slice(count: int, wanted: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """`wanted` consecutive indices of `count`, wrapping around from a random start."""
+    if not count:
+        return np.zeros(0, np.int64)
+    return (rng.integers(count) + np.arange(min(wanted, count))) % count
+
+
+def _directions(
+    frame: LabelledFrame, rows: npt.NDArray[np.int64], cols: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float32]:
+    """(R,3) directions with z = 1 through pixel centres of the reference."""
+    height, width = frame.z.shape
+    K = frame.K_ndc[0]
+    x = ((cols + 0.5) / width * 2 - 1 - K[0, 2]) / K[0, 0]
+    y = ((rows + 0.5) / height * 2 - 1 - K[1, 2]) / K[1, 1]
+    return np.stack([x, y, np.ones_like(x)], -1).astype(np.float32)
 
 
 def occupancy_loss(sigma: Tensor, occupied: Tensor, length: float) -> Tensor:
@@ -90,8 +121,18 @@ def depth_loss(sigma: Tensor, t: Tensor, z: Tensor) -> Tensor:
     otherwise drown a near surface.
     """
     weights = composite(sigma, t, force_last=True).weights
-    inverse = (weights / t).sum(-1)
-    return (torch.log(inverse.clamp_min(1 / (2 * FAR))) + torch.log(z)).abs().mean()
+    inverse_depth = (weights / t).sum(-1)
+    return (torch.log(inverse_depth.clamp_min(1 / (2 * FAR))) + torch.log(z)).abs().mean()
+
+
+def column_loss(sigma: Tensor, seen: Tensor, occupied: Tensor) -> Tensor:
+    """Cross-entropy of the map's own probability: opacity over the seen part of the band.
+
+    sigma and seen (B,C,L), occupied (B,C). What a planner reads is then what was trained, and faint
+    densities that add up over a band are paid for.
+    """
+    thickness = (sigma * seen).sum(-1) * LEVEL_THICKNESS
+    return occupancy_loss(thickness, occupied, 1.0)
 
 
 def supervised_step(
@@ -101,20 +142,39 @@ def supervised_step(
     generator: torch.Generator,
     bf16: bool,
 ) -> dict[str, Tensor]:
-    """Losses of a batch; `loss` is the one to descend."""
-    features = encode(network, jitter_colours(batch.images, stage.jitter, generator), bf16)
+    """Losses of a batch; `loss` is the one to descend. All heads of the network learn."""
+    images = jitter_colours(batch.images, stage.jitter, generator)
+    features = encode_views(network, images, bf16)
     B, R = batch.z.shape
     jitter = torch.rand(B, R, stage.samples, generator=generator).to(batch.z.device)
     t = sample_distances(NEAR, FAR, jitter)
     along = batch.rays.unsqueeze(2) * t.unsqueeze(-1)
-    queries = torch.cat([batch.points, along.reshape(B, -1, 3)], dim=1)
-    identity = torch.eye(4, device=queries.device).expand(B, 1, 4, 4)
-    sigma, _ = network.density(features.unsqueeze(1), batch.K_ndc.unsqueeze(1), identity, queries)
-    count = batch.points.shape[1]
-    occupancy = occupancy_loss(sigma[:, :count], batch.occupied, stage.length)
-    depth = depth_loss(sigma[:, count:].reshape(t.shape), t, batch.z)
-    return {
-        "loss": occupancy + stage.depth_weight * depth,
-        "occupancy": occupancy.detach(),
-        "depth": depth.detach(),
-    }
+    parts = [batch.points, along.reshape(B, -1, 3), batch.columns.flatten(1, 2)]
+    vectors, seen = network.vectors(features, batch.K_ndc, batch.T_cam_ref, torch.cat(parts, dim=1))
+    usable = drop_views(seen, stage.view_dropout, generator)
+    sizes = [part.shape[1] for part in parts]
+
+    def losses_of(head: Head) -> dict[str, Tensor]:
+        sigma = F.softplus(head.fuse(head.first_layers()(vectors), usable))
+        at_points, on_rays, over = torch.split(sigma, sizes, dim=1)
+        band = torch.split(seen[:, 0], sizes, dim=1)[2].reshape(batch.columns.shape[:3])
+        return {
+            "occupancy": occupancy_loss(at_points, batch.occupied, stage.length),
+            "depth": depth_loss(on_rays.reshape(t.shape), t, batch.z),
+            "columns": column_loss(over.reshape(band.shape), band, batch.column_occupied)
+            if batch.columns.shape[1]
+            else sigma.new_zeros(()),
+        }
+
+    found: dict[str, Tensor] = {}
+    loss = torch.zeros((), device=vectors.device)
+    for name, head in network.heads().items():
+        terms = losses_of(head)
+        loss = (
+            loss
+            + terms["occupancy"]
+            + stage.depth_weight * terms["depth"]
+            + stage.column_weight * terms["columns"]
+        )
+        found |= {f"{name}{term}": value.detach() for term, value in terms.items()}
+    return {"loss": loss, **found}

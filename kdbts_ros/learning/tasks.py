@@ -46,9 +46,13 @@ class SupervisedTask:
 
     def source(self) -> Callable[[int], Any]:
         # Several slices of points per frame, because a frame is used several times.
-        points = round(self._stage.points * min(self._stage.pool.reuse, 4.0))
+        slices = min(self._stage.pool.reuse, 4.0)
         return sources.LabelledWorlds(
-            self._config.network.image_width, self._config.network.image_height, points
+            self._config.network.image_width,
+            self._config.network.image_height,
+            round(self._stage.points * slices),
+            round(self._stage.columns * slices),
+            extra=self._stage.views - 1,
         )
 
     def losses(
@@ -58,7 +62,7 @@ class SupervisedTask:
         rng: np.random.Generator,
         generator: torch.Generator,
     ) -> dict[str, Tensor]:
-        batch = collate(frames, self._stage.points, self._stage.rays, rng).to(self._device)
+        batch = collate(frames, self._stage, rng).to(self._device)
         return supervised_step(network, batch, self._stage, generator, self._config.bf16)
 
 

@@ -52,11 +52,14 @@ def picture(T_world_cam: npt.NDArray[np.float64], wall: float) -> View:
 class PlainWorlds:
     """Stands in for the source of a supervised stage."""
 
-    def __init__(self, width: int, height: int, points: int) -> None:
-        self._points = points
+    def __init__(
+        self, width: int, height: int, points: int, columns: int = 0, extra: int = 0
+    ) -> None:
+        self._points, self._columns, self._extra = points, columns, extra
 
     def __call__(self, seed: int) -> LabelledFrame:
         wall, T = wall_distance(seed), pose()
+        places = [(-1.0 - k, 0.0) for k in range(self._extra)]
         return label_frame(
             picture(T, wall),
             depth_from(T, wall),
@@ -64,6 +67,8 @@ class PlainWorlds:
             lambda points: occupied(points, wall),
             self._points,
             np.random.default_rng(seed),
+            self._columns,
+            [picture(pose(*place), wall) for place in places],
         )
 
 

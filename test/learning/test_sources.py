@@ -19,10 +19,10 @@ WIDTH, HEIGHT = 160, 64
 
 
 def test_surfaces_of_a_world_separate_free_from_occupied() -> None:
-    source = pickle.loads(pickle.dumps(LabelledWorlds(WIDTH, HEIGHT, 4000)))
+    source = pickle.loads(pickle.dumps(LabelledWorlds(WIDTH, HEIGHT, 4000, 300, 2)))
     frame = source(7)
-    assert frame.image.shape == (HEIGHT, WIDTH, 3) and len(frame.points) <= 4000
-    image_point = frame.points @ frame.K_ndc.T
+    assert frame.images.shape == (3, HEIGHT, WIDTH, 3) and len(frame.points) <= 4000
+    image_point = frame.points @ frame.K_ndc[0].T
     uv = image_point[:, :2] / image_point[:, 2:]
     column = np.clip((uv[:, 0] + 1) / 2 * WIDTH, 0, WIDTH - 1).astype(int)
     row = np.clip((uv[:, 1] + 1) / 2 * HEIGHT, 0, HEIGHT - 1).astype(int)
@@ -34,8 +34,8 @@ def test_surfaces_of_a_world_separate_free_from_occupied() -> None:
 
 
 def test_equal_seeds_make_equal_frames() -> None:
-    first, again = (LabelledWorlds(WIDTH, HEIGHT, 200)(11) for _ in range(2))
-    np.testing.assert_array_equal(first.image, again.image)
+    first, again = (LabelledWorlds(WIDTH, HEIGHT, 200, 10, 1)(11) for _ in range(2))
+    np.testing.assert_array_equal(first.images, again.images)
     np.testing.assert_array_equal(first.points, again.points)
 
 

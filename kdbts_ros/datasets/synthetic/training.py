@@ -94,3 +94,37 @@ def training_pair(
         for name, (camera, T_base_cam) in rig.items()
         for k, pose in enumerate(poses)
     }
+
+
+# Where further views of a training frame are taken from, relative to the reference: metres along
+# the street (mostly behind, as a moving robot has them), and how far the odd camera looks aside.
+ALONG = (-8.0, 4.0)
+ASIDE_SHARE, ASIDE_RAD = 0.25, 0.5
+
+
+def training_views(
+    seed: int, extra: int, width: int = 640, height: int = 192, threads: int = 1
+) -> tuple[TrainingFrame, list[View]]:
+    """The frame of `training_frame` and `extra` further views of its street.
+
+    The first extra is the other camera of the stereo pair; the rest come from either camera
+    elsewhere along the street, some of them turned aside. Equal arguments, equal bytes.
+    """
+    rng = np.random.default_rng([21, seed])
+    world = StreetWorld.generate(seed)
+    rig = _random_rig(rng, training_camera(width, height))
+    d, yaw = world.lane_d + rng.normal(0, 0.15), rng.normal(0, 0.04)
+    camera, T_base_cam = rig["left"]
+    frame = _frame(world, camera, _base_pose(world, 0.0, d, yaw) @ T_base_cam, threads)
+    poses = [(rig["right"][1], 0.0, 0.0)]
+    for _ in range(extra - 1):
+        turn = rng.normal(0, ASIDE_RAD) if rng.random() < ASIDE_SHARE else rng.normal(0, 0.02)
+        side = rig["right" if rng.random() < 0.3 else "left"][1]
+        poses.append((side, float(rng.uniform(*ALONG)), float(turn)))
+    others = [
+        _frame(
+            world, camera, _base_pose(world, x, d + x * math.tan(yaw), yaw + turn) @ mount, threads
+        ).view
+        for mount, x, turn in poses[:extra]
+    ]
+    return frame, others
