@@ -12,7 +12,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from kdbts_ros.density.camera import inverse
-from kdbts_ros.density.heads import Head
 from kdbts_ros.density.network import DensityNetwork
 from kdbts_ros.density.rendering import composite, sample_distances
 from kdbts_ros.learning.augmentation import jitter_colours, mirror_intrinsics
@@ -107,11 +106,15 @@ def _directions(
     return np.stack([x, y, np.ones_like(x)], -1).astype(np.float32)
 
 
-def occupancy_loss(sigma: Tensor, occupied: Tensor, length: float) -> Tensor:
-    """Binary cross-entropy of the probability 1 - exp(-length sigma) that a cell is occupied."""
+def occupancy_loss(sigma: Tensor, occupied: Tensor, length: float, seen: Tensor) -> Tensor:
+    """Binary cross-entropy of the probability 1 - exp(-length sigma) that a cell is occupied.
+
+    All three of one shape; the mean is over what is seen.
+    """
     thickness = length * sigma
     solid = -torch.log(-torch.expm1(-thickness) + PROBABILITY_FLOOR)
-    return torch.where(occupied > 0.5, solid, thickness).mean()
+    error = torch.where(occupied > 0.5, solid, thickness)
+    return (error * seen).sum() / seen.sum().clamp_min(1)
 
 
 def depth_loss(sigma: Tensor, t: Tensor, z: Tensor) -> Tensor:
@@ -128,11 +131,13 @@ def depth_loss(sigma: Tensor, t: Tensor, z: Tensor) -> Tensor:
 def column_loss(sigma: Tensor, seen: Tensor, occupied: Tensor) -> Tensor:
     """Cross-entropy of the map's own probability: opacity over the seen part of the band.
 
-    sigma and seen (B,C,L), occupied (B,C). What a planner reads is then what was trained, and faint
-    densities that add up over a band are paid for.
+    sigma and seen (...,C,L), occupied (...,C). What a planner reads is then what was trained, and
+    faint densities that add up over a band are paid for. Columns of which less than half is seen
+    are left out, as the map leaves them unknown.
     """
     thickness = (sigma * seen).sum(-1) * LEVEL_THICKNESS
-    return occupancy_loss(thickness, occupied, 1.0)
+    known = seen.float().mean(-1) >= 0.5
+    return occupancy_loss(thickness, occupied, 1.0, known)
 
 
 def supervised_step(
@@ -145,36 +150,53 @@ def supervised_step(
     """Losses of a batch; `loss` is the one to descend. All heads of the network learn."""
     images = jitter_colours(batch.images, stage.jitter, generator)
     features = encode_views(network, images, bf16)
-    B, R = batch.z.shape
-    jitter = torch.rand(B, R, stage.samples, generator=generator).to(batch.z.device)
+    jitter = torch.rand(*batch.z.shape, stage.samples, generator=generator).to(batch.z.device)
     t = sample_distances(NEAR, FAR, jitter)
-    along = batch.rays.unsqueeze(2) * t.unsqueeze(-1)
-    parts = [batch.points, along.reshape(B, -1, 3), batch.columns.flatten(1, 2)]
-    vectors, seen = network.vectors(features, batch.K_ndc, batch.T_cam_ref, torch.cat(parts, dim=1))
-    usable = drop_views(seen, stage.view_dropout, generator)
-    sizes = [part.shape[1] for part in parts]
-
-    def losses_of(head: Head) -> dict[str, Tensor]:
-        sigma = F.softplus(head.fuse(head.first_layers()(vectors), usable))
-        at_points, on_rays, over = torch.split(sigma, sizes, dim=1)
-        band = torch.split(seen[:, 0], sizes, dim=1)[2].reshape(batch.columns.shape[:3])
-        return {
-            "occupancy": occupancy_loss(at_points, batch.occupied, stage.length),
-            "depth": depth_loss(on_rays.reshape(t.shape), t, batch.z),
-            "columns": column_loss(over.reshape(band.shape), band, batch.column_occupied)
-            if batch.columns.shape[1]
-            else sigma.new_zeros(()),
-        }
-
+    queries = [
+        batch.points,
+        (batch.rays.unsqueeze(2) * t.unsqueeze(-1)).flatten(1, 2),
+        batch.columns.flatten(1, 2),
+    ]
+    vectors, seen = network.vectors(
+        features, batch.K_ndc, batch.T_cam_ref, torch.cat(queries, dim=1)
+    )
     found: dict[str, Tensor] = {}
     loss = torch.zeros((), device=vectors.device)
     for name, head in network.heads().items():
-        terms = losses_of(head)
-        loss = (
-            loss
-            + terms["occupancy"]
+        per_view = head.first_layers()(vectors)
+        if head.multi_view:
+            usable = drop_views(seen, stage.view_dropout, generator)
+            sigma, judged = F.softplus(head.fuse(per_view, usable)).unsqueeze(1), seen[:, :1]
+        else:
+            # Each view is a lesson of its own to a head that reads one.
+            sigma, judged = F.softplus(per_view[..., 0]), seen
+        terms = _terms(sigma, judged, batch, stage, t)
+        loss = loss + (
+            terms["occupancy"]
             + stage.depth_weight * terms["depth"]
             + stage.column_weight * terms["columns"]
         )
         found |= {f"{name}{term}": value.detach() for term, value in terms.items()}
     return {"loss": loss, **found}
+
+
+def _terms(
+    sigma: Tensor, seen: Tensor, batch: SupervisedBatch, stage: SupervisedStage, t: Tensor
+) -> dict[str, Tensor]:
+    """Losses of densities (B,V,M) of V readings, of which the first knows the depth of rays."""
+    B, V = sigma.shape[:2]
+    sizes = [batch.points.shape[1], t.shape[1] * t.shape[2], batch.columns[0, ..., 0].numel()]
+    at_points, on_rays, over = torch.split(sigma, sizes, dim=2)
+    points_seen, _, over_seen = torch.split(seen, sizes, dim=2)
+    columns = (B, V, *batch.columns.shape[1:3])
+    return {
+        "occupancy": occupancy_loss(
+            at_points, batch.occupied.unsqueeze(1).expand(B, V, -1), stage.length, points_seen
+        ),
+        "depth": depth_loss(on_rays[:, 0].reshape(t.shape), t, batch.z),
+        "columns": column_loss(
+            over.reshape(columns),
+            over_seen.reshape(columns),
+            batch.column_occupied.unsqueeze(1).expand(columns[:3]),
+        ),
+    }

@@ -52,7 +52,8 @@ class SupervisedTask:
             self._config.network.image_height,
             round(self._stage.points * slices),
             round(self._stage.columns * slices),
-            extra=self._stage.views - 1,
+            # One more than is encoded, so that a frame that is used again looks different.
+            extra=self._stage.views if self._stage.views > 1 else 0,
         )
 
     def losses(
