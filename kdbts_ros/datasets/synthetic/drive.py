@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 import numpy as np
 
@@ -13,6 +13,12 @@ from kdbts_ros.datasets.synthetic.casting import Floats
 from kdbts_ros.datasets.synthetic.ground import heading, street_to_world
 from kdbts_ros.datasets.synthetic.raycast import RenderedView, render
 from kdbts_ros.datasets.synthetic.rig import Rig, front_stereo
+from kdbts_ros.datasets.synthetic.traffic import (
+    Mover,
+    moving_traffic,
+    with_movers,
+    without_traffic,
+)
 from kdbts_ros.datasets.synthetic.world import StreetWorld
 from kdbts_ros.density.camera import Array, View
 from kdbts_ros.errors import UserError
@@ -29,6 +35,7 @@ class StreetDrive:
         speed: m/s.
         rate_hz: frames per second.
         start_ns: stamp of frame 0.
+        moving: cars in the lanes drive (see traffic.py) instead of standing.
     """
 
     seed: int
@@ -37,6 +44,7 @@ class StreetDrive:
     speed: float = 8.0
     rate_hz: float = 10.0
     start_ns: int = 1_000_000_000
+    moving: bool = False
 
     def __post_init__(self) -> None:
         if self.frames < 1 or self.speed < 0 or self.rate_hz <= 0:
@@ -52,9 +60,24 @@ class StreetDrive:
 
     @cached_property
     def world(self) -> StreetWorld:
-        """The street, 100 m longer than the drive and with a free lane all along it."""
+        """The street, 100 m longer than the drive and with a free lane all along it.
+
+        When cars move it is empty of them: see `world_at`.
+        """
         distance = self.frames * self.speed / self.rate_hz
-        return StreetWorld.generate(self.seed, distance + 100.0, distance + 8.0)
+        world = StreetWorld.generate(self.seed, distance + 100.0, distance + 8.0)
+        return without_traffic(world) if self.moving else world
+
+    @cached_property
+    def movers(self) -> tuple[Mover, ...]:
+        """The cars that move."""
+        if not self.moving:
+            return ()
+        return moving_traffic(self.world, self.speed, self.frames / self.rate_hz)
+
+    def world_at(self, i: int) -> StreetWorld:
+        """The street as it is at frame i, for pictures and truth."""
+        return _street_with_cars(self, i) if self.movers else self.world
 
     def stamp_ns(self, i: int) -> int:
         """Time of frame i."""
@@ -87,7 +110,7 @@ class StreetDrive:
         if name not in self.rig:
             raise UserError(f"no camera '{name}' in the rig; it has {', '.join(self.rig)}")
         camera, T_base_cam = self.rig[name]
-        return render(self.world, camera, self.T_world_base(i) @ T_base_cam, threads=threads)
+        return render(self.world_at(i), camera, self.T_world_base(i) @ T_base_cam, threads=threads)
 
     def depth(self, i: int, name: str = "left") -> Floats:
         """(H,W) exact z-depth in m, +inf for sky; see `rendered`."""
@@ -101,3 +124,9 @@ class StreetDrive:
             for name, (camera, T_base_cam) in self.rig.items()
         }
         return PosedFrame(self.stamp_ns(i), views, T_world_base)
+
+
+# The look-up grids of a street take milliseconds: the cameras of a frame share them.
+@lru_cache(maxsize=2)
+def _street_with_cars(drive: StreetDrive, i: int) -> StreetWorld:
+    return with_movers(drive.world, drive.movers, i / drive.rate_hz)

@@ -34,7 +34,9 @@ def lay_out(rng: np.random.Generator, length_m: float, keep_clear_m: float) -> S
         _street_trees(street, rng, side, length_m)
         _furniture(street, rng, side, length_m)
         _frontage(street, rng, side, length_m)
+    first = len(street.table.rows)
     _traffic(street, rng, length_m, keep_clear_m)
+    street.traffic_rows = first, len(street.table.rows)
     _horizon(street, rng, length_m)
     return street
 

@@ -14,13 +14,14 @@ from kdbts_ros.density.camera import Array
 
 @dataclass
 class Street:
-    """A street while it is being laid out."""
+    """A street while it is being laid out; traffic_rows are those of its standing traffic."""
 
     ground: Array
     lane_d: float
     table: PrimitiveTable = field(default_factory=PrimitiveTable)
     flat: list[tuple[float, ...]] = field(default_factory=list)
     spots: list[tuple[float, ...]] = field(default_factory=list)
+    traffic_rows: tuple[int, int] = (0, 0)
 
     def place(self, x: float, d: float) -> tuple[tuple[float, float, float], float]:
         """The ground point at street coordinates (x, d), and the street's heading there."""

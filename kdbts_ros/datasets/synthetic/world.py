@@ -30,6 +30,7 @@ class StreetWorld:
         light: sun, sky and camera response (see appearance.py).
         length_m: extent along x, beginning at 0.
         lane_d: distance d of the robot's lane to the left of the centre line, m.
+        traffic_rows: first row of the cars that stand in the lanes, and the first one after them.
     """
 
     seed: int
@@ -39,6 +40,7 @@ class StreetWorld:
     light: Array
     length_m: float
     lane_d: float
+    traffic_rows: tuple[int, int] = (0, 0)
 
     @classmethod
     def generate(cls, seed: int, length_m: float = 120.0, keep_clear_m: float = 8.0) -> StreetWorld:
@@ -61,7 +63,7 @@ class StreetWorld:
         light = random_appearance(rng)
         return cls(
             seed, street.table.array(), street.ground, street.patch_array(), light, length_m,
-            street.lane_d,
+            street.lane_d, street.traffic_rows,
         )  # fmt: skip
 
     @cached_property
