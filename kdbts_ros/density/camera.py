@@ -99,13 +99,25 @@ class Camera:
 
 
 @dataclass(frozen=True, eq=False)
+class OwnCamera:
+    """The real camera behind a view that was warped, without its distortion.
+
+    camera: a pinhole in the same place. R_own_view (3,3): the view's optical frame to its own.
+    """
+
+    camera: Camera
+    R_own_view: Array
+
+
+@dataclass(frozen=True, eq=False)
 class View:
     """One posed image: (H,W,3) uint8 RGB, its camera, and T_world_cam (4,4), camera to world.
 
     scale: the network is shown a world this many times as large about the camera: it learnt from
     cameras of one height, and a camera at half of it sees what they saw at half the distance.
     Queries and answers stay in metres. valid (h,w): where the image holds what the camera saw, on a
-    grid of any size over the whole image; the rest is unseen. None: everywhere.
+    grid of any size over the whole image; the rest is unseen. None: everywhere. own: the camera
+    that a warped image came from, in whose frame depth is published.
 
     Raises:
         UserError: image and camera sizes differ, image not uint8 RGB, a pose that is not rigid, or
@@ -117,6 +129,7 @@ class View:
     T_world_cam: Array
     scale: float = 1.0
     valid: npt.NDArray[np.bool_] | None = None
+    own: OwnCamera | None = None
 
     def __post_init__(self) -> None:
         expected = (self.camera.height, self.camera.width, 3)

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from kdbts_ros.density.camera import Array, Camera, check_rigid
+from kdbts_ros.density.camera import Array, Camera, OwnCamera, check_rigid
 
 
 @dataclass(frozen=True, eq=False)
@@ -22,7 +22,7 @@ class EncodedView:
         camera: of the image as it was given; a map stretches over its whole image.
         T_world_cam: (4,4) camera to world.
         image: (H,W,3) uint8 RGB at the map's size, for colours alone.
-        scale, valid: see `View`.
+        scale, valid, own: see `View`.
 
     Raises:
         UserError: a pose that is not rigid.
@@ -34,6 +34,7 @@ class EncodedView:
     image: npt.NDArray[np.uint8]
     scale: float = 1.0
     valid: npt.NDArray[np.bool_] | None = None
+    own: OwnCamera | None = None
 
     def __post_init__(self) -> None:
         check_rigid(self.T_world_cam, "T_world_cam")

@@ -17,7 +17,9 @@ import numpy.typing as npt
 from kdbts_ros.density.camera import Array, Camera
 from kdbts_ros.errors import UserError
 
-NEWTON_STEPS = 20
+NEWTON_STEPS = 10
+# Steps smaller than this change nothing any more.
+CONVERGED = 1e-13
 # A point that Newton's method did not bring this close to its image was none of the lens's.
 ROUND_TRIP = 1e-9
 # Where radial functions are searched for the radius at which they turn back.
@@ -100,7 +102,10 @@ class BrownConrady:
         start = np.interp(bent_radius, radii * self._radial(radii**2), radii)
         flat = xy * (start / np.maximum(bent_radius, 1e-12))[..., None]
         for _ in range(NEWTON_STEPS):
-            flat = flat - self._newton_step(flat, xy)
+            step = self._newton_step(flat, xy)
+            flat = flat - step
+            if not (np.abs(step) > CONVERGED).any():
+                break
         with np.errstate(invalid="ignore"):
             found = np.abs(self.distort(flat) - xy).max(-1) < ROUND_TRIP * (1 + bent_radius)
             found &= np.hypot(flat[..., 0], flat[..., 1]) < self.limit

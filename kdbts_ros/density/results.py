@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from kdbts_ros.density.camera import Camera
+from kdbts_ros.density.camera import Camera, OwnCamera
 from kdbts_ros.density.lattice import Lattice
 
 Floats = npt.NDArray[np.float32]
@@ -33,7 +33,8 @@ class DepthMap:
     """z-depth (h,w) m and opacity (h,w) 0..1 of view 0, with the camera of that size.
 
     `depth` is the expectation with a forced last sample, so free rays read as the last sample; mask
-    by opacity. `median` is where half the light is gone. `seen` as `View.valid`.
+    by opacity. `median` is where half the light is gone. `seen` and `own`: see
+    `View.valid` and `View.own`.
     """
 
     depth: Floats
@@ -41,6 +42,7 @@ class DepthMap:
     opacity: Floats
     camera: Camera
     seen: Bools | None = None
+    own: OwnCamera | None = None
 
     def valid(self, min_opacity: float = 0.5) -> Floats:
         """Depth with NaN where the ray meets nothing, and where the image held nothing seen."""
@@ -51,3 +53,24 @@ class DepthMap:
             columns = (np.arange(w) + 0.5) / w * self.seen.shape[1]
             known &= self.seen[np.ix_(rows.astype(int), columns.astype(int))]
         return np.where(known, self.depth, np.float32(np.nan))
+
+    def published(self, min_opacity: float = 0.5) -> tuple[Floats, Camera]:
+        """z-depth in the frame of the real camera, NaN where unknown, and the pinhole it fits.
+
+        A warped view shares its centre of projection with that camera, so that every ray has one
+        distance; z is measured along another axis.
+        """
+        depth = self.valid(min_opacity)
+        if self.own is None:
+            return depth, self.camera
+        h, w = depth.shape
+        camera = self.own.camera
+        rays = camera.rays().reshape(-1, 3) @ self.own.R_own_view
+        uv, z = self.camera.project(rays)
+        with np.errstate(invalid="ignore"):
+            inside = (uv >= 0).all(-1) & (uv < [w, h]).all(-1)
+        column, row = np.floor(uv[inside]).astype(np.int64).T
+        found = np.full(len(rays), np.nan, np.float32)
+        # Nearest pixels: a mean over an edge would put a point between two things.
+        found[inside] = depth[row, column] / z[inside]
+        return found.reshape(camera.height, camera.width), camera

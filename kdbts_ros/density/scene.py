@@ -79,7 +79,9 @@ class SceneCompleter:
         images = images.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
             maps = self.field.encode(images)
-        return EncodedView(maps[0], view.camera, view.T_world_cam, image, view.scale, view.valid)
+        return EncodedView(
+            maps[0], view.camera, view.T_world_cam, image, view.scale, view.valid, view.own
+        )
 
     @torch.inference_mode()
     def use(self, encoded: Sequence[EncodedView]) -> None:
@@ -233,7 +235,10 @@ class SceneCompleter:
             expected, median, opacity = self.field.own_depth(maps, t * scale, stride)
             expected, median = expected / scale, median / scale
         to_numpy = [a.cpu().numpy() for a in (expected, median, opacity)]
-        return DepthMap(to_numpy[0], to_numpy[1], to_numpy[2], camera, self._views[0].valid)
+        reference = self._views[0]
+        return DepthMap(
+            to_numpy[0], to_numpy[1], to_numpy[2], camera, reference.valid, reference.own
+        )
 
     def _fused_depth(self, camera: Camera, t: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         rays = camera.rays().reshape(-1, 3)

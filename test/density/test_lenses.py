@@ -1,4 +1,4 @@
-"""Lens models: there and back again, equal to OpenCV where it has the model, honest about limits."""
+"""Lens models: there and back again, equal to OpenCV where it has them, honest about limits."""
 
 from __future__ import annotations
 

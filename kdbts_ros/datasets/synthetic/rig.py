@@ -7,6 +7,7 @@ import math
 import numpy as np
 
 from kdbts_ros.density.camera import R_BODY_OPTICAL, Array, Camera
+from kdbts_ros.density.training_camera import TrainingCamera
 
 Rig = dict[str, tuple[Camera, Array]]
 BASELINE = 0.54  # m, KITTI's colour stereo pair
@@ -14,8 +15,7 @@ BASELINE = 0.54  # m, KITTI's colour stereo pair
 
 def training_camera(width: int = 640, height: int = 192) -> Camera:
     """KITTI's rectified left colour camera (2011-09-26, 1242x375), resized."""
-    K = np.array([[721.5377, 0, 609.5593], [0, 721.5377, 172.854], [0, 0, 1]])
-    return Camera.from_integer_centres(K, 1242, 375).resized(width, height)
+    return TrainingCamera().camera(width, height)
 
 
 def mount(

@@ -1,0 +1,142 @@
+"""Any camera seen through the eyes of the one a network was trained with.
+
+A network of this family knows one camera: a pixel high up on the right means one direction, and the
+row of a point on the ground means one distance. Resizing the image of another camera bends that
+knowledge. Instead one remap makes the image which a level camera with the training intrinsics would
+take from the same place; what the real camera does not see of it is unseen, not black. A camera at
+another height sees the same picture of a scaled world (`View.scale`).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+
+from kdbts_ros.density.camera import Array, Camera, OwnCamera, View
+from kdbts_ros.density.lenses import Lens
+from kdbts_ros.density.training_camera import MAX_SCALE, Mounting, TrainingCamera, height_scale
+from kdbts_ros.density.warp import Rgb, Warp, positions, straight_camera
+
+# Detail for the area average that makes the network's input; a finer source is averaged first.
+MAX_OVERSAMPLING = 4
+
+
+@dataclass(frozen=True, eq=False)
+class Canonical:
+    """A camera and its mounting, turned into what a network was trained on.
+
+    Attributes:
+        lens: of the images that come in.
+        warp: to the level training camera, at a multiple of the network's size.
+        reduction: the image is first averaged over blocks of this side, where it is much finer.
+        mounting: what the table was made for.
+        scale: see `View`.
+        own: the real camera without its distortion, in whose frame depth is published.
+        valid: (h,w) at the network's size.
+        detail: pixels of the image per pixel of the network, in the middle.
+    """
+
+    lens: Lens
+    warp: Warp
+    reduction: int
+    mounting: Mounting
+    scale: float
+    own: OwnCamera
+    valid: npt.NDArray[np.bool_]
+    detail: float
+
+    @classmethod
+    def build(
+        cls,
+        lens: Lens,
+        T_base_cam: Array,
+        training: TrainingCamera,
+        size: tuple[int, int],
+        scale_height: bool = True,
+    ) -> Canonical:
+        """Tables for images of `lens`, network input of `size` (width, height).
+
+        Raises:
+            UserError: a camera that sees nothing of the training camera's view.
+        """
+        mounting = Mounting.of(T_base_cam, training)
+        R = mounting.R_cam_level
+        small = training.camera(*size)
+        detail = _detail(lens, small, R)
+        reduction = max(1, int(detail / MAX_OVERSAMPLING))
+        reduced = Lens(
+            lens.camera.resized(lens.camera.width // reduction, lens.camera.height // reduction),
+            lens.distortion,
+        )
+        factor = int(np.clip(np.ceil(detail / reduction), 1, MAX_OVERSAMPLING))
+        camera = training.camera(size[0] * factor, size[1] * factor)
+        warp = Warp.build(reduced, camera, R)
+        shares = warp.valid.reshape(size[1], factor, size[0], factor).mean((1, 3))
+        return cls(
+            lens,
+            warp,
+            reduction,
+            mounting,
+            height_scale(mounting.height, training) if scale_height else 1.0,
+            OwnCamera(_matched(straight_camera(lens), small), R),
+            shares >= 0.5,
+            detail,
+        )
+
+    def view(self, image: Rgb, T_world_cam: Array) -> View:
+        """The canonical view of an image that the real camera took from T_world_cam (4,4)."""
+        lens = self.warp.lens.camera
+        if self.reduction > 1:
+            size = (lens.width, lens.height)
+            image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+        T_cam_level = np.eye(4)
+        T_cam_level[:3, :3] = self.mounting.R_cam_level
+        valid = None if self.valid.all() else self.valid
+        return View(
+            self.warp.image(image),
+            self.warp.camera,
+            T_world_cam @ T_cam_level,
+            self.scale,
+            valid,
+            self.own,
+        )
+
+    def concerns(self, training: TrainingCamera) -> list[str]:
+        """What the network cannot be served with, one sentence each, with numbers."""
+        found = []
+        wide, high = training.field_of_view
+        if self.warp.covered < 0.7:
+            found.append(
+                f"the camera sees {self.warp.covered:.0%} of the {wide:.0f}x{high:.0f} degrees "
+                "that the network looks at; the rest stays unknown"
+            )
+        if self.detail < 0.6:
+            found.append(
+                f"the image has {self.detail:.2g} pixels for each of the network's: "
+                "a sharper image would see further"
+            )
+        wanted = training.height / self.mounting.height if self.mounting.height > 0 else np.inf
+        if not 1 / MAX_SCALE <= wanted <= MAX_SCALE:
+            found.append(
+                f"the camera is {self.mounting.height:.2f} m above the ground, the network's "
+                f"{training.height:.2f} m: scaled by {self.scale:.2f} only, so distances are off"
+            )
+        return found
+
+
+def _detail(lens: Lens, small: Camera, R_lens_camera: Array) -> float:
+    """Source pixels per pixel of the network's input, the median over what the lens sees."""
+    uv = positions(lens, small, R_lens_camera)
+    inside = lens.inside(uv)
+    steps = np.linalg.norm(np.diff(uv, axis=1), axis=-1)[inside[:, 1:] & inside[:, :-1]]
+    return float(np.median(steps)) if steps.size else 1.0
+
+
+def _matched(own: Camera, small: Camera) -> Camera:
+    """The camera at about the network's resolution: more pixels would only repeat its answers."""
+    width = int(np.clip(round(own.width * small.fx / own.fx), 1, own.width))
+    height = int(np.clip(round(own.height * small.fy / own.fy), 1, own.height))
+    return own.resized(width, height)

@@ -1,0 +1,119 @@
+"""One image through a lens, as a pinhole camera in the same place sees it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+import numpy.typing as npt
+from scipy import ndimage
+
+from kdbts_ros.density.camera import Array, Camera
+from kdbts_ros.density.lenses import Lens
+from kdbts_ros.errors import UserError
+
+Rgb = npt.NDArray[np.uint8]
+Bools = npt.NDArray[np.bool_]
+
+# A straight image of a fisheye is cut to this half field of view: at 60 degrees a pixel already
+# stands for four times the area that it stands for in the middle.
+MAX_STRAIGHT_ANGLE = np.radians(60)
+
+
+@dataclass(frozen=True, eq=False)
+class Warp:
+    """A table that turns images of `lens` into those of the pinhole `camera`.
+
+    Attributes:
+        lens: of the images that come in.
+        camera: of the images that go out; the same centre of projection.
+        R_lens_camera: (3,3) optical frame of `camera` to that of `lens`.
+        valid: (H,W) pixels of `camera` that `lens` has in its image. The others repeat the nearest
+            of these: a frame of black would be an object to a network.
+        map_xy, map_fraction: fixed-point positions, as OpenCV takes them.
+    """
+
+    lens: Lens
+    camera: Camera
+    R_lens_camera: Array
+    valid: Bools
+    map_xy: npt.NDArray[np.int16]
+    map_fraction: npt.NDArray[np.uint16]
+
+    @classmethod
+    def build(cls, lens: Lens, camera: Camera, R_lens_camera: Array) -> Warp:
+        """Compute the table, some 100 ns per pixel of `camera`.
+
+        Raises:
+            UserError: the lens sees nothing of what the camera would.
+        """
+        uv = positions(lens, camera, R_lens_camera)
+        valid = lens.inside(uv)
+        if not valid.any():
+            raise UserError("the camera sees nothing of what the network expects to see")
+        nearest = ndimage.distance_transform_edt(
+            ~valid, return_distances=False, return_indices=True
+        )
+        # OpenCV counts pixel centres at integers.
+        source = (uv[tuple(nearest)] - 0.5).astype(np.float32)
+        map_xy, map_fraction = cv2.convertMaps(source, None, cv2.CV_16SC2)
+        return cls(
+            lens,
+            camera,
+            R_lens_camera,
+            valid,
+            np.asarray(map_xy, np.int16),
+            np.asarray(map_fraction, np.uint16),
+        )
+
+    @property
+    def covered(self) -> float:
+        """Share of the camera's image that the lens sees."""
+        return float(self.valid.mean())
+
+    def image(self, image: Rgb) -> Rgb:
+        """(h,w,3) uint8 of the lens to (H,W,3) uint8 of the camera."""
+        warped = cv2.remap(
+            image, self.map_xy, self.map_fraction, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+        )
+        return np.asarray(warped, np.uint8)
+
+
+def positions(lens: Lens, camera: Camera, R_lens_camera: Array) -> Array:
+    """(H,W,2) where the lens shows the camera's pixels, NaN where it shows none."""
+    return lens.project(camera.rays().astype(np.float64) @ R_lens_camera.T)
+
+
+def straight_camera(lens: Lens) -> Camera:
+    """The largest pinhole along the lens's axis, of the same size, that invents no pixel.
+
+    OpenCV's rule for alpha = 0, for every model; a fisheye is cut to `MAX_STRAIGHT_ANGLE`.
+
+    Raises:
+        UserError: the optical axis lies outside the image.
+    """
+    camera = lens.camera
+    if not lens.bends:
+        return camera
+    along_x, along_y = np.linspace(0, camera.width, 33), np.linspace(0, camera.height, 33)
+    left = _slope(lens, np.stack([np.zeros(33), along_y], -1), 0)
+    right = _slope(lens, np.stack([np.full(33, camera.width), along_y], -1), 0)
+    top = _slope(lens, np.stack([along_x, np.zeros(33)], -1), 1)
+    bottom = _slope(lens, np.stack([along_x, np.full(33, camera.height)], -1), 1)
+    furthest = float(np.tan(MAX_STRAIGHT_ANGLE))
+    x0, x1 = max(float(left.max()), -furthest), min(float(right.min()), furthest)
+    y0, y1 = max(float(top.max()), -furthest), min(float(bottom.min()), furthest)
+    if not (x0 < 0 < x1 and y0 < 0 < y1):
+        raise UserError("the optical axis of the lens lies outside its image: calibrate the camera")
+    fx, fy = camera.width / (x1 - x0), camera.height / (y1 - y0)
+    return Camera(camera.width, camera.height, fx, fy, -x0 * fx, -y0 * fy)
+
+
+def _slope(lens: Lens, uv: Array, axis: int) -> Array:
+    """(N,) x / z or y / z of the rays through an edge, beyond all bounds where there are none."""
+    rays = lens.unproject(uv)
+    outward = np.sign(uv[:, axis] - [lens.camera.cx, lens.camera.cy][axis])
+    with np.errstate(invalid="ignore", divide="ignore"):
+        forward = rays[:, 2] > 0
+        return np.where(forward, rays[:, axis] / rays[:, 2], outward * np.inf)
