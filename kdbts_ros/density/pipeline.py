@@ -12,8 +12,11 @@ import numpy.typing as npt
 
 from kdbts_ros import pictures
 from kdbts_ros.density.bev import CompletedCells, GridWindow, HeightBand, OccupancyMap, map_around
-from kdbts_ros.density.camera import Camera, View
+from kdbts_ros.density.camera import Camera, View, inverse
+from kdbts_ros.density.camera_adapter import CameraAdapter, Mode
+from kdbts_ros.density.lenses import Lens
 from kdbts_ros.density.scene import SceneCompleter
+from kdbts_ros.density.training_camera import TrainingCamera
 from kdbts_ros.errors import UserError
 
 Pose = npt.NDArray[np.float64]
@@ -23,7 +26,8 @@ Pose = npt.NDArray[np.float64]
 class PipelineSettings:
     """What is computed from a frame. Lengths in metres; the map is a square of side 2 range_m.
 
-    `head` names the head of an original checkpoint that holds several.
+    `head` names the head of an original checkpoint that holds several; `canonical_camera` and
+    `scale_height` are those of `CameraAdapter`, and fixed once loaded.
     """
 
     checkpoint: str = "bts"
@@ -38,6 +42,8 @@ class PipelineSettings:
     completed_cells: CompletedCells = "keep"
     depth_stride: int = 1
     head: str | None = None
+    canonical_camera: Mode = "auto"
+    scale_height: bool = True
 
     def __post_init__(self) -> None:
         if not 0 < self.occupied_threshold < 1:
@@ -61,7 +67,7 @@ class FrameResult:
     """What one frame gave; optional parts only when asked for.
 
     trinary and percent (H,W) int8 over `window`; depth (h,w) z-depth m, NaN invalid, with its
-    camera; preview (h,w,3) uint8 RGB; times_ms per stage.
+    camera, which is the real one without distortion; preview (h,w,3) uint8 RGB; times_ms per stage.
     """
 
     window: GridWindow
@@ -83,6 +89,13 @@ class Pipeline:
         self.scene = SceneCompleter.load(
             settings.checkpoint, settings.device, settings.precision, settings.head
         )
+        spec = self.scene.spec
+        self.adapter = CameraAdapter(
+            TrainingCamera.from_notes(self.scene.info.notes),
+            (spec.image_width, spec.image_height),
+            settings.canonical_camera,
+            settings.scale_height,
+        )
         self._warm_up()
 
     def update(self, settings: PipelineSettings) -> None:
@@ -101,6 +114,22 @@ class Pipeline:
             "precision": self.scene.precision,
             "input": f"{spec.image_width}x{spec.image_height}",
         }
+
+    def view(
+        self, image: pictures.Rgb, lens: Lens, T_fixed_camera: Pose, T_fixed_base: Pose
+    ) -> View:
+        """What the network is shown of an image that a camera with this lens took.
+
+        Raises:
+            UserError: the camera sees nothing the network can be shown.
+        """
+        return self.adapter.view(
+            image, lens, inverse(T_fixed_base) @ T_fixed_camera, T_fixed_camera
+        )
+
+    def concerns(self, lens: Lens, T_base_camera: Pose) -> list[str]:
+        """Why the network may do badly with this camera, one sentence each, with numbers."""
+        return self.adapter.concerns(lens, T_base_camera)
 
     def process(
         self, view: View, T_fixed_base: Pose, want_depth: bool = True, want_preview: bool = False
@@ -123,10 +152,10 @@ class Pipeline:
         if want_depth or want_preview:
             with _timed(times, "depth"):
                 depth_map = self.scene.depth_map(settings.depth_stride)
-                depth, depth_camera = depth_map.valid(), depth_map.camera
-        if want_preview and depth is not None:
+                depth, depth_camera = depth_map.published()
+        if want_preview:
             with _timed(times, "preview"):
-                preview = self.preview(view, depth, window, trinary, T_fixed_base)
+                preview = self.preview(view, depth_map.valid(), window, trinary, T_fixed_base)
         return FrameResult(window, trinary, percent, occupancy, depth, depth_camera, preview, times)
 
     def preview(

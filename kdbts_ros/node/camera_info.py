@@ -1,7 +1,8 @@
-"""From CameraInfo to the pinhole camera of an image, by the rules of image_pipeline.
+"""From CameraInfo to the lens of an image, by the rules of image_pipeline.
 
 Raw image: K and D hold. Rectified image: P[:3,:3] holds and D describes the image before. P's
-fourth column (a stereo baseline) is not used: TF places each camera.
+fourth column (a stereo baseline) is not used: TF places each camera. R (a stereo rectification) is
+not used either: `frame_id` of a rectified image is expected to name the rectified optical frame.
 """
 
 from __future__ import annotations
@@ -12,27 +13,32 @@ from typing import Any
 import numpy as np
 
 from kdbts_ros.density.camera import Camera
+from kdbts_ros.density.lenses import BrownConrady, Distortion, Equidistant, Lens, Mei, Pinhole
 from kdbts_ros.errors import UserError
 from kdbts_ros.node import drops
 from kdbts_ros.node.drops import Dropped
 
 BROWN_CONRADY = ("plumb_bob", "rational_polynomial")
+# "fisheye" is what OpenCV, and drivers after it, call the same model.
+EQUIDISTANT = ("equidistant", "fisheye")
+# ROS has no name for this model; D holds xi, k1, k2, p1, p2, and K the gammas.
+OMNIDIRECTIONAL = ("mei", "omnidirectional", "unified")
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Camera of the image as it arrives; `distortion` is empty where it is a pinhole already."""
+    """Lens of the image as it arrives."""
 
-    camera: Camera
-    distortion: tuple[float, ...] = ()
+    lens: Lens
 
     def check_size(self, width: int, height: int) -> None:
         """Raise Dropped (camera_info_mismatch) unless an image of this size belongs to it."""
-        if (width, height) != (self.camera.width, self.camera.height):
+        camera = self.lens.camera
+        if (width, height) != (camera.width, camera.height):
             raise Dropped(
                 drops.CAMERA_INFO_MISMATCH,
                 f"image is {width}x{height}, camera_info describes "
-                f"{self.camera.width}x{self.camera.height}; publish the camera_info of this image",
+                f"{camera.width}x{camera.height}; publish the camera_info of this image",
                 # A resolution change announces itself on two topics; the other may be under way.
                 final=False,
             )
@@ -44,7 +50,7 @@ def is_rectified(setting: str, image_topic: str) -> bool:
 
 
 def read_calibration(info: Any, rectified: bool) -> Calibration:
-    """The camera of a sensor_msgs/CameraInfo.
+    """The lens of a sensor_msgs/CameraInfo.
 
     Raises:
         UserError: one sentence naming the field that is missing or contradicts another.
@@ -67,25 +73,41 @@ def read_calibration(info: Any, rectified: bool) -> Calibration:
     if abs(matrix[0, 1]) > 1e-6 * matrix[0, 0]:
         raise UserError(f"camera_info {name} has a skew of {matrix[0, 1]:g}: rectify the image")
     full = Camera.from_integer_centres(matrix, info.width, info.height)
-    return Calibration(_binned(_cropped(full, info), info), () if rectified else _distortion(info))
+    distortion = Pinhole() if rectified else _distortion(info)
+    return Calibration(Lens(_binned(_cropped(full, info), info), distortion))
 
 
-def _distortion(info: Any) -> tuple[float, ...]:
+def _distortion(info: Any) -> Distortion:
     values = tuple(float(v) for v in info.d)
     if not np.isfinite(values).all():
         raise UserError("camera_info D contains NaN or infinity: calibrate the camera")
-    model = info.distortion_model
+    model = info.distortion_model.lower()
     # A fisheye is no pinhole even with D all zero; an unnamed or Brown-Conrady model then is.
     if model in ("", *BROWN_CONRADY) and not any(values):
-        return ()
-    if model not in BROWN_CONRADY:
-        raise UserError(
-            f"camera_info distortion_model '{model}' is not supported: "
-            "rectify the image first and set rectified:=true"
-        )
-    if len(values) not in (4, 5, 8, 12, 14):
-        raise UserError(f"camera_info D has {len(values)} values; {model} needs 5 or 8")
-    return values
+        return Pinhole()
+    if model in BROWN_CONRADY:
+        # OpenCV's last two tilt the sensor, which no ROS driver is known to use.
+        if len(values) == 14 and not any(values[12:]):
+            values = values[:12]
+        _check_count(values, model, (4, 5, 8, 12), "5 or 8")
+        return BrownConrady(values)
+    if model in EQUIDISTANT:
+        _check_count(values, model, (4,), "4")
+        return Equidistant(values)  # type: ignore[arg-type]
+    if model in OMNIDIRECTIONAL:
+        _check_count(values, model, (5,), "5 (xi, k1, k2, p1, p2)")
+        return Mei(values[0], values[1:])  # type: ignore[arg-type]
+    raise UserError(
+        f"camera_info distortion_model '{info.distortion_model}' is not known: "
+        "rectify the image first and set rectified:=true"
+    )
+
+
+def _check_count(
+    values: tuple[float, ...], model: str, allowed: tuple[int, ...], words: str
+) -> None:
+    if len(values) not in allowed:
+        raise UserError(f"camera_info D has {len(values)} values; {model} needs {words}")
 
 
 def _cropped(camera: Camera, info: Any) -> Camera:

@@ -47,7 +47,7 @@ class Diagnostics:
             if level != OK:
                 self._node.get_logger().info(f"{status.name}: {status.message} again")
             self._logged.pop(status.name, None)
-        elif status.level != level or now - at >= REPEAT_SECONDS:
+        elif status.level != level or (now - at >= REPEAT_SECONDS and not status.lasting):
             log = self._node.get_logger()
             sentence = f"{status.name}: {status.message}"
             # Two call sites: rclpy refuses another severity from the same line.

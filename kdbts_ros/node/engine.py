@@ -38,4 +38,6 @@ def settings(parameters: Parameters) -> PipelineSettings:
         occupied_threshold=parameters.occupied_threshold,
         completed_cells=parameters.completed_cells,  # type: ignore[arg-type]
         depth_stride=parameters.depth_stride,
+        canonical_camera=parameters.canonical_camera,  # type: ignore[arg-type]
+        scale_height=parameters.scale_height,
     )

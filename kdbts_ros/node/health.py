@@ -12,12 +12,13 @@ OK, WARN, ERROR = 0, 1, 2
 
 @dataclass(frozen=True)
 class Status:
-    """One line of /diagnostics."""
+    """One line of /diagnostics. A lasting trouble is logged once, since nothing will change it."""
 
     name: str
     level: int
     message: str
     values: dict[str, str] = field(default_factory=dict)
+    lasting: bool = False
 
 
 @dataclass(frozen=True)
@@ -41,7 +42,10 @@ class Surroundings:
 
 
 def assess(tally: Tally, around: Surroundings, now: float, silence: float) -> list[Status]:
-    """`lifecycle`, and while active `input`, `pose` and `inference`; `silence` s of patience."""
+    """`lifecycle`, and while active `input`, `pose`, `inference` and `camera`.
+
+    silence: s of patience.
+    """
     level = ERROR if around.fault else OK
     lifecycle = Status("lifecycle", level, around.fault or f"node is {around.state}")
     if not around.active:
@@ -51,6 +55,7 @@ def assess(tally: Tally, around: Surroundings, now: float, silence: float) -> li
         _input(tally, around, now, silence),
         _pose(tally, around, now, silence),
         _inference(tally, around, now, silence),
+        _camera(tally),
     ]
 
 
@@ -149,3 +154,10 @@ def _inference(tally: Tally, around: Surroundings, now: float, silence: float) -
     if tally.pose_at is not None and _quiet(tally.map_at, tally.pose_at, now, silence):
         return Status("inference", WARN, f"no map for {silence:g} s", values)
     return Status("inference", OK, "maps are published", values)
+
+
+def _camera(tally: Tally) -> Status:
+    found = [f"{frame}: {s}" for frame, said in sorted(tally.concerns.items()) for s in said]
+    if found:
+        return Status("camera", WARN, "; ".join(found), lasting=True)
+    return Status("camera", OK, "the network is shown what it was trained on")

@@ -195,6 +195,7 @@ class KdbtsNode(LifecycleNode):
             elif outcome.drop is not None:
                 self._tally.drop(outcome.drop, now)
             elif self._outputs is not None:
+                self._tally.concerns[outcome.job.frame.frame_id] = outcome.concerns
                 self._publish(outcome, self._outputs)
 
     def _publish(self, outcome: Outcome, outputs: Outputs) -> None:

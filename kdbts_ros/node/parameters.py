@@ -115,6 +115,15 @@ class Parameters:
         "Whether images are rectified (P holds) or raw (K and D hold); auto: the topic says rect.",
         choices=("auto", "true", "false"),
     )
+    canonical_camera: str = _rule(
+        "auto",
+        "Whether images become those of the level camera the network was trained with; auto: "
+        "unless they are already, off: lenses are only straightened.",
+        choices=("auto", "on", "off"),
+    )
+    scale_height: bool = _rule(
+        True, "Whether a canonical image also makes up for another height of the camera."
+    )
     range_m: float = _rule(20.0, "Half the side of the square map, metres.", low=2.0, high=100.0)
     resolution: float = _rule(0.2, "Side of a cell, metres.", low=0.02, high=2.0)
     height_min: float = _rule(

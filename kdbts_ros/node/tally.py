@@ -34,6 +34,8 @@ class Tally:
     pose_at: float | None = None
     map_at: float | None = None
     stages: dict[str, deque[float]] = field(default_factory=dict)
+    # Why the network may do badly with a camera, by optical frame.
+    concerns: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def image(self, now: float) -> None:
         """An image arrived."""

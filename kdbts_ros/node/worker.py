@@ -13,15 +13,20 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from kdbts_ros.density.camera import View
+import numpy as np
+import numpy.typing as npt
+
+from kdbts_ros.density.camera import View, inverse
+from kdbts_ros.density.lenses import Lens
 from kdbts_ros.errors import UserError
 from kdbts_ros.node import drops
 from kdbts_ros.node.drops import Dropped
 from kdbts_ros.node.images import decode, decode_compressed
 from kdbts_ros.node.mailbox import Mailbox
-from kdbts_ros.node.rectify import rectify
 from kdbts_ros.node.transforms import Matrix
 from kdbts_ros.node.waiting import Frame, Needs
+
+Rgb = npt.NDArray[np.uint8]
 
 
 class Engine(Protocol):
@@ -31,6 +36,12 @@ class Engine(Protocol):
 
     def update(self, settings: Any) -> None:
         """Take new thresholds and heights."""
+
+    def view(self, image: Rgb, lens: Lens, T_fixed_camera: Matrix, T_fixed_base: Matrix) -> View:
+        """What the network is shown of an image taken through a lens."""
+
+    def concerns(self, lens: Lens, T_base_camera: Matrix) -> list[str]:
+        """Why the network may do badly with a camera, one sentence each."""
 
     def process(
         self, view: View, T_fixed_base: Matrix, want_depth: bool, want_preview: bool
@@ -55,13 +66,17 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a job: a result, or the reason why there is none."""
+    """What became of a job: a result, or the reason why there is none.
+
+    concerns: why the network may do badly with the job's camera.
+    """
 
     job: Job
     result: Any
     drop: Dropped | None
     started: float
     decode_ms: float
+    concerns: tuple[str, ...] = ()
 
 
 class InferenceThread:
@@ -136,11 +151,10 @@ def run(engine: Engine, job: Job) -> Outcome:
         compressed = job.frame.size is None
         image = decode_compressed(message) if compressed else decode(message)
         calibration.check_size(image.shape[1], image.shape[0])
-        image, camera = rectify(image, calibration)
+        view = engine.view(image, calibration.lens, needs.T_fixed_camera, needs.T_fixed_base)
         decode_ms = (time.monotonic() - started) * 1e3
         if engine.settings != job.settings:
             engine.update(job.settings)
-        view = View(image, camera, needs.T_fixed_camera)
         result = engine.process(view, needs.T_fixed_base, job.want_depth, job.want_preview)
     except Dropped as drop:
         return Outcome(job, None, drop, started, decode_ms)
@@ -151,7 +165,9 @@ def run(engine: Engine, job: Job) -> Outcome:
         # frame is lost, counted and reported, and the next one gets its chance.
         drop = Dropped(drops.INFERENCE_ERROR, _in_one_line(error))
         return Outcome(job, None, drop, started, decode_ms)
-    return Outcome(job, result, None, started, decode_ms)
+    T_base_camera = inverse(needs.T_fixed_base) @ needs.T_fixed_camera
+    concerns = tuple(engine.concerns(calibration.lens, T_base_camera))
+    return Outcome(job, result, None, started, decode_ms, concerns)
 
 
 def _in_one_line(error: Exception) -> str:

@@ -9,11 +9,14 @@ import cv2
 import numpy as np
 import pytest
 
+from kdbts_ros.density.camera import R_BODY_OPTICAL
+from kdbts_ros.density.camera_adapter import CameraAdapter
+from kdbts_ros.density.lenses import BrownConrady, Equidistant, Mei, Pinhole
+from kdbts_ros.density.training_camera import TrainingCamera
 from kdbts_ros.errors import UserError
 from kdbts_ros.node import drops
-from kdbts_ros.node.camera_info import Calibration, is_rectified, read_calibration
+from kdbts_ros.node.camera_info import is_rectified, read_calibration
 from kdbts_ros.node.drops import Dropped
-from kdbts_ros.node.rectify import rectify
 
 K = [500.0, 0, 319.5, 0, 510, 239.5, 0, 0, 1]
 P = [450.0, 0, 309.5, -54, 0, 460, 229.5, 0, 0, 0, 1, 0]
@@ -37,12 +40,14 @@ def info(**changes: Any) -> SimpleNamespace:
 
 def test_a_raw_image_has_k_and_a_rectified_one_p() -> None:
     raw = read_calibration(info(), rectified=False)
-    assert raw.distortion == ()
+    assert not raw.lens.bends
+    camera = raw.lens.camera
     # ROS puts the centre of the first pixel at 0, we at 0.5.
-    assert (raw.camera.fx, raw.camera.cx, raw.camera.cy) == (500, 320, 240)
+    assert (camera.fx, camera.cx, camera.cy) == (500, 320, 240)
     straight = read_calibration(info(d=[0.1] * 5), rectified=True)
-    assert straight.distortion == ()
-    assert (straight.camera.fx, straight.camera.cx, straight.camera.cy) == (450, 310, 230)
+    assert not straight.lens.bends
+    camera = straight.lens.camera
+    assert (camera.fx, camera.cx, camera.cy) == (450, 310, 230)
 
 
 @pytest.mark.parametrize(
@@ -69,7 +74,9 @@ def test_the_topic_says_whether_it_is_rectified(setting: str, topic: str, expect
         ({"k": [500.0, 3.0, *K[2:]]}, False, "K has a skew"),
         ({"d": [float("nan")] * 5}, False, "D contains NaN"),
         ({"d": [0.1] * 3}, False, "D has 3 values"),
-        ({"distortion_model": "equidistant", "d": [0.0] * 4}, False, "'equidistant'"),
+        ({"distortion_model": "ftheta", "d": [0.0] * 4}, False, "'ftheta' is not known"),
+        ({"distortion_model": "equidistant", "d": [0.0] * 5}, False, "D has 5 values; equidistant"),
+        ({"distortion_model": "mei", "d": [0.0] * 4}, False, "D has 4 values; mei needs 5"),
         ({"distortion_model": "", "d": [0.1] * 5}, False, "distortion_model ''"),
         ({"binning_x": 1000}, False, "binning"),
         (
@@ -86,7 +93,7 @@ def test_the_field_at_fault_is_named(changes: dict[str, Any], rectified: bool, w
 
 def test_region_of_interest_and_binning() -> None:
     roi = SimpleNamespace(x_offset=40, y_offset=20, width=400, height=200, do_rectify=False)
-    camera = read_calibration(info(roi=roi, binning_x=2, binning_y=2), rectified=False).camera
+    camera = read_calibration(info(roi=roi, binning_x=2, binning_y=2), rectified=False).lens.camera
     assert (camera.width, camera.height) == (200, 100)
     assert (camera.fx, camera.cx, camera.cy) == (250, (320 - 40) / 2, (240 - 20) / 2)
 
@@ -100,36 +107,56 @@ def test_another_size_is_a_mismatch_that_may_pass() -> None:
     assert not caught.value.final
 
 
-def test_a_pinhole_image_passes_untouched() -> None:
-    image = np.zeros((480, 640, 3), np.uint8)
-    calibration = read_calibration(info(), rectified=False)
-    straight, camera = rectify(image, calibration)
-    assert straight is image
-    assert camera == calibration.camera
+def test_every_lens_model_is_read() -> None:
+    bent = read_calibration(info(d=[-0.3, 0.1, 0.001, -0.001, 0.0]), rectified=False)
+    assert bent.lens.distortion == BrownConrady((-0.3, 0.1, 0.001, -0.001, 0.0))
+    rational = info(distortion_model="rational_polynomial", d=[0.1] * 8)
+    assert read_calibration(rational, False).lens.distortion == BrownConrady((0.1,) * 8)
+    tilted = info(distortion_model="rational_polynomial", d=[0.1] * 12 + [0.0, 0.0])
+    assert read_calibration(tilted, False).lens.distortion == BrownConrady((0.1,) * 12)
+    for name in ("equidistant", "fisheye"):
+        fisheye = info(distortion_model=name, d=[0.0] * 4)
+        assert read_calibration(fisheye, False).lens.distortion == Equidistant()
+    for name in ("mei", "omnidirectional", "unified", "MEI"):
+        mei = info(distortion_model=name, d=[2.2, 0.1, 0.2, 0.0, 0.0])
+        assert read_calibration(mei, False).lens.distortion == Mei(2.2, (0.1, 0.2, 0.0, 0.0))
+    # What a rectified image went through before is over.
+    assert read_calibration(fisheye, True).lens.distortion == Pinhole()
 
 
-def test_rectified_points_lie_where_the_new_camera_sees_them() -> None:
-    distortion = (-0.3, 0.1, 0.001, -0.001, 0.0)
-    calibration = read_calibration(info(d=list(distortion)), rectified=False)
+def test_a_lens_keeps_its_distortion_through_region_and_binning() -> None:
+    roi = SimpleNamespace(x_offset=40, y_offset=20, width=400, height=200, do_rectify=False)
+    fields = {"distortion_model": "equidistant", "d": [0.01, 0, 0, 0]}
+    whole = read_calibration(info(**fields), False).lens
+    part = read_calibration(info(roi=roi, binning_x=2, binning_y=2, **fields), False).lens
+    ray = np.array([0.2, -0.1, 1.0])
+    np.testing.assert_allclose(part.project(ray), (whole.project(ray) - [40, 20]) / 2)
+
+
+def test_a_bent_image_is_straightened_where_nothing_more_is_asked() -> None:
+    lens = read_calibration(info(d=[-0.3, 0.1, 0.001, -0.001, 0.0]), rectified=False).lens
     K_matrix, xyz = np.array(K).reshape(3, 3), np.array([[0.3, -0.2, 1.0]])
-    bent, _ = cv2.projectPoints(xyz, np.zeros(3), np.zeros(3), K_matrix, np.array(distortion))
+    coefficients = np.array([-0.3, 0.1, 0.001, -0.001, 0.0])
+    bent, _ = cv2.projectPoints(xyz, np.zeros(3), np.zeros(3), K_matrix, coefficients)
     u, v = bent.ravel()
     # A soft spot where the lens shows the point (OpenCV's pixels: whole numbers are centres).
     x, y = np.meshgrid(np.arange(640), np.arange(480))
     spot = 255 * np.exp(-((x - u) ** 2 + (y - v) ** 2) / 18)
     image = np.dstack([spot.astype(np.uint8)] * 3)
-    straight, camera = rectify(image, calibration)
-    weight = straight[..., 0].astype(float)
+    level = np.eye(4)
+    level[:3, :3] = R_BODY_OPTICAL
+    view = CameraAdapter(TrainingCamera(), (320, 96), "off").view(image, lens, level, level)
+    weight = view.image[..., 0].astype(float)
     rows, columns = np.indices(weight.shape)
     found = np.array([(weight * (columns + 0.5)).sum(), (weight * (rows + 0.5)).sum()])
-    assert np.abs(found / weight.sum() - camera.project(xyz)[0][0]).max() < 0.1
+    assert np.abs(found / weight.sum() - view.camera.project(xyz)[0][0]).max() < 0.1
 
 
-def test_no_pixel_of_a_rectified_image_is_invented() -> None:
-    calibration = Calibration(
-        read_calibration(info(), rectified=False).camera, (-0.3, 0.1, 0.0, 0.0, 0.0)
-    )
+def test_no_pixel_of_a_straightened_image_is_invented() -> None:
+    lens = read_calibration(info(d=[-0.3, 0.1, 0.0, 0.0, 0.0]), rectified=False).lens
     white = np.full((480, 640, 3), 255, np.uint8)
     framed = cv2.copyMakeBorder(white[2:-2, 2:-2], 2, 2, 2, 2, cv2.BORDER_CONSTANT)
-    straight, _ = rectify(framed, calibration)
-    assert (straight[4:-4, 4:-4] == 255).all()
+    level = np.eye(4)
+    level[:3, :3] = R_BODY_OPTICAL
+    view = CameraAdapter(TrainingCamera(), (320, 96), "off").view(framed, lens, level, level)
+    assert (view.image[4:-4, 4:-4] == 255).all()

@@ -120,3 +120,11 @@ def test_inference_errors_are_told_until_a_map_comes() -> None:
     assert "out of memory" in told.message
     tally.map(100.0, {})
     assert status("inference", tally).level == OK
+
+
+def test_a_camera_the_network_cannot_be_served_with_is_said_once() -> None:
+    tally = healthy()
+    tally.concerns["front"] = ("the camera sees 40% of it",)
+    found = status("camera", tally)
+    assert (found.level, found.lasting) == (WARN, True)
+    assert found.message == "front: the camera sees 40% of it"

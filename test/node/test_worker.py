@@ -12,13 +12,14 @@ import numpy as np
 import pytest
 
 from kdbts_ros.density.camera import Camera, View
+from kdbts_ros.density.lenses import Lens
 from kdbts_ros.errors import UserError
 from kdbts_ros.node import drops
 from kdbts_ros.node.camera_info import Calibration
 from kdbts_ros.node.waiting import Frame, Needs
 from kdbts_ros.node.worker import InferenceThread, Job, Outcome
 
-CALIBRATION = Calibration(Camera(4, 2, 3, 3, 2, 1))
+CALIBRATION = Calibration(Lens(Camera(4, 2, 3, 3, 2, 1)))
 
 
 class Engine:
@@ -34,6 +35,12 @@ class Engine:
 
     def describe(self) -> dict[str, str]:
         return {"head": "bts"}
+
+    def view(self, image: Any, lens: Lens, T_fixed_camera: Any, T_fixed_base: Any) -> View:
+        return View(image, lens.camera, T_fixed_camera)
+
+    def concerns(self, lens: Lens, T_base_camera: Any) -> list[str]:
+        return ["narrow"]
 
     def process(self, view: View, T: Any, want_depth: bool, want_preview: bool) -> Any:
         self.threads.add(threading.get_ident())
@@ -80,6 +87,7 @@ def test_a_job_becomes_an_outcome_in_the_thread_that_loaded(
     outcome = outcomes.get(timeout=10)
     assert outcome.drop is None
     assert outcome.result.image.shape == (2, 4, 3)
+    assert outcome.concerns == ("narrow",)
     assert made[0].settings == "second"
     assert thread.stop(10)
     assert len(made[0].threads) == 1
