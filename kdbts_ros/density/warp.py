@@ -57,7 +57,8 @@ class Warp:
         )
         # OpenCV counts pixel centres at integers.
         source = (uv[tuple(nearest)] - 0.5).astype(np.float32)
-        map_xy, map_fraction = cv2.convertMaps(source, None, cv2.CV_16SC2)
+        x, y = np.ascontiguousarray(source[..., 0]), np.ascontiguousarray(source[..., 1])
+        map_xy, map_fraction = cv2.convertMaps(x, y, cv2.CV_16SC2)
         return cls(
             lens,
             camera,
