@@ -149,10 +149,9 @@ class SupervisedStage(Stage):
     pool: PoolConfig = Field(default_factory=lambda: PoolConfig())
 
 
-class PhotometricStage(Stage):
-    """Images and poses alone: render two frames from two others (BTS, CVPR 2023)."""
+class ClipStage(Stage):
+    """Where clips of posed images come from, and how many of their frames are encoded."""
 
-    kind: Literal["photometric"]
     source: Literal["synthetic", "kitti-raw"] = Field(
         default="synthetic", description="where stereo pairs come from"
     )
@@ -165,14 +164,17 @@ class PhotometricStage(Stage):
     orbslam_scale: float = Field(
         default=1.0, gt=0, le=10, description="factor on the translations of ORB-SLAM"
     )
+    views: int = Field(
+        default=1, ge=1, le=4, description="encoded frames of a clip; more need the head mvbts"
+    )
+    view_dropout: float = Field(
+        default=0.5,
+        ge=0,
+        lt=1,
+        description="chance that a point is hidden from a view other than the first",
+    )
     patches: int = Field(default=32, ge=1, le=1024, description="8x8 patches of an image")
     samples: int = Field(default=32, ge=4, le=256, description="samples of a ray")
-    invalid_policy: Literal["weight_guided", "strict", "none"] = Field(
-        default="weight_guided", description="which rays cannot be judged by any render view"
-    )
-    smoothness: float = Field(
-        default=1e-3, ge=0, le=1, description="weight of edge-aware smoothness"
-    )
     time_step: int = Field(default=1, ge=1, le=20, description="frames between the two times")
     jitter: JitterConfig = Field(
         default_factory=lambda: JitterConfig(
@@ -184,10 +186,57 @@ class PhotometricStage(Stage):
     )
 
     @model_validator(mode="after")
-    def _knows_its_data(self) -> PhotometricStage:
+    def _knows_its_data(self) -> ClipStage:
         if self.source == "kitti-raw" and not (self.root and self.drives):
             raise ValueError("source 'kitti-raw' needs 'root' and 'drives'")
         return self
+
+
+class PhotometricTerm(Section):
+    """How a rendering is judged."""
+
+    invalid_policy: Literal["weight_guided", "strict", "none"] = Field(
+        default="weight_guided", description="which rays cannot be judged by any render view"
+    )
+    smoothness: float = Field(
+        default=1e-3, ge=0, le=1, description="weight of edge-aware smoothness"
+    )
+
+
+class PhotometricStage(ClipStage, PhotometricTerm):
+    """Images and poses alone: render two frames from two others (BTS, CVPR 2023)."""
+
+    kind: Literal["photometric"]
+
+
+class DistillStage(ClipStage, PhotometricTerm):
+    """A student that reads one view learns what a teacher knows from several (KDBTS, CVPR 2024).
+
+    The student is the network's single-view head. The teacher is another checkpoint, or the
+    network's own multi-view head.
+    """
+
+    kind: Literal["distill"]
+    views: int = Field(default=4, ge=2, le=4, description="frames of a clip the teacher encodes")
+    teacher: str | None = Field(
+        default=None,
+        description="multi-view checkpoint that teaches, a shipped name or a file; none takes the "
+        "network's own multi-view head",
+    )
+    freeze: bool = Field(
+        default=False,
+        description="nothing but the student's head learns; weights and batch-norm statistics of "
+        "the trunk and of the teacher stay as they are",
+    )
+    distillation: float = Field(
+        default=1e-2, ge=0, le=1000, description="weight of the L1 between clipped densities"
+    )
+    photometric: float = Field(
+        default=1.0, ge=0, le=1000, description="weight of the student's photometric objective"
+    )
+
+
+AnyStage = Annotated[SupervisedStage | PhotometricStage | DistillStage, Field(discriminator="kind")]
 
 
 class WatchConfig(Section):
@@ -228,14 +277,42 @@ class TrainingConfig(Section):
         lt=1,
         description="decay of a moving average of the weights; 0 keeps none",
     )
+    frozen_statistics: bool = Field(
+        default=False,
+        description="batch norms keep the running statistics they start with: for short runs from "
+        "a checkpoint, whose small batches would move them",
+    )
     checkpoint_seconds: float = Field(
         default=120.0, gt=0, description="seconds between checkpoints"
     )
     network: NetworkConfig = Field(default_factory=lambda: NetworkConfig())
     stages: tuple[
-        Annotated[SupervisedStage | PhotometricStage, Field(discriminator="kind")], ...
+        Annotated[SupervisedStage | PhotometricStage | DistillStage, Field(discriminator="kind")],
+        ...,
     ] = Field(..., min_length=1, description="stages in order")
     watch: WatchConfig = Field(default_factory=lambda: WatchConfig())
+
+    @model_validator(mode="after")
+    def _stages_fit_the_network(self) -> TrainingConfig:
+        single = self.network.head in ("bts", "kdbts")
+        for index, stage in enumerate(self.stages):
+            if isinstance(stage, DistillStage):
+                if stage.teacher is None and (single or not self.network.student):
+                    raise ValueError(
+                        f"stages.{index} distils: it needs a 'teacher', or a network with the head "
+                        "mvbts and student: true"
+                    )
+                if stage.teacher is not None and not single:
+                    raise ValueError(
+                        f"stages.{index} has a 'teacher': the network that learns must then be a "
+                        "single-view one, head bts or kdbts"
+                    )
+            elif stage.views > 1 and single:
+                raise ValueError(
+                    f"stages.{index} encodes {stage.views} views, but the head "
+                    f"'{self.network.head}' reads one; use head: mvbts"
+                )
+        return self
 
     @property
     def folder(self) -> Path:

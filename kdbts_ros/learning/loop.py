@@ -20,6 +20,7 @@ from kdbts_ros.errors import UserError
 from kdbts_ros.learning.adoption import adopt
 from kdbts_ros.learning.average import WeightAverage
 from kdbts_ros.learning.config import NetworkConfig, Stage, TrainingConfig
+from kdbts_ros.learning.freezing import frozen_statistics
 from kdbts_ros.learning.pool import FramePool
 from kdbts_ros.learning.progress import Progress
 from kdbts_ros.learning.run_folder import RunFolder
@@ -55,8 +56,7 @@ def build_network(config: NetworkConfig) -> DensityNetwork:
         torch.nn.init.constant_(head.output_bias(), config.density_bias)
     if config.start_from is not None:
         adopt(network, *load_network(config.start_from))
-    # The stubs of `to` do not know this keyword.
-    return network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+    return network
 
 
 class Trainer:
@@ -115,7 +115,12 @@ class Trainer:
         task = task_of(self.config, stage, self.device)
         progress = Progress(index, len(self.config.stages), stage)
         pool: FramePool[Any]
-        with FramePool(task.source(), stage.pool, self.rng, self.received) as pool, progress:
+        with (
+            task.holding(self.network),
+            frozen_statistics(*([self.network] if self.config.frozen_statistics else [])),
+            FramePool(task.source(), stage.pool, self.rng, self.received) as pool,
+            progress,
+        ):
             while not pool.ready and not self._interrupted:
                 pool.fill(1.0)
                 progress.waiting(len(pool), stage.pool.minimum)

@@ -1,7 +1,8 @@
-"""Learning from images and poses: render two frames of a clip out of the other two.
+"""Learning from images and poses: render some frames of a clip out of the others.
 
-Behind the Scenes (CVPR 2023), section 3: densities from the encoded frame, colours from the
-render frames, so that only geometry can explain the judged frames.
+Behind the Scenes (CVPR 2023), section 3: densities from the encoded frames, colours from the
+render frames, so that only geometry can explain the judged frames. MVBTS (KDBTS, CVPR 2024)
+encodes several frames, BTS the first alone.
 """
 
 from __future__ import annotations
@@ -13,17 +14,25 @@ import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from kdbts_ros.density.camera import inverse
 from kdbts_ros.density.network import DensityNetwork, sample_features
 from kdbts_ros.density.projection import project, rays_world
 from kdbts_ros.density.rendering import composite, sample_distances
 from kdbts_ros.learning.augmentation import jitter_colours
-from kdbts_ros.learning.config import PhotometricStage
-from kdbts_ros.learning.encoding import encode
+from kdbts_ros.learning.config import PhotometricStage, PhotometricTerm
+from kdbts_ros.learning.encoding import encode_views
 from kdbts_ros.learning.labels import FAR, NEAR
-from kdbts_ros.learning.losses import photometric_terms
-from kdbts_ros.learning.sampling import PATCH, draw_patches, frame_order, split_frames
+from kdbts_ros.learning.losses import PhotometricTerms, photometric_terms
+from kdbts_ros.learning.sampling import (
+    PATCH,
+    draw_patches,
+    draw_views,
+    drop_views,
+    frame_order,
+    split_frames,
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -40,16 +49,18 @@ class Clip:
 
 @dataclass(frozen=True)
 class ClipBatch:
-    """Clips in the optical frame of their first image, which is the encoded one.
+    """Clips in the optical frame of their first image, the reference.
 
-    images (B,4,3,H,W) in [0,1]; K_ndc (B,4,3,3); T_world_cam and T_cam_world (B,4,4,4); render
-    (B,2) frames that give colours; patches (B,P,3): judged frame, top row, left column.
+    images (B,4,3,H,W) in [0,1]; K_ndc (B,4,3,3); T_world_cam and T_cam_world (B,4,4,4); encoded
+    (B,V) frames that give densities, 0 first; render (B,2) frames that give colours; patches
+    (B,P,3): judged frame, top row, left column.
     """
 
     images: Tensor
     K_ndc: Tensor
     T_world_cam: Tensor
     T_cam_world: Tensor
+    encoded: Tensor
     render: Tensor
     patches: Tensor
 
@@ -57,13 +68,15 @@ class ClipBatch:
         return ClipBatch(*(value.to(device) for value in vars(self).values()))
 
 
-def collate_clips(clips: Sequence[Clip], patches: int, rng: np.random.Generator) -> ClipBatch:
-    """Order and split the frames of clips and draw the patches to judge."""
-    parts = [_draw(clip, patches, rng) for clip in clips]
+def collate_clips(
+    clips: Sequence[Clip], patches: int, rng: np.random.Generator, views: int = 1
+) -> ClipBatch:
+    """Order and split the frames of clips, draw `views` to encode and the patches to judge."""
+    parts = [_draw(clip, patches, views, rng) for clip in clips]
     return ClipBatch(*(torch.stack(values) for values in zip(*parts, strict=True)))
 
 
-def _draw(clip: Clip, patches: int, rng: np.random.Generator) -> tuple[Tensor, ...]:
+def _draw(clip: Clip, patches: int, views: int, rng: np.random.Generator) -> tuple[Tensor, ...]:
     order = frame_order(rng)
     judged, render = split_frames(len(order), rng)
     images = torch.from_numpy(clip.images[order]).permute(0, 3, 1, 2).float() / 255
@@ -75,8 +88,58 @@ def _draw(clip: Clip, patches: int, rng: np.random.Generator) -> tuple[Tensor, .
         torch.from_numpy(clip.K_ndc[order]),
         torch.from_numpy(np.stack(T_first_cam).astype(np.float32)),
         torch.from_numpy(np.stack([inverse(T) for T in T_first_cam]).astype(np.float32)),
+        torch.from_numpy(draw_views(len(order), views, rng)),
         torch.from_numpy(render),
         torch.from_numpy(np.stack(drawn, axis=-1)),
+    )
+
+
+@dataclass(frozen=True)
+class PatchRays:
+    """Samples along the rays of judged patches, in the reference's frame.
+
+    truth (B,P,8,8,3) colours; t (B,P,8,8,S) distances m; points (B,M,3) all samples flat; colours
+    (B,P,8,8,S,K,3) and invalid (B,P,8,8,S,K) of the K render frames there.
+    """
+
+    truth: Tensor
+    t: Tensor
+    points: Tensor
+    colours: Tensor
+    invalid: Tensor
+
+
+def cast_patches(
+    images: Tensor, batch: ClipBatch, samples: int, generator: torch.Generator
+) -> PatchRays:
+    """Sample the rays of the patches of a batch whose (jittered) images are given."""
+    uv, truth = patch_pixels(images, batch.patches)
+    origin, direction = patch_rays(batch, uv)
+    jitter = torch.rand(*truth.shape[:-1], samples, generator=generator).to(uv.device)
+    t = sample_distances(NEAR, FAR, jitter)
+    points = (origin.unsqueeze(-2) + direction.unsqueeze(-2) * t.unsqueeze(-1)).flatten(1, -2)
+    colours, seen = render_colours(images, batch, points)
+    return PatchRays(
+        truth,
+        t,
+        points,
+        colours.reshape(*t.shape, *colours.shape[2:]),
+        ~seen.reshape(*t.shape, seen.shape[-1]),
+    )
+
+
+def judge(sigma: Tensor, rays: PatchRays, stage: PhotometricTerm) -> PhotometricTerms:
+    """Photometric and smoothness terms of densities (B,M) at the samples of the rays."""
+    rendering = composite(sigma.reshape(rays.t.shape), rays.t, force_last=True)
+    rendered = (rendering.weights[..., None, None] * rays.colours).sum(-3)
+    return photometric_terms(
+        rendered,
+        rays.truth,
+        rendering.depth,
+        rendering.weights,
+        rays.invalid,
+        stage.invalid_policy,
+        smoothness_weight=stage.smoothness,
     )
 
 
@@ -87,47 +150,53 @@ def photometric_step(
     generator: torch.Generator,
     bf16: bool,
 ) -> dict[str, Tensor]:
-    """Losses of a batch; `loss` is the one to descend."""
+    """Losses of a batch; `loss` is the one to descend. All heads of the network learn."""
     images = jitter_colours(batch.images, stage.jitter, generator)
-    features = encode_mirrored(network, images[:, 0], generator, bf16)
-    uv, truth = patch_pixels(images, batch.patches)
-    origin, direction = patch_rays(batch, uv)
-    jitter = torch.rand(*truth.shape[:-1], stage.samples, generator=generator).to(uv.device)
-    t = sample_distances(NEAR, FAR, jitter)
-    points = origin.unsqueeze(-2) + direction.unsqueeze(-2) * t.unsqueeze(-1)
-    flat = points.flatten(1, -2)
-    sigma, _ = network.density(
-        features.unsqueeze(1), batch.K_ndc[:, :1], batch.T_cam_world[:, :1], flat
-    )
-    rendering = composite(sigma.reshape(t.shape), t, force_last=True)
-    colours, seen = render_colours(images, batch, flat)
-    colours = colours.reshape(*t.shape, *colours.shape[2:])
-    invalid = ~seen.reshape(*t.shape, seen.shape[-1])
-    rendered = (rendering.weights[..., None, None] * colours).sum(-3)
-    terms = photometric_terms(
-        rendered,
-        truth,
-        rendering.depth,
-        rendering.weights,
-        invalid,
-        stage.invalid_policy,
-        smoothness_weight=stage.smoothness,
-    )
+    features = encode_mirrored(network, images_of(images, batch.encoded), generator, bf16)
+    rays = cast_patches(images, batch, stage.samples, generator)
+    vectors, seen = read_points(network, features, batch, rays.points)
+    found: dict[str, Tensor] = {}
+    loss = torch.zeros((), device=vectors.device)
+    for name, head in network.heads().items():
+        usable = drop_views(seen, stage.view_dropout, generator) if head.multi_view else seen
+        sigma = F.softplus(head.fuse(head.first_layers()(vectors), usable))
+        terms = judge(sigma, rays, stage)
+        loss = loss + terms.total
+        found |= {f"{name}{term}": value for term, value in figures(terms).items()}
+    return {"loss": loss, **found}
+
+
+def figures(terms: PhotometricTerms) -> dict[str, Tensor]:
+    """What is logged of the terms."""
     return {
-        "loss": terms.total,
         "photometric": terms.photometric.detach(),
         "smoothness": terms.smoothness.detach(),
         "invalid": terms.invalid_share.detach(),
     }
 
 
+def images_of(images: Tensor, frames: Tensor) -> Tensor:
+    """(B,V,3,H,W) the frames (B,V) of clips (B,N,3,H,W)."""
+    return images[torch.arange(len(images), device=images.device)[:, None], frames]
+
+
+def read_points(
+    network: DensityNetwork, features: Tensor, batch: ClipBatch, points: Tensor
+) -> tuple[Tensor, Tensor]:
+    """What heads read at points (B,M,3) of the encoded views' features (B,V,C,H,W)."""
+    rows = torch.arange(len(points), device=points.device)[:, None]
+    return network.vectors(
+        features, batch.K_ndc[rows, batch.encoded], batch.T_cam_world[rows, batch.encoded], points
+    )
+
+
 def encode_mirrored(
     network: DensityNetwork, images: Tensor, generator: torch.Generator, bf16: bool
 ) -> Tensor:
-    """Encode (B,3,H,W); by a coin mirrored, and the features mirrored back."""
+    """Encode (B,V,3,H,W); by a coin mirrored, and the features mirrored back."""
     if torch.rand(1, generator=generator).item() < 0.5:
-        return encode(network, images, bf16)
-    return encode(network, images.flip(-1), bf16).flip(-1)
+        return encode_views(network, images, bf16)
+    return encode_views(network, images.flip(-1), bf16).flip(-1)
 
 
 def patch_pixels(images: Tensor, patches: Tensor) -> tuple[Tensor, Tensor]:

@@ -8,7 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn
 from rich.progress import Progress as Bars
 
-from kdbts_ros.learning.config import PhotometricStage, SupervisedStage
+from kdbts_ros.learning.config import AnyStage
 from kdbts_ros.learning.schedule import stage_share
 
 LINE_SECONDS = 30.0
@@ -18,7 +18,7 @@ SMOOTHING = 0.05
 class Progress:
     """Shows a stage: a live bar where there is a terminal, else a line now and then."""
 
-    def __init__(self, index: int, stages: int, stage: SupervisedStage | PhotometricStage) -> None:
+    def __init__(self, index: int, stages: int, stage: AnyStage) -> None:
         self._stage = stage
         self._title = f"stage {index + 1}/{stages} {stage.kind}"
         self._console = Console(highlight=False, soft_wrap=True)

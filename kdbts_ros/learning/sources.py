@@ -13,7 +13,7 @@ from kdbts_ros.datasets.synthetic.training import training_pair, training_views
 from kdbts_ros.datasets.synthetic.truth import occupied
 from kdbts_ros.density.camera import View
 from kdbts_ros.errors import UserError
-from kdbts_ros.learning.config import PhotometricStage
+from kdbts_ros.learning.config import ClipStage
 from kdbts_ros.learning.labels import LabelledFrame, label_frame, level_base
 from kdbts_ros.learning.photometric import Clip
 
@@ -56,7 +56,7 @@ class SyntheticClips:
 class KittiClips:
     """Stereo pairs at two times of recorded drives, shrunk to the network's size."""
 
-    def __init__(self, stage: PhotometricStage, width: int, height: int) -> None:
+    def __init__(self, stage: ClipStage, width: int, height: int) -> None:
         self._stage = stage
         self._size = width, height
 
@@ -80,7 +80,7 @@ class KittiClips:
 
 
 @lru_cache(maxsize=64)
-def _drive(stage: PhotometricStage, name: str) -> KittiRawDrive:
+def _drive(stage: ClipStage, name: str) -> KittiRawDrive:
     assert stage.root is not None
     return KittiRawDrive(
         stage.root,

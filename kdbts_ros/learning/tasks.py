@@ -3,25 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from kdbts_ros.density.checkpoint import load_network
 from kdbts_ros.density.network import DensityNetwork
+from kdbts_ros.errors import UserError
 from kdbts_ros.learning import sources
 from kdbts_ros.learning.config import (
+    ClipStage,
+    DistillStage,
     PhotometricStage,
     SupervisedStage,
     TrainingConfig,
 )
+from kdbts_ros.learning.distillation import distill_step
+from kdbts_ros.learning.freezing import frozen
 from kdbts_ros.learning.photometric import collate_clips, photometric_step
 from kdbts_ros.learning.supervised import collate, supervised_step
 
 
 class Task(Protocol):
     """One kind of stage."""
+
+    def holding(self, network: DensityNetwork) -> AbstractContextManager[None]:
+        """Within, the parts of the network that this stage does not teach are frozen."""
+        ...
 
     def source(self) -> Callable[[int], Any]:
         """A picklable function from a number to a training frame."""
@@ -43,6 +54,9 @@ class SupervisedTask:
 
     def __init__(self, config: TrainingConfig, stage: SupervisedStage, device: torch.device):
         self._config, self._stage, self._device = config, stage, device
+
+    def holding(self, network: DensityNetwork) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def source(self) -> Callable[[int], Any]:
         # Several slices of points per frame, because a frame is used several times.
@@ -73,11 +87,11 @@ class PhotometricTask:
     def __init__(self, config: TrainingConfig, stage: PhotometricStage, device: torch.device):
         self._config, self._stage, self._device = config, stage, device
 
+    def holding(self, network: DensityNetwork) -> AbstractContextManager[None]:
+        return nullcontext()
+
     def source(self) -> Callable[[int], Any]:
-        width, height = self._config.network.image_width, self._config.network.image_height
-        if self._stage.source == "synthetic":
-            return sources.SyntheticClips(width, height)
-        return sources.KittiClips(self._stage, width, height)
+        return _clips(self._config, self._stage)
 
     def losses(
         self,
@@ -86,14 +100,67 @@ class PhotometricTask:
         rng: np.random.Generator,
         generator: torch.Generator,
     ) -> dict[str, Tensor]:
-        batch = collate_clips(frames, self._stage.patches, rng).to(self._device)
-        return photometric_step(network, batch, self._stage, generator, self._config.bf16)
+        stage = self._stage
+        batch = collate_clips(frames, stage.patches, rng, stage.views).to(self._device)
+        return photometric_step(network, batch, stage, generator, self._config.bf16)
+
+
+class DistillTask:
+    """A teacher's densities, and where wanted images and poses, learnt by a single-view student."""
+
+    def __init__(self, config: TrainingConfig, stage: DistillStage, device: torch.device):
+        self._config, self._stage, self._device = config, stage, device
+        self._teacher: DensityNetwork | None = None
+        if stage.teacher is not None:
+            teacher, info = load_network(stage.teacher)
+            if not teacher.density_head.multi_view:
+                raise UserError(
+                    f"the teacher {info.source} has the head '{info.spec.head}', which reads one "
+                    "view; a teacher must fuse several"
+                )
+            self._teacher = teacher.to(device).requires_grad_(False)
+
+    def holding(self, network: DensityNetwork) -> AbstractContextManager[None]:
+        if not self._stage.freeze:
+            return nullcontext()
+        if network.student is None:
+            return frozen(network.encoder, network.decoder)
+        return frozen(network.encoder, network.decoder, network.head)
+
+    def source(self) -> Callable[[int], Any]:
+        return _clips(self._config, self._stage)
+
+    def losses(
+        self,
+        network: DensityNetwork,
+        frames: list[Any],
+        rng: np.random.Generator,
+        generator: torch.Generator,
+    ) -> dict[str, Tensor]:
+        stage = self._stage
+        batch = collate_clips(frames, stage.patches, rng, stage.views).to(self._device)
+        return distill_step(network, self._teacher, batch, stage, generator, self._config.bf16)
+
+
+def _clips(config: TrainingConfig, stage: ClipStage) -> Callable[[int], Any]:
+    width, height = config.network.image_width, config.network.image_height
+    if stage.source == "synthetic":
+        return sources.SyntheticClips(width, height)
+    return sources.KittiClips(stage, width, height)
 
 
 def task_of(
-    config: TrainingConfig, stage: SupervisedStage | PhotometricStage, device: torch.device
+    config: TrainingConfig,
+    stage: SupervisedStage | PhotometricStage | DistillStage,
+    device: torch.device,
 ) -> Task:
-    """The task a stage asks for."""
+    """The task a stage asks for.
+
+    Raises:
+        UserError: a teacher that cannot be read, or that reads one view.
+    """
     if isinstance(stage, SupervisedStage):
         return SupervisedTask(config, stage, device)
+    if isinstance(stage, DistillStage):
+        return DistillTask(config, stage, device)
     return PhotometricTask(config, stage, device)

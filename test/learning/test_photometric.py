@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 import plain_world
 import pytest
@@ -27,12 +29,24 @@ class ExactNetwork:
         self._T = T_world_first
         self._wall = plain_world.wall_distance(SEED) + error
 
-    def density(
+    multi_view = False
+
+    def vectors(
         self, features: Tensor, K_ndc: Tensor, T_cam_world: Tensor, points: Tensor
     ) -> tuple[Tensor, Tensor]:
         world = points.double().numpy() @ self._T[:3, :3].T + self._T[:3, 3]
         solid = plain_world.occupied(world.reshape(-1, 3), self._wall).reshape(points.shape[:2])
-        return torch.from_numpy(solid).float() * 50, torch.ones(1, 1, points.shape[1]) > 0
+        pre_density = torch.where(torch.from_numpy(solid), 50.0, -50.0)
+        return pre_density[:, None, :, None], torch.ones(1, 1, points.shape[1]) > 0
+
+    def heads(self) -> dict[str, ExactNetwork]:
+        return {"": self}
+
+    def first_layers(self) -> Callable[[Tensor], Tensor]:
+        return lambda vectors: vectors
+
+    def fuse(self, per_view: Tensor, seen: Tensor) -> Tensor:
+        return per_view[:, 0, :, 0]
 
 
 def loss(error: float, monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
