@@ -2,42 +2,51 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from enum import Enum
-from pathlib import Path
 from typing import Annotated
 
+import numpy as np
 import typer
-from rich.console import Console
-from rich.progress import track
-from rich.table import Table
 
 from kdbts_ros.cli import options
-from kdbts_ros.datasets.kitti_files import split_frames
-from kdbts_ros.density.bev import HeightBand
-from kdbts_ros.density.scene import SceneCompleter
-from kdbts_ros.errors import UserError
-from kdbts_ros.evaluation.depth import evaluate_depth
-from kdbts_ros.evaluation.depth_metrics import Crop
-from kdbts_ros.evaluation.occupancy import evaluate_occupancy
-from kdbts_ros.evaluation.report import Rows, markdown_table, write_json, write_report
-from kdbts_ros.evaluation.samples import (
-    HELD_OUT_SEED,
-    Sample,
-    kitti_samples,
-    open_kitti,
-    synthetic_samples,
+from kdbts_ros.cli.evaluation_data import (
+    Compare,
+    Data,
+    DataChoice,
+    Dataset,
+    Drive,
+    Frames,
+    Json,
+    Report,
+    Root,
+    Seed,
+    Sequence_,
+    Uncalibrated,
+    Views,
+    Worlds,
+    load_scenes,
+    show_table,
 )
+from kdbts_ros.density.bev import HeightBand
+from kdbts_ros.errors import UserError
+from kdbts_ros.evaluation.depth import depth_findings, evaluate_depth
+from kdbts_ros.evaluation.depth_metrics import CAP, Crop
+from kdbts_ros.evaluation.gallery import Gallery
+from kdbts_ros.evaluation.lidar_protocol import ALL_QUIRKS, QUIRKS, ReferenceGrid
+from kdbts_ros.evaluation.occupancy import OccupancyEvaluation, OccupancySettings
+from kdbts_ros.evaluation.occupancy_report import (
+    describe_reference,
+    reference_findings,
+    truth_findings,
+    write_occupancy_report,
+)
+from kdbts_ros.evaluation.reference import ReferenceEvaluation, ReferenceSettings
+from kdbts_ros.evaluation.report import write_json, write_report
+from kdbts_ros.evaluation.samples import HELD_OUT_SEED
 
 app = typer.Typer(no_args_is_help=True, help="Measure a checkpoint against truth.")
 
-
-class Dataset(str, Enum):
-    """Where truth comes from."""
-
-    SYNTHETIC = "synthetic"
-    KITTI_RAW = "kitti-raw"
-    KITTI_ODOMETRY = "kitti-odometry"
+PICTURES = 4
 
 
 class Scaling(str, Enum):
@@ -47,20 +56,32 @@ class Scaling(str, Enum):
     MEDIAN = "median"
 
 
-Data = Annotated[Dataset, typer.Option("--dataset", help="Where truth comes from.")]
-Root = Annotated[Path | None, typer.Option("--root", help="Folder of a recorded dataset.")]
-Drive = Annotated[str | None, typer.Option("--drive", help="Drive of kitti-raw, e.g. 0009.")]
-Sequence_ = Annotated[str | None, typer.Option("--sequence", help="Sequence of kitti-odometry.")]
-Frames = Annotated[str, typer.Option("--frames", metavar="A:B", help="Frames A to B - 1.")]
-Seed = Annotated[int, typer.Option("--seed", min=0, help="First synthetic world.")]
-Worlds = Annotated[int, typer.Option("--worlds", min=1, help="Number of synthetic worlds.")]
-Json = Annotated[Path | None, typer.Option("--json", help="Write the figures here.")]
-Report = Annotated[Path | None, typer.Option("--report", help="Folder for Markdown and PNG.")]
+class Protocol(str, Enum):
+    """Whose rules decide what is occupied and what is visible."""
+
+    TRUTH = "truth"
+    REFERENCE = "reference"
+    BOTH = "both"
+
+
+Without = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--without", metavar="QUIRK", help=f"Switch off: {', '.join(QUIRKS)}; repeatable."
+    ),
+]
+LidarBox = Annotated[
+    str,
+    typer.Option(
+        "--lidar-box", metavar="X0:X1,Y0:Y1,Z0:Z1", help="Right, down and forward of the camera, m."
+    ),
+]
 
 
 @app.command()
 def depth(
     checkpoint: options.Checkpoint = "bts",
+    compare: Compare = None,
     dataset: Data = Dataset.SYNTHETIC,
     root: Root = None,
     drive: Drive = None,
@@ -68,7 +89,9 @@ def depth(
     frames: Frames = ":",
     seed: Seed = HELD_OUT_SEED,
     worlds: Worlds = 20,
+    views: Views = "left",
     scaling: Annotated[Scaling, typer.Option(help="none, or median per frame.")] = Scaling.NONE,
+    cap: Annotated[float, typer.Option(min=1.0, help="Farthest depth that counts, m.")] = CAP[1],
     head: options.Head = None,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
@@ -79,85 +102,128 @@ def depth(
 
     Example: `kdbts evaluate depth --dataset kitti-raw --root KITTI --drive 0009`
     """
-    samples = _samples(dataset, root, drive, sequence, frames, seed, worlds)
-    scene = SceneCompleter.load(checkpoint, device, precision, head)
+    data = DataChoice(dataset, root, drive, sequence, frames, seed, worlds, views)
+    samples = data.samples()
+    scenes = load_scenes([checkpoint, compare], device, precision, head)
     crop: Crop = "none" if dataset is Dataset.SYNTHETIC else "garg"
-    found = evaluate_depth(scene, samples, crop, scaling.value)
-    rows = {checkpoint: found.network, **found.baselines}
-    title = f"Depth of {checkpoint} (head {scene.spec.head}) on {dataset.value}"
-    _show(title, rows)
-    protocol = f"Crop {crop}, cap 80 m, scaling {scaling.value}; means over frames."
-    worst = ", ".join(f"{name} ({m['abs_rel']:.3f})" for name, m in found.worst())
+    gallery = Gallery(PICTURES if report else 0)
+    tables = evaluate_depth(scenes, samples, (CAP[0], cap), crop, scaling.value, gallery)
+    findings = depth_findings(tables, list(scenes))
+    title = f"Depth of {checkpoint} (head {scenes[checkpoint].spec.head}) on {data}"
+    show_table(title, findings.rows())
     if json is not None:
-        write_json(json, {**found.network, "baselines": found.baselines})
+        write_json(json, findings.as_json())
     if report is not None:
-        text = [protocol, markdown_table(rows), f"Worst frames by abs_rel: {worst}."]
-        write_report(report, title, text, found.pictures)
+        protocol = f"Crop {crop}, cap {cap:g} m, scaling {scaling.value}; means over frames."
+        worst = ", ".join(f"{name} ({-value:.3f})" for name, value in gallery.worst())
+        text = [protocol, *findings.as_markdown(), f"Worst frames by abs_rel: {worst}."]
+        write_report(report, title, text, gallery.pictures())
 
 
 @app.command()
 def occupancy(
     checkpoint: options.Checkpoint = "bts",
+    compare: Compare = None,
     dataset: Data = Dataset.SYNTHETIC,
+    root: Root = None,
+    drive: Drive = None,
+    sequence: Sequence_ = None,
+    frames: Frames = ":",
     seed: Seed = HELD_OUT_SEED,
     worlds: Worlds = 20,
-    threshold: Annotated[float, typer.Option(min=0.01, max=0.99, help="Occupied from here.")] = 0.5,
+    views: Views = "left",
+    protocol: Annotated[
+        Protocol | None,
+        typer.Option(help="truth: exact worlds. reference: LiDAR, as published. Or both."),
+    ] = None,
+    threshold: Annotated[
+        float | None,
+        typer.Option(min=0.01, max=0.99, help="Occupied from here; else the checkpoint's own."),
+    ] = None,
     height_min: Annotated[float, typer.Option(help="Band above the ground, m.")] = 0.3,
     height_max: Annotated[float, typer.Option(help="Band above the ground, m.")] = 2.0,
+    uncalibrated: Uncalibrated = False,
+    scans: Annotated[int, typer.Option(min=1, help="Of the reference: LiDAR scans.")] = 20,
+    lidar_box: LidarBox = "-4:4,0:0.75,4:20",
+    layers: Annotated[int, typer.Option(min=1, help="Of the reference: layers of height.")] = 1,
+    pitch_deg: Annotated[
+        float | None, typer.Option(help="Of the reference: pitch of the camera, else its mount's.")
+    ] = None,
+    without: Without = None,
     head: options.Head = None,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
     json: Json = None,
     report: Report = None,
 ) -> None:
-    """Columns of the map against the exact world, visible and hidden, 3-20 m ahead and 9 m aside.
+    """The map against exact worlds (3-20 m ahead, 9 m aside), or points against LiDAR scans.
 
-    Example: `kdbts evaluate occupancy --worlds 20 --report occupancy_report`
+    Example: `kdbts evaluate occupancy --worlds 20 --views stereo --report occupancy_report`
+
+    Example: `kdbts evaluate occupancy --dataset kitti-raw --root KITTI --drive 0009`
     """
-    if dataset is not Dataset.SYNTHETIC:
+    recorded = dataset is not Dataset.SYNTHETIC
+    chosen = protocol or (Protocol.REFERENCE if recorded else Protocol.TRUTH)
+    if recorded and chosen is not Protocol.REFERENCE:
         raise UserError("occupancy has exact truth only with --dataset synthetic")
-    samples = _samples(dataset, None, None, None, ":", seed, worlds)
-    scene = SceneCompleter.load(checkpoint, device, precision, head)
-    band = HeightBand(height_min, height_max, 0.25)
-    found = evaluate_occupancy(scene, samples, band, threshold)
-    title = f"Occupancy of {checkpoint} (head {scene.spec.head}) on {worlds} synthetic worlds"
-    rows = {checkpoint: found.measures}
-    _show(title, rows)
+    data = DataChoice(dataset, root, drive, sequence, frames, seed, worlds, views)
+    settings = OccupancySettings(HeightBand(height_min, height_max, 0.25), threshold=threshold)
+    by_lidar = ReferenceSettings(
+        _grid(lidar_box, layers),
+        ALL_QUIRKS - _quirks(without or []),
+        None if pitch_deg is None else float(np.radians(pitch_deg)),
+    )
+    samples = data.samples(0 if chosen is Protocol.TRUTH else scans)
+    scenes = load_scenes([checkpoint, compare], device, precision, head, uncalibrated)
+    gallery = Gallery(PICTURES if report else 0)
+    exact = OccupancyEvaluation(scenes, settings, gallery)
+    lidar = ReferenceEvaluation(scenes, by_lidar)
+    for sample in samples:
+        if chosen is not Protocol.REFERENCE:
+            exact.add(sample)
+        if chosen is not Protocol.TRUTH:
+            lidar.add(sample)
+    networks = list(scenes)
+    found = {}
+    if chosen is not Protocol.REFERENCE:
+        found["truth"] = truth_findings(exact.scores, networks)
+    if chosen is not Protocol.TRUTH:
+        found["reference"] = reference_findings(lidar, networks)
+    title = f"Occupancy of {checkpoint} (head {scenes[checkpoint].spec.head}) on {data}"
+    for name, findings in found.items():
+        show_table(f"{title}, protocol {name}", findings.rows())
     if json is not None:
-        write_json(json, {**found.measures, "reliability": found.reliability})
+        first, *others = found.items()
+        write_json(json, {**first[1].as_json(), **{n: f.as_json() for n, f in others}})
     if report is not None:
-        text = [
-            f"Worlds from seed {seed}, threshold {threshold:g}, "
-            f"band {height_min:g}-{height_max:g} m.",
-            markdown_table(rows),
-            "Reliability (mean probability, share occupied, columns): "
-            + "; ".join(f"{p:.2f} {o:.2f} {n}" for p, o, n in found.reliability),
+        thresholds = ", ".join(f"{n} {settings.threshold_of(s):g}" for n, s in scenes.items())
+        sentences = [
+            f"Occupied from {thresholds}; band {height_min:g}-{height_max:g} m"
+            + ("; uncalibrated." if uncalibrated else ".")
         ]
-        write_report(report, title, text, found.pictures)
-
-
-def _samples(
-    dataset: Dataset,
-    root: Path | None,
-    drive: str | None,
-    sequence: str | None,
-    frames: str,
-    seed: int,
-    worlds: int,
-) -> Iterable[Sample]:
-    if dataset is Dataset.SYNTHETIC:
-        console = Console(stderr=True)
-        return track(synthetic_samples(worlds, seed), "worlds", worlds, console=console)
-    recorded = open_kitti(dataset.value, root, drive, sequence, split_frames(frames))
-    console = Console(stderr=True)
-    return track(list(kitti_samples(recorded)), "frames", console=console)
-
-
-def _show(title: str, rows: Rows) -> None:
-    columns = list(next(iter(rows.values())))
-    table = Table("", *columns, title=title)
-    for name, values in rows.items():
-        table.add_row(
-            name, *(f"{values[c]:.3f}" if c != "frames" else f"{values[c]:.0f}" for c in columns)
+        truth, reference = found.get("truth"), found.get("reference")
+        write_occupancy_report(
+            report,
+            title,
+            sentences,
+            None if truth is None else (exact, truth),
+            None if reference is None else (describe_reference(by_lidar, scans), reference),
         )
-    Console().print(table)
+
+
+def _grid(text: str, layers: int) -> ReferenceGrid:
+    try:
+        ranges = [tuple(float(end) for end in part.split(":")) for part in text.split(",")]
+        (x0, x1), (y0, y1), (z0, z1) = ranges
+    except ValueError:
+        raise UserError(
+            f"--lidar-box {text!r} is not X0:X1,Y0:Y1,Z0:Z1, for example -4:4,0:0.75,4:20"
+        ) from None
+    return ReferenceGrid((x0, x1), (y0, y1), (z0, z1), layers)
+
+
+def _quirks(names: list[str]) -> frozenset[str]:
+    unknown = sorted(set(names) - set(QUIRKS))
+    if unknown:
+        raise UserError(f"unknown quirk {unknown[0]!r}; the quirks are {', '.join(QUIRKS)}")
+    return frozenset(names)

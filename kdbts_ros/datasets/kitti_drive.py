@@ -127,8 +127,11 @@ class KittiDrive:
 
     def lidar(self, index: int) -> npt.NDArray[np.float32] | None:
         """(N,4) x y z reflectance in the scanner's frame, None where the drive has no scan."""
-        digits = self._files.scan_digits
-        return read_scan(self._files.scans / f"{self._selected(index):0{digits}d}.bin")
+        return read_scan(self._scan_file(index))
+
+    def has_lidar(self, index: int) -> bool:
+        """Whether the drive has a scan of this frame, without reading it."""
+        return self._scan_file(index).is_file()
 
     def lidar_depth(self, index: int, name: str = "left") -> npt.NDArray[np.float32]:
         """(H,W) z-depth of the scan in m, 0 where there is none; see `sparse_depth`.
@@ -145,6 +148,9 @@ class KittiDrive:
         return sparse_depth(
             scan, inverse(self.T_base_cam(name)) @ self.T_base_velo, self.camera(name)
         )
+
+    def _scan_file(self, index: int) -> Path:
+        return self._files.scans / f"{self._selected(index):0{self._files.scan_digits}d}.bin"
 
     def _known(self, name: str) -> str:
         if name not in self._rig.cameras:

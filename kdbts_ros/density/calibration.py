@@ -9,7 +9,9 @@ and shifted, turns the sum into what was found to stand there on worlds that not
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -50,10 +52,21 @@ class Curve:
 
 @dataclass(frozen=True)
 class Calibration:
-    """One curve for observed and one for completed columns; None keeps the opacity itself."""
+    """One curve for observed and one for completed columns; None keeps the opacity itself.
+
+    occupied_from: probability in (0, 1) from which a column is best called occupied. One half is
+    right only for who finds a missed obstacle as bad as a false one.
+    """
 
     observed: Curve | None = None
     completed: Curve | None = None
+    occupied_from: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not 0 < self.occupied_from < 1:
+            raise UserError(
+                f"a calibration needs 0 < occupied_from < 1, got {self.occupied_from:g}"
+            )
 
     def probability(self, optical_depth: npt.ArrayLike, observed: npt.NDArray[np.bool_]) -> Floats:
         """Probability of columns; NaN (unknown) stays NaN.
@@ -67,28 +80,34 @@ class Calibration:
             observed, _probability(self.observed, depth), _probability(self.completed, depth)
         )
 
-    def to_json(self) -> str:
-        """For the notes of a checkpoint."""
-        return json.dumps(asdict(self))
 
-    @classmethod
-    def from_json(cls, text: str) -> Calibration:
-        """What `to_json` wrote.
+def write_note(calibrations: Mapping[str, Calibration]) -> str:
+    """Calibrations by head as the note of a checkpoint, JSON."""
+    return json.dumps({head: asdict(calibration) for head, calibration in calibrations.items()})
 
-        Raises:
-            UserError: it is something else, or its curves do not rise.
-        """
-        try:
-            content = json.loads(text)
-            if not isinstance(content, dict) or set(content) != {"observed", "completed"}:
-                raise ValueError("it needs 'observed' and 'completed'")
-            curves = {
-                kind: None if values is None else Curve(**{k: float(v) for k, v in values.items()})
-                for kind, values in content.items()
-            }
-        except (ValueError, TypeError, AttributeError) as error:
-            raise UserError(f"the checkpoint's calibration cannot be read: {error}") from None
-        return cls(**curves)
+
+def read_note(text: str | None) -> dict[str, Calibration]:
+    """What `write_note` wrote, by head; empty of a checkpoint without the note.
+
+    Raises:
+        UserError: it is something else, or its curves do not rise.
+    """
+    if text is None:
+        return {}
+    try:
+        return {str(head): _calibration(entry) for head, entry in json.loads(text).items()}
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise UserError(f"the checkpoint's calibration cannot be read: {error}") from None
+
+
+def _calibration(entry: dict[str, Any]) -> Calibration:
+    curves = {
+        kind: None
+        if entry[kind] is None
+        else Curve(**{k: float(v) for k, v in entry[kind].items()})
+        for kind in ("observed", "completed")
+    }
+    return Calibration(**curves, occupied_from=float(entry["occupied_from"]))
 
 
 def _probability(curve: Curve | None, optical_depth: Floats) -> Floats:

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from kdbts_ros.density.calibration import NOTE, Calibration
+from kdbts_ros.density.calibration import NOTE, Calibration, read_note
 from kdbts_ros.density.camera import Camera, View, inverse, transform
 from kdbts_ros.density.checkpoint import CheckpointInfo, load_network
 from kdbts_ros.density.device import choose_device, choose_precision
@@ -39,8 +39,7 @@ class SceneCompleter:
         self, network: DensityNetwork, info: CheckpointInfo, device: torch.device, precision: str
     ) -> None:
         self.info = info
-        note = info.notes.get(NOTE)
-        self.calibration = Calibration() if note is None else Calibration.from_json(note)
+        self._calibrations = read_note(info.notes.get(NOTE))
         self.device = device
         self.precision = precision
         self.network = network.to(device).eval().requires_grad_(False)
@@ -70,6 +69,15 @@ class SceneCompleter:
     @property
     def spec(self) -> NetworkSpec:
         return self.info.spec
+
+    @property
+    def calibration(self) -> Calibration:
+        """What optical depth is worth as a probability, for the head in use."""
+        return self._calibrations.get(self.spec.head, Calibration())
+
+    @calibration.setter
+    def calibration(self, calibration: Calibration) -> None:
+        self._calibrations[self.spec.head] = calibration
 
     @torch.inference_mode()
     def encode(self, view: View) -> EncodedView:

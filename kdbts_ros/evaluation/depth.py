@@ -1,9 +1,8 @@
-"""Depth of a network against truth, beside two guesses that look at no image."""
+"""Depth of networks against truth, beside two guesses that look at no image."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Mapping, Sequence
 
 import cv2
 import numpy as np
@@ -11,73 +10,76 @@ import numpy.typing as npt
 
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.evaluation.depth_metrics import (
+    CAP,
     Crop,
     Scaling,
     constant_depth,
     depth_metrics,
+    evaluated_pixels,
     ground_plane_depth,
-    mean_metrics,
 )
+from kdbts_ros.evaluation.findings import Findings
+from kdbts_ros.evaluation.gallery import Gallery
+from kdbts_ros.evaluation.intervals import FrameTable
 from kdbts_ros.evaluation.samples import Sample
 from kdbts_ros.pictures import Rgb, depth_picture, panel
 
 Metrics = dict[str, float]
+Depth = npt.NDArray[np.float32]
 
 # Where the ground plane baseline ends, m. A near end is a strong guess on a street lined with cars
 # and walls, so both a far and a near one stand beside the network.
 PLANE_ENDS = (40.0, 15.0)
 
 
-@dataclass
-class DepthReport:
-    """Mean measures of the network and of the baselines, and every frame's own."""
-
-    network: Metrics
-    baselines: dict[str, Metrics]
-    frames: list[tuple[str, Metrics]]
-    pictures: list[tuple[str, Rgb]] = field(default_factory=list)
-
-    def worst(self, count: int = 3) -> list[tuple[str, Metrics]]:
-        return sorted(self.frames, key=lambda item: -item[1]["abs_rel"])[:count]
-
-
 def evaluate_depth(
-    scene: SceneCompleter,
+    scenes: Mapping[str, SceneCompleter],
     samples: Iterable[Sample],
+    cap: tuple[float, float] = CAP,
     crop: Crop = "garg",
     scaling: Scaling = "none",
-    pictures: int = 4,
-) -> DepthReport:
-    """Render the depth of each sample and compare, by the Eigen protocol (NIPS 2014).
+    gallery: Gallery | None = None,
+) -> dict[str, list[Metrics]]:
+    """Measures by method and frame, by the Eigen protocol (NIPS 2014).
 
     The prediction is resized to the truth by nearest neighbour. The ground plane baseline knows the
-    camera's height and pitch; the constant is the best one for these very frames.
+    camera's height and pitch; the constant is the best one for these very frames. The gallery gets
+    the first network's frames.
     """
-    per_frame: list[tuple[str, Metrics]] = []
-    planes: dict[float, list[Metrics]] = {far: [] for far in PLANE_ENDS}
-    truths = []
-    drawn: list[tuple[str, Rgb]] = []
+    gallery = gallery or Gallery(0)
+    methods: dict[str, list[Metrics]] = {name: [] for name in scenes}
+    first = next(iter(scenes))
+    # Truth of the frames as flat depths: all that the best constant needs of them.
+    counted: list[Depth] = []
     for sample in samples:
-        scene.set_views([sample.view])
-        resized = cv2.resize(
-            scene.depth_map().depth, sample.depth.shape[::-1], interpolation=cv2.INTER_NEAREST
-        )
-        predicted = np.asarray(resized, np.float32)
-        measured = depth_metrics(predicted, sample.depth, crop=crop, scaling=scaling)
-        per_frame.append((sample.name, measured))
-        for far, plane_frames in planes.items():
+        for name, scene in scenes.items():
+            scene.set_views(sample.views)
+            predicted = _resized(scene.depth_map().depth, sample.depth)
+            found = depth_metrics(predicted, sample.depth, cap, crop, scaling)
+            methods[name].append(found)
+            if name == first:
+                gallery.offer(sample.name, -found["abs_rel"], lambda: _picture(sample, predicted))  # noqa: B023
+        for far in PLANE_ENDS:
             plane = ground_plane_depth(sample.view.camera, *_height_and_pitch(sample), far=far)
-            plane_frames.append(depth_metrics(plane, sample.depth, crop=crop))
-        truths.append(sample.depth)
-        if len(drawn) < pictures:
-            drawn.append((sample.name, _picture(sample, predicted)))
-    best = constant_depth(truths, crop=crop)
-    constants = [depth_metrics(np.full_like(t, best), t, crop=crop) for t in truths]
-    baselines = {
-        f"ground plane, then {far:.0f} m": mean_metrics(frames) for far, frames in planes.items()
-    }
-    baselines[f"constant {best:.1f} m"] = mean_metrics(constants)
-    return DepthReport(mean_metrics(m for _, m in per_frame), baselines, per_frame, drawn)
+            found = depth_metrics(plane, sample.depth, cap, crop)
+            methods.setdefault(f"ground plane, then {far:.0f} m", []).append(found)
+        counted.append(sample.depth[evaluated_pixels(sample.depth, cap, crop)][None])
+    best = constant_depth(counted, cap, "none")
+    methods[f"constant {best:.1f} m"] = [
+        depth_metrics(np.full_like(truth, best), truth, cap, "none") for truth in counted
+    ]
+    return methods
+
+
+def depth_findings(methods: Mapping[str, Sequence[Metrics]], networks: Sequence[str]) -> Findings:
+    """networks: the checkpoint and, where there is one, the second."""
+    tables = {name: FrameTable.of_measures(frames) for name, frames in methods.items()}
+    return Findings(networks[0], tables, networks[1] if len(networks) > 1 else None)
+
+
+def _resized(depth: Depth, truth: Depth) -> Depth:
+    resized = cv2.resize(depth, truth.shape[::-1], interpolation=cv2.INTER_NEAREST)
+    return np.asarray(resized, np.float32)
 
 
 def _height_and_pitch(sample: Sample) -> tuple[float, float]:
@@ -85,7 +87,7 @@ def _height_and_pitch(sample: Sample) -> tuple[float, float]:
     return float(T_base_cam[2, 3]), float(np.arcsin(np.clip(-T_base_cam[2, 2], -1, 1)))
 
 
-def _picture(sample: Sample, predicted: npt.NDArray[np.float32]) -> Rgb:
+def _picture(sample: Sample, predicted: Depth) -> Rgb:
     # LiDAR is a point in thirty pixels: thicken it to be seen.
     truth = cv2.dilate(np.where(np.isfinite(sample.depth), sample.depth, 0), np.ones((3, 3)))
     return panel(

@@ -1,69 +1,145 @@
-"""Frames with a truth to hold a network against."""
+"""Frames with a truth to hold a network against, drawn or read while the network works."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
+from kdbts_ros.datasets.kitti_drive import KittiDrive
 from kdbts_ros.datasets.kitti_odometry import KittiOdometrySequence
 from kdbts_ros.datasets.kitti_raw import KittiRawDrive
 from kdbts_ros.datasets.synthetic.drive import StreetDrive
 from kdbts_ros.datasets.synthetic.world import StreetWorld
 from kdbts_ros.density.camera import Array, View
 from kdbts_ros.errors import UserError
+from kdbts_ros.evaluation.lidar import Scan, recorded_scan, spun_scan
+from kdbts_ros.evaluation.views import ViewChoice, recorded_view, recorded_views, street_views
 
 # Far from the seeds training draws from, and from those a training run watches.
 HELD_OUT_SEED = 2_000_000_000
+# Worlds that probabilities are fitted on: neither trained on nor evaluated on.
+CALIBRATION_SEED = 2_500_000_000
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, eq=False)
 class Sample:
-    """One view with its truth.
+    """The views of one moment with its truth.
 
-    name: for reports. T_world_base: (4,4). depth: (H,W) z-depth in m, 0 or infinity where unknown.
-    world: the exact world of a synthetic sample, None for recorded data.
+    Attributes:
+        name: for reports.
+        views: the reference view first; poses share one world.
+        T_world_base: (4,4).
+        depth: (H,W) z-depth of the reference view in m, 0 where unknown or sky.
+        world: the exact world of a synthetic sample, None for recorded data.
+        scans: LiDAR scans of this moment and of the frames after it; empty unless asked for.
     """
 
     name: str
-    view: View
+    views: tuple[View, ...]
     T_world_base: Array
     depth: npt.NDArray[np.float32]
     world: StreetWorld | None = None
+    scans: tuple[Scan, ...] = ()
+
+    @property
+    def view(self) -> View:
+        """The reference view."""
+        return self.views[0]
 
 
-def synthetic_samples(worlds: int, seed: int = HELD_OUT_SEED) -> Iterator[Sample]:
-    """One frame of each of `worlds` held-out streets, seeds from `seed` upwards."""
+def synthetic_samples(
+    worlds: int, seed: int = HELD_OUT_SEED, choice: ViewChoice | None = None, scans: int = 0
+) -> Iterator[Sample]:
+    """One moment of each of `worlds` held-out streets, seeds from `seed` upwards.
+
+    With scans the street is longer, and another one: a lane is kept free for the whole drive.
+    """
     for index in range(worlds):
-        drive = StreetDrive(seed + index, frames=1)
+        drive = StreetDrive(seed + index, frames=max(1, scans))
         drawn = drive.rendered(0, "left")
         camera, T_base_cam = drive.rig["left"]
         T_world_base = drive.T_world_base(0)
         view = View(drawn.image, camera, T_world_base @ T_base_cam)
-        depth = np.where(np.isfinite(drawn.depth), drawn.depth, 0).astype(np.float32)
-        yield Sample(f"world {seed + index}", view, T_world_base, depth, drive.world)
+        yield Sample(
+            f"world {seed + index}",
+            (view, *street_views(drive, 0, choice or ViewChoice())),
+            T_world_base,
+            np.where(np.isfinite(drawn.depth), drawn.depth, 0).astype(np.float32),
+            drive.world,
+            tuple(spun_scan(drive.world, drive.T_world_base(i)) for i in range(scans)),
+        )
 
 
-def kitti_samples(drive: KittiRawDrive | KittiOdometrySequence) -> Iterator[Sample]:
-    """The left view of every frame that has a LiDAR scan."""
-    found = False
-    for index in drive.frames:
-        if drive.lidar(index) is None:
-            continue
-        found = True
-        frame = drive.frame(index)
-        depth = drive.lidar_depth(index)
-        yield Sample(f"frame {index}", frame.views["left"], frame.T_world_base, depth)
-    if not found:
-        raise UserError(f"{drive.name} has no LiDAR scan in these frames; nothing to compare with")
+@dataclass(frozen=True, eq=False)
+class RecordedSamples:
+    """Moments of a KITTI drive that have a scan and all chosen views; read one by one.
+
+    Raises:
+        UserError: there are none.
+    """
+
+    drive: KittiDrive
+    choice: ViewChoice = field(default_factory=ViewChoice)
+    scans: int = 0
+
+    def __post_init__(self) -> None:
+        name = self.drive.name
+        if not any(self.drive.has_lidar(i) for i in self.drive.frames):
+            raise UserError(f"{name} has no LiDAR scan in these frames; nothing to compare with")
+        if not self.moments:
+            raise UserError(
+                f"no frame of {name} has {self.scans} scans from it onwards and the views "
+                f"{self.choice}; ask for fewer"
+            )
+
+    def __len__(self) -> int:
+        return len(self.moments)
+
+    def __iter__(self) -> Iterator[Sample]:
+        drive = self.drive
+        for index, others in self.moments.items():
+            further = (recorded_view(drive, i, name) for name, i in others)
+            view = recorded_view(drive, index)
+            yield Sample(
+                f"frame {index}",
+                (view, *further),
+                drive.T_world_base(index),
+                drive.lidar_depth(index),
+                scans=tuple(recorded_scan(drive, index + k) for k in range(self.scans)),
+            )
+
+    @cached_property
+    def moments(self) -> dict[int, list[tuple[str, int]]]:
+        """Frames with the cameras and frames of their further views."""
+        scanned = {i for i in self.drive.frames if self.drive.has_lidar(i)}
+        following = range(max(1, self.scans))
+        candidates = [i for i in self.drive.frames if all(i + k in scanned for k in following)]
+        chosen = {i: recorded_views(self.drive, i, self.choice) for i in candidates}
+        return {i: views for i, views in chosen.items() if views is not None}
+
+
+def prefetched(samples: Iterable[T]) -> Iterator[T]:
+    """The same samples, each prepared in another thread while the one before it is in use."""
+    source = iter(samples)
+    with ThreadPoolExecutor(1) as pool:
+        coming = pool.submit(next, source, None)
+        while (sample := coming.result()) is not None:
+            coming = pool.submit(next, source, None)
+            yield sample
 
 
 def open_kitti(
     dataset: str, root: Path | None, drive: str | None, sequence: str | None, frames: range | None
-) -> KittiRawDrive | KittiOdometrySequence:
+) -> KittiDrive:
     """A KITTI drive by the name of its layout."""
     if root is None:
         raise UserError(f"--dataset {dataset} needs --root DIR, the folder of the dataset")

@@ -75,7 +75,8 @@ def test_evaluate_writes_figures_and_a_report(tmp_path, checkpoint):
         assert keys <= figures.keys()
         assert figures["frames"] == 2
         assert (tmp_path / kind / "report.md").read_text().startswith("# ")
-        assert len(list((tmp_path / kind).glob("*.png"))) == 2
+        curves = 1 if kind == "occupancy" else 0
+        assert len(list((tmp_path / kind).glob("*.png"))) == 2 + curves
 
 
 @pytest.mark.parametrize(
@@ -84,6 +85,9 @@ def test_evaluate_writes_figures_and_a_report(tmp_path, checkpoint):
         (("info", "nothing_here"), ("nothing_here", "shipped")),
         (("predict", "absent.png", "--out", "x"), ("absent.png", "does not exist")),
         (("evaluate", "depth", "--dataset", "kitti-raw"), ("--root",)),
+        (("evaluate", "occupancy", "--views", "left,behind"), ("behind", "stereo")),
+        (("evaluate", "occupancy", "--without", "noise"), ("noise", "own_depth")),
+        (("evaluate", "occupancy", "--lidar-box", "4"), ("--lidar-box",)),
         (("convert", "absent.pt", "x.safetensors"), ("absent.pt",)),
         (("benchmark", "-c", "absent.pt"), ("absent.pt",)),
         (("train", "absent.yaml"), ("absent.yaml",)),

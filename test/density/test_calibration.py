@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kdbts_ros.density.bev import GridWindow, HeightBand, map_around
-from kdbts_ros.density.calibration import NOTE, Calibration, Curve
+from kdbts_ros.density.calibration import NOTE, Calibration, Curve, read_note, write_note
 from kdbts_ros.density.checkpoint import CheckpointInfo
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.errors import UserError
@@ -38,34 +38,42 @@ def test_observed_and_completed_columns_have_a_curve_each():
     np.testing.assert_allclose(p, [1 / (1 + 0.5**2), 1 / (1 + 2.0**2)], rtol=1e-6)
 
 
-@given(st.none() | curves, st.none() | curves)
-def test_a_calibration_survives_its_file(observed, completed):
-    calibration = Calibration(observed, completed)
-    assert Calibration.from_json(calibration.to_json()) == calibration
+@given(st.none() | curves, st.none() | curves, st.floats(0.01, 0.99))
+def test_calibrations_survive_their_note(observed, completed, occupied_from):
+    calibrations = {"bts": Calibration(observed, completed, occupied_from), "mvbts": Calibration()}
+    assert read_note(write_note(calibrations)) == calibrations
+
+
+def test_a_checkpoint_without_the_note_has_no_calibration():
+    assert read_note(None) == {}
+    assert tiny_scene().calibration == Calibration()
 
 
 @pytest.mark.parametrize(
-    "text",
+    "entry",
     [
-        "{",
-        "[]",
-        '{"observed": null}',
-        '{"observed": 3, "completed": null}',
-        '{"observed": {"half": 1}, "completed": null}',
-        '{"observed": {"half": -1, "steepness": 1, "ceiling": 1}, "completed": null}',
-        '{"observed": {"half": "x", "steepness": 1, "ceiling": 1}, "completed": null}',
-        '{"observed": {"half": 1, "steepness": 1, "colour": 1}, "completed": null}',
+        "3",
+        "{}",
+        '{"observed": null, "completed": null}',
+        '{"observed": 3, "completed": null, "occupied_from": 0.5}',
+        '{"observed": null, "completed": null, "occupied_from": 1.5}',
+        '{"observed": {"half": 1}, "completed": null, "occupied_from": 0.5}',
+        '{"observed": {"half": -1, "steepness": 1}, "completed": null, "occupied_from": 0.5}',
+        '{"observed": {"half": "x", "steepness": 1}, "completed": null, "occupied_from": 0.5}',
     ],
 )
-def test_a_damaged_calibration_is_refused(text):
-    with pytest.raises(UserError, match="calibration"):
-        Calibration.from_json(text)
+def test_a_damaged_calibration_is_refused(entry):
+    for text in (f'{{"bts": {entry}}}', "{", "[]", "3"):
+        with pytest.raises(UserError, match="calibration"):
+            read_note(text)
 
 
 def test_the_map_speaks_through_the_calibration_of_its_checkpoint():
     plain = tiny_scene()
     calibration = Calibration(Curve(0.5, 3.0, 0.9), Curve(1.5, 2.0, 0.8))
-    info = CheckpointInfo("test", plain.spec, "0" * 64, notes={NOTE: calibration.to_json()})
+    info = CheckpointInfo(
+        "test", plain.spec, "0" * 64, notes={NOTE: write_note({"bts": calibration})}
+    )
     calibrated = SceneCompleter(plain.network, info, plain.device, plain.precision)
     assert calibrated.calibration == calibration
     window, band = GridWindow.around(0.0, 0.0, 24.0, 0.5), HeightBand(0.2, 2.0, 0.3)

@@ -1,82 +1,167 @@
-"""Occupancy measures by hand, and a perfect map against an exact world."""
+"""The compared columns of an exact world, the baselines, the views, and a whole evaluation."""
 
 from __future__ import annotations
-
-import math
 
 import numpy as np
 import pytest
 
+from kdbts_ros.datasets.synthetic.drive import StreetDrive
 from kdbts_ros.datasets.synthetic.truth import column_truth
-from kdbts_ros.density.bev import GridWindow, HeightBand
-from kdbts_ros.evaluation.occupancy import (
-    Box,
-    Columns,
-    column_measures,
-    compared_columns,
-    expected_calibration_error,
-    pooled_iou,
-    reliability_bins,
-)
-from kdbts_ros.evaluation.samples import synthetic_samples
+from kdbts_ros.density.bev import HeightBand
+from kdbts_ros.density.camera import Camera
+from kdbts_ros.errors import UserError
+from kdbts_ros.evaluation.baselines import averaging_scene, surface_columns
+from kdbts_ros.evaluation.columns import Box, columns_of
+from kdbts_ros.evaluation.gallery import Gallery
+from kdbts_ros.evaluation.occupancy import OccupancyEvaluation, OccupancySettings
+from kdbts_ros.evaluation.reference import ReferenceEvaluation, level_frame
+from kdbts_ros.evaluation.samples import HELD_OUT_SEED, Sample, prefetched, synthetic_samples
+from kdbts_ros.evaluation.scores import frame_measures, frame_table, score
+from kdbts_ros.evaluation.views import ViewChoice
+from test.density.networks import base_pose, camera, forward_pose, tiny_scene, view
+
+BAND = HeightBand()
 
 
-def columns():
-    """Eight columns: hits, misses and alarms, half of them hidden."""
-    return Columns(
-        probability=np.array([0.9, 0.2, 0.8, 0.1, 0.9, 0.1, 0.7, 0.3], np.float32),
-        occupied=np.array([1, 1, 0, 0, 1, 1, 0, 0], bool),
-        visible=np.array([1, 1, 1, 1, 0, 0, 0, 0], bool),
-    )
+@pytest.fixture(scope="module")
+def sample():
+    (found,) = synthetic_samples(1, choice=ViewChoice(stereo=True, temporal=1), scans=2)
+    return found
 
 
-def test_measures_by_hand():
-    found = column_measures(columns(), 0.5)
-    assert found == {
-        "O_acc": 0.5,
-        "O_prec": 0.5,
-        "O_rec": 0.5,
-        "IE_acc": 0.5,
-        "IE_prec": 0.5,
-        "IE_rec": 0.5,
-    }
-    strict = column_measures(columns(), 0.85)
-    assert strict["O_prec"] == 1.0
-    assert strict["IE_rec"] == 1.0
-    assert strict["IE_acc"] == 0.75
+def test_the_true_map_of_a_world_is_perfect(sample):
+    columns = columns_of(sample, BAND, Box(), 0.5)
+    truth = column_truth(sample.world, *columns.window.centres(), BAND.low, BAND.high)
+    probability = truth[columns.compared].astype(np.float32)
+    frame = score(sample.name, columns.truth, probability, 0.5)
+    found = frame_measures(frame)
+    assert {v for v in found.values() if np.isfinite(v)} == {1.0}
+    assert found["O_acc"] == found["IE_acc"] == 1.0
+    assert frame_table([frame]).measures()["iou"] == 1.0
+    assert columns.truth.visible.any() and not columns.truth.visible.all()
+    assert set(np.unique(columns.on_grid(columns.truth.occupied))) == {-1, 0, 100}
+    assert columns.truth.distance.min() >= 3 and columns.truth.distance.max() < np.hypot(20.5, 9.5)
 
 
-def test_sets_that_are_empty_are_not_a_number():
-    found = columns()
-    everything_visible = Columns(found.probability, found.occupied, np.ones(8, bool))
-    assert math.isnan(column_measures(everything_visible, 0.5)["IE_acc"])
-    assert math.isnan(pooled_iou([everything_visible], 0.5, hidden=True))
+def test_true_depth_finds_what_is_visible_and_never_what_is_free(sample):
+    columns = columns_of(sample, BAND, Box(), 0.2)
+    shot = (sample.depth, sample.view.camera, sample.view.T_world_cam, columns.points)
+    thin, thick = surface_columns(*shot, 0.2), surface_columns(*shot, 4.0)
+    assert (thick >= thin).all()
+    surface = frame_measures(score("thin", columns.truth, thin, 0.5))
+    extruded = frame_measures(score("thick", columns.truth, thick, 0.5))
+    assert surface["O_prec"] > 0.8
+    assert extruded["O_rec"] > 0.8 > surface["O_rec"]
 
 
-def test_iou_pools_frames():
-    assert pooled_iou([columns()], 0.5) == pytest.approx(2 / 6)
-    assert pooled_iou([columns(), columns()], 0.5) == pytest.approx(2 / 6)
+def test_a_wall_of_depth_fills_as_many_metres_as_it_is_thick():
+    flat = np.full((64, 128), 10.0, np.float32)
+    x = np.arange(5.0, 20.0, 0.5)
+    points = np.stack([x, np.zeros_like(x), np.full_like(x, 1.6)], -1)[None]
+    solid = surface_columns(flat, camera(), forward_pose(), points, 4.0)
+    assert np.array_equal(solid > 0, (x >= 10) & (x < 14))
+    assert not surface_columns(np.zeros_like(flat), camera(), forward_pose(), points, 4.0).any()
 
 
-def test_reliability_of_a_calibrated_map_has_no_error():
-    rng = np.random.default_rng(0)
-    probability = rng.random(200_000).astype(np.float32)
-    calibrated = Columns(probability, rng.random(200_000) < probability, np.ones(200_000, bool))
-    assert expected_calibration_error(reliability_bins([calibrated])) < 0.01
-    certain = Columns(np.ones(10, np.float32), np.zeros(10, bool), np.ones(10, bool))
-    assert expected_calibration_error(reliability_bins([certain])) == pytest.approx(1.0)
+def test_view_averaging_weighs_views_alike():
+    scene = tiny_scene("mvbts")
+    averaging = averaging_scene(scene)
+    points = np.array([[8.0, 0.5, 1.0], [12.0, -1.0, 1.5]])
+    twice = [view(0), view(0)]
+    for one in (scene, averaging):
+        one.set_views(twice)
+    # Equal views leave nothing to weigh; different ones do.
+    np.testing.assert_allclose(scene.density(points)[0], averaging.density(points)[0], rtol=1e-4)
+    for one in (scene, averaging):
+        one.set_views([view(0), view(1, x=0.5)])
+    assert not np.allclose(scene.density(points)[0], averaging.density(points)[0], rtol=1e-3)
+    with pytest.raises(UserError, match="multi-view"):
+        averaging_scene(tiny_scene("bts"))
 
 
-def test_the_true_map_of_a_world_is_perfect():
-    (sample,) = synthetic_samples(1)
-    x, y = sample.T_world_base[:2, 3]
-    window = GridWindow.around(float(x), float(y), 40.0, 0.5)
-    band = HeightBand()
-    truth = column_truth(sample.world, *window.centres(), band.low, band.high)
-    perfect, drawn = compared_columns(sample, window, truth.astype(np.float32), band, Box())
-    measures = column_measures(perfect, 0.5)
-    assert measures["O_acc"] == measures["O_rec"] == measures["IE_acc"] == 1.0
-    assert pooled_iou([perfect], 0.5) == 1.0
-    assert perfect.visible.any()
-    assert not perfect.visible.all()
-    assert set(np.unique(drawn)) == {0, 100}
+def test_views_are_stereo_and_the_past(sample):
+    left, right, earlier = (v.T_world_cam for v in sample.views)
+    assert np.linalg.norm(right[:3, 3] - left[:3, 3]) == pytest.approx(0.54)
+    to_past = np.linalg.inv(left) @ earlier
+    assert to_past[2, 3] == pytest.approx(-1.6, abs=0.02)
+    assert len({v.image.tobytes() for v in sample.views}) == 3
+
+
+def test_further_views_leave_the_moment_as_it_is():
+    (alone,) = synthetic_samples(1)
+    (many,) = synthetic_samples(1, choice=ViewChoice(stereo=True, temporal=1))
+    assert np.array_equal(alone.view.image, many.view.image)
+    assert alone.world.digest() == many.world.digest()
+    assert alone.world.digest() == StreetDrive(HELD_OUT_SEED, frames=1).world.digest()
+
+
+def test_view_names():
+    assert ViewChoice.parse("left") == ViewChoice.parse("") == ViewChoice()
+    assert ViewChoice.parse("stereo, temporal:3") == ViewChoice(True, 3)
+    assert str(ViewChoice.parse("temporal")) == "left,temporal:2"
+    for wrong in ("right", "temporal:0", "temporal:x", "stereo:2"):
+        with pytest.raises(UserError, match="views"):
+            ViewChoice.parse(wrong)
+
+
+def test_an_evaluation_compares_all_methods_on_the_same_columns(sample):
+    scenes = {"mvbts": tiny_scene("mvbts"), "bts": tiny_scene("bts", seed=1)}
+    gallery = Gallery(1)
+    evaluation = OccupancyEvaluation(scenes, OccupancySettings(), gallery)
+    scores = evaluation.run([sample])
+    assert next(iter(scores.methods)) == "mvbts"
+    assert {"bts", "view averaging", "depth + 4 m", "true depth + 4 m"} <= set(scores.methods)
+    assert len({frames[0].confusion.sum() for frames in scores.methods.values()}) == 1
+    truly = {int(f[0].confusion[..., 1].sum()) for f in scores.methods.values()}
+    assert len(truly) == 1
+    assert "mvbts" not in scores.certain and "depth + 4 m" in scores.certain
+    ((name, picture),) = gallery.pictures()
+    assert name == sample.name and picture.ndim == 3
+
+
+def test_the_reference_protocol_runs_on_spun_scans(sample):
+    found = ReferenceEvaluation({"bts": tiny_scene()}).run([sample])
+    assert {"bts", "visible surface", "depth + 4 m"} == set(found)
+    assert all(0 <= rows[0]["O_acc"] <= 1 for rows in found.values())
+
+
+def test_the_level_frame_follows_the_road_or_a_given_pitch():
+    pitch = 0.1
+    T_world_cam = forward_pose(yaw=0.3)
+    c, s = np.cos(pitch), np.sin(pitch)
+    T_world_cam[:3, :3] = T_world_cam[:3, :3] @ np.array([[1, 0, 0], [0, c, s], [0, -s, c]])
+    tilted = Sample("tilted", (_posed(T_world_cam),), base_pose(), np.zeros((64, 128), np.float32))
+    for level in (level_frame(tilted), level_frame(tilted, pitch)):
+        np.testing.assert_allclose(level, forward_pose(yaw=0.3), atol=1e-9)
+
+
+def _posed(T_world_cam):
+    one = view()
+    return type(one)(one.image, Camera(128, 64, 77, 77, 64, 32), T_world_cam)
+
+
+def test_the_gallery_keeps_and_draws_the_worst_only():
+    drawn = []
+
+    def draw(name):
+        drawn.append(name)
+        return np.zeros((1, 1, 3), np.uint8)
+
+    gallery = Gallery(2)
+    for name, value in (("a", 0.5), ("b", 0.9), ("c", np.nan), ("d", 0.95), ("e", 0.1)):
+        gallery.offer(name, value, lambda name=name: draw(name))
+    assert gallery.worst() == [("e", 0.1), ("a", 0.5)]
+    assert drawn == ["a", "b", "e"]
+
+
+def test_prefetching_keeps_order_and_errors():
+    assert list(prefetched(range(5))) == [0, 1, 2, 3, 4]
+
+    def broken():
+        yield 1
+        raise UserError("no second")
+
+    source = prefetched(broken())
+    assert next(source) == 1
+    with pytest.raises(UserError, match="no second"):
+        next(source)

@@ -1,0 +1,146 @@
+"""What the commands that measure have in common: the data, the views, and a second checkpoint."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from kdbts_ros.datasets.kitti_files import split_frames
+from kdbts_ros.density.calibration import Calibration
+from kdbts_ros.density.scene import SceneCompleter
+from kdbts_ros.errors import UserError
+from kdbts_ros.evaluation.report import Rows
+from kdbts_ros.evaluation.samples import (
+    RecordedSamples,
+    Sample,
+    open_kitti,
+    prefetched,
+    synthetic_samples,
+)
+from kdbts_ros.evaluation.views import ViewChoice
+
+
+class Dataset(str, Enum):
+    """Where truth comes from."""
+
+    SYNTHETIC = "synthetic"
+    KITTI_RAW = "kitti-raw"
+    KITTI_ODOMETRY = "kitti-odometry"
+
+
+Data = Annotated[Dataset, typer.Option("--dataset", help="Where truth comes from.")]
+Root = Annotated[Path | None, typer.Option("--root", help="Folder of a recorded dataset.")]
+Drive = Annotated[str | None, typer.Option("--drive", help="Drive of kitti-raw, e.g. 0009.")]
+Sequence_ = Annotated[str | None, typer.Option("--sequence", help="Sequence of kitti-odometry.")]
+Frames = Annotated[str, typer.Option("--frames", metavar="A:B", help="Frames A to B - 1.")]
+Seed = Annotated[int, typer.Option("--seed", min=0, help="First synthetic world.")]
+Worlds = Annotated[int, typer.Option("--worlds", min=1, help="Number of synthetic worlds.")]
+Views = Annotated[
+    str,
+    typer.Option(
+        "--views",
+        help="Beside the left image: stereo, temporal or temporal:N (earlier ones, 1.6 m apart).",
+    ),
+]
+Compare = Annotated[
+    str | None,
+    typer.Option("--compare", help="A second checkpoint on the same frames, with the difference."),
+]
+Uncalibrated = Annotated[
+    bool, typer.Option("--uncalibrated", help="Take opacity itself as the probability.")
+]
+Json = Annotated[Path | None, typer.Option("--json", help="Write the figures here.")]
+Report = Annotated[Path | None, typer.Option("--report", help="Folder for Markdown and PNG.")]
+
+
+_TABLE_WIDTH = 130
+
+
+@dataclass(frozen=True)
+class DataChoice:
+    """The frames that the options name."""
+
+    dataset: Dataset
+    root: Path | None
+    drive: str | None
+    sequence: str | None
+    frames: str
+    seed: int
+    worlds: int
+    views: str
+
+    def samples(self, scans: int = 0) -> Iterable[Sample]:
+        """The samples behind a progress bar, each prepared while the one before is in use."""
+        choice = ViewChoice.parse(self.views)
+        console = Console(stderr=True)
+        if self.dataset is Dataset.SYNTHETIC:
+            drawn = synthetic_samples(self.worlds, self.seed, choice, scans)
+            return track(prefetched(drawn), "worlds", self.worlds, console=console)
+        recorded = RecordedSamples(
+            open_kitti(
+                self.dataset.value, self.root, self.drive, self.sequence, split_frames(self.frames)
+            ),
+            choice,
+            scans,
+        )
+        return track(prefetched(recorded), "frames", len(recorded), console=console)
+
+    def __str__(self) -> str:
+        if self.dataset is Dataset.SYNTHETIC:
+            which = f"{self.worlds} synthetic worlds from seed {self.seed}"
+        else:
+            which = f"{self.dataset.value} {self.drive or self.sequence or ''} frames {self.frames}"
+        return f"{which}, views {ViewChoice.parse(self.views)}"
+
+
+def load_scenes(
+    checkpoints: Iterable[str | None],
+    device: str,
+    precision: str,
+    head: str | None,
+    uncalibrated: bool = False,
+) -> dict[str, SceneCompleter]:
+    """The networks by the names they were asked for, None left out; the head is the first one's.
+
+    Raises:
+        UserError: one that cannot be loaded, or the same name twice.
+    """
+    scenes: dict[str, SceneCompleter] = {}
+    for checkpoint in checkpoints:
+        if checkpoint is None:
+            continue
+        if checkpoint in scenes:
+            raise UserError(f"--compare needs another checkpoint than {checkpoint}")
+        scene = SceneCompleter.load(checkpoint, device, precision, None if scenes else head)
+        if uncalibrated:
+            scene.calibration = Calibration()
+        scenes[checkpoint] = scene
+    return scenes
+
+
+def show_table(title: str, rows: Rows) -> None:
+    """A table on the terminal; a dash where a measure is not defined."""
+    columns = list(next(iter(rows.values())))
+    table = Table(title=title)
+    for header in ("", *columns):
+        table.add_column(header, no_wrap=True)
+    for name, values in rows.items():
+        table.add_row(name, *(_shown(column, values[column]) for column in columns))
+    console = Console()
+    # Figures that are cut off say nothing: let a narrow terminal wrap the line instead.
+    console.width = max(console.width, _TABLE_WIDTH)
+    console.print(table)
+
+
+def _shown(column: str, value: float) -> str:
+    if value != value:
+        return "–"
+    return f"{value:.0f}" if column in ("frames", "columns") else f"{value:.3f}"

@@ -1,0 +1,104 @@
+"""Fitting a checkpoint's calibration on worlds that it neither learnt from nor is judged on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+from scipy.optimize import minimize
+
+from kdbts_ros.density.bev import map_around
+from kdbts_ros.density.calibration import Calibration, Curve
+from kdbts_ros.density.scene import SceneCompleter
+from kdbts_ros.errors import UserError
+from kdbts_ros.evaluation.columns import columns_of
+from kdbts_ros.evaluation.occupancy import OccupancySettings
+from kdbts_ros.evaluation.samples import Sample
+from kdbts_ros.evaluation.scores import ColumnTruth, FrameScore, score
+
+Bools = npt.NDArray[np.bool_]
+Floats = npt.NDArray[np.float32]
+
+# Columns of one kind below this many cannot carry three parameters.
+_FEWEST = 200
+
+
+@dataclass(frozen=True, eq=False)
+class Evidence:
+    """What a network said of one frame's columns (N,): optical depth and observed, beside truth."""
+
+    name: str
+    optical_depth: Floats
+    observed: Bools
+    truth: ColumnTruth
+
+    def score(self, calibration: Calibration, threshold: float = 0.5) -> FrameScore:
+        """The frame as it would be scored with a calibration."""
+        probability = calibration.probability(self.optical_depth, self.observed)
+        return score(self.name, self.truth, probability, threshold)
+
+
+def gather(
+    scene: SceneCompleter, samples: Iterable[Sample], settings: OccupancySettings
+) -> list[Evidence]:
+    """Query the map of every sample without the calibration that the scene may have."""
+    kept, scene.calibration = scene.calibration, Calibration()
+    try:
+        return [_evidence(scene, sample, settings) for sample in samples]
+    finally:
+        scene.calibration = kept
+
+
+def _evidence(scene: SceneCompleter, sample: Sample, settings: OccupancySettings) -> Evidence:
+    columns = columns_of(sample, settings.band, settings.box, settings.resolution)
+    scene.set_views(sample.views)
+    found = map_around(scene, sample.T_world_base, columns.window, settings.band)
+    opacity = found.probability[columns.compared].astype(np.float64)
+    # Without curves the map holds 1 - exp(-tau); beyond tau = 16 float32 cannot tell it from 1.
+    optical_depth = -np.log1p(-np.minimum(opacity, 1 - 1e-7))
+    observed = found.observed[columns.compared]
+    return Evidence(sample.name, optical_depth.astype(np.float32), observed, columns.truth)
+
+
+def fit(frames: Sequence[Evidence]) -> Calibration:
+    """The curves of maximum likelihood, one for observed and one for completed columns.
+
+    Raises:
+        UserError: too few columns of a kind, or nothing occupied, to fit anything.
+    """
+    depth = np.concatenate([frame.optical_depth for frame in frames])
+    observed = np.concatenate([frame.observed for frame in frames])
+    occupied = np.concatenate([frame.truth.occupied for frame in frames])
+    known = np.isfinite(depth)
+    return Calibration(
+        observed=fit_curve(depth[known & observed], occupied[known & observed]),
+        completed=fit_curve(depth[known & ~observed], occupied[known & ~observed]),
+    )
+
+
+def fit_curve(optical_depth: Floats, occupied: Bools) -> Curve:
+    """The curve under which the (N,) outcomes are likeliest.
+
+    Raises:
+        UserError: fewer than 200 columns, or all alike.
+    """
+    if len(occupied) < _FEWEST or occupied.all() or not occupied.any():
+        raise UserError(
+            f"{len(occupied)} columns, {int(occupied.sum())} of them occupied, are too few to fit "
+            "a calibration; give more worlds"
+        )
+
+    def curve(parameters: npt.NDArray[np.float64]) -> Curve:
+        log_half, log_steepness, ceiling = parameters.tolist()
+        return Curve(np.exp(log_half), np.exp(log_steepness), 1 / (1 + np.exp(-ceiling)))
+
+    def surprise(parameters: npt.NDArray[np.float64]) -> float:
+        p = np.clip(curve(parameters).probability(optical_depth), 1e-6, 1 - 1e-6)
+        return float(-np.mean(np.where(occupied, np.log(p), np.log1p(-p))))
+
+    bounds = [(-7.0, 5.0), (-3.0, 2.5), (-2.0, 7.0)]
+    # Three parameters and a smooth curve: the simplex needs no gradient and does not mind the ends.
+    found = minimize(surprise, np.array([0.0, 0.0, 2.0]), method="Nelder-Mead", bounds=bounds)
+    return curve(found.x)
