@@ -19,6 +19,7 @@ from kdbts_ros.datasets.sample import PosedFrame
 from kdbts_ros.datasets.synthetic.rig import mount, training_camera
 from kdbts_ros.density.camera import Camera, View
 from kdbts_ros.density.pipeline import FrameResult, Pipeline, PipelineSettings
+from kdbts_ros.density.request import Wanted
 from kdbts_ros.errors import UserError
 from kdbts_ros.evaluation.report import write_png
 from kdbts_ros.evaluation.samples import open_kitti
@@ -71,7 +72,7 @@ def predict(
     for name, load in track(posed, "frames", console=console):
         frame = load()
         view = next(iter(frame.views.values()))
-        result = pipeline.process(view, frame.T_world_base, want_depth=True, want_preview=True)
+        result = pipeline.process(view, frame.T_world_base, Wanted(preview=True))
         _write(out / name, result)
     Console().print(f"{len(posed)} panels and .npz files in {out}")
 

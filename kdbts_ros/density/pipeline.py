@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -13,10 +13,16 @@ import numpy.typing as npt
 from kdbts_ros import pictures
 from kdbts_ros.density.bev import CompletedCells, GridWindow, HeightBand, OccupancyMap, map_around
 from kdbts_ros.density.camera import Camera, View, inverse
-from kdbts_ros.density.camera_adapter import CameraAdapter, Mode
+from kdbts_ros.density.camera_adapter import CameraAdapter
+from kdbts_ros.density.camera_adapter import Mode as CanonicalMode
+from kdbts_ros.density.encoded import EncodedView
 from kdbts_ros.density.lenses import Lens
+from kdbts_ros.density.request import MAP_AND_DEPTH, Moment, Wanted
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.density.training_camera import TrainingCamera
+from kdbts_ros.density.view_buffer import BufferRules, KeptView
+from kdbts_ros.density.view_choice import probe_points
+from kdbts_ros.density.view_use import MODES, Mode, ViewAccount, ViewUse
 from kdbts_ros.errors import UserError
 
 Pose = npt.NDArray[np.float64]
@@ -42,10 +48,14 @@ class PipelineSettings:
     completed_cells: CompletedCells = "keep"
     depth_stride: int = 1
     head: str | None = None
-    canonical_camera: Mode = "auto"
+    canonical_camera: CanonicalMode = "auto"
     scale_height: bool = True
+    mode: Mode = "auto"
+    views: BufferRules = field(default_factory=BufferRules)
 
     def __post_init__(self) -> None:
+        if self.mode not in MODES:
+            raise UserError(f"mode must be one of {', '.join(MODES)}, got '{self.mode}'")
         if not 0 < self.occupied_threshold < 1:
             raise UserError(
                 f"occupied_threshold must lie between 0 and 1, got {self.occupied_threshold:g}"
@@ -67,17 +77,19 @@ class FrameResult:
     """What one frame gave; optional parts only when asked for.
 
     trinary and percent (H,W) int8 over `window`; depth (h,w) z-depth m, NaN invalid, with its
-    camera, which is the real one without distortion; preview (h,w,3) uint8 RGB; times_ms per stage.
+    camera, which is the real one without distortion; preview (h,w,3) uint8 RGB; times_ms per stage;
+    views: those behind the map.
     """
 
     window: GridWindow
     trinary: npt.NDArray[np.int8]
-    percent: npt.NDArray[np.int8]
+    percent: npt.NDArray[np.int8] | None
     occupancy: OccupancyMap
     depth: npt.NDArray[np.float32] | None
     depth_camera: Camera | None
     preview: npt.NDArray[np.uint8] | None
     times_ms: dict[str, float]
+    views: ViewAccount = field(default_factory=ViewAccount)
 
 
 class Pipeline:
@@ -96,11 +108,15 @@ class Pipeline:
             settings.canonical_camera,
             settings.scale_height,
         )
+        self._single_because = ""
+        self._views = self._make_view_use()
         self._warm_up()
 
     def update(self, settings: PipelineSettings) -> None:
         """Take new thresholds, heights and extents; weights and device stay as loaded."""
         self._band = settings.band
+        if self._views is not None:
+            self._views.update(settings.views)
         self.settings = settings
 
     def describe(self) -> dict[str, str]:
@@ -132,43 +148,97 @@ class Pipeline:
         return self.adapter.concerns(lens, T_base_camera)
 
     def process(
-        self, view: View, T_fixed_base: Pose, want_depth: bool = True, want_preview: bool = False
+        self,
+        view: View,
+        T_fixed_base: Pose,
+        wanted: Wanted = MAP_AND_DEPTH,
+        moment: Moment | None = None,
     ) -> FrameResult:
-        """Map and, when wanted, depth of one view whose world is the fixed frame."""
+        """Map and, when wanted, more of a view whose world is the fixed frame.
+
+        With a `moment` the view joins those kept of earlier moments, and the map may use several.
+        """
         settings, times = self.settings, dict[str, float]()
         with _timed(times, "network"):
-            self.scene.set_views([view])
+            encoded = self.scene.encode(view)
         window = GridWindow.around(
             float(T_fixed_base[0, 3]),
             float(T_fixed_base[1, 3]),
             2 * settings.range_m,
             settings.resolution,
         )
+        with _timed(times, "views"):
+            account = self._use(encoded, moment, window, float(T_fixed_base[2, 3]))
         with _timed(times, "query"):
             occupancy = map_around(self.scene, T_fixed_base, window, self._band)
             trinary = occupancy.trinary(settings.occupied_threshold, settings.completed_cells)
-            percent = occupancy.percent(settings.completed_cells)
+            percent = occupancy.percent(settings.completed_cells) if wanted.percent else None
         depth, depth_camera, preview = None, None, None
-        if want_depth or want_preview:
+        if wanted.depth or wanted.preview:
             with _timed(times, "depth"):
                 depth_map = self.scene.depth_map(settings.depth_stride)
                 depth, depth_camera = depth_map.published()
-        if want_preview:
+        if wanted.preview:
             with _timed(times, "preview"):
-                preview = self.preview(view, depth_map.valid(), window, trinary, T_fixed_base)
-        return FrameResult(window, trinary, percent, occupancy, depth, depth_camera, preview, times)
+                maps = [(_map_caption(account), trinary)]
+                preview = self.preview(view, depth_map.valid(), window, maps, T_fixed_base)
+        return FrameResult(
+            window, trinary, percent, occupancy, depth, depth_camera, preview, times, account
+        )
+
+    def remember(self, view: View, moment: Moment) -> None:
+        """Encode a view of another camera for the maps to come, without a map of its own."""
+        if self._views is not None:
+            kept = KeptView(self.scene.encode(view), moment.camera, moment.stamp_ns)
+            self._views.add(kept, moment.pose_faults)
+
+    def forget(self) -> None:
+        """Drop what earlier frames left: time has jumped."""
+        if self._views is not None:
+            self._views.clear()
+
+    def _use(
+        self, encoded: EncodedView, moment: Moment | None, window: GridWindow, ground: float
+    ) -> ViewAccount:
+        """Let the scene's queries be about this view and, where it helps, others."""
+        if self._views is None or moment is None:
+            self.scene.use([encoded])
+            return ViewAccount(note=self._single_because)
+        self._views.add(KeptView(encoded, moment.camera, moment.stamp_ns), moment.pose_faults)
+        points = probe_points(
+            (window.x0, window.x0 + window.width * window.resolution),
+            (window.y0, window.y0 + window.height * window.resolution),
+            ground,
+            (self._band.low, self._band.high),
+        )
+        chosen, account = self._views.choose(moment.camera, points)
+        self.scene.use([kept.view for kept in chosen])
+        return account
+
+    def _make_view_use(self) -> ViewUse | None:
+        """None where every map is of one view."""
+        settings, head = self.settings, self.scene.spec.head
+        if settings.mode == "kdbts":
+            return None
+        if self.scene.network.density_head.multi_view:
+            return ViewUse(settings.mode, settings.views)
+        if settings.mode == "mvbts":
+            raise UserError(
+                f"mode mvbts needs weights that fuse views, but '{settings.checkpoint}' has the "
+                f"head '{head}': set mode to auto or kdbts, or checkpoint to mvbts"
+            )
+        self._single_because = f"the head '{head}' reads one view"
+        return None
 
     def preview(
         self,
         view: View,
         depth: npt.NDArray[np.float32],
         window: GridWindow,
-        grid: npt.NDArray[np.int8],
+        maps: list[tuple[str, npt.NDArray[np.int8]]],
         T_fixed_base: Pose,
-        truth: npt.NDArray[np.int8] | None = None,
     ) -> npt.NDArray[np.uint8]:
-        """Camera, depth and map (and the true map) side by side."""
-        maps = [("map", grid)] if truth is None else [("map", grid), ("true map", truth)]
+        """Camera, depth and captioned maps side by side."""
         return pictures.panel(
             view.image,
             depth,
@@ -189,7 +259,18 @@ class Pipeline:
         grey = np.full((camera.height, camera.width, 3), 128, np.uint8)
         # An optical frame 1.5 m up that looks along x.
         T_world_cam = np.array([[0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 1.5], [0, 0, 0, 1.0]])
-        self.process(View(grey, camera, T_world_cam), np.eye(4), want_depth=True)
+        self.process(View(grey, camera, T_world_cam), np.eye(4))
+        if self._views is not None:
+            # Several views take other kernels than one.
+            encoded = self.scene.encode(View(grey, camera, T_world_cam))
+            self.scene.use([encoded, encoded])
+            window = GridWindow.around(0.0, 0.0, 2 * self.settings.range_m, 1.0)
+            map_around(self.scene, np.eye(4), window, self._band)
+            self.scene.depth_map(self.settings.depth_stride)
+
+
+def _map_caption(account: ViewAccount) -> str:
+    return "map" if account.used == 1 else f"map of {account.used} views"
 
 
 def map_with_robot(

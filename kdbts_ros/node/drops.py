@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 ZERO_STAMP = "zero_stamp"
+FUTURE_STAMP = "future_stamp"
 DUPLICATE = "duplicate"
 OUT_OF_ORDER = "out_of_order"
 TIME_JUMP = "time_jump"
@@ -11,17 +12,18 @@ NO_CAMERA_INFO = "no_camera_info"
 BAD_CAMERA_INFO = "bad_camera_info"
 CAMERA_INFO_MISMATCH = "camera_info_mismatch"
 NO_TF = "no_tf"
-EXTRAPOLATION_PAST = "extrapolation_past"
-EXTRAPOLATION_FUTURE = "extrapolation_future"
+TOO_OLD = "too_old"
+EXTRAPOLATION = "extrapolation"
 DISCONNECTED = "disconnected"
 TWO_PARENTS = "two_parents"
+NON_UNIT_QUATERNION = "non_unit_quaternion"
 QUEUE_FULL = "queue_full"
 SUPERSEDED = "superseded"
 INFERENCE_ERROR = "inference_error"
 DEACTIVATED = "deactivated"
 
 POSE_REASONS = frozenset(
-    {NO_TF, EXTRAPOLATION_PAST, EXTRAPOLATION_FUTURE, DISCONNECTED, TWO_PARENTS}
+    {NO_TF, TOO_OLD, EXTRAPOLATION, DISCONNECTED, TWO_PARENTS, NON_UNIT_QUATERNION}
 )
 
 

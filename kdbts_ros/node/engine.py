@@ -24,7 +24,19 @@ def load(parameters: Parameters) -> Pipeline:
 def settings(parameters: Parameters) -> PipelineSettings:
     """The part of the parameters that the pipeline knows."""
     from kdbts_ros.density.pipeline import PipelineSettings
+    from kdbts_ros.density.view_buffer import BufferRules
 
+    views = BufferRules(
+        max_views=parameters.max_views,
+        max_keyframes=parameters.max_keyframes,
+        min_baseline=parameters.min_baseline,
+        max_baseline=parameters.max_baseline,
+        keyframe_rotation=parameters.keyframe_rotation,
+        max_age=parameters.max_view_age,
+        min_overlap=parameters.min_overlap,
+        max_bytes=parameters.view_memory_mb * 1_000_000,
+        max_speed=parameters.max_speed,
+    )
     return PipelineSettings(
         checkpoint=parameters.checkpoint,
         head=None if parameters.head == "auto" else parameters.head,
@@ -40,4 +52,6 @@ def settings(parameters: Parameters) -> PipelineSettings:
         depth_stride=parameters.depth_stride,
         canonical_camera=parameters.canonical_camera,  # type: ignore[arg-type]
         scale_height=parameters.scale_height,
+        mode=parameters.mode,  # type: ignore[arg-type]
+        views=views,
     )

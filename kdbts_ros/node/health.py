@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from kdbts_ros.node import drops
-from kdbts_ros.node.tally import Tally
+from kdbts_ros.node.tally import StreamTally, Tally
 
 OK, WARN, ERROR = 0, 1, 2
 
@@ -22,27 +22,34 @@ class Status:
 
 
 @dataclass(frozen=True)
-class Surroundings:
-    """What the node sees around it when it assesses itself.
+class StreamSurroundings:
+    """What is to be seen of one camera's topics. `camera` is empty where there is only one.
 
-    `clock_runs`: ROS time is not zero. `published_since`: when the image topic got its first
-    publisher, monotonic s; None without one.
+    `published_since`: when the image topic got its first publisher, monotonic s; None without one.
     """
+
+    camera: str
+    image_topic: str
+    camera_info_topic: str
+    image_publishers: int
+    published_since: float | None = None
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What the node sees around it when it assesses itself. `clock_runs`: ROS time is not zero."""
 
     active: bool
     state: str
     fault: str
-    image_topic: str
-    image_publishers: int
+    streams: tuple[StreamSurroundings, ...]
     image_reliability: str
-    camera_info_topic: str
     clock_runs: bool
     model: dict[str, str]
-    published_since: float | None = None
 
 
 def assess(tally: Tally, around: Surroundings, now: float, silence: float) -> list[Status]:
-    """`lifecycle`, and while active `input`, `pose`, `inference` and `camera`.
+    """`lifecycle`, and while active `input` (of each camera), `pose`, `inference` and `camera`.
 
     silence: s of patience.
     """
@@ -52,7 +59,7 @@ def assess(tally: Tally, around: Surroundings, now: float, silence: float) -> li
         return [lifecycle]
     return [
         lifecycle,
-        _input(tally, around, now, silence),
+        *(_input(tally, around, stream, now, silence) for stream in around.streams),
         _pose(tally, around, now, silence),
         _inference(tally, around, now, silence),
         _camera(tally),
@@ -63,26 +70,29 @@ def _quiet(at: float | None, since: float, now: float, silence: float) -> bool:
     return now - (since if at is None else max(at, since)) > silence
 
 
-def _input(tally: Tally, around: Surroundings, now: float, silence: float) -> Status:
+def _input(
+    tally: Tally, around: Surroundings, stream: StreamSurroundings, now: float, silence: float
+) -> Status:
+    account = tally.stream(stream.camera)
     values = {
-        "image topic": around.image_topic,
-        "camera_info topic": around.camera_info_topic,
-        "publishers of images": str(around.image_publishers),
+        "image topic": stream.image_topic,
+        "camera_info topic": stream.camera_info_topic,
+        "publishers of images": str(stream.image_publishers),
         "frames in": str(tally.frames_in),
     }
     level, message = OK, "images and camera_info arrive"
     # A publisher that has just appeared is not silent yet, however long the node has waited for it.
-    since = max(tally.since, around.published_since or tally.since)
-    if _quiet(tally.image_at, since, now, silence):
-        level, message = _no_images(tally, around, silence)
-    elif tally.calibration_fault:
-        level, message = ERROR, tally.calibration_fault
-    elif tally.image_at is None:
+    since = max(tally.since, stream.published_since or tally.since)
+    if _quiet(account.image_at, since, now, silence):
+        level, message = _no_images(account, stream, around.image_reliability, silence)
+    elif account.calibration_fault:
+        level, message = ERROR, account.calibration_fault
+    elif account.image_at is None:
         message = "waiting for the first image"
-    elif tally.calibration_at is None and now - tally.since > silence:
+    elif account.calibration_at is None and now - tally.since > silence:
         level = ERROR
         message = (
-            f"images arrive but no camera_info on {around.camera_info_topic}: "
+            f"images arrive but no camera_info on {stream.camera_info_topic}: "
             "remap camera_info to the topic of this camera"
         )
     else:
@@ -90,25 +100,28 @@ def _input(tally: Tally, around: Surroundings, now: float, silence: float) -> St
             drops.BAD_IMAGE,
             drops.CAMERA_INFO_MISMATCH,
             drops.ZERO_STAMP,
+            drops.FUTURE_STAMP,
             drops.DUPLICATE,
             drops.OUT_OF_ORDER,
         ):
             if now - tally.drop_at.get(reason, float("-inf")) <= silence:
                 level, message = WARN, f"{reason}: {tally.details[reason]}"
                 break
-    return Status("input", level, message, values)
+    return Status(f"input {stream.camera}".rstrip(), level, message, values)
 
 
-def _no_images(tally: Tally, around: Surroundings, silence: float) -> tuple[int, str]:
-    topic = around.image_topic
-    if not around.image_publishers:
+def _no_images(
+    account: StreamTally, stream: StreamSurroundings, reliability: str, silence: float
+) -> tuple[int, str]:
+    topic = stream.image_topic
+    if not stream.image_publishers:
         return WARN, f"nobody publishes {topic}: start the camera, or remap image to its topic"
-    if tally.incompatible_qos:
+    if account.incompatible_qos:
         return ERROR, (
-            f"the publisher of {topic} offers another QoS than asked ({tally.incompatible_qos}): "
+            f"the publisher of {topic} offers another QoS than asked ({account.incompatible_qos}): "
             "set image_reliability:=best_effort"
         )
-    if around.image_reliability == "best_effort":
+    if reliability == "best_effort":
         return ERROR, (
             f"{topic} has a publisher but no image came for {silence:g} s: large images are lost "
             "by a default middleware; set image_reliability:=reliable, or start the camera with "
@@ -123,7 +136,7 @@ def _no_images(tally: Tally, around: Surroundings, silence: float) -> tuple[int,
 def _pose(tally: Tally, around: Surroundings, now: float, silence: float) -> Status:
     lost = {reason: tally.dropped[reason] for reason in sorted(drops.POSE_REASONS)}
     values = {f"dropped, {reason}": str(count) for reason, count in lost.items()}
-    values["jumps back in time"] = str(tally.time_jumps)
+    values["jumps in time"] = str(tally.time_jumps)
     if not around.clock_runs:
         return Status("pose", WARN, "use_sim_time is set but nobody publishes /clock", values)
     latest = max(drops.POSE_REASONS, key=lambda r: tally.drop_at.get(r, float("-inf")))
@@ -132,7 +145,7 @@ def _pose(tally: Tally, around: Surroundings, now: float, silence: float) -> Sta
         lasting = _quiet(tally.pose_at, tally.since, now, silence)
         detail = f"{latest}: {tally.details[latest]}"
         return Status("pose", ERROR if lasting else WARN, detail, values)
-    if tally.transform_fault:
+    if now - tally.transform_fault_at <= silence:
         return Status("pose", WARN, tally.transform_fault, values)
     if tally.pose_at is None:
         return Status("pose", OK, "no image needed a pose yet", values)
@@ -142,6 +155,7 @@ def _pose(tally: Tally, around: Surroundings, now: float, silence: float) -> Sta
 def _inference(tally: Tally, around: Surroundings, now: float, silence: float) -> Status:
     values = dict(around.model)
     values["maps out"] = str(tally.maps_out)
+    values["views in"] = str(tally.views_in)
     for reason, count in sorted(tally.dropped.items()):
         values[f"dropped, {reason}"] = str(count)
     for name, (median, p95) in tally.percentiles().items():

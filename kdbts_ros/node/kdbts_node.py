@@ -75,7 +75,7 @@ class KdbtsNode(LifecycleNode):
             return self._failed("configure", fault)
         self._values, self._fault = parameters, ""
         self._tally = Tally(time.monotonic())
-        self._outputs = Outputs(self, parameters.fixed_frame)
+        self._outputs = Outputs(self, lambda: self._values)
         self._enter("inactive")
         model = ", ".join(f"{key} {value}" for key, value in thread.description.items())
         self.get_logger().info(f"model ready: {model}")
@@ -91,8 +91,8 @@ class KdbtsNode(LifecycleNode):
             return self._failed("activate", fault)
         self._tally.since, self._fault = time.monotonic(), ""
         self._enter("active")
-        topics = f"{self._intake.image_topic} and {self._intake.camera_info_topic}"
-        self.get_logger().info(f"active on {topics}, poses from {self._values.pose_source}")
+        poses = self._values.pose_source
+        self.get_logger().info(f"active on {self._intake.topics}, poses from {poses}")
         return super().on_activate(state)
 
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
@@ -148,7 +148,7 @@ class KdbtsNode(LifecycleNode):
         if self._intake is None or self._thread is None:
             return
         now, ended = time.monotonic(), Dropped(drops.DEACTIVATED, "the node was deactivated")
-        waiting = self._intake.close() + int(self._thread.clear() is not None)
+        waiting = self._intake.close() + len(self._thread.clear())
         for _ in range(waiting):
             self._tally.drop(ended, now)
         self._intake = None
@@ -167,16 +167,16 @@ class KdbtsNode(LifecycleNode):
     def _begin_new_life(self) -> None:
         self._life += 1
         self._ended_by = drops.TIME_JUMP
-        if self._thread is not None and self._thread.clear() is not None:
-            past = Dropped(drops.TIME_JUMP, "time went back before inference began")
+        past = Dropped(drops.TIME_JUMP, "time jumped before inference began")
+        for _ in self._thread.clear() if self._thread is not None else ():
             self._tally.drop(past, time.monotonic())
 
     def _dispatch(self, frame: Frame, needs: Needs) -> None:
-        if self._thread is None or self._outputs is None:
+        if self._thread is None or self._outputs is None or self._intake is None:
             return
-        want_depth, want_preview = self._outputs.want_depth, self._outputs.want_preview
+        wanted = self._outputs.wanted() if frame.camera == self._intake.reference else None
         settings = engine.settings(self._values)
-        job = Job(frame, needs, settings, want_depth, want_preview, self._life)
+        job = Job(frame, needs, settings, wanted, self._life, self._tally.pose_faults)
         if self._thread.submit(job) is not None:
             newer = Dropped(drops.SUPERSEDED, "a newer image came before inference was free")
             self._tally.drop(newer, time.monotonic())
@@ -196,7 +196,10 @@ class KdbtsNode(LifecycleNode):
                 self._tally.drop(outcome.drop, now)
             elif self._outputs is not None:
                 self._tally.concerns[outcome.job.frame.frame_id] = outcome.concerns
-                self._publish(outcome, self._outputs)
+                if outcome.job.wanted is None:
+                    self._tally.views_in += 1
+                else:
+                    self._publish(outcome, self._outputs)
 
     def _publish(self, outcome: Outcome, outputs: Outputs) -> None:
         began = time.monotonic()
@@ -214,13 +217,10 @@ class KdbtsNode(LifecycleNode):
             active=self._state == "active" and intake is not None,
             state=self._state,
             fault=self._fault,
-            image_topic=intake.image_topic if intake else "",
-            image_publishers=intake.publishers if intake else 0,
+            streams=intake.surroundings(now) if intake else (),
             image_reliability=self._values.image_reliability,
-            camera_info_topic=intake.camera_info_topic if intake else "",
             clock_runs=self.get_clock().now().nanoseconds > 0,
             model=self._thread.description if self._thread else {},
-            published_since=intake.published_since(now) if intake else None,
         )
         statuses = assess(self._tally, around, now, self._values.silence_timeout)
         self._diagnostics.publish(statuses, now)

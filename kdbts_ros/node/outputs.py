@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from nav_msgs.msg import OccupancyGrid
+from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.lifecycle import LifecycleNode
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, Image
 
+from kdbts_ros.density.request import Wanted
 from kdbts_ros.msg import InferenceReport
 from kdbts_ros.node import messages
+from kdbts_ros.node.parameters import Parameters
 from kdbts_ros.node.tally import Tally
 from kdbts_ros.node.worker import Job, Outcome
 
@@ -20,56 +24,70 @@ LATCHED = QoSProfile(
     depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
 )
 # Depth and preview exceed what a middleware sends in one piece: best effort would lose them.
+STAGES = ("decode", "wait", "network", "query", "publish", "ros", "total", "age")
 NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
 
 
 class Outputs:
-    """The publishers of a configured node."""
+    """The publishers of a configured node. `parameters` gives the values of now."""
 
-    def __init__(self, node: LifecycleNode, fixed_frame: str) -> None:
+    def __init__(self, node: LifecycleNode, parameters: Callable[[], Parameters]) -> None:
         self._node = node
-        self._fixed_frame = fixed_frame
+        self._parameters = parameters
         self._publishers: list[Any] = []
+        self._last: tuple[Job, Any] | None = None
         self._occupancy = self._publisher(OccupancyGrid, "~/occupancy", LATCHED)
-        self._probability = self._publisher(OccupancyGrid, "~/occupancy_probability", LATCHED)
+        joined = PublisherEventCallbacks(matched=self._on_probability_matched)
+        self._probability = self._publisher(
+            OccupancyGrid, "~/occupancy_probability", LATCHED, event_callbacks=joined
+        )
         self._depth = self._publisher(Image, "~/depth/image", NEWEST)
         self._depth_info = self._publisher(CameraInfo, "~/depth/camera_info", NEWEST)
         self._preview = self._publisher(Image, "~/preview", NEWEST)
         self._report = self._publisher(InferenceReport, "~/report", QoSProfile(depth=10))
 
-    def _publisher(self, kind: type, topic: str, qos: QoSProfile) -> Any:
+    def _publisher(self, kind: type, topic: str, qos: QoSProfile, **options: Any) -> Any:
+        overrides = QoSOverridingOptions.with_default_policies()
         publisher = self._node.create_lifecycle_publisher(
-            kind, topic, qos, qos_overriding_options=QoSOverridingOptions.with_default_policies()
+            kind, topic, qos, qos_overriding_options=overrides, **options
         )
         self._publishers.append(publisher)
         return publisher
 
-    @property
-    def want_depth(self) -> bool:
-        """Somebody listens to the depth image."""
-        return self._depth.get_subscription_count() > 0
-
-    @property
-    def want_preview(self) -> bool:
-        """Somebody looks at the preview."""
-        return self._preview.get_subscription_count() > 0
+    def wanted(self) -> Wanted:
+        """What somebody listens to."""
+        return Wanted(
+            depth=self._depth.get_subscription_count() > 0,
+            percent=self._probability.get_subscription_count() > 0,
+            preview=self._preview.get_subscription_count() > 0,
+        )
 
     def publish(self, job: Job, result: Any) -> None:
-        """Send the map, and what else the result holds."""
-        stamp_ns, camera_frame = job.frame.stamp_ns, job.frame.frame_id
-        fixed = messages.header(stamp_ns, self._fixed_frame)
-        ground = float(job.needs.T_fixed_base[2, 3])
-        for publisher, cells in (
-            (self._occupancy, result.trinary),
-            (self._probability, result.percent),
-        ):
-            publisher.publish(messages.occupancy_grid(fixed, result.window, cells, ground))
-        optical = messages.header(stamp_ns, camera_frame)
-        if job.want_depth and result.depth is not None:
+        """Send the map, and what else was wanted of it."""
+        self._last = (job, result)
+        self._occupancy.publish(self._grid(job, result, result.trinary))
+        if result.percent is not None:
+            self._probability.publish(self._grid(job, result, result.percent))
+        optical = messages.header(job.frame.stamp_ns, job.frame.frame_id)
+        if job.wanted is not None and job.wanted.depth and result.depth is not None:
             self._depth.publish(messages.depth_image(optical, result.depth))
             self._depth_info.publish(messages.camera_info(optical, result.depth_camera))
         if result.preview is not None:
             self._preview.publish(messages.rgb_image(optical, result.preview))
+
+    def _grid(self, job: Job, result: Any, cells: Any) -> OccupancyGrid:
+        head = messages.header(job.frame.stamp_ns, self._parameters().fixed_frame)
+        ground = float(job.needs.T_fixed_base[2, 3])
+        return messages.occupancy_grid(head, result.window, cells, ground)
+
+    def _on_probability_matched(self, event: Any) -> None:
+        """A late joiner gets the latched map, though nobody wanted it when it was made."""
+        if event.current_count_change < 1 or self._last is None:
+            return
+        job, result = self._last
+        if result.percent is None:
+            percent = result.occupancy.percent(self._parameters().completed_cells)
+            self._probability.publish(self._grid(job, result, percent))
 
     def publish_report(
         self,
@@ -79,16 +97,23 @@ class Outputs:
         tally: Tally,
     ) -> None:
         """Send the account of one map; `stages` in milliseconds as `stages_ms` names them."""
+        views = outcome.result.views
         report = InferenceReport(
-            header=messages.header(outcome.job.frame.stamp_ns, self._fixed_frame),
-            mode="single",
-            views_used=1,
+            header=messages.header(outcome.job.frame.stamp_ns, self._parameters().fixed_frame),
+            mode=views.mode,
+            mode_note=views.note,
+            views_used=views.used,
+            views_kept=views.kept,
+            views_bytes=views.kept_bytes,
+            pose_jumps=views.pose_jumps,
+            time_jumps=tally.time_jumps,
             frames_in=tally.frames_in,
             maps_out=tally.maps_out,
+            views_in=tally.views_in,
         )
         for name in ("head", "checkpoint", "device", "precision"):
             setattr(report, name, model.get(name, ""))
-        for name in ("decode", "wait", "network", "query", "publish", "total", "age"):
+        for name in STAGES:
             setattr(report, f"{name}_ms", float(stages.get(name, 0.0)))
         reasons = sorted(tally.dropped)
         report.drop_reasons = reasons
@@ -108,12 +133,17 @@ def stages_ms(
     """Where the time of one map went; instants are seconds of `Frame.arrived`'s clock."""
     times = outcome.result.times_ms
     arrived = outcome.job.frame.arrived
+    wait, total = (outcome.started - arrived) * 1e3, (published - arrived) * 1e3
+    network = times.get("network", 0.0)
+    query = sum(times.get(stage, 0.0) for stage in ("views", "query", "depth", "preview"))
     return {
         "decode": outcome.decode_ms,
-        "wait": (outcome.started - arrived) * 1e3,
-        "network": times.get("network", 0.0),
-        "query": times.get("query", 0.0) + times.get("depth", 0.0),
+        "wait": wait,
+        "network": network,
+        "query": query,
         "publish": (published - publish_began) * 1e3,
-        "total": (published - arrived) * 1e3,
+        # What is left is the node's own: decoding, hand-over between threads, messages, publishing.
+        "ros": total - wait - network - query,
+        "total": total,
         "age": age_ms,
     }

@@ -9,60 +9,18 @@ ROS descriptors, ``config/kdbts.yaml`` and ``docs/parameters.md`` are made from 
 from __future__ import annotations
 
 import math
+import re
 import sys
-from dataclasses import dataclass, field, fields
-from typing import Any
+from dataclasses import dataclass, fields
 
 from kdbts_ros.errors import UserError
-
-Value = bool | int | float | str
+from kdbts_ros.node.parameter_rules import Rule, Value, limits, literal
+from kdbts_ros.node.parameter_rules import rule as _rule
 
 # A map of more cells than this is a mistyped range or resolution, not a wish.
 MAX_CELLS = 4_000_000
-
-
-@dataclass(frozen=True)
-class Rule:
-    """What one parameter may be. `low` and `high` are inclusive, `live` may change while active."""
-
-    meaning: str
-    low: float | None = None
-    high: float | None = None
-    choices: tuple[str, ...] = ()
-    live: bool = False
-
-    def check(self, name: str, default: Value, value: object) -> Value:
-        """The value in the type of `default`, or UserError naming the parameter and its range."""
-        if isinstance(default, float) and isinstance(value, int) and not isinstance(value, bool):
-            value = float(value)
-        if isinstance(value, bool) and _literal(value) in self.choices:
-            # `-p rectified:=true` arrives as a boolean.
-            value = _literal(value)
-        if type(value) is not type(default):
-            raise UserError(
-                f"parameter '{name}' must be {_noun(default)}, got {value!r}; "
-                f"for example {name}:={_literal(default)}"
-            )
-        if isinstance(value, float) and not math.isfinite(value):
-            raise UserError(f"parameter '{name}' must be finite, got {value}")
-        if not self._in_range(value):
-            raise UserError(
-                f"parameter '{name}' must lie in [{self.low:g}, {self.high:g}], got {value:g}"
-            )
-        if self.choices and value not in self.choices:
-            raise UserError(
-                f"parameter '{name}' must be one of {', '.join(self.choices)}, got '{value}'"
-            )
-        return value  # type: ignore[return-value]
-
-    def _in_range(self, value: Value) -> bool:
-        if self.low is None or self.high is None or isinstance(value, str):
-            return True
-        return self.low <= value <= self.high
-
-
-def _rule(default: Value, meaning: str, **limits: Any) -> Any:
-    return field(default=default, metadata={"rule": Rule(meaning, **limits)})
+# What a camera may be called: it becomes the first part of its topics' names.
+CAMERA_NAME = re.compile(r"[a-zA-Z_]\w*(/[a-zA-Z_]\w*)*")
 
 
 @dataclass(frozen=True)
@@ -88,12 +46,23 @@ class Parameters:
     autostart: bool = _rule(
         True, "Configure and activate at start; false leaves that to a lifecycle manager."
     )
+    mode: str = _rule(
+        "auto",
+        "kdbts: maps of one image; mvbts: of several, kept with their poses; auto: of one until "
+        "others add something and while poses fail, where the weights can fuse views.",
+        choices=("kdbts", "mvbts", "auto"),
+    )
     fixed_frame: str = _rule("odom", "Frame of the maps; must not move with the robot (REP-105).")
     base_frame: str = _rule(
         "base_link", "Frame the map is centred on; its z = 0 is the ground below the robot."
     )
     camera_frame: str = _rule(
         "", "Optical frame of the camera; empty takes the frame_id of the image."
+    )
+    cameras: tuple[str, ...] = _rule(
+        (),
+        "Names of several cameras: front listens to front/image and front/camera_info. Maps come "
+        "from the first; the others add views. Empty: one camera on image and camera_info.",
     )
     pose_source: str = _rule(
         "tf",
@@ -165,6 +134,58 @@ class Parameters:
         live=True,
     )
     queue_length: int = _rule(20, "How many images may wait for their pose.", low=1, high=200)
+    max_stamp_lead: float = _rule(
+        1.0,
+        "Images stamped further ahead of the node's clock than this are dropped, seconds.",
+        low=0.05,
+        high=3600.0,
+        live=True,
+    )
+    max_views: int = _rule(
+        4, "Views behind one map, the newest image included.", low=1, high=16, live=True
+    )
+    max_keyframes: int = _rule(8, "Earlier views kept of each camera.", low=1, high=64, live=True)
+    min_baseline: float = _rule(
+        1.0,
+        "How far a camera moves before its view is kept and used beside the newest, metres.",
+        low=0.02,
+        high=20.0,
+        live=True,
+    )
+    max_baseline: float = _rule(
+        10.0,
+        "Distance from which an earlier view is no longer used, metres.",
+        low=0.1,
+        high=200.0,
+        live=True,
+    )
+    keyframe_rotation: float = _rule(
+        0.26, "Turn that keeps a view without a baseline, radians.", low=0.02, high=3.14, live=True
+    )
+    max_view_age: float = _rule(
+        5.0,
+        "Age from which an earlier view is no longer used, seconds; bounds the harm of what moves.",
+        low=0.05,
+        high=600.0,
+        live=True,
+    )
+    min_overlap: float = _rule(
+        0.2,
+        "Map points a further view must see, as a share of what the newest image sees.",
+        low=0.0,
+        high=1.0,
+        live=True,
+    )
+    view_memory_mb: int = _rule(
+        512, "Memory of all kept views; the newest stays in any case.", low=1, high=65536, live=True
+    )
+    max_speed: float = _rule(
+        40.0,
+        "Faster moves between two images are jumps of the pose and clear the views, metres/second.",
+        low=0.5,
+        high=300.0,
+        live=True,
+    )
     silence_timeout: float = _rule(
         5.0,
         "Silence of an input that turns into a warning, seconds of wall time.",
@@ -188,9 +209,32 @@ class Parameters:
                 f"a map of {cells:,} cells is too large: lower 'range_m' ({self.range_m:g}) or "
                 f"raise 'resolution' ({self.resolution:g})"
             )
+        if self.min_baseline >= self.max_baseline:
+            raise UserError(
+                f"parameter 'min_baseline' ({self.min_baseline:g}) must lie below 'max_baseline' "
+                f"({self.max_baseline:g})"
+            )
+        self._check_cameras()
         for name in ("checkpoint", "device", "fixed_frame", "base_frame"):
             if not getattr(self, name):
                 raise UserError(f"parameter '{name}' must not be empty")
+
+    def _check_cameras(self) -> None:
+        for name in self.cameras:
+            if not CAMERA_NAME.fullmatch(name):
+                raise UserError(f"parameter 'cameras': '{name}' cannot be part of a topic's name")
+        if len(set(self.cameras)) < len(self.cameras):
+            raise UserError("parameter 'cameras' names a camera twice")
+        if len(self.cameras) > 1 and self.mode == "kdbts":
+            raise UserError(
+                "parameter 'cameras' names several, but mode kdbts uses one: set mode to auto or "
+                "mvbts"
+            )
+        if len(self.cameras) > 1 and self.camera_frame:
+            raise UserError(
+                "parameter 'camera_frame' holds for one camera: leave it empty, so that each of "
+                "'cameras' has the frame_id of its images"
+            )
 
 
 RULES: dict[str, Rule] = {f.name: f.metadata["rule"] for f in fields(Parameters)}
@@ -207,9 +251,9 @@ def as_yaml() -> str:
         "  ros__parameters:",
     ]
     for name, rule in RULES.items():
-        notes = [n for n in (_limits(rule), "live" if rule.live else "") if n]
+        notes = [n for n in (limits(rule), "live" if rule.live else "") if n]
         lines.append(f"    # {rule.meaning}" + (f" ({'; '.join(notes)})" if notes else ""))
-        lines.append(f"    {name}: {_literal(DEFAULTS[name])}")
+        lines.append(f"    {name}: {literal(DEFAULTS[name])}")
     return "\n".join(lines) + "\n"
 
 
@@ -225,29 +269,10 @@ def as_markdown() -> str:
         "|---|---|---|---|---|",
     ]
     for name, rule in RULES.items():
-        default = _literal(DEFAULTS[name])
+        default = literal(DEFAULTS[name])
         live = "yes" if rule.live else ""
-        lines.append(f"| `{name}` | `{default}` | {_limits(rule)} | {live} | {rule.meaning} |")
+        lines.append(f"| `{name}` | `{default}` | {limits(rule)} | {live} | {rule.meaning} |")
     return "\n".join(lines) + "\n"
-
-
-def _limits(rule: Rule) -> str:
-    if rule.choices:
-        return ", ".join(rule.choices)
-    return "" if rule.low is None else f"{rule.low:g} to {rule.high:g}"
-
-
-def _literal(value: Value) -> str:
-    if isinstance(value, bool):
-        return str(value).lower()
-    # Quotes: a bare `true`, an empty string or a number would be read as another type.
-    return f'"{value}"' if isinstance(value, str) else str(value)
-
-
-def _noun(value: Value) -> str:
-    return {bool: "true or false", int: "an integer", float: "a number", str: "a string"}[
-        type(value)
-    ]
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from rcl_interfaces.msg import (
 from rclpy.node import Node
 
 from kdbts_ros.errors import UserError
-from kdbts_ros.node.parameters import DEFAULTS, LIVE, RULES, Parameters
+from kdbts_ros.node.parameters import DEFAULTS, LIVE, RULES, Parameters, Value
 
 # Set by rclpy itself, or by the QoS overrides of a publisher.
 FOREIGN = ("use_sim_time", "start_type_description_service", "qos_overrides.")
@@ -46,7 +46,7 @@ class NodeParameters:
                     value = RULES[name].check(name, default, given[name].value)
                 except UserError as error:
                     self._faults[name] = str(error)
-            node.declare_parameter(name, value, _descriptor(name), ignore_override=True)
+            node.declare_parameter(name, _as_ros(value), _descriptor(name), ignore_override=True)
         unknown = [n for n in given if n not in DEFAULTS and not n.startswith(FOREIGN)]
         self._unknown = f"unknown parameter '{min(unknown)}'" if unknown else ""
         node.add_on_set_parameters_callback(self._check)
@@ -78,6 +78,11 @@ class NodeParameters:
         for name in ours:
             self._faults.pop(name, None)
         return SetParametersResult(successful=True)
+
+
+def _as_ros(value: Value) -> Any:
+    """The value as rclpy takes it; an empty list would have no type."""
+    return (list(value) or [""]) if isinstance(value, tuple) else value
 
 
 def _descriptor(name: str) -> ParameterDescriptor:

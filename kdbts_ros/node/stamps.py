@@ -11,6 +11,9 @@ from kdbts_ros.node.drops import Dropped
 JUMP_NS = 1_000_000_000
 # A bag shorter than that loops too: so many late images in a row are a new life as well.
 JUMP_COUNT = 5
+# A clock that leaps ahead by more (a bag that is wound on) leaves poses and views behind. Far above
+# the steps in which any simulator publishes /clock.
+LEAP_NS = 10_000_000_000
 
 
 @dataclass
@@ -47,6 +50,25 @@ class StampOrder:
         self.newest_ns = stamp_ns
 
     def reset(self) -> None:
-        """Forget, at activation and when time went back."""
+        """Forget, at activation and when time has jumped."""
         self.newest_ns = 0
         self.late_in_row = 0
+
+
+def check_lead(stamp_ns: int, now_ns: int, lead_seconds: float) -> None:
+    """Raise Dropped for a stamp further ahead of the clock than `lead_seconds`.
+
+    A clock at zero says nothing: simulated time has not begun.
+    """
+    ahead = (stamp_ns - now_ns) / 1e9
+    if now_ns > 0 and ahead > lead_seconds:
+        raise Dropped(
+            drops.FUTURE_STAMP,
+            f"image is stamped {ahead:.3f} s ahead of the node's clock: synchronise the clocks of "
+            "camera and robot, or raise max_stamp_lead",
+        )
+
+
+def is_leap(before_ns: int, after_ns: int) -> bool:
+    """Whether a clock went on in a leap; the first reading of a clock (from zero) is none."""
+    return before_ns > 0 and after_ns - before_ns >= LEAP_NS

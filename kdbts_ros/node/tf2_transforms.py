@@ -34,7 +34,7 @@ class Tf2Transforms:
         t, q = found.translation, found.rotation
         return matrix((t.x, t.y, t.z), (q.x, q.y, q.z, q.w))
 
-    def time_went_back(self, stamp_ns: int) -> None:
+    def time_jumped(self, stamp_ns: int) -> None:
         """Forget moving transforms; tf2 refuses the new life's as too old until it is cleared."""
         self.buffer.clear()
 
@@ -43,6 +43,6 @@ class Tf2Transforms:
         try:
             newest: Any = self.buffer.get_latest_common_time(target_frame, source_frame)
         except tf2_ros.TransformException:
-            return drops.EXTRAPOLATION_FUTURE
+            return drops.EXTRAPOLATION
         future = stamp_ns > newest.nanoseconds
-        return drops.EXTRAPOLATION_FUTURE if future else drops.EXTRAPOLATION_PAST
+        return drops.EXTRAPOLATION if future else drops.TOO_OLD

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -22,12 +22,22 @@ REGRESSION_NS = 1_000_000_000
 
 @dataclass(frozen=True, order=True)
 class Sample:
-    """Pose of a child in its parent at a stamp."""
+    """Pose of a child in its parent at a stamp; `rival`: another parent was named for it."""
 
     stamp_ns: int
     parent: str = field(compare=False)
     translation: npt.NDArray[np.float64] = field(compare=False)
     quaternion: npt.NDArray[np.float64] = field(compare=False)
+    rival: str = field(default="", compare=False)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A transform that was not taken: its stamp, its frames, and why."""
+
+    stamp_ns: int
+    frames: tuple[str, str]
+    sentence: str
 
 
 class TransformBuffer:
@@ -41,6 +51,7 @@ class TransformBuffer:
         self._cache_ns = int(cache_seconds * 1e9)
         self._moving: dict[str, list[Sample]] = {}
         self._static: dict[str, Sample] = {}
+        self._refused: dict[str, Refusal] = {}
 
     def insert(
         self,
@@ -56,23 +67,26 @@ class TransformBuffer:
 
         Raises:
             UserError: empty or equal frame names, values not finite, a quaternion that is not of
-                unit length. The buffer is then unchanged.
+                unit length. Such a transform is not used, but remembered as the reason.
         """
         t = np.asarray(translation, np.float64)
         q = np.asarray(quaternion_xyzw, np.float64)
         edge = f"transform {parent} -> {child}"
+        parent, child = parent.lstrip("/"), child.lstrip("/")
         if not parent or not child or parent == child:
             raise UserError(f"{edge} needs two different frame names")
-        if not (np.isfinite(t).all() and np.isfinite(q).all()):
-            raise UserError(f"{edge} contains NaN or infinity")
-        if abs(float(q @ q) - 1) > QUATERNION_TOLERANCE:
-            raise UserError(f"{edge} has a quaternion of length {np.linalg.norm(q):.3f}, not 1")
-        sample = Sample(stamp_ns, parent.lstrip("/"), t, q / np.linalg.norm(q))
-        child = child.lstrip("/")
+        fault = _fault(edge, t, q)
+        if fault:
+            self._refused[child] = Refusal(stamp_ns, (parent, child), fault)
+            raise UserError(fault)
+        self._refused.pop(child, None)
+        sample = Sample(stamp_ns, parent, t, q / np.linalg.norm(q))
+        fixed = self._static.get(child)
         if static:
-            self._static[child] = sample
+            self._static[child] = replace(sample, rival=_rival(fixed, sample))
         else:
-            self._static.pop(child, None)
+            if fixed is not None and fixed.parent == parent:
+                del self._static[child]
             self._insert_moving(child, sample)
 
     def _insert_moving(self, child: str, sample: Sample) -> None:
@@ -82,18 +96,19 @@ class TransformBuffer:
             samples = self._moving.setdefault(child, [])
         at = bisect_left(samples, sample)
         if at < len(samples) and samples[at].stamp_ns == sample.stamp_ns:
-            samples[at] = sample
+            samples[at] = replace(sample, rival=_rival(samples[at], sample))
         else:
             insort(samples, sample)
         oldest = samples[-1].stamp_ns - self._cache_ns
         if samples[0].stamp_ns < oldest:
             del samples[: bisect_left(samples, oldest, key=lambda s: s.stamp_ns)]
 
-    def time_went_back(self, stamp_ns: int) -> None:
+    def time_jumped(self, stamp_ns: int) -> None:
         """Forget moving transforms unless they already belong to the new life."""
         newest = max((s[-1].stamp_ns for s in self._moving.values() if s), default=stamp_ns)
-        if newest > stamp_ns + REGRESSION_NS:
+        if not stamp_ns - self._cache_ns < newest <= stamp_ns + REGRESSION_NS:
             self._moving.clear()
+        self._refused = {k: r for k, r in self._refused.items() if k in self._static}
 
     def lookup(self, target_frame: str, source_frame: str, stamp_ns: int) -> Matrix:
         """(4,4) T_target_source at the stamp; raises TransformUnavailable."""
@@ -119,9 +134,16 @@ class TransformBuffer:
         parents |= {samples[-1].parent for samples in self._moving.values() if samples}
         for frame in frames:
             if frame not in self._static and frame not in self._moving and frame not in parents:
+                self._raise_refusal(frame)
                 raise TransformUnavailable(
                     drops.NO_TF, f"frame '{frame}' is in no transform received so far"
                 )
+
+    def _raise_refusal(self, frame: str, after_ns: int = 0) -> None:
+        """Where a transform of the frame was refused since, that is why there is no pose."""
+        for refusal in self._refused.values():
+            if frame in refusal.frames and refusal.stamp_ns >= after_ns:
+                raise TransformUnavailable(drops.NON_UNIT_QUATERNION, refusal.sentence)
 
     def _ancestors(self, frame: str) -> list[str]:
         """The frame and its ancestors up to the root; a loop ends where it closes."""
@@ -143,35 +165,61 @@ class TransformBuffer:
 
     def _edge(self, child: str, stamp_ns: int) -> Matrix:
         """T_parent_child at the stamp."""
+        samples = self._moving.get(child, [])
         if child in self._static:
             fixed = self._static[child]
+            _check_one_parent(child, fixed, *samples[-1:])
             return matrix(fixed.translation, fixed.quaternion)
-        samples = self._moving[child]
         at = bisect_left(samples, stamp_ns, key=lambda s: s.stamp_ns)
         if at < len(samples) and samples[at].stamp_ns == stamp_ns:
+            _check_one_parent(child, *samples[max(at - 1, 0) : at + 2])
             return matrix(samples[at].translation, samples[at].quaternion)
         edge = f"transform {samples[-1].parent} -> {child}"
         if at == 0:
             raise TransformUnavailable(
-                drops.EXTRAPOLATION_PAST,
+                drops.TOO_OLD,
                 f"{edge} begins {(samples[0].stamp_ns - stamp_ns) / 1e9:.3f} s after the image",
             )
         if at == len(samples):
+            self._raise_refusal(child, samples[-1].stamp_ns)
             raise TransformUnavailable(
-                drops.EXTRAPOLATION_FUTURE,
+                drops.EXTRAPOLATION,
                 f"{edge} ends {(stamp_ns - samples[-1].stamp_ns) / 1e9:.3f} s before the image",
             )
         return _between(samples[at - 1], samples[at], stamp_ns, child)
 
 
-def _between(a: Sample, b: Sample, stamp_ns: int, child: str) -> Matrix:
-    """Linear in translation, spherical-linear in rotation, as tf2 interpolates."""
-    if a.parent != b.parent:
+def _fault(edge: str, t: npt.NDArray[np.float64], q: npt.NDArray[np.float64]) -> str:
+    """What is wrong with the numbers of a transform; empty if nothing is."""
+    if not (np.isfinite(t).all() and np.isfinite(q).all()):
+        return f"{edge} contains NaN or infinity"
+    if abs(float(q @ q) - 1) > QUATERNION_TOLERANCE:
+        return f"{edge} has a quaternion of length {np.linalg.norm(q):.3f}, not 1"
+    return ""
+
+
+def _rival(before: Sample | None, sample: Sample) -> str:
+    """The other parent that a transform of the same instant names, if there is one."""
+    if before is None:
+        return ""
+    return before.parent if before.parent != sample.parent else before.rival
+
+
+def _check_one_parent(child: str, *samples: Sample) -> None:
+    """tf2 takes the newest parent in silence; a pose would then depend on who spoke last."""
+    parents = {s.parent for s in samples} | {s.rival for s in samples if s.rival}
+    if len(parents) > 1:
+        first, second, *_ = sorted(parents)
         raise TransformUnavailable(
             drops.TWO_PARENTS,
-            f"frame '{child}' has two parents, '{a.parent}' and '{b.parent}': "
-            "two nodes broadcast it; stop one of them",
+            f"frame '{child}' has two parents, '{first}' and '{second}': two nodes broadcast it; "
+            "stop one of them (and activate this node again if it is static)",
         )
+
+
+def _between(a: Sample, b: Sample, stamp_ns: int, child: str) -> Matrix:
+    """Linear in translation, spherical-linear in rotation, as tf2 interpolates."""
+    _check_one_parent(child, a, b)
     share = (stamp_ns - a.stamp_ns) / (b.stamp_ns - a.stamp_ns)
     translation = a.translation + share * (b.translation - a.translation)
     return matrix(translation, slerp(a.quaternion, b.quaternion, share))

@@ -19,7 +19,7 @@ class TransformUnavailable(Dropped):
     """
 
     def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(reason, detail, final=reason == drops.EXTRAPOLATION_PAST)
+        super().__init__(reason, detail, final=reason == drops.TOO_OLD)
 
 
 class Transforms(Protocol):
@@ -33,8 +33,8 @@ class Transforms(Protocol):
                 lies outside what was received.
         """
 
-    def time_went_back(self, stamp_ns: int) -> None:
-        """Forget moving transforms of a later life: a bag looped to, or a clock was reset to, now.
+    def time_jumped(self, stamp_ns: int) -> None:
+        """Forget moving transforms of another life: a bag looped to, or a clock leapt to, now.
 
         Static transforms stay: a latched publisher does not send them again.
         """

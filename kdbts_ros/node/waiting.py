@@ -24,6 +24,7 @@ class Frame:
     message: Any = field(compare=False)
     size: tuple[int, int] | None = field(compare=False)
     arrived: float = field(compare=False)  # seconds of a clock that never jumps
+    camera: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)

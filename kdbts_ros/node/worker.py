@@ -18,6 +18,7 @@ import numpy.typing as npt
 
 from kdbts_ros.density.camera import View, inverse
 from kdbts_ros.density.lenses import Lens
+from kdbts_ros.density.request import Moment, Wanted
 from kdbts_ros.errors import UserError
 from kdbts_ros.node import drops
 from kdbts_ros.node.drops import Dropped
@@ -43,10 +44,14 @@ class Engine(Protocol):
     def concerns(self, lens: Lens, T_base_camera: Matrix) -> list[str]:
         """Why the network may do badly with a camera, one sentence each."""
 
-    def process(
-        self, view: View, T_fixed_base: Matrix, want_depth: bool, want_preview: bool
-    ) -> Any:
-        """Map, and on request depth and preview, of one posed image."""
+    def process(self, view: View, T_fixed_base: Matrix, wanted: Wanted, moment: Moment) -> Any:
+        """Map, and on request more, of one posed image."""
+
+    def remember(self, view: View, moment: Moment) -> None:
+        """Keep one posed image for the maps to come."""
+
+    def forget(self) -> None:
+        """Drop what earlier images left."""
 
     def describe(self) -> dict[str, str]:
         """head, checkpoint, device and precision in words."""
@@ -54,20 +59,24 @@ class Engine(Protocol):
 
 @dataclass(frozen=True)
 class Job:
-    """A frame with everything inference needs. `life` tells outcomes of a past life apart."""
+    """A frame with everything inference needs. `life` tells outcomes of a past life apart.
+
+    `wanted` is None for an image that only adds a view. `pose_faults`: see `Moment`.
+    """
 
     frame: Frame
     needs: Needs
     settings: Any
-    want_depth: bool
-    want_preview: bool
+    wanted: Wanted | None
     life: int
+    pose_faults: int = 0
 
 
 @dataclass(frozen=True)
 class Outcome:
     """What became of a job: a result, or the reason why there is none.
 
+    Neither where the image only added a view.
     concerns: why the network may do badly with the job's camera.
     """
 
@@ -80,7 +89,7 @@ class Outcome:
 
 
 class InferenceThread:
-    """Runs jobs one at a time; a newer job replaces one that has not begun.
+    """Runs jobs one at a time; a camera's newer job replaces one that has not begun.
 
     Args:
         load: makes the engine, in the thread that will own it; may raise UserError.
@@ -112,10 +121,10 @@ class InferenceThread:
 
     def submit(self, job: Job) -> Job | None:
         """Hand over a job; the one it replaces, if any, will not run."""
-        return self._mailbox.put(job)
+        return self._mailbox.put(job, job.frame.camera)
 
-    def clear(self) -> Job | None:
-        """Take back a job that has not begun."""
+    def clear(self) -> list[Job]:
+        """Take back the jobs that have not begun."""
         return self._mailbox.clear()
 
     def stop(self, timeout: float) -> bool:
@@ -137,7 +146,12 @@ class InferenceThread:
             return
         finally:
             self._loaded.set()
+        life = 0
         while (job := self._mailbox.take()) is not None:
+            if job.life != life:
+                # Views of a past life would be fused under poses of another.
+                engine.forget()
+                life = job.life
             self._deliver(run(engine, job))
 
 
@@ -155,7 +169,12 @@ def run(engine: Engine, job: Job) -> Outcome:
         decode_ms = (time.monotonic() - started) * 1e3
         if engine.settings != job.settings:
             engine.update(job.settings)
-        result = engine.process(view, needs.T_fixed_base, job.want_depth, job.want_preview)
+        moment = Moment(job.frame.camera, job.frame.stamp_ns, job.pose_faults)
+        result = None
+        if job.wanted is None:
+            engine.remember(view, moment)
+        else:
+            result = engine.process(view, needs.T_fixed_base, job.wanted, moment)
     except Dropped as drop:
         return Outcome(job, None, drop, started, decode_ms)
     except UserError as error:

@@ -8,18 +8,25 @@ import pytest
 
 from kdbts_ros.node import drops
 from kdbts_ros.node.drops import Dropped
-from kdbts_ros.node.health import ERROR, OK, WARN, Status, Surroundings, assess
+from kdbts_ros.node.health import (
+    ERROR,
+    OK,
+    WARN,
+    Status,
+    StreamSurroundings,
+    Surroundings,
+    assess,
+)
 from kdbts_ros.node.tally import Tally
 
 SILENCE = 5.0
+FRONT = StreamSurroundings("", "/image", "/camera_info", image_publishers=1)
 AROUND = Surroundings(
     active=True,
     state="active",
     fault="",
-    image_topic="/image",
-    image_publishers=1,
+    streams=(FRONT,),
     image_reliability="best_effort",
-    camera_info_topic="/camera_info",
     clock_runs=True,
     model={"head": "bts"},
 )
@@ -28,7 +35,7 @@ AROUND = Surroundings(
 def healthy(now: float = 100.0) -> Tally:
     tally = Tally(since=0.0)
     tally.image(now)
-    tally.calibration_at = tally.pose_at = now
+    tally.stream("").calibration_at = tally.pose_at = now
     tally.map(now, {"total": 50.0})
     return tally
 
@@ -50,19 +57,21 @@ def test_an_inactive_node_says_its_state_or_its_fault() -> None:
 
 
 @pytest.mark.parametrize(
-    ("changes", "qos", "level", "words"),
+    ("publishers", "reliability", "qos", "level", "words"),
     [
-        ({"image_publishers": 0}, "", WARN, "nobody publishes /image"),
-        ({}, "", ERROR, "fastdds_large_messages.xml"),
-        ({"image_reliability": "reliable"}, "", ERROR, "camera is silent"),
-        ({"image_reliability": "reliable"}, "RELIABILITY", ERROR, "image_reliability:=best_effort"),
+        (0, "best_effort", "", WARN, "nobody publishes /image"),
+        (1, "best_effort", "", ERROR, "fastdds_large_messages.xml"),
+        (1, "reliable", "", ERROR, "camera is silent"),
+        (1, "reliable", "RELIABILITY", ERROR, "image_reliability:=best_effort"),
     ],
 )
 def test_silence_names_its_cure(
-    changes: dict[str, object], qos: str, level: int, words: str
+    publishers: int, reliability: str, qos: str, level: int, words: str
 ) -> None:
-    tally = Tally(since=0.0, incompatible_qos=qos)
-    around = replace(AROUND, **changes)  # type: ignore[arg-type]
+    tally = Tally(since=0.0)
+    tally.stream("").incompatible_qos = qos
+    streams = (replace(FRONT, image_publishers=publishers),)
+    around = replace(AROUND, streams=streams, image_reliability=reliability)
     assert status("input", tally, around, now=SILENCE - 1).level == OK
     told = status("input", tally, around, now=SILENCE + 1)
     assert told.level == level
@@ -71,17 +80,36 @@ def test_silence_names_its_cure(
 
 def test_a_publisher_that_just_appeared_is_given_time() -> None:
     tally = Tally(since=0.0)
-    appeared = replace(AROUND, published_since=98.0)
+    appeared = replace(AROUND, streams=(replace(FRONT, published_since=98.0),))
     assert assess(tally, appeared, 100.0, silence=5.0)[1].level == OK
     assert assess(tally, appeared, 104.0, silence=5.0)[1].level == ERROR
 
 
+def test_each_camera_has_its_own_line() -> None:
+    tally = healthy()
+    tally.image(100.0, "left")
+    streams = tuple(
+        replace(FRONT, camera=name, image_topic=f"/{name}") for name in ("left", "rear")
+    )
+    told = assess(tally, replace(AROUND, streams=streams), 100.0, SILENCE)
+    assert [s.name for s in told[1:3]] == ["input left", "input rear"]
+    assert "no camera_info" in told[1].message
+    assert told[2].level == ERROR and "/rear has a publisher" in told[2].message
+
+
+def test_a_refused_transform_is_told_while_it_is_recent() -> None:
+    tally = healthy()
+    tally.transform_fault, tally.transform_fault_at = "odom -> base has no unit length", 99.0
+    assert status("pose", tally).message == "odom -> base has no unit length"
+    assert status("pose", tally, now=110.0).level == OK
+
+
 def test_missing_and_bad_calibration() -> None:
     tally = healthy()
-    tally.calibration_at = None
+    tally.stream("").calibration_at = None
     assert "no camera_info on /camera_info" in status("input", tally).message
     tally = healthy()
-    tally.calibration_fault = "camera_info K is all zeros"
+    tally.stream("").calibration_fault = "camera_info K is all zeros"
     assert status("input", tally).level == ERROR
     assert "K is all zeros" in status("input", tally).message
 

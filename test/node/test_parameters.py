@@ -30,8 +30,10 @@ def test_the_files_are_those_the_table_makes(made: Any, file: str) -> None:
 
 def test_the_yaml_says_the_defaults_in_their_types() -> None:
     values = yaml.safe_load(as_yaml())["/**"]["ros__parameters"]
-    assert values == DEFAULTS
-    assert {k: type(v) for k, v in values.items()} == {k: type(v) for k, v in DEFAULTS.items()}
+    assert values.pop("cameras") == [""], "ROS has no empty list of strings"
+    defaults = {name: value for name, value in DEFAULTS.items() if name != "cameras"}
+    assert values == defaults
+    assert {k: type(v) for k, v in values.items()} == {k: type(v) for k, v in defaults.items()}
 
 
 @pytest.mark.parametrize(
@@ -47,6 +49,12 @@ def test_the_yaml_says_the_defaults_in_their_types() -> None:
         ({"height_min": 2.0, "height_max": 1.0}, "'height_min' .* below 'height_max'"),
         ({"range_m": 100.0, "resolution": 0.02}, "too large"),
         ({"fixed_frame": ""}, "'fixed_frame' must not be empty"),
+        ({"cameras": "front"}, "'cameras' must be a list of strings"),
+        ({"cameras": ["a", "a"]}, "names a camera twice"),
+        ({"cameras": ["front left"]}, "'front left' cannot be part of a topic's name"),
+        ({"cameras": ["a", "b"], "mode": "kdbts"}, "mode kdbts uses one"),
+        ({"cameras": ["a", "b"], "camera_frame": "c"}, "'camera_frame' holds for one camera"),
+        ({"min_baseline": 5.0, "max_baseline": 4.0}, "'min_baseline' .* below 'max_baseline'"),
     ],
 )
 def test_bad_values_name_themselves(values: dict[str, Any], words: str) -> None:
@@ -61,6 +69,16 @@ def test_whole_numbers_and_switches_are_understood() -> None:
     assert RULES["rectified"].check("rectified", "auto", True) == "true"
 
 
+def test_empty_names_are_no_cameras() -> None:
+    assert Parameters(cameras=[""]).cameras == ()  # type: ignore[arg-type]
+    assert Parameters(cameras=["front", "", "left"]).cameras == ("front", "left")  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("file", sorted((ROOT / "config").glob("*bts.yaml")), ids=lambda f: f.name)
+def test_every_parameter_file_holds_good_values(file: Path) -> None:
+    Parameters(**yaml.safe_load(file.read_text())["/**"]["ros__parameters"])
+
+
 def test_live_parameters_need_no_new_model() -> None:
     assert {"occupied_threshold", "completed_cells", "height_min", "height_max"} <= LIVE
     assert not LIVE & {"checkpoint", "device", "precision", "fixed_frame", "autostart"}
@@ -69,7 +87,9 @@ def test_live_parameters_need_no_new_model() -> None:
 def test_the_pipeline_takes_what_the_node_gives() -> None:
     from kdbts_ros.node import engine
 
-    settings = engine.settings(Parameters(range_m=5.0, completed_cells="unknown"))
+    values = Parameters(range_m=5.0, completed_cells="unknown", max_views=3, view_memory_mb=64)
+    settings = engine.settings(values)
+    assert (settings.views.max_views, settings.views.max_bytes) == (3, 64_000_000)
     assert (settings.range_m, settings.completed_cells) == (5.0, "unknown")
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from kdbts_ros.node import drops
 from kdbts_ros.node.drops import Dropped
 from kdbts_ros.node.mailbox import Mailbox
-from kdbts_ros.node.stamps import StampOrder
+from kdbts_ros.node.stamps import StampOrder, check_lead, is_leap
 from kdbts_ros.node.waiting import Frame, WaitingQueue
 
 SECOND = 1_000_000_000
@@ -52,12 +52,26 @@ def test_a_short_bag_loops_too() -> None:
     assert [order.jumped_back(s) for s in stamps][:5] == [False] * 4 + [True]
 
 
+def test_a_stamp_ahead_of_the_clock_is_refused() -> None:
+    check_lead(11 * SECOND, 10 * SECOND, 1.0)
+    check_lead(999 * SECOND, 0, 1.0)  # simulated time has not begun
+    with pytest.raises(Dropped, match=r"1\.500 s ahead of the node's clock") as caught:
+        check_lead(int(11.5 * SECOND), 10 * SECOND, 1.0)
+    assert caught.value.reason == drops.FUTURE_STAMP
+
+
+def test_a_leap_of_the_clock_is_not_its_first_reading_nor_its_step() -> None:
+    assert is_leap(100 * SECOND, 160 * SECOND)
+    assert not is_leap(100 * SECOND, 101 * SECOND)
+    assert not is_leap(0, 160 * SECOND)
+
+
 def pose_until(newest: int):  # type: ignore[no-untyped-def]
     """Poses have come up to this stamp."""
 
     def attempt(waiting: Frame) -> int:
         if waiting.stamp_ns > newest:
-            raise Dropped(drops.EXTRAPOLATION_FUTURE, "not yet", final=False)
+            raise Dropped(drops.EXTRAPOLATION, "not yet", final=False)
         return waiting.stamp_ns
 
     return attempt
@@ -78,13 +92,13 @@ def test_patience_ends_with_the_reason() -> None:
     queue.add(frame(5, arrived=1.0))
     assert not queue.resolve(pose_until(0), now=1.29, timeout=0.3).dropped
     (_, drop), *_ = queue.resolve(pose_until(0), now=1.31, timeout=0.3).dropped
-    assert drop.reason == drops.EXTRAPOLATION_FUTURE
+    assert drop.reason == drops.EXTRAPOLATION
     assert len(queue) == 0
 
 
 def test_a_final_reason_ends_it_at_once() -> None:
     def attempt(_: Frame) -> None:
-        raise Dropped(drops.EXTRAPOLATION_PAST, "too old")
+        raise Dropped(drops.TOO_OLD, "too old")
 
     queue = WaitingQueue(limit=10)
     queue.add(frame(5))
@@ -119,8 +133,18 @@ def test_the_newest_item_wins() -> None:
     assert mailbox.put(2) == 1
     assert mailbox.take() == 2
     mailbox.put(3)
-    assert mailbox.clear() == 3
-    assert mailbox.clear() is None
+    assert mailbox.clear() == [3]
+    assert mailbox.clear() == []
+
+
+def test_senders_take_turns_and_keep_their_own_newest() -> None:
+    mailbox: Mailbox[str] = Mailbox()
+    mailbox.put("front 1", "front")
+    mailbox.put("left 1", "left")
+    assert mailbox.put("front 2", "front") == "front 1"
+    assert mailbox.take() == "front 2"
+    mailbox.put("front 3", "front")
+    assert [mailbox.take(), mailbox.take()] == ["left 1", "front 3"]
 
 
 def test_closing_wakes_the_one_who_waits() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import queue
 import threading
 from array import array
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 
 from kdbts_ros.density.camera import Camera, View
 from kdbts_ros.density.lenses import Lens
+from kdbts_ros.density.request import Moment, Wanted
 from kdbts_ros.errors import UserError
 from kdbts_ros.node import drops
 from kdbts_ros.node.camera_info import Calibration
@@ -28,6 +30,7 @@ class Engine:
     def __init__(self, process: Any = None) -> None:
         self.settings: Any = "first"
         self.threads = {threading.get_ident()}
+        self.kept: list[tuple[str, int]] = []
         self._process = process or (lambda view: view)
 
     def update(self, settings: Any) -> None:
@@ -42,7 +45,13 @@ class Engine:
     def concerns(self, lens: Lens, T_base_camera: Any) -> list[str]:
         return ["narrow"]
 
-    def process(self, view: View, T: Any, want_depth: bool, want_preview: bool) -> Any:
+    def remember(self, view: View, moment: Moment) -> None:
+        self.kept.append((moment.camera, moment.stamp_ns))
+
+    def forget(self) -> None:
+        self.kept.clear()
+
+    def process(self, view: View, T: Any, wanted: Wanted, moment: Moment) -> Any:
         self.threads.add(threading.get_ident())
         return self._process(view)
 
@@ -58,7 +67,7 @@ def job(stamp: int = 1, settings: str = "first", **message: Any) -> Job:
     }
     image = SimpleNamespace(**(fields | message))
     frame = Frame(stamp, "camera", image, (4, 2), 0.0)
-    return Job(frame, Needs(CALIBRATION, np.eye(4), np.eye(4)), settings, False, False, 0)
+    return Job(frame, Needs(CALIBRATION, np.eye(4), np.eye(4)), settings, Wanted(), 0)
 
 
 @pytest.fixture
@@ -156,6 +165,32 @@ def test_bad_images_are_drops(
     drop = outcomes.get(timeout=10).drop
     assert drop is not None
     assert drop.reason == reason
+    thread.stop(10)
+
+
+def side_job(stamp: int, life: int = 0, camera: str = "left") -> Job:
+    """A job of another camera, which only adds a view."""
+    made = job(stamp)
+    return replace(made, frame=replace(made.frame, camera=camera), wanted=None, life=life)
+
+
+def test_a_job_without_a_map_adds_a_view(outcomes: queue.Queue[Outcome]) -> None:
+    engine = Engine()
+    thread = started(engine, outcomes)
+    thread.submit(side_job(7))
+    outcome = outcomes.get(timeout=10)
+    assert outcome.result is None and outcome.drop is None
+    assert engine.kept == [("left", 7)]
+    thread.stop(10)
+
+
+def test_a_new_life_forgets_what_was_kept(outcomes: queue.Queue[Outcome]) -> None:
+    engine = Engine()
+    thread = started(engine, outcomes)
+    for stamp, life in ((7, 0), (8, 0), (3, 1)):
+        thread.submit(side_job(stamp, life))
+        outcomes.get(timeout=10)
+    assert engine.kept == [("left", 3)]
     thread.stop(10)
 
 

@@ -142,7 +142,7 @@ def test_an_image_without_pose_is_dropped_with_the_reason(
     grid = connected.step(next(instants))
     assert to_ns(grid.header.stamp) > orphan
     gained = {k: v - before.get(k, 0) for k, v in connected.drops().items()}
-    assert gained["extrapolation_future"] == 1
+    assert gained["extrapolation"] == 1
 
 
 def test_a_pose_that_comes_after_its_image_is_waited_for(
