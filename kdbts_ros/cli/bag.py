@@ -11,11 +11,8 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from kdbts_ros.datasets.bag_writer import Scans, write_bag
-from kdbts_ros.datasets.kitti_drive import KittiDrive
 from kdbts_ros.datasets.kitti_files import split_frames
-from kdbts_ros.datasets.kitti_odometry import KittiOdometrySequence
-from kdbts_ros.datasets.kitti_raw import KittiRawDrive
-from kdbts_ros.errors import UserError
+from kdbts_ros.datasets.opening import open_drive
 
 
 class Layout(str, Enum):
@@ -23,6 +20,7 @@ class Layout(str, Enum):
 
     KITTI_RAW = "kitti-raw"
     KITTI_ODOMETRY = "kitti-odometry"
+    KITTI_360 = "kitti-360"
 
 
 class Storage(str, Enum):
@@ -40,13 +38,18 @@ def bag(
         str | None, typer.Option(help="Drive of kitti-raw, for example 0009; needed if several.")
     ] = None,
     sequence: Annotated[
-        str | None, typer.Option(help="Sequence of kitti-odometry, for example 04.")
+        str | None,
+        typer.Option(help="Sequence of kitti-odometry or kitti-360, for example 04."),
     ] = None,
     frames: Annotated[
         str, typer.Option(metavar="A:B", help="Frames A to B - 1; either may be left out.")
     ] = ":",
     cameras: Annotated[
-        str | None, typer.Option(help="Cameras: left, right or left,right. Default: all.")
+        str | None,
+        typer.Option(
+            help="Cameras: left, right or left,right; kitti-360 also has fisheye_left and "
+            "fisheye_right, straightened. Default: left and right."
+        ),
     ] = None,
     compressed: Annotated[
         bool, typer.Option("--compressed/--image", help="JPEG CompressedImage, or rgb8 Image.")
@@ -62,7 +65,7 @@ def bag(
     Example: kdbts bag kitti-raw ~/kitti drive_0009 --drive 0009 --frames 0:50 --cameras left
     """
     chosen = None if cameras is None else [name.strip() for name in cameras.split(",")]
-    source = _open(layout, folder, drive, sequence, split_frames(frames), chosen)
+    source = open_drive(layout.value, folder, drive, sequence, split_frames(frames), chosen)
     scans = None
     if velodyne:
         scans = Scans(source.T_base_velo, (source.lidar(index) for index in source.frames))
@@ -86,22 +89,3 @@ def bag(
         )
     size = sum(file.stat().st_size for file in out.iterdir()) / 1e6
     typer.echo(f"{out}: {count} frames of {source.name}, {size:.0f} MB")
-
-
-def _open(
-    layout: Layout,
-    folder: Path,
-    drive: str | None,
-    sequence: str | None,
-    frames: range,
-    cameras: list[str] | None,
-) -> KittiDrive:
-    if layout is Layout.KITTI_RAW:
-        if sequence is not None:
-            raise UserError("--sequence belongs to kitti-odometry; name a raw drive with --drive")
-        return KittiRawDrive(folder, drive, frames, cameras=cameras)
-    if drive is not None:
-        raise UserError("--drive belongs to kitti-raw; name a sequence with --sequence")
-    if sequence is None:
-        raise UserError("kitti-odometry needs --sequence, for example --sequence 04")
-    return KittiOdometrySequence(folder, sequence, frames, cameras=cameras)

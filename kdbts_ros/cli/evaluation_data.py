@@ -34,12 +34,13 @@ class Dataset(str, Enum):
     SYNTHETIC = "synthetic"
     KITTI_RAW = "kitti-raw"
     KITTI_ODOMETRY = "kitti-odometry"
+    KITTI_360 = "kitti-360"
 
 
 Data = Annotated[Dataset, typer.Option("--dataset", help="Where truth comes from.")]
 Root = Annotated[Path | None, typer.Option("--root", help="Folder of a recorded dataset.")]
 Drive = Annotated[str | None, typer.Option("--drive", help="Drive of kitti-raw, e.g. 0009.")]
-Sequence_ = Annotated[str | None, typer.Option("--sequence", help="Sequence of kitti-odometry.")]
+Sequence_ = Annotated[str | None, typer.Option("--sequence", help="Of kitti-odometry, kitti-360.")]
 Frames = Annotated[str, typer.Option("--frames", metavar="A:B", help="Frames A to B - 1.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="First synthetic world.")]
 Worlds = Annotated[int, typer.Option("--worlds", min=1, help="Number of synthetic worlds.")]

@@ -33,6 +33,7 @@ class Layout(str, Enum):
     IMAGES = "images"
     KITTI_RAW = "kitti-raw"
     KITTI_ODOMETRY = "kitti-odometry"
+    KITTI_360 = "kitti-360"
 
 
 def predict(
@@ -41,7 +42,7 @@ def predict(
     checkpoint: options.Checkpoint = "bts",
     dataset: Annotated[Layout, typer.Option("--dataset", help="What SOURCE is.")] = Layout.IMAGES,
     drive: Annotated[str | None, typer.Option("--drive", help="Drive of kitti-raw.")] = None,
-    sequence: Annotated[str | None, typer.Option("--sequence", help="Of kitti-odometry.")] = None,
+    sequence: Annotated[str | None, typer.Option("--sequence", help="Of the others.")] = None,
     frames: Annotated[
         str, typer.Option("--frames", metavar="A:B", help="Frames A to B - 1.")
     ] = ":",

@@ -98,13 +98,17 @@ class KittiDrive:
         """(4,4) base to world."""
         return self._files.T_world_base[self._selected(index)]
 
+    def file(self, index: int, name: str = "left") -> Path:
+        """Image file of a frame."""
+        return self._files.images[self._known(name)][self._selected(index)]
+
     def image(self, index: int, name: str = "left") -> npt.NDArray[np.uint8]:
         """(H,W,3) uint8 RGB, rectified.
 
         Raises:
             UserError: unreadable, or of another size than the drive's first image.
         """
-        path = self._files.images[self._known(name)][self._selected(index)]
+        path = self.file(index, name)
         image = read_image(path)
         camera = self.camera(name)
         if image.shape[:2] != (camera.height, camera.width):

@@ -13,8 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kdbts_ros.datasets.kitti_drive import KittiDrive
-from kdbts_ros.datasets.kitti_odometry import KittiOdometrySequence
-from kdbts_ros.datasets.kitti_raw import KittiRawDrive
+from kdbts_ros.datasets.opening import open_drive
 from kdbts_ros.datasets.synthetic.drive import StreetDrive
 from kdbts_ros.datasets.synthetic.world import StreetWorld
 from kdbts_ros.density.camera import Array, View
@@ -143,8 +142,4 @@ def open_kitti(
     """A KITTI drive by the name of its layout."""
     if root is None:
         raise UserError(f"--dataset {dataset} needs --root DIR, the folder of the dataset")
-    if dataset == "kitti-raw":
-        return KittiRawDrive(root, drive, frames)
-    if sequence is None:
-        raise UserError("--dataset kitti-odometry needs --sequence, for example 04")
-    return KittiOdometrySequence(root, sequence, frames)
+    return open_drive(dataset, root, drive, sequence, frames)

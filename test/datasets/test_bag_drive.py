@@ -1,0 +1,319 @@
+"""Recordings as posed frames: chained transforms, lenses, several cameras, what is missing."""
+
+from __future__ import annotations
+
+import pickle
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+import pytest
+from rosbags.rosbag2 import StoragePlugin, Writer
+
+from kdbts_ros.datasets import bag_messages as messages
+from kdbts_ros.datasets.bag_drive import BagDrive
+from kdbts_ros.datasets.bag_files import find_bags
+from kdbts_ros.datasets.bag_topics import camera_topics
+from kdbts_ros.datasets.bag_writer import write_bag
+from kdbts_ros.datasets.kitti_files import rigid
+from kdbts_ros.datasets.pose_graph import PoseGraph
+from kdbts_ros.datasets.sample import PosedFrame
+from kdbts_ros.density.camera import R_BODY_OPTICAL, Camera, View
+from kdbts_ros.errors import UserError
+
+SECOND = 1_000_000_000
+CAMERA = Camera(48, 32, 40.0, 40.0, 24.0, 16.0)
+T_BASE_CAM = rigid(R_BODY_OPTICAL, (0.3, 0.0, 0.9))
+TYPES = messages.TYPESTORE.types
+
+
+class Bag:
+    """A recording written message by message."""
+
+    def __init__(self, path: Path, storage: StoragePlugin = StoragePlugin.MCAP) -> None:
+        self._writer = Writer(path, version=Writer.VERSION_LATEST, storage_plugin=storage)
+        self._connections: dict[str, Any] = {}
+
+    def __enter__(self) -> Bag:
+        self._writer.open()
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._writer.close()
+
+    def put(self, topic: str, msgtype: str, stamp_ns: int, data: bytes | memoryview) -> None:
+        if topic not in self._connections:
+            self._connections[topic] = self._writer.add_connection(
+                topic, msgtype, typestore=messages.TYPESTORE
+            )
+        self._writer.write(self._connections[topic], stamp_ns, data)
+
+    def tf(self, parent: str, child: str, T: np.ndarray, stamp_ns: int, static=False) -> None:
+        data = messages.transforms({(parent, child): T}, stamp_ns)
+        topic = "/tf_static" if static else "/tf"
+        self.put(topic, "tf2_msgs/msg/TFMessage", stamp_ns, data)
+
+    def info(self, stamp_ns: int, frame: str = "eye", space: str = "/eye", **changes: Any) -> None:
+        data = messages.camera_info(CAMERA, frame, stamp_ns)
+        if changes:
+            kind = "sensor_msgs/msg/CameraInfo"
+            info = messages.TYPESTORE.deserialize_cdr(data, kind)
+            for name, value in changes.items():
+                setattr(info, name, value)
+            data = memoryview(messages.TYPESTORE.serialize_cdr(info, kind))
+        self.put(f"{space}/camera_info", "sensor_msgs/msg/CameraInfo", stamp_ns, data)
+
+    def image(self, stamp_ns: int, image: np.ndarray, topic: str = "/eye/image_raw") -> None:
+        self.put(topic, "sensor_msgs/msg/Image", stamp_ns, messages.image(image, "eye", stamp_ns))
+
+
+def grey(value: int) -> np.ndarray:
+    return np.full((32, 48, 3), value, np.uint8)
+
+
+def recorded(path: Path, skip: str = "", storage: StoragePlugin = StoragePlugin.MCAP) -> Path:
+    """Poses at 10 Hz along x at 2 m/s, images between them at 5 Hz; `skip` leaves something out."""
+    with Bag(path, storage) as bag:
+        if skip != "static":
+            bag.tf("base_link", "mast", rigid(np.eye(3), (0.3, 0, 0)), SECOND, static=True)
+            bag.tf("mast", "eye", rigid(R_BODY_OPTICAL, (0, 0, 0.9)), SECOND, static=True)
+        for i in range(10):
+            stamp = SECOND + i * SECOND // 10
+            if skip != "tf":
+                bag.tf("odom", "base_link", rigid(np.eye(3), (0.2 * i, 0, 0)), stamp)
+            if skip != "info":
+                bag.info(stamp)
+            if i % 2 == 0 and skip != "images":
+                bag.image(stamp + 50_000_000, grey(10 + i))
+    return path
+
+
+@pytest.mark.parametrize("storage", [StoragePlugin.MCAP, StoragePlugin.SQLITE3])
+def test_images_are_posed_between_transforms(tmp_path: Path, storage: StoragePlugin) -> None:
+    drive = BagDrive(recorded(tmp_path / "bag", storage=storage))
+    assert (drive.names.world, drive.names.base) == ("odom", "base_link")
+    assert drive.cameras == ("eye",)
+    assert len(drive) == 4 + 1  # the last image lies between the last two transforms
+    frame = drive.frame(2)
+    np.testing.assert_allclose(frame.T_world_base[:3, 3], [0.9, 0, 0], atol=1e-9)
+    T = frame.views["eye"].T_world_cam
+    np.testing.assert_allclose(T, rigid(R_BODY_OPTICAL, (1.2, 0, 0.9)), atol=1e-9)
+    np.testing.assert_array_equal(frame.views["eye"].image, grey(14))
+    assert frame.views["eye"].camera == CAMERA
+
+
+def test_a_drive_travels_to_another_process(tmp_path: Path) -> None:
+    drive = BagDrive(recorded(tmp_path / "bag"))
+    drive.image(0, "eye")
+    again = pickle.loads(pickle.dumps(drive))
+    np.testing.assert_array_equal(again.image(3, "eye"), drive.image(3, "eye"))
+
+
+def test_what_write_bag_wrote_comes_back(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    frames = []
+    for i in range(3):
+        T = rigid(np.eye(3), (0.4 * i, 0.1, 0))
+        images = rng.integers(0, 255, (2, 32, 48, 3), np.uint8)
+        right = rigid(R_BODY_OPTICAL, (0.3, -0.2, 0.9))
+        views = {
+            "left": View(images[0], CAMERA, T @ T_BASE_CAM),
+            "right": View(images[1], CAMERA, T @ right),
+        }
+        frames.append(PosedFrame(SECOND + i * SECOND // 10, views, T))
+    write_bag(frames, tmp_path / "bag")
+    drive = BagDrive(tmp_path / "bag")
+    assert drive.cameras == ("left", "right")
+    for frame, again in zip(frames, drive, strict=True):
+        assert frame.stamp_ns == again.stamp_ns
+        for name in ("left", "right"):
+            np.testing.assert_array_equal(frame.views[name].image, again.views[name].image)
+            T = again.views[name].T_world_cam
+            np.testing.assert_allclose(T, frame.views[name].T_world_cam, atol=1e-9)
+    one = BagDrive(tmp_path / "bag", cameras=["right"])
+    assert one.cameras == ("right",)
+
+
+def test_odometry_stands_in_for_tf(tmp_path: Path) -> None:
+    odometry = TYPES["nav_msgs/msg/Odometry"]
+    with Bag(tmp_path / "bag") as bag:
+        bag.tf("base_link", "eye", T_BASE_CAM, SECOND, static=True)
+        for i in range(4):
+            stamp = SECOND + i * SECOND // 10
+            tf = messages.TYPESTORE.deserialize_cdr(
+                messages.transforms({("odom", "base_link"): rigid(np.eye(3), (i, 0, 0))}, stamp),
+                "tf2_msgs/msg/TFMessage",
+            ).transforms[0]
+            point = TYPES["geometry_msgs/msg/Point"](x=float(i), y=0.0, z=0.0)
+            pose = TYPES["geometry_msgs/msg/Pose"](point, tf.transform.rotation)
+            zero = TYPES["geometry_msgs/msg/Vector3"](0.0, 0.0, 0.0)
+            message = odometry(
+                tf.header,
+                "base_link",
+                TYPES["geometry_msgs/msg/PoseWithCovariance"](pose, np.zeros(36)),
+                TYPES["geometry_msgs/msg/TwistWithCovariance"](
+                    TYPES["geometry_msgs/msg/Twist"](zero, zero), np.zeros(36)
+                ),
+            )
+            kind = "nav_msgs/msg/Odometry"
+            bag.put("/odom", kind, stamp, messages.TYPESTORE.serialize_cdr(message, kind))
+            bag.info(stamp)
+            bag.image(stamp, grey(i))
+    drive = BagDrive(tmp_path / "bag")
+    np.testing.assert_allclose(drive.T_world_cam(3, "eye")[:3, 3], [3.3, 0, 0.9], atol=1e-9)
+
+
+def test_bent_images_are_straightened(tmp_path: Path) -> None:
+    """A straight edge that the lens bends is straight again."""
+    D = np.array([-0.3, 0.05, 0.0, 0.0, 0.0])
+    K = CAMERA.matrix - [[0, 0, 0.5], [0, 0, 0.5], [0, 0, 0]]
+    grid = np.stack(np.meshgrid(np.arange(48.0), np.arange(32.0)), -1).reshape(-1, 1, 2)
+    straight = cv2.undistortPoints(grid, K, D).reshape(32, 48, 2)
+    bent = np.where(straight[..., 1:] > 0.25, 220, 30).repeat(3, -1).astype(np.uint8)
+    with Bag(tmp_path / "bag") as bag:
+        bag.tf("base_link", "eye", T_BASE_CAM, SECOND, static=True)
+        for i in range(2):
+            bag.tf("odom", "base_link", np.eye(4), SECOND * (1 + i))
+            bag.info(SECOND * (1 + i), d=D)
+            bag.image(SECOND * (1 + i), bent)
+    view = BagDrive(tmp_path / "bag").frame(0).views["eye"]
+    row = round(0.25 * view.camera.fy + view.camera.cy)
+    assert (view.image[: row - 1] < 60).all()
+    assert (view.image[row + 2 :] > 190).all()
+
+
+def test_frames_without_partner_or_pose_are_counted(tmp_path: Path) -> None:
+    with Bag(tmp_path / "bag") as bag:
+        bag.tf("base_link", "eye", T_BASE_CAM, SECOND, static=True)
+        for i in range(6):
+            stamp = SECOND + i * SECOND // 10
+            if i < 4:
+                bag.tf("odom", "base_link", np.eye(4), stamp)
+            for space in ("/left", "/right"):
+                bag.info(stamp, space=space)
+                if space == "/left" or i != 1:
+                    bag.image(stamp, grey(i), f"{space}/image_rect")
+    drive = BagDrive(tmp_path / "bag")
+    assert (drive.losses.images, drive.losses.without_partner, drive.losses.without_pose) == (
+        6,
+        1,
+        2,
+    )
+    assert [drive.stamp_ns(i) for i in drive.frames] == [SECOND, 1_200_000_000, 1_300_000_000]
+
+
+@pytest.mark.parametrize(
+    ("skip", "words"),
+    [
+        ("tf", "no poses: record /tf and /tf_static|no moving transform"),
+        ("static", "no transform to the camera's frame 'eye'"),
+        ("info", "no images with a camera_info beside them"),
+        ("images", "no images with a camera_info"),
+    ],
+)
+def test_what_a_recording_lacks_is_named(tmp_path: Path, skip: str, words: str) -> None:
+    with pytest.raises(UserError, match=words):
+        BagDrive(recorded(tmp_path / "bag", skip))
+
+
+def other_clock(bag: Bag) -> None:
+    bag.tf("base_link", "eye", T_BASE_CAM, SECOND, static=True)
+    bag.tf("odom", "base_link", np.eye(4), 500 * SECOND)
+    bag.tf("odom", "base_link", np.eye(4), 501 * SECOND)
+    bag.info(SECOND)
+    bag.image(SECOND, grey(1))
+
+
+def not_a_rotation(bag: Bag) -> None:
+    data = messages.transforms({("odom", "base_link"): np.eye(4)}, SECOND)
+    message = messages.TYPESTORE.deserialize_cdr(data, "tf2_msgs/msg/TFMessage")
+    message.transforms[0].transform.rotation.w = 0.2
+    raw = messages.TYPESTORE.serialize_cdr(message, "tf2_msgs/msg/TFMessage")
+    bag.put("/tf", "tf2_msgs/msg/TFMessage", SECOND, raw)
+    bag.info(SECOND)
+    bag.image(SECOND, grey(1))
+
+
+def cut_message(bag: Bag) -> None:
+    bag.put("/tf", "tf2_msgs/msg/TFMessage", SECOND, b"\x00\x01\x00\x00\x05\x00\x00\x00")
+    bag.info(SECOND)
+    bag.image(SECOND, grey(1))
+
+
+@pytest.mark.parametrize(
+    ("fill", "words"),
+    [
+        (other_clock, "images go from 1.000 to 1.000 s, transforms of 'base_link' from 500.000"),
+        (not_a_rotation, "quaternion of length 0.200"),
+        (cut_message, "a message on /tf in .* cannot be read"),
+    ],
+)
+def test_broken_recordings_get_one_sentence(
+    tmp_path: Path, fill: Callable[[Bag], None], words: str
+) -> None:
+    with Bag(tmp_path / "bag") as bag:
+        fill(bag)
+    with pytest.raises(UserError, match=words):
+        BagDrive(tmp_path / "bag")
+
+
+def test_unreadable_images_are_named(tmp_path: Path) -> None:
+    with Bag(tmp_path / "bag") as bag:
+        bag.tf("base_link", "eye", T_BASE_CAM, SECOND, static=True)
+        bag.tf("odom", "base_link", np.eye(4), SECOND)
+        bag.info(SECOND)
+        bag.image(SECOND, np.zeros((8, 8, 3), np.uint8))
+    with pytest.raises(UserError, match="image 0 of camera eye is 8x8, but its camera_info"):
+        BagDrive(tmp_path / "bag").image(0, "eye")
+
+
+def test_interpolation_does_not_bridge_a_hole() -> None:
+    graph = PoseGraph()
+    for stamp, x in ((0, 0.0), (SECOND // 2, 1.0), (3 * SECOND, 9.0)):
+        graph.add("odom", "base_link", stamp, (x, 0, 0), (0, 0, 0, 1), static=False)
+    T = graph.lookup("odom", "base_link", SECOND // 4)
+    assert T is not None
+    assert T[0, 3] == pytest.approx(0.5)
+    assert graph.lookup("odom", "base_link", SECOND) is None
+    assert graph.lookup("odom", "base_link", 4 * SECOND) is None
+    with pytest.raises(UserError, match="no transform connects 'odom' with 'eye'"):
+        graph.lookup("odom", "eye", 0)
+
+
+def test_cameras_are_chosen_by_their_topics() -> None:
+    image, info = "sensor_msgs/msg/Image", "sensor_msgs/msg/CameraInfo"
+    types = {
+        "/rig/right/image_raw": image,
+        "/rig/right/camera_info": info,
+        "/rig/left/image_raw": image,
+        "/rig/left/image_rect_color": image,
+        "/rig/left/depth/image": image,
+        "/rig/left/camera_info": info,
+        "/rig/rear/image_raw/compressed": "sensor_msgs/msg/CompressedImage",
+        "/rig/rear/camera_info": info,
+    }
+    found = camera_topics(types, None, "bag")
+    assert [(c.name, c.images) for c in found] == [
+        ("left", "/rig/left/image_rect_color"),
+        ("rear", "/rig/rear/image_raw/compressed"),
+        ("right", "/rig/right/image_raw"),
+    ]
+    assert found[0].rectified and not found[2].rectified
+    picked = camera_topics(types, ["rear", "/rig/right/image_raw"], "bag")
+    assert [c.name for c in picked] == ["rear", "right"]
+    with pytest.raises(UserError, match="no camera top; it has"):
+        camera_topics(types, ["top"], "bag")
+
+
+def test_a_folder_of_bags_is_searched(tmp_path: Path) -> None:
+    recorded(tmp_path / "runs" / "b")
+    recorded(tmp_path / "runs" / "a")
+    assert [p.name for p in find_bags([tmp_path / "runs"])] == ["a", "b"]
+    assert find_bags([tmp_path / "runs" / "b"]) == (tmp_path / "runs" / "b",)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="holds no rosbag2 recording"):
+        find_bags([tmp_path / "empty"])
+    with pytest.raises(UserError, match="does not exist"):
+        find_bags([tmp_path / "nowhere"])
