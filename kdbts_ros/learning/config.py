@@ -106,6 +106,12 @@ class Stage(Section):
     minutes: float | None = Field(default=None, gt=0, description="length in minutes of training")
     steps: int | None = Field(default=None, ge=1, description="length in optimiser steps")
     batch: int = Field(default=8, ge=1, le=512, description="images in a step")
+    freeze_trunk: bool = Field(
+        default=False,
+        description="only the heads learn; weights and batch-norm statistics of encoder and "
+        "decoder stay as they are. A new head learns to read a trained trunk in a quarter of the "
+        "time, and does not disturb it",
+    )
     optimiser: OptimiserConfig = Field(default_factory=lambda: OptimiserConfig())
 
     @model_validator(mode="after")

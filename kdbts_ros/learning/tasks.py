@@ -18,6 +18,7 @@ from kdbts_ros.learning.config import (
     ClipStage,
     DistillStage,
     PhotometricStage,
+    Stage,
     SupervisedStage,
     TrainingConfig,
 )
@@ -56,7 +57,7 @@ class SupervisedTask:
         self._config, self._stage, self._device = config, stage, device
 
     def holding(self, network: DensityNetwork) -> AbstractContextManager[None]:
-        return nullcontext()
+        return _held(network, self._stage)
 
     def source(self) -> Callable[[int], Any]:
         # Several slices of points per frame, because a frame is used several times.
@@ -88,7 +89,7 @@ class PhotometricTask:
         self._config, self._stage, self._device = config, stage, device
 
     def holding(self, network: DensityNetwork) -> AbstractContextManager[None]:
-        return nullcontext()
+        return _held(network, self._stage)
 
     def source(self) -> Callable[[int], Any]:
         return _clips(self._config, self._stage)
@@ -121,11 +122,11 @@ class DistillTask:
             self._teacher = teacher.to(device).requires_grad_(False)
 
     def holding(self, network: DensityNetwork) -> AbstractContextManager[None]:
-        if not self._stage.freeze:
-            return nullcontext()
-        if network.student is None:
+        if self._stage.freeze and network.student is not None:
+            return frozen(network.encoder, network.decoder, network.head)
+        if self._stage.freeze:
             return frozen(network.encoder, network.decoder)
-        return frozen(network.encoder, network.decoder, network.head)
+        return _held(network, self._stage)
 
     def source(self) -> Callable[[int], Any]:
         return _clips(self._config, self._stage)
@@ -140,6 +141,12 @@ class DistillTask:
         stage = self._stage
         batch = collate_clips(frames, stage.patches, rng, stage.views).to(self._device)
         return distill_step(network, self._teacher, batch, stage, generator, self._config.bf16)
+
+
+def _held(network: DensityNetwork, stage: Stage) -> AbstractContextManager[None]:
+    if stage.freeze_trunk:
+        return frozen(network.encoder, network.decoder)
+    return nullcontext()
 
 
 def _clips(config: TrainingConfig, stage: ClipStage) -> Callable[[int], Any]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import cv2
@@ -19,6 +19,7 @@ from kdbts_ros.density.lattice import Lattice
 from kdbts_ros.density.network import DensityNetwork
 from kdbts_ros.density.scene import OPACITY_LENGTH, SceneCompleter
 from kdbts_ros.evaluation.depth_metrics import depth_metrics, mean_metrics
+from kdbts_ros.learning.adoption import adopt
 from kdbts_ros.learning.config import TrainingConfig
 from kdbts_ros.learning.labels import FAR, level_base
 from kdbts_ros.learning.run_folder import RunFolder
@@ -54,14 +55,32 @@ class Watcher:
 
     def look(self, network: DensityNetwork, step: int) -> dict[str, float]:
         """Figures of held-out worlds and of the real drive, where one is set."""
-        info = CheckpointInfo("training", network.spec, "")
+        watched = self._single_view(network)
+        info = CheckpointInfo("training", watched.spec, "")
         device = next(network.parameters()).device
-        # The facade freezes and folds what it is given; the network in training must not notice.
-        scene = SceneCompleter(copy.deepcopy(network), info, device, "float32")
+        scene = SceneCompleter(watched, info, device, "float32")
         figures = self._look_at_worlds(scene, step)
         if self._config.kitti_root is not None:
             figures |= self._look_at_drive(scene, step)
         return figures
+
+    @staticmethod
+    def _single_view(network: DensityNetwork) -> DensityNetwork:
+        """A copy that reads the one view that is watched: the student, where there is one.
+
+        The facade freezes and folds what it is given; the network in training must not notice.
+        """
+        if network.student is None:
+            return copy.deepcopy(network)
+        spec = replace(
+            network.spec,
+            head="kdbts",
+            head_widths=network.spec.student_widths,
+            student_widths=(),
+        )
+        student = DensityNetwork(spec)
+        adopt(student, network, CheckpointInfo("training", network.spec, ""))
+        return student
 
     def _look_at_worlds(self, scene: SceneCompleter, step: int) -> dict[str, float]:
         depths, counts = [], np.zeros((3, 3))
