@@ -9,11 +9,12 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from kdbts_ros.learning.config import JitterConfig
+from kdbts_ros.learning.draws import Draws
 
 LUMA = (0.299, 0.587, 0.114)
 
 
-def jitter_colours(images: Tensor, jitter: JitterConfig, generator: torch.Generator) -> Tensor:
+def jitter_colours(images: Tensor, jitter: JitterConfig, draws: Draws) -> Tensor:
     """Bend (B,...,3,H,W) images in [0,1], one draw for all images of a batch element.
 
     Frames of one scene must keep the same paint, or photometric learning would compare apples
@@ -23,7 +24,7 @@ def jitter_colours(images: Tensor, jitter: JitterConfig, generator: torch.Genera
     extra = images.ndim - 1
 
     def draw(amount: float, width: int = 1) -> Tensor:
-        values = (torch.rand(B, width, generator=generator) * 2 - 1) * amount
+        values = (draws.uniform(B, width) * 2 - 1) * amount
         return values.to(images.device).reshape(B, *([1] * (extra - 3)), width, 1, 1)
 
     x = images * (1 + draw(jitter.gain)) * (1 + draw(jitter.channel_gain, 3))
@@ -39,7 +40,7 @@ def jitter_colours(images: Tensor, jitter: JitterConfig, generator: torch.Genera
         x = torch.where(draw(0.5) + 0.5 < jitter.blur, blur3(x), x)
     if jitter.noise:
         deviation = draw(0.5) + 0.5
-        noise = torch.randn(x.shape, generator=generator).to(x.device)
+        noise = draws.normal(*x.shape).to(x.device)
         x = x + deviation * jitter.noise * noise
     return x.clamp(0, 1)
 

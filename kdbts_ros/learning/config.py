@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Precision: TypeAlias = Literal["float32", "bfloat16", "float16"]
 
 
 class Section(BaseModel):
@@ -55,12 +57,20 @@ class NetworkConfig(Section):
 
 
 class OptimiserConfig(Section):
-    """AdamW, linear warm-up and a cosine down to `final_rate` over the stage."""
+    """AdamW and its rate: linear warm-up, then a cosine over the stage or decay in steps."""
 
     rate: float = Field(default=4e-4, gt=0, le=0.1, description="learning rate after the warm-up")
     final_rate: float = Field(
         default=1e-5, ge=0, le=0.1, description="learning rate at the stage's end"
     )
+    decay: Literal["cosine", "step"] = Field(
+        default="cosine",
+        description="down to final_rate over the stage, or by a factor every so many steps",
+    )
+    decay_steps: int = Field(
+        default=120_000, ge=1, description="steps between drops of decay: step"
+    )
+    decay_factor: float = Field(default=0.1, gt=0, le=1, description="factor of each drop")
     warm_up_steps: int = Field(default=100, ge=0, le=100_000, description="steps of linear warm-up")
     weight_decay: float = Field(default=1e-4, ge=0, le=1, description="decoupled weight decay")
     clip_norm: float = Field(default=5.0, gt=0, le=1e6, description="largest norm of the gradient")
@@ -82,19 +92,20 @@ class JitterConfig(Section):
 
 
 class PoolConfig(Section):
-    """Frames are rendered once by a background process and used several times."""
+    """Frames are made by background processes and used several times; see `plan.FramePlan`."""
 
-    capacity: int = Field(default=4000, ge=4, le=200_000, description="frames kept in memory")
+    capacity: int = Field(
+        default=4000, ge=4, le=200_000, description="newest frames that a step draws from"
+    )
     minimum: int = Field(
-        default=200, ge=2, le=200_000, description="frames awaited before the first step"
+        default=200, ge=2, le=200_000, description="frames that the first steps draw from"
     )
     reuse: float = Field(
-        default=4.0,
-        ge=1,
-        le=1000,
-        description="how often a frame is used before fresh ones are awaited",
+        default=4.0, ge=1, le=1000, description="how often a frame is used on average"
     )
-    workers: int = Field(default=1, ge=1, le=64, description="background processes that render")
+    workers: int = Field(
+        default=1, ge=1, le=64, description="background processes that make frames, per trainer"
+    )
     seed: int = Field(
         default=0, ge=0, description="first world; held-out worlds use a range of their own"
     )
@@ -242,7 +253,7 @@ class DistillStage(ClipStage, PhotometricTerm):
     )
 
 
-AnyStage = Annotated[SupervisedStage | PhotometricStage | DistillStage, Field(discriminator="kind")]
+AnyStage: TypeAlias = SupervisedStage | PhotometricStage | DistillStage
 
 
 class WatchConfig(Section):
@@ -256,6 +267,9 @@ class WatchConfig(Section):
         ge=1_000_000_000,
         description="first held-out world, far from training ones",
     )
+    best: Literal["map_iou", "cell_iou", "hidden_iou", "world_abs_rel", "drive_abs_rel"] = Field(
+        default="map_iou", description="the figure by which best.safetensors is kept"
+    )
     kitti_root: str | None = Field(
         default=None, description="KITTI raw folder of a real drive to watch"
     )
@@ -267,6 +281,12 @@ class WatchConfig(Section):
         default=8, ge=1, le=1000, description="frames of the drive, evenly spread"
     )
 
+    def improves(self, value: float, best: float | None) -> bool:
+        """Whether a value of the figure `best` is better than the best so far."""
+        if best is None:
+            return True
+        return value < best if self.best.endswith("abs_rel") else value > best
+
 
 class TrainingConfig(Section):
     """A whole run."""
@@ -276,7 +296,11 @@ class TrainingConfig(Section):
     seed: int = Field(default=0, ge=0, description="seed of everything random")
     threads: int = Field(default=2, ge=1, le=1024, description="threads of the trainer")
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="where to train")
-    bf16: bool = Field(default=True, description="encode in bfloat16; densities stay in float32")
+    precision: Precision = Field(
+        default="bfloat16",
+        description="of the encoder; densities stay in float32. float16 is for GPUs without "
+        "bfloat16 and scales the loss",
+    )
     average: float = Field(
         default=0.0,
         ge=0,
@@ -291,11 +315,23 @@ class TrainingConfig(Section):
     checkpoint_seconds: float = Field(
         default=120.0, gt=0, description="seconds between checkpoints"
     )
+    log_every: int = Field(
+        default=20, ge=1, le=100_000, description="steps whose mean is one line of metrics.jsonl"
+    )
+    tensorboard: bool = Field(
+        default=False, description="write event files as well, where tensorboard is installed"
+    )
+    patience_seconds: float = Field(
+        default=600.0,
+        gt=0,
+        le=86_400,
+        description="of several processes, how long one may be silent before the run ends; "
+        "longer than a look at what is watched",
+    )
     network: NetworkConfig = Field(default_factory=lambda: NetworkConfig())
-    stages: tuple[
-        Annotated[SupervisedStage | PhotometricStage | DistillStage, Field(discriminator="kind")],
-        ...,
-    ] = Field(..., min_length=1, description="stages in order")
+    stages: tuple[Annotated[AnyStage, Field(discriminator="kind")], ...] = Field(
+        ..., min_length=1, description="stages in order"
+    )
     watch: WatchConfig = Field(default_factory=lambda: WatchConfig())
 
     @model_validator(mode="after")

@@ -12,7 +12,8 @@ from torch.nn import functional as F
 from kdbts_ros.density.heads import Head
 from kdbts_ros.density.network import DensityNetwork
 from kdbts_ros.learning.augmentation import jitter_colours
-from kdbts_ros.learning.config import DistillStage
+from kdbts_ros.learning.config import DistillStage, Precision
+from kdbts_ros.learning.draws import Draws
 from kdbts_ros.learning.losses import distillation_loss
 from kdbts_ros.learning.photometric import (
     ClipBatch,
@@ -30,8 +31,8 @@ def distill_step(
     teacher: DensityNetwork | None,
     batch: ClipBatch,
     stage: DistillStage,
-    generator: torch.Generator,
-    bf16: bool,
+    draws: Draws,
+    precision: Precision,
 ) -> dict[str, Tensor]:
     """Losses of a batch; `loss` is the one to descend.
 
@@ -39,20 +40,20 @@ def distill_step(
     samples of all judged rays, those behind surfaces and aside of the view included. Without a
     `teacher` the network's own multi-view head teaches its student over one trunk.
     """
-    images = jitter_colours(batch.images, stage.jitter, generator)
-    rays = cast_patches(images, batch, stage.samples, generator)
+    images = jitter_colours(batch.images, stage.jitter, draws)
+    rays = cast_patches(images, batch, stage.samples, draws)
     encoded = images_of(images, batch.encoded)
     if teacher is None:
-        features = encode_mirrored(network, encoded, generator, bf16)
+        features = encode_mirrored(network, encoded, draws, precision)
         vectors, seen = read_points(network, features, batch, rays.points)
         taught = _pre_density(network.density_head, vectors, seen)
         told = _pre_density(cast(Head, network.student), vectors, seen)
     else:
         first = replace(batch, encoded=batch.encoded[:, :1])
-        features = encode_mirrored(network, encoded[:, :1], generator, bf16)
+        features = encode_mirrored(network, encoded[:, :1], draws, precision)
         vectors, seen = read_points(network, features, first, rays.points)
         told = _pre_density(network.density_head, vectors, seen)
-        taught = _lesson(teacher, encoded, batch, rays.points, generator, bf16)
+        taught = _lesson(teacher, encoded, batch, rays.points, draws, precision)
     distilled = distillation_loss(told, taught, seen[:, 0])
     loss = stage.distillation * distilled
     found = {"distilled": distilled.detach()}
@@ -69,10 +70,10 @@ def _lesson(
     encoded: Tensor,
     batch: ClipBatch,
     points: Tensor,
-    generator: torch.Generator,
-    bf16: bool,
+    draws: Draws,
+    precision: Precision,
 ) -> Tensor:
-    features = encode_mirrored(teacher, encoded, generator, bf16)
+    features = encode_mirrored(teacher, encoded, draws, precision)
     vectors, seen = read_points(teacher, features, batch, points)
     return _pre_density(teacher.density_head, vectors, seen)
 

@@ -1,101 +1,126 @@
-"""Training from start to end, and from wherever it stopped."""
+"""Training from start to end, and from wherever it stopped, in one process or in many."""
 
 from __future__ import annotations
 
 import json
-import signal
 import time
 from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from types import FrameType
 from typing import Any
 
-import numpy as np
 import torch
 
-from kdbts_ros.density.checkpoint import load_network, save_network
+from kdbts_ros.density.checkpoint import save_network
 from kdbts_ros.density.device import choose_device
-from kdbts_ros.density.network import SINGLE_VIEW_HEADS, DensityNetwork, NetworkSpec
 from kdbts_ros.errors import UserError
-from kdbts_ros.learning.adoption import adopt
-from kdbts_ros.learning.average import WeightAverage
-from kdbts_ros.learning.config import NetworkConfig, Stage, TrainingConfig
+from kdbts_ros.learning.batch_norm import share_batch_norms
+from kdbts_ros.learning.building import build_network
+from kdbts_ros.learning.config import Stage, TrainingConfig
+from kdbts_ros.learning.descent import Descent
+from kdbts_ros.learning.diary import Diary
+from kdbts_ros.learning.draws import Draws, seed_of
 from kdbts_ros.learning.freezing import frozen_statistics
+from kdbts_ros.learning.interruption import Interruption
+from kdbts_ros.learning.parallel import LostProcess, Ranks
+from kdbts_ros.learning.plan import FramePlan
 from kdbts_ros.learning.pool import FramePool
-from kdbts_ros.learning.progress import Progress
+from kdbts_ros.learning.progress import Progress, StepReport
 from kdbts_ros.learning.run_folder import RunFolder
-from kdbts_ros.learning.schedule import learning_rate, stage_share
-from kdbts_ros.learning.tasks import task_of
-from kdbts_ros.learning.watch import Watcher
+from kdbts_ros.learning.schedule import stage_share
+from kdbts_ros.learning.tasks import Task, task_of
+
+# Worlds of different stages of one config stay different unless their pools say otherwise.
+SEEDS_PER_STAGE = 10_000_000
 
 
-def build_network(config: NetworkConfig) -> DensityNetwork:
-    """A fresh network as thin fog, or the one to start from.
+@dataclass
+class Position:
+    """Where a run stands; together with the config this decides every random number to come.
 
-    Raises:
-        UserError: the checkpoint to start from cannot be read or is of another architecture.
+    Attributes:
+        stage, stage_step, stage_seconds: the stage, and how much of it is done.
+        step: steps of the whole run.
+        best: the best figure of `watch.best` so far and the step that gave it; empty before.
     """
-    single = config.head in SINGLE_VIEW_HEADS
-    widths: tuple[int, ...] = (config.head_width,)
-    if config.head == "mvbts":
-        widths = config.multi_view_widths
-    spec = NetworkSpec(
-        layers=config.layers,
-        feature_channels=config.feature_channels,
-        decoder_channels=config.decoder_channels,
-        head=config.head,
-        head_widths=widths,
-        image_height=config.image_height,
-        image_width=config.image_width,
-        # Worlds are rendered with smoothed edges: camera images must not come in with aliases.
-        resize="area",
-        student_widths=(config.head_width,) if config.student and not single else (),
-    )
-    network = DensityNetwork(spec)
-    for head in network.heads().values():
-        torch.nn.init.constant_(head.output_bias(), config.density_bias)
-    if config.start_from is not None:
-        adopt(network, *load_network(config.start_from))
-    return network
+
+    stage: int = 0
+    stage_step: int = 0
+    stage_seconds: float = 0.0
+    step: int = 0
+    best: dict[str, float] = field(default_factory=dict)
 
 
 class Trainer:
-    """One run: stages in order, its state on disk every now and then."""
+    """One run: stages in order, its state on disk every now and then.
 
-    def __init__(self, config: TrainingConfig, resume: bool) -> None:
-        if RunFolder.holds_state(config) and not resume:
+    Args:
+        resume: continue from the state in the run's folder.
+        ranks: this process among those that train together.
+        writes: whether the leading process may write to the run's folder.
+    """
+
+    def __init__(
+        self,
+        config: TrainingConfig,
+        resume: bool,
+        ranks: Ranks | None = None,
+        writes: bool = True,
+    ) -> None:
+        self.ranks = ranks or Ranks()
+        writes = writes and self.ranks.leads
+        if writes and RunFolder.holds_state(config) and not resume:
             raise UserError(
                 f"the run {config.folder} exists already: use --resume, or --set name=another"
             )
-        torch.set_num_threads(config.threads)
+        torch.set_num_threads(max(1, config.threads // self.ranks.on_machine))
         torch.manual_seed(config.seed)
         self.config = config
-        self.folder = RunFolder(config)
-        self.device = choose_device(config.device)
+        self.folder = RunFolder(config, writes)
+        self.device = self.ranks.device(choose_device(config.device))
         self.network = build_network(config.network).to(self.device)
-        self.optimiser = torch.optim.AdamW(self.network.parameters())
-        self.average = WeightAverage(self.network, config.average)
-        self.rng = np.random.default_rng(config.seed)
-        self.generator = torch.Generator().manual_seed(config.seed)
-        self.stage, self.stage_step, self.stage_seconds = 0, 0, 0.0
-        self.step, self.received = 0, 0
-        self._interrupted = False
-        self._saved_at = self._watched_at = time.monotonic()
-        self._unsaved_pool: FramePool[Any] | None = None
+        if self.ranks.world > 1:
+            share_batch_norms(self.network)
+        self.descent = Descent(self.network, config, self.ranks, self.device)
+        self.position = Position()
+        self.listeners: list[Callable[[StepReport], None]] = []
+        self._interruption = Interruption()
+        self._saved_at = self._looked_at = time.monotonic()
         if resume:
-            self._restore(self.folder.load_state())
+            content = self.folder.read_state() if self.ranks.leads else b""
+            self._restore(self.folder.decode_state(self.ranks.bytes_from_first(content)))
+        # Processes that were given different weights, for instance by different files, must not
+        # average gradients of different networks.
+        self.ranks.copy_from_first(list(self.network.state_dict().values()))
+        self.diary = Diary(config, self.folder) if writes else None
+
+    @property
+    def step(self) -> int:
+        """Steps taken in the whole run."""
+        return self.position.step
 
     def run(self) -> bool:
-        """Train to the end; False when Ctrl-C or SIGTERM ended it early, with the state saved."""
-        watcher = Watcher(self.config, self.folder)
-        with _stopped_by_signals(self._interrupt):
-            for index in range(self.stage, len(self.config.stages)):
-                self._run_stage(index, watcher)
-                if self._interrupted:
+        """Train to the end; False when Ctrl-C or SIGTERM ended it early, with the state saved.
+
+        Raises:
+            UserError: the disk is full, frames cannot be made, another process was lost; the
+                last state is kept.
+        """
+        if self.diary is not None and self.step:
+            self.diary.resumed(self.step)
+        try:
+            with self._interruption:
+                while self.position.stage < len(self.config.stages):
+                    if not self._run_stage(self.position.stage):
+                        self._save()
+                        return False
+                    position = self.position
+                    self.position = Position(position.stage + 1, step=self.step, best=position.best)
                     self._save()
-                    return False
-                self.stage, self.stage_step, self.stage_seconds = index + 1, 0, 0.0
-                self._save()
+        except LostProcess:
+            # The last step that all processes took together is complete here.
+            self._save()
+            raise
         return True
 
     def export(self, path: Path | None = None) -> Path:
@@ -107,93 +132,110 @@ class Trainer:
             "seed": str(self.config.seed),
         }
         target = path or self.folder.path / f"{self.config.name}.safetensors"
-        with self.average.applied(self.network):
+        with self.descent.average.applied(self.network):
             return save_network(target, self.network, notes)
 
-    def _run_stage(self, index: int, watcher: Watcher) -> None:
+    def _run_stage(self, index: int) -> bool:
+        """Take the steps of a stage; False when the run was interrupted."""
         stage = self.config.stages[index]
+        places = self.ranks.places(stage.batch)
         task = task_of(self.config, stage, self.device)
-        progress = Progress(index, len(self.config.stages), stage)
-        pool: FramePool[Any]
+        progress = Progress(index, len(self.config.stages), stage, shown=self.ranks.leads)
+        pool: FramePool[Any] = FramePool(
+            task.source(),
+            FramePlan(stage.pool, stage.batch, seed_of(self.config.seed, index)),
+            places,
+            stage.pool.seed + SEEDS_PER_STAGE * index,
+            stage.pool.workers,
+            self.position.stage_step,
+        )
         with (
             task.holding(self.network),
             frozen_statistics(*([self.network] if self.config.frozen_statistics else [])),
-            FramePool(task.source(), stage.pool, self.rng, self.received) as pool,
+            pool,
             progress,
         ):
-            while not pool.ready and not self._interrupted:
-                pool.fill(1.0)
-                progress.waiting(len(pool), stage.pool.minimum)
-            while not self._interrupted:
-                share = stage_share(stage, self.stage_step, self.stage_seconds)
-                if share >= 1:
-                    break
+            while True:
                 started = time.monotonic()
-                frames = pool.draw(stage.batch)
+                self._await_frames(pool, progress)
+                stop, share = self._agree(stage)
+                if stop:
+                    return False
+                if share >= 1:
+                    self._look(progress)
+                    return True
                 waited = time.monotonic() - started
-                self.network.train()
-                losses = task.losses(self.network, frames, self.rng, self.generator)
-                values = self._descend(losses, stage, share)
-                self.received = pool.received
-                self.stage_seconds += time.monotonic() - started
-                self.stage_step += 1
-                self.step += 1
-                progress.step(self.stage_step, self.stage_seconds, stage.batch, values, waited)
-                self._regularly(watcher, progress, values)
-            if not self._interrupted:
-                self._look(watcher, progress)
+                frames = pool.take(self.position.stage_step)
+                values = self._step(task, frames, stage, share, places)
+                seconds = time.monotonic() - started
+                self.position.stage_seconds += seconds
+                self.position.stage_step += 1
+                self.position.step += 1
+                self._tell(
+                    StepReport(self.step, index, share, stage.batch, values, seconds, waited),
+                    progress,
+                )
 
-    def _descend(
-        self, losses: dict[str, torch.Tensor], stage: Stage, share: float
+    def _await_frames(self, pool: FramePool[Any], progress: Progress) -> None:
+        step = self.position.stage_step
+        while not pool.gather(step, 1.0) and not self._interruption.asked:
+            progress.waiting(pool.missing(step))
+
+    def _agree(self, stage: Stage) -> tuple[bool, float]:
+        """Whether any process was asked to stop, and how much of the stage is over for all."""
+        share = stage_share(stage, self.position.stage_step, self.position.stage_seconds)
+        stop, share = self.ranks.largest([float(self._interruption.asked), share], self.device)
+        return stop > 0, share
+
+    def _step(
+        self, task: Task, frames: list[Any], stage: Stage, share: float, places: range
     ) -> dict[str, float]:
-        rate = learning_rate(stage.optimiser, self.stage_step, share)
-        for group in self.optimiser.param_groups:
-            group["lr"], group["weight_decay"] = rate, stage.optimiser.weight_decay
-        self.optimiser.zero_grad(set_to_none=True)
-        losses["loss"].backward()  # type: ignore[no-untyped-call]
-        norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), stage.optimiser.clip_norm)
-        # One broken batch must not poison the weights of a long run.
-        if torch.isfinite(norm):
-            self.optimiser.step()
-            self.average.update(self.network)
-        values = {name: float(value.detach()) for name, value in losses.items()}
-        return {**values, "rate": rate, "gradient": float(norm)}
+        position = self.position
+        draws = Draws(self.config.seed, position.stage, position.stage_step, places)
+        # For what draws from torch's own generator, such as dropout.
+        torch.manual_seed(seed_of(self.config.seed, self.step, self.ranks.rank))
+        self.network.train()
+        with self.ranks.synchronised():
+            losses = task.losses(self.network, frames, draws)
+        return self.descent.step(losses, stage.optimiser, position.stage_step, share)
 
-    def _regularly(self, watcher: Watcher, progress: Progress, values: dict[str, float]) -> None:
+    def _tell(self, report: StepReport, progress: Progress) -> None:
+        """Let everybody know of a step, and do what is due every now and then."""
+        progress.step(report)
+        for listener in self.listeners:
+            listener(report)
+        if self.diary is None:
+            return
+        self.diary.step(report)
         now = time.monotonic()
-        if self.step % 20 == 0:
-            rounded = {name: round(value, 6) for name, value in values.items()}
-            self.folder.record(step=self.step, stage=self.stage, **rounded)
         if now - self._saved_at > self.config.checkpoint_seconds:
             self._save()
-        if now - self._watched_at > 60 * self.config.watch.every_minutes:
-            self._look(watcher, progress)
+        if now - self._looked_at > 60 * self.config.watch.every_minutes:
+            self._look(progress)
 
-    def _look(self, watcher: Watcher, progress: Progress) -> None:
-        with self.average.applied(self.network):
+    def _look(self, progress: Progress) -> None:
+        """Watch what is held out; the best network so far is kept beside the last."""
+        if self.diary is None:
+            return
+        with self.descent.average.applied(self.network):
             self.network.eval()
-            figures = watcher.look(self.network, self.step)
+            figures = self.diary.look(self.network, self.step)
             self.network.train()
-        self.folder.record(step=self.step, watched=figures)
         progress.say(f"step {self.step}: " + "  ".join(f"{k} {v:.3f}" for k, v in figures.items()))
-        self._watched_at = time.monotonic()
+        value = figures.get(self.config.watch.best)
+        best = self.position.best
+        if value is not None and self.config.watch.improves(value, best.get("value")):
+            self.position.best = {"step": self.step, "value": value}
+            self.export(self.folder.path / "best.safetensors")
+        self._looked_at = time.monotonic()
 
     def _save(self) -> None:
         self.folder.save_state(
             {
                 "network_config": self.config.network.model_dump_json(),
                 "network": self.network.state_dict(),
-                "optimiser": self.optimiser.state_dict(),
-                "average": self.average.state_dict(),
-                "progress": {
-                    "stage": self.stage,
-                    "stage_step": self.stage_step,
-                    "stage_seconds": self.stage_seconds,
-                    "step": self.step,
-                    "received": self.received,
-                },
-                "rng": json.dumps(self.rng.bit_generator.state),
-                "generator": self.generator.get_state(),
+                "descent": self.descent.state_dict(),
+                "position": asdict(self.position),
             }
         )
         self._saved_at = time.monotonic()
@@ -209,32 +251,7 @@ class Trainer:
                     "undo the change or start a run of another name"
                 )
             self.network.load_state_dict(state["network"])
-            self.optimiser.load_state_dict(state["optimiser"])
-            self.average.load_state_dict(state["average"])
-            self.rng.bit_generator.state = json.loads(state["rng"])
-            self.generator.set_state(state["generator"])
-            progress = state["progress"]
+            self.descent.load_state_dict(state["descent"])
+            self.position = Position(**state["position"])
         except KeyError as error:
             raise UserError(f"the state in {self.folder.path} lacks {error}") from error
-        self.stage, self.stage_step = progress["stage"], progress["stage_step"]
-        self.stage_seconds, self.step = progress["stage_seconds"], progress["step"]
-        self.received = progress["received"]
-
-    def _interrupt(self, number: int, frame: FrameType | None) -> None:
-        self._interrupted = True
-
-
-class _stopped_by_signals:
-    """Within, SIGINT and SIGTERM call a handler instead of ending the process."""
-
-    def __init__(self, handler: Callable[[int, FrameType | None], None]) -> None:
-        self._handler = handler
-        self._before: dict[int, Any] = {}
-
-    def __enter__(self) -> None:
-        for number in (signal.SIGINT, signal.SIGTERM):
-            self._before[number] = signal.signal(number, self._handler)
-
-    def __exit__(self, *exception: object) -> None:
-        for number, handler in self._before.items():
-            signal.signal(number, handler)

@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from kdbts_ros.learning.masking import masked_mean
+
 InvalidPolicy = Literal["weight_guided", "strict", "none"]
 
 SSIM_SHARE = 0.85
@@ -94,12 +96,11 @@ def invalid_rays(invalid: Tensor, weights: Tensor, policy: InvalidPolicy) -> Ten
 def distillation_loss(student_logit: Tensor, teacher_logit: Tensor, seen: Tensor) -> Tensor:
     """L1 between densities clipped to [0, 2] 1/m where view 0 sees the point; teacher detached.
 
-    All three of shape (M,). KDBTS, CVPR 2024, section 3.3.
+    All three of one shape. KDBTS, CVPR 2024, section 3.3.
     """
     student = F.softplus(student_logit).clamp(0, DISTILLED_DENSITY)
     teacher = F.softplus(teacher_logit.detach()).clamp(0, DISTILLED_DENSITY)
-    difference = (student - teacher).abs()[seen]
-    return difference.mean() if difference.numel() else student.sum() * 0
+    return masked_mean((student - teacher).abs(), seen)
 
 
 def ray_entropy(alpha: Tensor, masked: Tensor) -> Tensor:

@@ -21,7 +21,8 @@ from kdbts_ros.density.network import DensityNetwork, sample_features
 from kdbts_ros.density.projection import project, rays_world
 from kdbts_ros.density.rendering import composite, sample_distances
 from kdbts_ros.learning.augmentation import jitter_colours
-from kdbts_ros.learning.config import PhotometricStage, PhotometricTerm
+from kdbts_ros.learning.config import PhotometricStage, PhotometricTerm, Precision
+from kdbts_ros.learning.draws import Draws
 from kdbts_ros.learning.encoding import encode_views
 from kdbts_ros.learning.labels import FAR, NEAR
 from kdbts_ros.learning.losses import PhotometricTerms, photometric_terms
@@ -69,10 +70,10 @@ class ClipBatch:
 
 
 def collate_clips(
-    clips: Sequence[Clip], patches: int, rng: np.random.Generator, views: int = 1
+    clips: Sequence[Clip], patches: int, rngs: Sequence[np.random.Generator], views: int = 1
 ) -> ClipBatch:
     """Order and split the frames of clips, draw `views` to encode and the patches to judge."""
-    parts = [_draw(clip, patches, views, rng) for clip in clips]
+    parts = [_draw(clip, patches, views, rng) for clip, rng in zip(clips, rngs, strict=True)]
     return ClipBatch(*(torch.stack(values) for values in zip(*parts, strict=True)))
 
 
@@ -109,13 +110,11 @@ class PatchRays:
     invalid: Tensor
 
 
-def cast_patches(
-    images: Tensor, batch: ClipBatch, samples: int, generator: torch.Generator
-) -> PatchRays:
+def cast_patches(images: Tensor, batch: ClipBatch, samples: int, draws: Draws) -> PatchRays:
     """Sample the rays of the patches of a batch whose (jittered) images are given."""
     uv, truth = patch_pixels(images, batch.patches)
     origin, direction = patch_rays(batch, uv)
-    jitter = torch.rand(*truth.shape[:-1], samples, generator=generator).to(uv.device)
+    jitter = draws.uniform(*truth.shape[:-1], samples).to(uv.device)
     t = sample_distances(NEAR, FAR, jitter)
     points = (origin.unsqueeze(-2) + direction.unsqueeze(-2) * t.unsqueeze(-1)).flatten(1, -2)
     colours, seen = render_colours(images, batch, points)
@@ -147,18 +146,18 @@ def photometric_step(
     network: DensityNetwork,
     batch: ClipBatch,
     stage: PhotometricStage,
-    generator: torch.Generator,
-    bf16: bool,
+    draws: Draws,
+    precision: Precision,
 ) -> dict[str, Tensor]:
     """Losses of a batch; `loss` is the one to descend. All heads of the network learn."""
-    images = jitter_colours(batch.images, stage.jitter, generator)
-    features = encode_mirrored(network, images_of(images, batch.encoded), generator, bf16)
-    rays = cast_patches(images, batch, stage.samples, generator)
+    images = jitter_colours(batch.images, stage.jitter, draws)
+    features = encode_mirrored(network, images_of(images, batch.encoded), draws, precision)
+    rays = cast_patches(images, batch, stage.samples, draws)
     vectors, seen = read_points(network, features, batch, rays.points)
     found: dict[str, Tensor] = {}
     loss = torch.zeros((), device=vectors.device)
     for name, head in network.heads().items():
-        usable = drop_views(seen, stage.view_dropout, generator) if head.multi_view else seen
+        usable = drop_views(seen, stage.view_dropout, draws) if head.multi_view else seen
         sigma = F.softplus(head.fuse(head.first_layers()(vectors), usable))
         terms = judge(sigma, rays, stage)
         loss = loss + terms.total
@@ -191,12 +190,12 @@ def read_points(
 
 
 def encode_mirrored(
-    network: DensityNetwork, images: Tensor, generator: torch.Generator, bf16: bool
+    network: DensityNetwork, images: Tensor, draws: Draws, precision: Precision
 ) -> Tensor:
     """Encode (B,V,3,H,W); by a coin mirrored, and the features mirrored back."""
-    if torch.rand(1, generator=generator).item() < 0.5:
-        return encode_views(network, images, bf16)
-    return encode_views(network, images.flip(-1), bf16).flip(-1)
+    if draws.coin():
+        return encode_views(network, images, precision)
+    return encode_views(network, images.flip(-1), precision).flip(-1)
 
 
 def patch_pixels(images: Tensor, patches: Tensor) -> tuple[Tensor, Tensor]:

@@ -6,60 +6,68 @@ import multiprocessing
 import os
 import queue
 import signal
-from collections.abc import Callable
+import sys
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
 from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Event
 from typing import Any, Generic, TypeVar
 
-import numpy as np
-
 from kdbts_ros.errors import UserError
-from kdbts_ros.learning.config import PoolConfig
+from kdbts_ros.learning.plan import FramePlan
 
 Frame = TypeVar("Frame")
 
-# Frames finished ahead of the trainer by one worker; more would only take memory.
+# Frames made ahead of the trainer for each worker; more would only take memory.
 AHEAD = 16
-# A worker that is silent this long is asked whether it still lives.
-PATIENCE_SECONDS = 5.0
+# How far the plan is searched for frames to make ahead, where a small pool needs no fresh ones.
+HORIZON_STEPS = 500
 NICENESS = 5
 
 
 class FramePool(Generic[Frame]):
-    """A ring of frames that background processes keep refreshing.
+    """Keeps the frames of a plan: those that will be used again, and the next ones.
 
-    Drawing a frame for the (reuse+1)-th time on average waits for a fresh one; otherwise nothing
-    waits, so that rendering never starves the trainer and the trainer never wears frames out.
-    A context manager: leaving it ends the workers.
+    Workers make what the coming steps need, in that order; after a resumed run the frames that
+    are used again are made again on the way. A context manager: leaving it ends the workers.
 
     Args:
         make: seed to frame; must be picklable, because workers are started afresh.
-        first: number of frames already made in an earlier session of the same run.
+        plan: which frames a step is given.
+        places: which places of the batch this process takes.
+        seed: what is added to a frame's number to give its seed.
+        workers: background processes.
+        step: the first step that will be asked for.
     """
 
     def __init__(
         self,
         make: Callable[[int], Frame],
-        config: PoolConfig,
-        rng: np.random.Generator,
-        first: int = 0,
+        plan: FramePlan,
+        places: Sequence[int],
+        seed: int = 0,
+        workers: int = 1,
+        step: int = 0,
     ) -> None:
-        self._config = config
-        self._rng = rng
-        self._frames: list[Frame] = []
-        self._uses = 0
-        self._fresh = 0
-        self.received = first
+        self._plan = plan
+        self._places = list(places)
+        self._seed = seed
+        self._frames: dict[int, Frame] = {}
+        self._asked: set[int] = set()
+        # Frames first needed by a step to come, in the order of the steps.
+        self._ahead: deque[tuple[int, int]] = deque()
+        self._limit = AHEAD * workers
+        self._next = step
         context = multiprocessing.get_context("spawn")
-        self._queue: Queue[Any] = context.Queue(AHEAD * config.workers)
+        self._requests: Queue[int] = context.Queue()
+        self._results: Queue[Any] = context.Queue()
         self._stop: Event = context.Event()
         self._workers = [
             context.Process(
-                target=_work,
-                args=(make, config.seed + first + k, config.workers, self._queue, self._stop),
-                daemon=True,
+                target=_work, args=(make, self._requests, self._results, self._stop), daemon=True
             )
-            for k in range(config.workers)
+            for _ in range(workers)
         ]
         for worker in self._workers:
             worker.start()
@@ -73,65 +81,82 @@ class FramePool(Generic[Frame]):
     def __len__(self) -> int:
         return len(self._frames)
 
-    @property
-    def ready(self) -> bool:
-        """Whether there are enough frames for the first step."""
-        return len(self._frames) >= min(self._config.minimum, self._config.capacity)
+    def missing(self, step: int) -> int:
+        """How many frames of a step are still being made."""
+        return len({n for n in self._needed(step) if n not in self._frames})
 
-    def fill(self, seconds: float) -> bool:
-        """Wait up to `seconds` for the next frame and keep it; whether one came.
+    def gather(self, step: int, seconds: float) -> bool:
+        """Wait up to `seconds` for the frames of a step; whether all are there.
 
         Raises:
             UserError: a worker failed or died.
         """
-        try:
-            item = self._queue.get(timeout=seconds)
-        except queue.Empty:
-            if not all(worker.is_alive() for worker in self._workers):
-                raise UserError(
-                    "a background process that makes training frames died; "
-                    "free memory or lower pool.workers, then use --resume"
-                ) from None
-            return False
-        if isinstance(item, _Failure):
-            raise UserError(f"making training frames failed: {item.reason}")
-        self._keep(item)
+        self._look_ahead(step)
+        end = time.monotonic() + seconds
+        while self._receive(0.0):
+            pass
+        while self.missing(step):
+            if not self._receive(max(0.0, end - time.monotonic())):
+                self._check_workers()
+                return False
         return True
 
-    def draw(self, count: int) -> list[Frame]:
-        """`count` frames at random, after taking in what the workers have finished."""
-        while self._worn(count):
-            self.fill(PATIENCE_SECONDS)
-        while self._behind() and self.fill(0.001):
-            pass
-        self._uses += count
-        return [self._frames[i] for i in self._rng.integers(len(self._frames), size=count)]
+    def take(self, step: int) -> list[Frame]:
+        """The frames of a step, one for each place, after `gather` has found them there."""
+        frames = [self._frames[n] for n in self._needed(step)]
+        oldest = self._plan.oldest(step + 1)
+        for number in [n for n in self._frames if n < oldest]:
+            del self._frames[number]
+        return frames
 
     def close(self) -> None:
         """End the workers and wait for them."""
         self._stop.set()
         for worker in self._workers:
             while worker.is_alive():
-                # A worker may be blocked on a full queue: make room until it sees the signal.
-                _drain(self._queue)
+                # A worker may be blocked on a full pipe: make room until it sees the signal.
+                _drain(self._results)
                 worker.join(0.1)
-        self._queue.close()
-        self._queue.cancel_join_thread()
+        for items in (self._requests, self._results):
+            items.cancel_join_thread()
+            items.close()
 
-    def _keep(self, frame: Frame) -> None:
-        if len(self._frames) < self._config.capacity:
-            self._frames.append(frame)
-        else:
-            self._frames[self.received % self._config.capacity] = frame
-        self.received += 1
-        self._fresh += 1
+    def _needed(self, step: int) -> list[int]:
+        numbers = self._plan.numbers(step)
+        return [int(numbers[place]) for place in self._places]
 
-    def _worn(self, count: int) -> bool:
-        return not self.ready or self._uses + count > self._config.reuse * self._fresh
+    def _look_ahead(self, step: int) -> None:
+        """Ask for what the coming steps need, as far ahead as memory allows."""
+        while self._ahead and self._ahead[0][0] <= step:
+            self._ahead.popleft()
+        while self._next <= step + HORIZON_STEPS and (
+            self._next <= step or len(self._ahead) < self._limit
+        ):
+            for number in self._needed(self._next):
+                if number not in self._frames and number not in self._asked:
+                    self._asked.add(number)
+                    self._ahead.append((self._next, number))
+                    self._requests.put(self._seed + number)
+            self._next += 1
 
-    def _behind(self) -> bool:
-        """Its frames are half used up: taking more any earlier would cost the trainer a core."""
-        return self._uses > 0.5 * self._config.reuse * self._fresh
+    def _receive(self, seconds: float) -> bool:
+        try:
+            item = self._results.get(timeout=seconds) if seconds else self._results.get_nowait()
+        except queue.Empty:
+            return False
+        if isinstance(item, _Failure):
+            raise UserError(f"making training frames failed: {item.reason}")
+        seed, frame = item
+        self._asked.discard(seed - self._seed)
+        self._frames[seed - self._seed] = frame
+        return True
+
+    def _check_workers(self) -> None:
+        if not all(worker.is_alive() for worker in self._workers):
+            raise UserError(
+                "a background process that makes training frames died; "
+                "free memory or lower pool.workers, then use --resume"
+            )
 
 
 class _Failure:
@@ -149,37 +174,38 @@ def _drain(items: Queue[Any]) -> None:
         return
 
 
-def _work(make: Callable[[int], Any], seed: int, stride: int, out: Queue[Any], stop: Event) -> None:
-    """Make frames of every stride-th seed until told to stop or orphaned."""
+def _work(
+    make: Callable[[int], Any], requests: Queue[int], results: Queue[Any], stop: Event
+) -> None:
+    """Make the frames that are asked for until told to stop or orphaned."""
     # Ctrl-C reaches the whole group; the trainer decides when its workers end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(NICENESS)
     _one_thread()
     parent = os.getppid()
-    while not stop.is_set():
+    while not stop.is_set() and os.getppid() == parent:
         try:
-            frame = make(seed)
+            seed = requests.get(timeout=0.5)
+        except queue.Empty:
+            continue
+        try:
+            results.put((seed, make(seed)))
         except UserError as error:
-            out.put(_Failure(str(error)))
+            results.put(_Failure(str(error)))
             return
-        while not stop.is_set() and os.getppid() == parent:
-            try:
-                out.put(frame, timeout=1.0)
-                break
-            except queue.Full:
-                continue
-        if os.getppid() != parent:
-            out.cancel_join_thread()
-            return
-        seed += stride
+    # What nobody will fetch must not keep this process alive.
+    results.cancel_join_thread()
 
 
 def _one_thread() -> None:
-    """Leave the cores to the trainer: a worker computes on one."""
-    import cv2
-    import numba
-    import torch
+    """Leave the cores to the trainer: a worker computes on one.
 
-    torch.set_num_threads(1)
-    numba.set_num_threads(1)
-    cv2.setNumThreads(1)
+    What makes frames has been imported along with `make`; importing more would cost seconds.
+    """
+    for name, setter in (
+        ("torch", "set_num_threads"),
+        ("numba", "set_num_threads"),
+        ("cv2", "setNumThreads"),
+    ):
+        if name in sys.modules:
+            getattr(sys.modules[name], setter)(1)

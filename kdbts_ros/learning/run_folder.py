@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import io
 import json
+import os
 import pickle
 import time
 from collections.abc import Mapping
@@ -17,11 +19,17 @@ STATE = "state.pt"
 
 
 class RunFolder:
-    """Writes a run's files; every failure is one sentence, and never costs the last good state."""
+    """Writes a run's files; every failure is one sentence, and never costs the last good state.
 
-    def __init__(self, config: TrainingConfig) -> None:
+    With `writes` false nothing is written: of several processes only one keeps the records.
+    """
+
+    def __init__(self, config: TrainingConfig, writes: bool = True) -> None:
         self.path = config.folder
+        self._writes = writes
         self._started = time.time()
+        if not writes:
+            return
         try:
             (self.path / "pictures").mkdir(parents=True, exist_ok=True)
             (self.path / "config.json").write_text(config.model_dump_json(indent=2) + "\n")
@@ -39,10 +47,16 @@ class RunFolder:
         Raises:
             UserError: the disk is full or read-only; the old state is untouched.
         """
+        if not self._writes:
+            return
         target = self.path / STATE
         partial = target.with_name(STATE + ".partial")
         try:
-            torch.save(dict(state), partial)
+            with partial.open("wb") as file:
+                torch.save(dict(state), file)
+                file.flush()
+                # A power cut after the renaming must not find an empty file of the good name.
+                os.fsync(file.fileno())
             partial.replace(target)
         except (OSError, RuntimeError) as error:
             reason = str(error).splitlines()[0]
@@ -53,26 +67,45 @@ class RunFolder:
                 f"--resume: {kept}"
             ) from error
 
-    def load_state(self) -> dict[str, Any]:
-        """The last state; only tensors and plain values are unpickled."""
+    def read_state(self) -> bytes:
+        """The file of the last state."""
+        try:
+            return (self.path / STATE).read_bytes()
+        except FileNotFoundError:
+            raise UserError(f"nothing to resume: {self.path / STATE} does not exist") from None
+        except OSError as error:
+            raise UserError(f"cannot read {self.path / STATE}: {error.strerror}") from error
+
+    def decode_state(self, content: bytes) -> dict[str, Any]:
+        """The state in a file's content; only tensors and plain values are unpickled."""
         target = self.path / STATE
         try:
-            state = torch.load(target, map_location="cpu", weights_only=True)
-        except FileNotFoundError:
-            raise UserError(f"nothing to resume: {target} does not exist") from None
+            state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
         except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
             raise UserError(
                 f"{target} is damaged ({str(error).splitlines()[0]}); start a run of another name"
             ) from error
         if not isinstance(state, dict):
             raise UserError(f"{target} is not a training state; start a run of another name")
-        return state
+        return _of_this_version(state)
 
     def record(self, **values: object) -> None:
         """Append a line to metrics.jsonl."""
+        if not self._writes:
+            return
         line = json.dumps({"time": round(time.time() - self._started, 1), **values})
         try:
             with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
                 file.write(line + "\n")
         except OSError as error:
             raise UserError(f"cannot write metrics to {self.path}: {error}") from error
+
+
+def _of_this_version(state: dict[str, Any]) -> dict[str, Any]:
+    """A state as it is written now; version 0.1 had another arrangement of the same parts."""
+    if "progress" not in state or "optimiser" not in state:
+        return state
+    position = {k: v for k, v in state["progress"].items() if k != "received"}
+    descent = {"optimiser": state["optimiser"], "scaler": {}, "average": state.get("average", {})}
+    kept = {name: state[name] for name in ("network_config", "network") if name in state}
+    return {**kept, "descent": descent, "position": position}

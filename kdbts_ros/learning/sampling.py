@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch import Tensor
+
+from kdbts_ros.learning.draws import Draws
 
 PATCH = 8
 # Order of the frames of a clip: left and right camera at two times.
@@ -49,7 +50,7 @@ def draw_views(available: int, count: int, rng: np.random.Generator) -> Ints:
     return np.concatenate([[0], np.sort(others)]).astype(np.int64)
 
 
-def drop_views(seen: Tensor, rate: float, generator: torch.Generator) -> Tensor:
+def drop_views(seen: Tensor, rate: float, draws: Draws) -> Tensor:
     """(B,V,M) which views may speak of a point: each but the first is silenced by chance `rate`.
 
     Independent per point and view (KDBTS, CVPR 2024), so that the head learns to do with any
@@ -57,6 +58,6 @@ def drop_views(seen: Tensor, rate: float, generator: torch.Generator) -> Tensor:
     """
     if seen.shape[1] == 1 or rate == 0:
         return seen
-    kept = (torch.rand(seen.shape, generator=generator) >= rate).to(seen.device)
+    kept = (draws.uniform(*seen.shape) >= rate).to(seen.device)
     kept[:, 0] = True
     return seen & kept

@@ -15,9 +15,11 @@ from kdbts_ros.density.camera import inverse
 from kdbts_ros.density.network import DensityNetwork
 from kdbts_ros.density.rendering import composite, sample_distances
 from kdbts_ros.learning.augmentation import jitter_colours, mirror_intrinsics
-from kdbts_ros.learning.config import SupervisedStage
+from kdbts_ros.learning.config import Precision, SupervisedStage
+from kdbts_ros.learning.draws import Draws
 from kdbts_ros.learning.encoding import encode_views
 from kdbts_ros.learning.labels import FAR, LEVEL_THICKNESS, NEAR, LabelledFrame, draw_pixels
+from kdbts_ros.learning.masking import masked_mean
 from kdbts_ros.learning.sampling import draw_views, drop_views
 
 # Keeps the logarithm of an occupied point finite where the density is exactly zero in float32.
@@ -48,11 +50,11 @@ class SupervisedBatch:
 
 
 def collate(
-    frames: Sequence[LabelledFrame], stage: SupervisedStage, rng: np.random.Generator
+    frames: Sequence[LabelledFrame], stage: SupervisedStage, rngs: Sequence[np.random.Generator]
 ) -> SupervisedBatch:
     """Draw views, points, rays and columns; every other draw mirrors the frame left to right."""
     columns = min(stage.columns, *(len(frame.columns) for frame in frames))
-    parts = [_draw(frame, stage, columns, rng) for frame in frames]
+    parts = [_draw(f, stage, columns, rng) for f, rng in zip(frames, rngs, strict=True)]
     return SupervisedBatch(*(torch.stack(values) for values in zip(*parts, strict=True)))
 
 
@@ -114,7 +116,7 @@ def occupancy_loss(sigma: Tensor, occupied: Tensor, length: float, seen: Tensor)
     thickness = length * sigma
     solid = -torch.log(-torch.expm1(-thickness) + PROBABILITY_FLOOR)
     error = torch.where(occupied > 0.5, solid, thickness)
-    return (error * seen).sum() / seen.sum().clamp_min(1)
+    return masked_mean(error, seen)
 
 
 def depth_loss(sigma: Tensor, t: Tensor, z: Tensor) -> Tensor:
@@ -144,13 +146,13 @@ def supervised_step(
     network: DensityNetwork,
     batch: SupervisedBatch,
     stage: SupervisedStage,
-    generator: torch.Generator,
-    bf16: bool,
+    draws: Draws,
+    precision: Precision,
 ) -> dict[str, Tensor]:
     """Losses of a batch; `loss` is the one to descend. All heads of the network learn."""
-    images = jitter_colours(batch.images, stage.jitter, generator)
-    features = encode_views(network, images, bf16)
-    jitter = torch.rand(*batch.z.shape, stage.samples, generator=generator).to(batch.z.device)
+    images = jitter_colours(batch.images, stage.jitter, draws)
+    features = encode_views(network, images, precision)
+    jitter = draws.uniform(*batch.z.shape, stage.samples).to(batch.z.device)
     t = sample_distances(NEAR, FAR, jitter)
     queries = [
         batch.points,
@@ -165,7 +167,7 @@ def supervised_step(
     for name, head in network.heads().items():
         per_view = head.first_layers()(vectors)
         if head.multi_view:
-            usable = drop_views(seen, stage.view_dropout, generator)
+            usable = drop_views(seen, stage.view_dropout, draws)
             sigma, judged = F.softplus(head.fuse(per_view, usable)).unsqueeze(1), seen[:, :1]
         else:
             # Each view is a lesson of its own to a head that reads one.

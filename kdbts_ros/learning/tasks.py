@@ -6,7 +6,6 @@ from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -15,6 +14,7 @@ from kdbts_ros.density.network import DensityNetwork
 from kdbts_ros.errors import UserError
 from kdbts_ros.learning import sources
 from kdbts_ros.learning.config import (
+    AnyStage,
     ClipStage,
     DistillStage,
     PhotometricStage,
@@ -23,6 +23,7 @@ from kdbts_ros.learning.config import (
     TrainingConfig,
 )
 from kdbts_ros.learning.distillation import distill_step
+from kdbts_ros.learning.draws import Draws
 from kdbts_ros.learning.freezing import frozen
 from kdbts_ros.learning.photometric import collate_clips, photometric_step
 from kdbts_ros.learning.supervised import collate, supervised_step
@@ -43,8 +44,7 @@ class Task(Protocol):
         self,
         network: DensityNetwork,
         frames: list[Any],
-        rng: np.random.Generator,
-        generator: torch.Generator,
+        draws: Draws,
     ) -> dict[str, Tensor]:
         """Losses of a batch of frames; `loss` is the one to descend."""
         ...
@@ -75,11 +75,10 @@ class SupervisedTask:
         self,
         network: DensityNetwork,
         frames: list[Any],
-        rng: np.random.Generator,
-        generator: torch.Generator,
+        draws: Draws,
     ) -> dict[str, Tensor]:
-        batch = collate(frames, self._stage, rng).to(self._device)
-        return supervised_step(network, batch, self._stage, generator, self._config.bf16)
+        batch = collate(frames, self._stage, draws.rngs).to(self._device)
+        return supervised_step(network, batch, self._stage, draws, self._config.precision)
 
 
 class PhotometricTask:
@@ -98,12 +97,11 @@ class PhotometricTask:
         self,
         network: DensityNetwork,
         frames: list[Any],
-        rng: np.random.Generator,
-        generator: torch.Generator,
+        draws: Draws,
     ) -> dict[str, Tensor]:
         stage = self._stage
-        batch = collate_clips(frames, stage.patches, rng, stage.views).to(self._device)
-        return photometric_step(network, batch, stage, generator, self._config.bf16)
+        batch = collate_clips(frames, stage.patches, draws.rngs, stage.views).to(self._device)
+        return photometric_step(network, batch, stage, draws, self._config.precision)
 
 
 class DistillTask:
@@ -135,12 +133,11 @@ class DistillTask:
         self,
         network: DensityNetwork,
         frames: list[Any],
-        rng: np.random.Generator,
-        generator: torch.Generator,
+        draws: Draws,
     ) -> dict[str, Tensor]:
         stage = self._stage
-        batch = collate_clips(frames, stage.patches, rng, stage.views).to(self._device)
-        return distill_step(network, self._teacher, batch, stage, generator, self._config.bf16)
+        batch = collate_clips(frames, stage.patches, draws.rngs, stage.views).to(self._device)
+        return distill_step(network, self._teacher, batch, stage, draws, self._config.precision)
 
 
 def _held(network: DensityNetwork, stage: Stage) -> AbstractContextManager[None]:
@@ -156,11 +153,7 @@ def _clips(config: TrainingConfig, stage: ClipStage) -> Callable[[int], Any]:
     return sources.KittiClips(stage, width, height)
 
 
-def task_of(
-    config: TrainingConfig,
-    stage: SupervisedStage | PhotometricStage | DistillStage,
-    device: torch.device,
-) -> Task:
+def task_of(config: TrainingConfig, stage: AnyStage, device: torch.device) -> Task:
     """The task a stage asks for.
 
     Raises:

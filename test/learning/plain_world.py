@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
 import numpy as np
 import numpy.typing as npt
+import pytest
+from torch import Tensor, nn
 
+from kdbts_ros.density import network
 from kdbts_ros.density.camera import R_BODY_OPTICAL, Camera, View
+from kdbts_ros.learning import diary, loop, sources
 from kdbts_ros.learning.labels import LabelledFrame, label_frame
 from kdbts_ros.learning.photometric import Clip
+from kdbts_ros.learning.plan import FramePlan
 from kdbts_ros.learning.sources import clip_of
 
 HEIGHT = 1.6
@@ -82,3 +91,112 @@ class PlainClips:
         wall = wall_distance(seed)
         places = [(0.0, 0.0), (0.8, 0.0), (0.0, -0.5), (0.8, -0.5)]
         return clip_of([picture(pose(*place), wall) for place in places])
+
+
+class InlinePool:
+    """Stands in for the pool: makes frames where they are taken, without other processes."""
+
+    def __init__(
+        self,
+        make: Callable[[int], Any],
+        plan: FramePlan,
+        places: Sequence[int],
+        seed: int,
+        workers: int,
+        step: int,
+    ) -> None:
+        self._make, self._plan, self._places, self._seed = make, plan, places, seed
+
+    def __enter__(self) -> InlinePool:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        pass
+
+    def gather(self, step: int, seconds: float) -> bool:
+        return True
+
+    def take(self, step: int) -> list[Any]:
+        numbers = self._plan.numbers(step)
+        return [self._make(self._seed + int(numbers[place])) for place in self._places]
+
+
+class BlindWatcher:
+    """Looks at nothing: what is watched has tests of its own."""
+
+    def __init__(self, *arguments: object) -> None:
+        pass
+
+    def look(self, network: object, step: int) -> dict[str, float]:
+        return {}
+
+
+def replace_sources(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let runs learn from this world, with a slim network, without other processes."""
+    monkeypatch.setattr(sources, "LabelledWorlds", PlainWorlds)
+    monkeypatch.setattr(sources, "SyntheticClips", PlainClips)
+    monkeypatch.setattr(diary, "Watcher", BlindWatcher)
+    monkeypatch.setattr(diary, "write_page", lambda *_: None)
+    monkeypatch.setattr(loop, "FramePool", InlinePool)
+    monkeypatch.setattr(network, "ResNetEncoder", SlimEncoder)
+
+
+def settings(folder: Path, steps: int = 3, **changes: Any) -> dict[str, Any]:
+    """A run on a tiny network: supervised, then photometric."""
+    pool = {"capacity": 8, "minimum": 2, "reuse": 2}
+    return {
+        "name": "tiny",
+        "out": str(folder),
+        "threads": 1,
+        "average": 0.9,
+        "precision": "float32",
+        "log_every": 1,
+        "network": {
+            "image_height": HEIGHT_PX,
+            "image_width": WIDTH_PX,
+            "feature_channels": 8,
+            "decoder_channels": [8, 8, 8, 16, 16],
+            "head_width": 16,
+        },
+        "stages": [
+            {
+                "kind": "supervised",
+                "steps": steps,
+                "batch": 2,
+                "points": 64,
+                "rays": 16,
+                "columns": 16,
+                "samples": 8,
+                "pool": pool,
+            },
+            {
+                "kind": "photometric",
+                "steps": 2,
+                "batch": 2,
+                "patches": 2,
+                "samples": 8,
+                "pool": pool,
+            },
+        ],
+        **changes,
+    }
+
+
+class SlimEncoder(nn.Module):
+    """Stands in for the ResNet: five levels with batch norms, a thousandth of the weights."""
+
+    channels = (8, 8, 8, 16, 16)
+
+    def __init__(self, layers: int) -> None:
+        super().__init__()
+        inputs = (3, *self.channels[:-1])
+        self.levels = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(i, o, 3, 2, 1, bias=False), nn.BatchNorm2d(o), nn.ReLU())
+            for i, o in zip(inputs, self.channels, strict=True)
+        )
+
+    def forward(self, images: Tensor) -> list[Tensor]:
+        taps = [images]
+        for level in self.levels:
+            taps.append(level(taps[-1]))
+        return taps[1:]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import numpy as np
 import plain_world
 import pytest
 import torch
@@ -14,6 +13,7 @@ from kdbts_ros.density.network import DensityNetwork, NetworkSpec
 from kdbts_ros.errors import UserError
 from kdbts_ros.learning.config import DistillStage, TrainingConfig
 from kdbts_ros.learning.config_file import parse_config
+from kdbts_ros.learning.draws import Draws
 from kdbts_ros.learning.tasks import DistillTask, PhotometricTask, task_of
 
 SMALL = {
@@ -46,9 +46,7 @@ def losses(task: DistillTask | PhotometricTask, network: DensityNetwork) -> dict
     clips = [plain_world.PlainClips(0, 0)(seed) for seed in (1, 2)]
     network.train()
     with task.holding(network):
-        found = task.losses(
-            network, clips, np.random.default_rng(0), torch.Generator().manual_seed(0)
-        )
+        found = task.losses(network, clips, Draws(0, 0, 0, range(2)))
         found["loss"].backward()
     return {name: float(value.detach()) for name, value in found.items()}
 

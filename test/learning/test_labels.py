@@ -11,6 +11,7 @@ from kdbts_ros.density.camera import View, transform
 from kdbts_ros.density.projection import project
 from kdbts_ros.learning import labels
 from kdbts_ros.learning.config import SupervisedStage
+from kdbts_ros.learning.draws import Draws
 from kdbts_ros.learning.supervised import collate, column_loss, depth_loss, occupancy_loss
 
 
@@ -79,7 +80,7 @@ def supervised_stage(**values: object) -> SupervisedStage:
 def test_mirrored_draws_stay_consistent() -> None:
     """Whichever way a draw is mirrored, every view shows a ray's point in the point's colour."""
     frame = plain_world.PlainWorlds(0, 0, 400, 30, 2)(1)
-    batch = collate([frame] * 16, supervised_stage(views=3), np.random.default_rng(0))
+    batch = collate([frame] * 16, supervised_stage(views=3), Draws(0, 0, 0, range(16)).rngs)
     cx = batch.K_ndc[:, 0, 0, 2]
     assert (cx > 0).any() and (cx < 0).any()
     surface = batch.rays * batch.z.unsqueeze(-1)

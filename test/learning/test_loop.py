@@ -14,128 +14,129 @@ import torch
 
 from kdbts_ros.density.checkpoint import load_network
 from kdbts_ros.errors import UserError
-from kdbts_ros.learning import loop, sources
+from kdbts_ros.learning import diary
 from kdbts_ros.learning.config_file import parse_config
 from kdbts_ros.learning.loop import Trainer
-
-
-class BlindWatcher:
-    """Looks at nothing: what is watched has tests of its own."""
-
-    def __init__(self, *arguments: object) -> None:
-        pass
-
-    def look(self, network: object, step: int) -> dict[str, float]:
-        return {}
+from kdbts_ros.learning.progress import StepReport
 
 
 @pytest.fixture(autouse=True)
 def plain(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sources, "LabelledWorlds", plain_world.PlainWorlds)
-    monkeypatch.setattr(sources, "SyntheticClips", plain_world.PlainClips)
-    monkeypatch.setattr(loop, "Watcher", BlindWatcher)
+    plain_world.replace_sources(monkeypatch)
 
 
-def settings(folder: Path, steps: int = 3, **changes: Any) -> dict[str, Any]:
-    pool = {"capacity": 8, "minimum": 2, "reuse": 100}
-    return {
-        "name": "tiny",
-        "out": str(folder),
-        "threads": 1,
-        "average": 0.9,
-        "network": {
-            "image_height": plain_world.HEIGHT_PX,
-            "image_width": plain_world.WIDTH_PX,
-            "feature_channels": 8,
-            "decoder_channels": [8, 8, 8, 16, 16],
-            "head_width": 16,
-        },
-        "stages": [
-            {
-                "kind": "supervised",
-                "steps": steps,
-                "batch": 2,
-                "points": 64,
-                "rays": 16,
-                "samples": 8,
-                "pool": pool,
-            },
-            {
-                "kind": "photometric",
-                "steps": 2,
-                "batch": 2,
-                "patches": 2,
-                "samples": 8,
-                "pool": pool,
-            },
-        ],
-        **changes,
-    }
+def trainer_of(folder: Path, resume: bool = False, **changes: Any) -> Trainer:
+    return Trainer(parse_config(plain_world.settings(folder, **changes)), resume)
+
+
+def losses(trainer: Trainer, stop_after: int | None = None) -> list[float]:
+    """Run; the loss of every step. `stop_after` sends SIGTERM within that step of the run."""
+    seen: list[float] = []
+
+    def listen(report: StepReport) -> None:
+        seen.append(report.values["loss"])
+        if report.step == stop_after:
+            os.kill(os.getpid(), signal.SIGTERM)
+
+    trainer.listeners.append(listen)
+    assert trainer.run() == (stop_after is None)
+    return seen
 
 
 def test_a_run_goes_through_its_stages_and_exports(tmp_path: Path) -> None:
-    trainer = Trainer(parse_config(settings(tmp_path)), resume=False)
+    trainer = trainer_of(tmp_path)
     assert trainer.run()
     assert trainer.step == 5
     network, info = load_network(trainer.export())
     assert info.notes["steps"] == "5"
     assert network.spec.image_width == plain_world.WIDTH_PX
-    lines = (tmp_path / "tiny" / "metrics.jsonl").read_text().splitlines()
-    assert all("step" in json.loads(line) for line in lines)
+    lines = [json.loads(x) for x in (tmp_path / "tiny" / "metrics.jsonl").read_text().splitlines()]
+    assert [x["step"] for x in lines if "watched" not in x] == [1, 2, 3, 4, 5]
+    assert all(x["samples_per_s"] > 0 for x in lines if "watched" not in x)
 
 
-def test_sigterm_saves_and_resume_continues(
+@pytest.mark.parametrize("stop", [2, 4])
+def test_a_stopped_and_resumed_run_equals_an_uninterrupted_one(tmp_path: Path, stop: int) -> None:
+    whole = trainer_of(tmp_path / "whole")
+    expected = losses(whole)
+    first = trainer_of(tmp_path / "parts")
+    begun = losses(first, stop_after=stop)
+    assert first.step == stop
+    resumed = trainer_of(tmp_path / "parts", resume=True)
+    assert resumed.step == stop
+    assert begun + losses(resumed) == expected
+    mine, theirs = resumed.network.state_dict(), whole.network.state_dict()
+    assert all(torch.equal(mine[name], theirs[name]) for name in theirs)
+    averages = [t.descent.average.state_dict() for t in (resumed, whole)]
+    assert all(
+        torch.equal(torch.as_tensor(averages[0][k]), torch.as_tensor(v))
+        for k, v in averages[1].items()
+    )
+
+
+def test_work_after_the_last_state_is_done_again_and_told_once(tmp_path: Path) -> None:
+    """A crash between two states: the steps since the last one are repeated exactly."""
+    trainer = trainer_of(tmp_path)
+    trainer._save()
+    seen: list[float] = []
+
+    def crash(report: StepReport) -> None:
+        seen.append(report.values["loss"])
+        if report.step == 2:
+            raise RuntimeError("power cut")
+
+    trainer.listeners.append(crash)
+    with pytest.raises(RuntimeError, match="power cut"):
+        trainer.run()
+    assert losses(trainer_of(tmp_path, resume=True))[:2] == seen
+    assert len(set(seen)) == 2
+
+
+def test_the_best_network_is_kept_beside_the_last(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    config = parse_config(settings(tmp_path, steps=4))
-    trainer = Trainer(config, resume=False)
-    descend = trainer._descend
+    figures = iter([0.4, 0.3])
 
-    def descend_and_interrupt(*arguments: Any) -> dict[str, float]:
-        if trainer.step == 1:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return descend(*arguments)
+    class Watcher(plain_world.BlindWatcher):
+        def look(self, network: object, step: int) -> dict[str, float]:
+            return {"map_iou": next(figures)}
 
-    monkeypatch.setattr(trainer, "_descend", descend_and_interrupt)
-    assert not trainer.run()
-    assert trainer.step == 2
-    resumed = Trainer(config, resume=True)
-    assert resumed.step == 2 and resumed.stage_step == 2
-    for name, value in trainer.network.state_dict().items():
-        assert torch.equal(value, resumed.network.state_dict()[name]), name
-    assert resumed.run()
-    assert resumed.step == 6
+    monkeypatch.setattr(diary, "Watcher", Watcher)
+    trainer = trainer_of(tmp_path)
+    assert trainer.run()
+    _, info = load_network(tmp_path / "tiny" / "best.safetensors")
+    assert info.notes["steps"] == "3"
+    resumed = trainer_of(tmp_path, resume=True)
+    assert resumed.position.best == {"step": 3, "value": 0.4}
 
 
 def test_an_existing_run_is_not_overwritten(tmp_path: Path) -> None:
-    config = parse_config(settings(tmp_path))
-    Trainer(config, resume=False)._save()
+    trainer_of(tmp_path)._save()
     with pytest.raises(UserError, match="--resume"):
-        Trainer(config, resume=False)
+        trainer_of(tmp_path)
 
 
 def test_resuming_nothing_is_one_sentence(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="nothing to resume"):
-        Trainer(parse_config(settings(tmp_path)), resume=True)
+        trainer_of(tmp_path, resume=True)
 
 
 def test_resume_refuses_another_network(tmp_path: Path) -> None:
-    Trainer(parse_config(settings(tmp_path)), resume=False)._save()
-    changed = settings(tmp_path)
-    changed["network"]["head_width"] = 32
+    trainer_of(tmp_path)._save()
+    network = {**plain_world.settings(tmp_path)["network"], "head_width": 32}
     with pytest.raises(UserError, match="network section"):
-        Trainer(parse_config(changed), resume=True)
+        trainer_of(tmp_path, resume=True, network=network)
 
 
 def test_a_full_disk_keeps_the_previous_state(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    trainer = Trainer(parse_config(settings(tmp_path)), resume=False)
+    trainer = trainer_of(tmp_path)
     trainer._save()
     before = (trainer.folder.path / "state.pt").read_bytes()
 
-    def full(state: object, path: Path) -> None:
-        path.write_bytes(b"half")
+    def full(state: object, file: Any) -> None:
+        file.write(b"half")
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(torch, "save", full)
@@ -146,8 +147,13 @@ def test_a_full_disk_keeps_the_previous_state(
 
 
 def test_a_damaged_state_is_one_sentence(tmp_path: Path) -> None:
-    config = parse_config(settings(tmp_path))
-    Trainer(config, resume=False)._save()
+    trainer_of(tmp_path)._save()
     (tmp_path / "tiny" / "state.pt").write_bytes(b"not a state")
     with pytest.raises(UserError, match="damaged"):
-        Trainer(config, resume=True)
+        trainer_of(tmp_path, resume=True)
+
+
+def test_a_rehearsal_writes_nothing(tmp_path: Path) -> None:
+    trainer = Trainer(parse_config(plain_world.settings(tmp_path)), resume=False, writes=False)
+    assert trainer.run()
+    assert not list(tmp_path.iterdir())

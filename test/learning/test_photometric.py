@@ -13,6 +13,7 @@ from torch import Tensor
 from kdbts_ros.density.camera import inverse
 from kdbts_ros.learning import photometric
 from kdbts_ros.learning.config import JitterConfig, PhotometricStage
+from kdbts_ros.learning.draws import Draws
 from kdbts_ros.learning.photometric import collate_clips, photometric_step
 from kdbts_ros.learning.sampling import PATCH, draw_patches, frame_order, split_frames
 
@@ -52,14 +53,14 @@ class ExactNetwork:
 def loss(error: float, monkeypatch: pytest.MonkeyPatch) -> dict[str, float]:
     monkeypatch.setattr(photometric, "encode_mirrored", lambda *_: torch.zeros(1, 1, 1, 1))
     clip = plain_world.PlainClips(0, 0)(SEED)
-    rng = np.random.default_rng(5)
-    batch = collate_clips([clip], 60, rng)
+    draws = Draws(5, 0, 0, range(1))
+    batch = collate_clips([clip], 60, draws.rngs)
     # Which of the two cameras was encoded follows from the relative pose of the third frame.
     right_first = batch.T_world_cam[0, 2, 0, 3] < 0
     T_world_first = clip.T_world_cam[2 if right_first else 0]
     stage = PhotometricStage(kind="photometric", steps=1, samples=128, jitter=STILL)
     network = ExactNetwork(T_world_first, error)
-    values = photometric_step(network, batch, stage, torch.Generator().manual_seed(0), False)  # type: ignore[arg-type]
+    values = photometric_step(network, batch, stage, draws, "float32")  # type: ignore[arg-type]
     return {name: float(value) for name, value in values.items()}
 
 
@@ -72,7 +73,7 @@ def test_true_geometry_explains_the_images(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_the_first_frame_is_the_origin() -> None:
     clip = plain_world.PlainClips(0, 0)(0)
-    batch = collate_clips([clip] * 8, 4, np.random.default_rng(0))
+    batch = collate_clips([clip] * 8, 4, Draws(0, 0, 0, range(8)).rngs)
     torch.testing.assert_close(batch.T_world_cam[:, 0], torch.eye(4).expand(8, 4, 4))
     np.testing.assert_allclose(
         batch.T_cam_world[0, 3].numpy(),

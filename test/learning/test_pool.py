@@ -1,18 +1,27 @@
-"""The frame pool: frames come, are reused within bounds, and workers end."""
+"""The frame pool: planned frames come in any order and are given in theirs; workers end."""
 
 from __future__ import annotations
 
 import multiprocessing
+import time
 
-import numpy as np
 import pytest
 
 from kdbts_ros.errors import UserError
 from kdbts_ros.learning.config import PoolConfig
+from kdbts_ros.learning.plan import FramePlan
 from kdbts_ros.learning.pool import FramePool
+
+PLAN = FramePlan(PoolConfig(capacity=24, minimum=8, reuse=2), 4, 0)
+SEED = 100
 
 
 def number(seed: int) -> int:
+    return seed
+
+
+def uneven(seed: int) -> int:
+    time.sleep(0.02 * (seed % 3))
     return seed
 
 
@@ -24,29 +33,37 @@ def dying(seed: int) -> int:
     raise SystemExit(3)
 
 
-def test_frames_are_fresh_and_reused_within_bounds() -> None:
-    config = PoolConfig(capacity=20, minimum=4, reuse=2, seed=100)
-    with FramePool(number, config, np.random.default_rng(0), first=5) as pool:
-        drawn = [frame for _ in range(15) for frame in pool.draw(4)]
-        assert pool.received - 5 >= len(drawn) / config.reuse
-        assert len(pool) <= 20
-    assert min(drawn) >= 105
-    assert max(drawn) > 120
+def given(pool: FramePool[int], steps: range) -> list[list[int]]:
+    taken = []
+    for step in steps:
+        assert pool.gather(step, 60)
+        taken.append(pool.take(step))
+        assert len(pool) <= 24 + 32
+    return taken
+
+
+def planned(steps: range, places: range) -> list[list[int]]:
+    return [[SEED + int(PLAN.numbers(s)[p]) for p in places] for s in steps]
+
+
+def test_each_step_is_given_what_was_planned_whatever_comes_first() -> None:
+    """Also where a run starts later and takes only some places: a resumed one of several."""
+    with FramePool(uneven, PLAN, range(1, 3), SEED, workers=2, step=7) as pool:
+        assert given(pool, range(7, 32)) == planned(range(7, 32), range(1, 3))
     assert not multiprocessing.active_children()
 
 
 def test_a_failing_source_is_one_sentence() -> None:
-    config = PoolConfig(capacity=4, minimum=2)
     with (
-        FramePool(failing, config, np.random.default_rng(0)) as pool,
+        FramePool(failing, PLAN, range(4)) as pool,
         pytest.raises(UserError, match="disk with the frames is gone"),
     ):
-        pool.draw(1)
+        pool.gather(0, 60)
 
 
 def test_a_dead_worker_is_noticed() -> None:
-    config = PoolConfig(capacity=4, minimum=2)
-    with FramePool(dying, config, np.random.default_rng(0)) as pool:
+    with FramePool(dying, PLAN, range(4)) as pool:
+        pool._look_ahead(0)
         multiprocessing.active_children()[0].join(60)
         with pytest.raises(UserError, match="died"):
-            pool.fill(0.2)
+            pool.gather(0, 0.2)

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from kdbts_ros.learning.building import build_network
 from kdbts_ros.learning.config import NetworkConfig
 from kdbts_ros.learning.config_file import parse_config
-from kdbts_ros.learning.loop import build_network
 from kdbts_ros.learning.run_folder import RunFolder
 from kdbts_ros.learning.watch import LATTICE, Watcher, held_out, overlap
 
