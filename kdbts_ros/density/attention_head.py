@@ -95,4 +95,4 @@ class AttentionLayer(nn.Module):
 
 def _split(x: Tensor) -> Tensor:
     """(...,width) to (...,heads,width/heads)."""
-    return x.unflatten(-1, (HEADS, -1))
+    return x.reshape(*x.shape[:-1], HEADS, -1)

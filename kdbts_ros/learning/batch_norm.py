@@ -23,8 +23,8 @@ class SharedBatchNorm2d(nn.BatchNorm2d):
         x = input.float()
         count = x.new_full((1,), x.numel() / x.shape[1])
         message = torch.cat([x.sum((0, 2, 3)), (x * x).sum((0, 2, 3)), count])
-        total = all_reduce(message, dist.ReduceOp.SUM)
-        sums, squares, number = total.split([x.shape[1], x.shape[1], 1])
+        total: Tensor = all_reduce(message, dist.ReduceOp.SUM)  # type: ignore[no-untyped-call]
+        sums, squares, number = torch.split(total, [x.shape[1], x.shape[1], 1])
         mean = sums / number
         variance = (squares / number - mean * mean).clamp_min(0)
         self._move_statistics(mean.detach(), variance.detach(), number.detach())

@@ -86,7 +86,7 @@ class Ranks:
         message = torch.cat([torch.tensor(used, device=device), *(p.flatten() for p in parts)])
         self._sum(message)
         used_anywhere, rest = message[: len(learning)] > 0, message[len(learning) :] / self.world
-        pieces = rest.split([p.numel() for p in learning])
+        pieces = torch.split(rest, [p.numel() for p in learning])
         for parameter, piece, anywhere in zip(learning, pieces, used_anywhere, strict=True):
             parameter.grad = piece.view_as(parameter).clone() if anywhere else None
 

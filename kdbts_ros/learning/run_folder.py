@@ -107,5 +107,5 @@ def _of_this_version(state: dict[str, Any]) -> dict[str, Any]:
         return state
     position = {k: v for k, v in state["progress"].items() if k != "received"}
     descent = {"optimiser": state["optimiser"], "scaler": {}, "average": state.get("average", {})}
-    kept = {name: state[name] for name in ("network_config", "network") if name in state}
+    kept = {k: v for k, v in state.items() if k in ("network_config", "network")}
     return {**kept, "descent": descent, "position": position}
