@@ -28,6 +28,7 @@ def register() -> None:
     from kdbts_ros.cli import (
         bag,
         benchmark,
+        checkpoint,
         convert,
         demo,
         evaluate,
@@ -40,10 +41,12 @@ def register() -> None:
     app.command()(predict.predict)
     app.add_typer(evaluate.app, name="evaluate")
     app.command()(train.train)
+    app.command()(train.distill)
     app.command()(bag.bag)
     app.command()(play.play)
     app.command()(convert.convert)
     app.command()(info.info)
+    app.add_typer(checkpoint.app, name="checkpoint")
     app.command()(benchmark.benchmark)
     app.command()(demo.demo)
 

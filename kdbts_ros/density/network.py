@@ -9,6 +9,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from kdbts_ros.density.attention_head import HEADS as ATTENTION_HEADS
+from kdbts_ros.density.attention_head import AttentionHead
 from kdbts_ros.density.decoder import FeatureDecoder
 from kdbts_ros.density.heads import Head, MultiViewHead, SimpleMultiViewHead, SingleViewHead
 from kdbts_ros.density.positional import PositionalCode, map_depth
@@ -16,7 +18,7 @@ from kdbts_ros.density.projection import project
 from kdbts_ros.density.resnet import ARCHITECTURES, ResNetEncoder
 from kdbts_ros.errors import UserError
 
-HEADS = ("bts", "kdbts", "mvbts", "simple_multiview")
+HEADS = ("bts", "kdbts", "mvbts", "simple_multiview", "attention")
 SINGLE_VIEW_HEADS = ("bts", "kdbts")
 
 
@@ -26,9 +28,9 @@ class NetworkSpec:
 
     `resize` is how larger images are brought down: "linear" as the original weights were trained,
     "area" without aliasing. `head_widths` are the hidden widths of the head: (hidden,) for one
-    perceptron, (hidden, fused, hidden2) for "mvbts". `student_widths` are those of a single-view
-    head that a multi-view network may carry beside its own (KDBTS: teacher and student over one
-    trunk); empty means none. Images are stretched to
+    perceptron, (hidden, fused, hidden2) for "mvbts" and "attention". `student_widths` are those of
+    a single-view head that a multi-view network may carry beside its own (KDBTS: teacher and
+    student over one trunk); empty means none. Images are stretched to
     `image_height` x `image_width`, the size the network was trained on.
     """
 
@@ -55,6 +57,12 @@ class NetworkSpec:
             )
         if self.resize not in ("linear", "area"):
             raise UserError(f"unknown resize '{self.resize}', use linear or area")
+        fused = self.head_widths[1:2]
+        if self.head == "attention" and any(width % ATTENTION_HEADS for width in fused):
+            raise UserError(
+                f"the fused width of an attention head must be a multiple of {ATTENTION_HEADS}, "
+                f"not {fused[0]}"
+            )
         if self.student_widths and self.head in SINGLE_VIEW_HEADS:
             raise UserError(f"a network with the head '{self.head}' cannot carry a student as well")
         if not 0 < self.depth_near < self.depth_far:
@@ -65,6 +73,8 @@ def build_head(spec: NetworkSpec) -> nn.Module:
     inputs = spec.feature_channels + PositionalCode.width
     if spec.head == "mvbts":
         return MultiViewHead(inputs, *spec.head_widths)
+    if spec.head == "attention":
+        return AttentionHead(inputs, *spec.head_widths)
     if spec.head == "simple_multiview":
         return SimpleMultiViewHead(inputs, *spec.head_widths)
     return SingleViewHead(inputs, *spec.head_widths)

@@ -18,7 +18,7 @@ def build_network(config: NetworkConfig) -> DensityNetwork:
     """
     single = config.head in SINGLE_VIEW_HEADS
     widths: tuple[int, ...] = (config.head_width,)
-    if config.head == "mvbts":
+    if config.head in ("mvbts", "attention"):
         widths = config.multi_view_widths
     spec = NetworkSpec(
         layers=config.layers,

@@ -26,14 +26,16 @@ class NetworkConfig(Section):
     decoder_channels: tuple[int, int, int, int, int] = Field(
         default=(64, 64, 64, 128, 256), description="decoder widths, finest level first"
     )
-    head: Literal["bts", "kdbts", "mvbts", "simple_multiview"] = Field(
+    head: Literal["bts", "kdbts", "mvbts", "simple_multiview", "attention"] = Field(
         default="bts", description="the head to train; bts and kdbts read one view"
     )
     head_width: int = Field(
         default=64, ge=8, le=512, description="hidden units of a head that reads one view"
     )
     multi_view_widths: tuple[int, ...] = Field(
-        default=(128, 16, 16), description="hidden, fused and second hidden units of mvbts"
+        default=(128, 16, 16),
+        description="hidden, fused and second hidden units of mvbts and attention; [64, 32, 16] "
+        "suits attention, whose fused width is a multiple of 4",
     )
     student: bool = Field(
         default=False, description="give a multi-view network a single-view head beside its own"
@@ -174,6 +176,11 @@ class ClipStage(Stage):
     )
     root: str | None = Field(default=None, description="dataset folder of 'kitti-raw'")
     drives: tuple[str, ...] = Field(default=(), description="drives of 'kitti-raw' to learn from")
+    split: str | None = Field(
+        default=None,
+        description="file of 'drive frame side' lines to learn from instead of whole drives; "
+        "both cameras of a frame take turns, whatever the side",
+    )
     poses: Literal["oxts", "orbslam"] = Field(
         default="oxts", description="poses of 'kitti-raw': GPS/IMU records, or files of ORB-SLAM"
     )
@@ -204,8 +211,8 @@ class ClipStage(Stage):
 
     @model_validator(mode="after")
     def _knows_its_data(self) -> ClipStage:
-        if self.source == "kitti-raw" and not (self.root and self.drives):
-            raise ValueError("source 'kitti-raw' needs 'root' and 'drives'")
+        if self.source == "kitti-raw" and not (self.root and (self.drives or self.split)):
+            raise ValueError("source 'kitti-raw' needs 'root' and 'drives', or a 'split'")
         return self
 
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import lru_cache, partial
+from functools import cache, lru_cache, partial
 
 import cv2
 import numpy as np
 
 from kdbts_ros.datasets.kitti_raw import KittiRawDrive
+from kdbts_ros.datasets.splits import read_split
 from kdbts_ros.datasets.synthetic.training import training_pair, training_views
 from kdbts_ros.datasets.synthetic.truth import occupied
 from kdbts_ros.density.camera import View
@@ -61,14 +62,10 @@ class KittiClips:
         self._size = width, height
 
     def __call__(self, seed: int) -> Clip:
-        rng = np.random.default_rng([seed, 2])
-        name = self._stage.drives[rng.integers(len(self._stage.drives))]
-        drive, step = _drive(self._stage, name), self._stage.time_step
-        known = set(drive.frames)
-        starts = [i for i in drive.frames if i + step in known]
-        if not starts:
-            raise UserError(f"{drive.name} has no two frames {step} apart; lower time_step")
-        first = starts[rng.integers(len(starts))]
+        rng, step = np.random.default_rng([seed, 2]), self._stage.time_step
+        starts = _starts(self._stage)
+        name, first = starts[rng.integers(len(starts))]
+        drive = _drive(self._stage, name)
         frames = [drive.frame(first), drive.frame(first + step)]
         return clip_of(
             [
@@ -79,7 +76,25 @@ class KittiClips:
         )
 
 
-@lru_cache(maxsize=64)
+@lru_cache(maxsize=4)
+def _starts(stage: ClipStage) -> tuple[tuple[str, int], ...]:
+    """Drives and frames that have another one `time_step` later.
+
+    Raises:
+        UserError: there is none.
+    """
+    if stage.split is not None:
+        entries = dict.fromkeys((entry.drive, entry.frame) for entry in read_split(stage.split))
+    else:
+        entries = {(name, i): None for name in stage.drives for i in _drive(stage, name).frames}
+    known = {name: set(_drive(stage, name).frames) for name in {name for name, _ in entries}}
+    found = tuple((name, i) for name, i in entries if {i, i + stage.time_step} <= known[name])
+    if not found:
+        raise UserError(f"there are no two frames {stage.time_step} apart; lower time_step")
+    return found
+
+
+@cache
 def _drive(stage: ClipStage, name: str) -> KittiRawDrive:
     assert stage.root is not None
     return KittiRawDrive(

@@ -1,0 +1,45 @@
+"""`kdbts checkpoint`: large files as small pieces, and back."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+app = typer.Typer(
+    help="Cut checkpoints and training states into small files, and put them together again.",
+    no_args_is_help=True,
+)
+
+
+@app.command()
+def split(
+    file: Annotated[Path, typer.Argument(help="A .safetensors, or the state.pt of a run.")],
+    folder: Annotated[Path, typer.Argument(help="New folder for the pieces.")],
+    size: Annotated[int, typer.Option("--size", min=1, max=4096, help="Largest piece, MiB.")] = 16,
+) -> None:
+    """Cut a file into pieces, with the SHA-256 of each and of the whole in pieces.json.
+
+    Example: kdbts checkpoint split runs/mine/state.pt pieces
+    """
+    from kdbts_ros.learning.pieces import split_file
+
+    manifest = split_file(file, folder, size)
+    typer.echo(f"wrote {len(manifest.pieces)} pieces of {file} to {folder}: {manifest.sha256}")
+
+
+@app.command()
+def join(
+    folder: Annotated[Path, typer.Argument(help="Folder of pieces.")],
+    out: Annotated[
+        Path | None, typer.Argument(help="The file; default: its old name beside the folder.")
+    ] = None,
+) -> None:
+    """Put pieces together; the file appears only when every byte is right.
+
+    Example: kdbts checkpoint join pieces runs/mine/state.pt
+    """
+    from kdbts_ros.learning.pieces import join_file
+
+    typer.echo(f"wrote {join_file(folder, out)}")
