@@ -9,6 +9,7 @@ import numpy as np
 import typer
 
 from kdbts_ros.cli import options
+from kdbts_ros.cli.evaluate_cameras import cameras
 from kdbts_ros.cli.evaluation_data import (
     Compare,
     Data,
@@ -45,6 +46,7 @@ from kdbts_ros.evaluation.report import write_json, write_report
 from kdbts_ros.evaluation.samples import HELD_OUT_SEED
 
 app = typer.Typer(no_args_is_help=True, help="Measure a checkpoint against truth.")
+app.command()(cameras)
 
 PICTURES = 4
 

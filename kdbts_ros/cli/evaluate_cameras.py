@@ -1,0 +1,79 @@
+"""`kdbts evaluate cameras`: what another camera costs, and what the canonical camera saves."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from kdbts_ros.cli import options
+from kdbts_ros.density.bev import HeightBand
+from kdbts_ros.density.scene import SceneCompleter
+from kdbts_ros.evaluation.cameras import WAYS, CameraReport, evaluate_cameras
+from kdbts_ros.evaluation.report import markdown_table, write_json, write_report
+from kdbts_ros.evaluation.samples import HELD_OUT_SEED
+
+NOTE = (
+    "abs_rel over the pixels that the camera and the canonical view share, the training camera's "
+    "over the same pixels (of another height: over its own image); IoU at threshold {threshold:g} "
+    "over the columns that every way knows, 3-20 m ahead and 9 m aside. Ratio: canonical to "
+    "training camera, abs_rel."
+)
+
+
+def cameras(
+    checkpoint: options.Checkpoint = "bts",
+    seed: Annotated[int, typer.Option(min=0, help="First synthetic world.")] = HELD_OUT_SEED,
+    worlds: Annotated[int, typer.Option(min=1, help="Number of synthetic worlds.")] = 20,
+    threshold: Annotated[float, typer.Option(min=0.01, max=0.99, help="Occupied from here.")] = 0.5,
+    scale_height: Annotated[
+        bool, typer.Option(help="Make up for the height of the camera.")
+    ] = True,
+    head: options.Head = None,
+    device: options.Device = "auto",
+    precision: options.Precision = "auto",
+    json: Annotated[Path | None, typer.Option(help="Write the figures here.")] = None,
+    report: Annotated[Path | None, typer.Option(help="Folder for Markdown and PNG.")] = None,
+) -> None:
+    """The same synthetic worlds through seven cameras: as they are, canonical, and the training
+    camera beside them.
+
+    Example: `kdbts evaluate cameras --worlds 20 --report cameras_report`
+    """
+    scene = SceneCompleter.load(checkpoint, device, precision, head)
+    seeds = track(range(seed, seed + worlds), "worlds", console=Console(stderr=True))
+    found = evaluate_cameras(scene, seeds, HeightBand(0.3, 2.0, 0.25), threshold, scale_height)
+    rows = _rows(found)
+    title = f"Cameras: {checkpoint} (head {scene.spec.head}) on {worlds} synthetic worlds"
+    _show(title, rows)
+    if json is not None:
+        content = {name: asdict(row) for name, row in found.rows.items()}
+        write_json(json, {"cameras": content, "worlds": found.worlds})
+    if report is not None:
+        text = [NOTE.format(threshold=threshold), markdown_table(rows)]
+        write_report(report, title, text, found.pictures)
+
+
+def _rows(found: CameraReport) -> dict[str, dict[str, float]]:
+    return {
+        name: {
+            "covered": row.covered,
+            **{f"abs_rel {way}": row.abs_rel[way] for way in WAYS},
+            "ratio": row.abs_rel["canonical"] / row.abs_rel["training camera"],
+            **{f"IoU {way}": row.iou[way] for way in WAYS},
+        }
+        for name, row in found.rows.items()
+    }
+
+
+def _show(title: str, rows: dict[str, dict[str, float]]) -> None:
+    columns = list(next(iter(rows.values())))
+    table = Table("", *columns, title=title)
+    for name, values in rows.items():
+        table.add_row(name, *(f"{values[column]:.3f}" for column in columns))
+    Console().print(table)
