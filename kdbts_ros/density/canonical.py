@@ -19,6 +19,7 @@ from kdbts_ros.density.camera import Array, Camera, OwnCamera, View
 from kdbts_ros.density.lenses import Lens
 from kdbts_ros.density.training_camera import MAX_SCALE, Mounting, TrainingCamera, height_scale
 from kdbts_ros.density.warp import Rgb, Warp, positions, straight_camera
+from kdbts_ros.errors import UserError
 
 # Detail for the area average that makes the network's input; a finer source is averaged first.
 MAX_OVERSAMPLING = 4
@@ -34,7 +35,8 @@ class Canonical:
         reduction: the image is first averaged over blocks of this side, where it is much finer.
         mounting: what the table was made for.
         scale: see `View`.
-        own: the real camera without its distortion, in whose frame depth is published.
+        own: the real camera without its distortion, in whose frame depth is published, as far as
+            the network looks.
         valid: (h,w) at the network's size.
         detail: pixels of the image per pixel of the network, in the middle.
     """
@@ -81,7 +83,7 @@ class Canonical:
             reduction,
             mounting,
             height_scale(mounting.height, training) if scale_height else 1.0,
-            OwnCamera(_matched(straight_camera(lens), small), R),
+            _own_camera(straight_camera(lens), small, R),
             shares >= 0.5,
             detail,
         )
@@ -135,8 +137,17 @@ def _detail(lens: Lens, small: Camera, R_lens_camera: Array) -> float:
     return float(np.median(steps)) if steps.size else 1.0
 
 
-def _matched(own: Camera, small: Camera) -> Camera:
-    """The camera at about the network's resolution: more pixels would only repeat its answers."""
-    width = int(np.clip(round(own.width * small.fx / own.fx), 1, own.width))
-    height = int(np.clip(round(own.height * small.fy / own.fy), 1, own.height))
-    return own.resized(width, height)
+def _own_camera(straight: Camera, small: Camera, R_own_view: Array) -> OwnCamera:
+    """The part of the straightened real camera that the canonical view can say something about, at
+    about the network's resolution: more pixels would only repeat its answers."""
+    rays = small.rays().reshape(-1, 3).astype(np.float64) @ R_own_view.T
+    slopes = rays[rays[:, 2] > 0, :2] / rays[rays[:, 2] > 0, 2:]
+    centre, focal = np.array([straight.cx, straight.cy]), np.array([straight.fx, straight.fy])
+    low = np.maximum(slopes.min(0), -centre / focal)
+    high = np.minimum(slopes.max(0), ([straight.width, straight.height] - centre) / focal)
+    if (low >= high).any():
+        raise UserError("the camera sees nothing of what the network expects to see")
+    width, height = (int(n) for n in np.maximum(1, np.rint((high - low) * [small.fx, small.fy])))
+    fx, fy = np.array([width, height]) / (high - low)
+    camera = Camera(width, height, float(fx), float(fy), float(-low[0] * fx), float(-low[1] * fy))
+    return OwnCamera(camera, R_own_view)

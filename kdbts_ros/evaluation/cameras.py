@@ -34,7 +34,7 @@ from kdbts_ros.evaluation.occupancy import Box
 from kdbts_ros.pictures import UNKNOWN_COLOUR, Rgb, captioned, depth_picture, fitted
 
 Bools = npt.NDArray[np.bool_]
-WAYS = ("as it is", "canonical", "training camera")
+WAYS = ("off", "canonical", "training")
 RESOLUTION = 0.2
 
 
@@ -64,8 +64,8 @@ def candidates(training: TrainingCamera) -> list[Candidate]:
         Candidate("training", own, training.height, float(np.degrees(training.pitch))),
         Candidate("wide 110 deg", Lens(Camera(640, 360, 224.0, 224.0, 320.0, 180.0))),
         Candidate("narrow 50 deg", Lens(Camera(640, 360, 686.0, 686.0, 320.0, 180.0))),
-        Candidate("tilted 10 deg, 16:9", upright, pitch=10.0),
-        Candidate("tilted 10 deg, same format", own, pitch=10.0),
+        Candidate("tilted 10 deg 16x9", upright, pitch=10.0),
+        Candidate("tilted 10 deg", own, pitch=10.0),
         Candidate("fisheye 170 deg", Lens(fisheye, Equidistant())),
         Candidate("half height", own, training.height / 2),
     ]
@@ -146,7 +146,7 @@ def evaluate_cameras(
     training = TrainingCamera.from_notes(scene.info.notes)
     size = (scene.spec.image_width, scene.spec.image_height)
     ways = {
-        "as it is": CameraAdapter(training, size, "off"),
+        "off": CameraAdapter(training, size, "off"),
         "canonical": CameraAdapter(training, size, "on", scale_height),
     }
     cameras = cameras or candidates(training)
@@ -208,15 +208,15 @@ def _compare(
         way: _look(scene, scenery, adapter.view(image, camera.lens, camera.T_base_cam, T_world_cam))
         for way, adapter in ways.items()
     }
-    looks["training camera"] = reference
+    looks["training"] = reference
     depths = {way: look.depth(own) for way, look in looks.items()}
-    depths["as it is"] = looks["as it is"].depth(OwnCamera(own.camera, np.eye(3)))
+    depths["off"] = looks["off"].depth(OwnCamera(own.camera, np.eye(3)))
     # From another height a pixel looks at something else: the training camera then has its own.
     same_place = np.allclose(reference.view.T_world_cam[:3, 3], T_world_cam[:3, 3])
-    shared = np.isfinite(depths["canonical"]) & np.isfinite(depths["as it is"])
+    shared = np.isfinite(depths["canonical"]) & np.isfinite(depths["off"])
     known = scenery.inside & np.all([np.isfinite(k.probability) for k in looks.values()], axis=0)
     for way, look in looks.items():
-        if way == "training camera" and not same_place:
+        if way == "training" and not same_place:
             sums.metrics[way].append(_whole_metrics(scenery, look))
         else:
             compared = np.where(shared & np.isfinite(truth), truth, 0)

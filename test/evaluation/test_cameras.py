@@ -74,7 +74,7 @@ def test_the_training_camera_looks_the_same_every_way():
     assert row.covered == 1.0
     # Resampled once, the image is almost the same, and so is what a random network makes of it.
     for way in WAYS:
-        assert row.abs_rel[way] == pytest.approx(row.abs_rel["training camera"], rel=0.05)
+        assert row.abs_rel[way] == pytest.approx(row.abs_rel["training"], rel=0.05)
     assert 0.1 < found.rows["narrow"].covered < 0.6
     assert [name for name, _ in found.pictures] == ["own", "narrow"]
 
