@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 from rich.progress import track
-from rich.table import Table
 
 from kdbts_ros.cli import options
+from kdbts_ros.cli.evaluation_data import Json, Report, Seed, Worlds, show_table
 from kdbts_ros.density.bev import HeightBand
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.evaluation.cameras import WAYS, CameraReport, evaluate_cameras
@@ -28,8 +27,8 @@ NOTE = (
 
 def cameras(
     checkpoint: options.Checkpoint = "bts",
-    seed: Annotated[int, typer.Option(min=0, help="First synthetic world.")] = HELD_OUT_SEED,
-    worlds: Annotated[int, typer.Option(min=1, help="Number of synthetic worlds.")] = 20,
+    seed: Seed = HELD_OUT_SEED,
+    worlds: Worlds = 20,
     threshold: Annotated[float, typer.Option(min=0.01, max=0.99, help="Occupied from here.")] = 0.5,
     scale_height: Annotated[
         bool, typer.Option(help="Make up for the height of the camera.")
@@ -37,8 +36,8 @@ def cameras(
     head: options.Head = None,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
-    json: Annotated[Path | None, typer.Option(help="Write the figures here.")] = None,
-    report: Annotated[Path | None, typer.Option(help="Folder for Markdown and PNG.")] = None,
+    json: Json = None,
+    report: Report = None,
 ) -> None:
     """The same synthetic worlds through seven cameras: as they are, canonical, and the training
     camera beside them.
@@ -50,7 +49,7 @@ def cameras(
     found = evaluate_cameras(scene, seeds, HeightBand(0.3, 2.0, 0.25), threshold, scale_height)
     rows = _rows(found)
     title = f"Cameras: {checkpoint} (head {scene.spec.head}) on {worlds} synthetic worlds"
-    _show(title, rows)
+    show_table(title, rows)
     if json is not None:
         content = {name: asdict(row) for name, row in found.rows.items()}
         write_json(json, {"cameras": content, "worlds": found.worlds})
@@ -69,11 +68,3 @@ def _rows(found: CameraReport) -> dict[str, dict[str, float]]:
         }
         for name, row in found.rows.items()
     }
-
-
-def _show(title: str, rows: dict[str, dict[str, float]]) -> None:
-    columns = list(next(iter(rows.values())))
-    table = Table("", *columns, title=title)
-    for name, values in rows.items():
-        table.add_row(name, *(f"{values[column]:.3f}" for column in columns))
-    Console().print(table)

@@ -29,8 +29,8 @@ from kdbts_ros.density.pipeline import map_with_robot
 from kdbts_ros.density.results import DepthMap, Floats
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.density.training_camera import TrainingCamera
+from kdbts_ros.evaluation.columns import Box
 from kdbts_ros.evaluation.depth_metrics import depth_metrics
-from kdbts_ros.evaluation.occupancy import Box
 from kdbts_ros.pictures import UNKNOWN_COLOUR, Rgb, captioned, depth_picture, fitted
 
 Bools = npt.NDArray[np.bool_]
