@@ -28,6 +28,7 @@ def register() -> None:
     from kdbts_ros.cli import (
         bag,
         benchmark,
+        calibrate,
         checkpoint,
         convert,
         demo,
@@ -40,6 +41,7 @@ def register() -> None:
 
     app.command()(predict.predict)
     app.add_typer(evaluate.app, name="evaluate")
+    app.command()(calibrate.calibrate)
     app.command()(train.train)
     app.command()(train.distill)
     app.command()(bag.bag)

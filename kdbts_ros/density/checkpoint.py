@@ -105,6 +105,10 @@ def save_network(
         "spec": json.dumps(dataclasses.asdict(network.spec)),
         "notes": json.dumps(dict(notes)),
     }
+    return _write(path, weights, metadata)
+
+
+def _write(path: Path, weights: dict[str, Tensor], metadata: dict[str, str]) -> Path:
     partial = path.with_name(path.name + ".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -116,6 +120,20 @@ def save_network(
             partial.unlink(missing_ok=True)
         raise UserError(f"cannot write {path}: {error}") from None
     return path
+
+
+def write_annotated(path: Path, out: Path, notes: Mapping[str, str]) -> Path:
+    """Copy a `.safetensors` of ours with further notes; every tensor keeps its bytes.
+
+    Raises:
+        UserError: not such a file, or `out` cannot be written.
+    """
+    _, info = _read_own(path)
+    with safe_open(path, framework="pt") as file:
+        metadata = dict(file.metadata())
+        weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    metadata["notes"] = json.dumps({**info.notes, **notes})
+    return _write(out, weights, metadata)
 
 
 def sha256(path: Path) -> str:

@@ -44,7 +44,7 @@ class PipelineSettings:
     height_min: float = 0.3
     height_max: float = 2.0
     height_step: float = 0.25
-    occupied_threshold: float = 0.5
+    occupied_threshold: float = 0.0
     completed_cells: CompletedCells = "keep"
     depth_stride: int = 1
     head: str | None = None
@@ -56,9 +56,9 @@ class PipelineSettings:
     def __post_init__(self) -> None:
         if self.mode not in MODES:
             raise UserError(f"mode must be one of {', '.join(MODES)}, got '{self.mode}'")
-        if not 0 < self.occupied_threshold < 1:
+        if not 0 <= self.occupied_threshold < 1:
             raise UserError(
-                f"occupied_threshold must lie between 0 and 1, got {self.occupied_threshold:g}"
+                f"occupied_threshold must be 0 or more and below 1, got {self.occupied_threshold:g}"
             )
         if self.completed_cells not in ("keep", "discount", "unknown"):
             raise UserError(
@@ -171,7 +171,8 @@ class Pipeline:
             account = self._use(encoded, moment, window, float(T_fixed_base[2, 3]))
         with _timed(times, "query"):
             occupancy = map_around(self.scene, T_fixed_base, window, self._band)
-            trinary = occupancy.trinary(settings.occupied_threshold, settings.completed_cells)
+            threshold = settings.occupied_threshold or self.scene.calibration.occupied_from
+            trinary = occupancy.trinary(threshold, settings.completed_cells)
             percent = occupancy.percent(settings.completed_cells) if wanted.percent else None
         depth, depth_camera, preview = None, None, None
         if wanted.depth or wanted.preview:

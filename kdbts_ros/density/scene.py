@@ -73,11 +73,17 @@ class SceneCompleter:
     @property
     def calibration(self) -> Calibration:
         """What optical depth is worth as a probability, for the head in use."""
-        return self._calibrations.get(self.spec.head, Calibration())
+        return self._calibrations.get(self.head_in_use, Calibration())
 
     @calibration.setter
     def calibration(self, calibration: Calibration) -> None:
-        self._calibrations[self.spec.head] = calibration
+        self._calibrations[self.head_in_use] = calibration
+
+    @property
+    def head_in_use(self) -> str:
+        """The head that answers: a student speaks for a single view."""
+        alone = self.network.student is not None and len(self._views) <= 1
+        return "kdbts" if alone else self.spec.head
 
     @torch.inference_mode()
     def encode(self, view: View) -> EncodedView:

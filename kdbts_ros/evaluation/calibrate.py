@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -16,7 +16,7 @@ from kdbts_ros.errors import UserError
 from kdbts_ros.evaluation.columns import columns_of
 from kdbts_ros.evaluation.occupancy import OccupancySettings
 from kdbts_ros.evaluation.samples import Sample
-from kdbts_ros.evaluation.scores import ColumnTruth, FrameScore, score
+from kdbts_ros.evaluation.scores import PROBABILITY_BINS, ColumnTruth, FrameScore, score
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float32]
@@ -34,10 +34,11 @@ class Evidence:
     observed: Bools
     truth: ColumnTruth
 
-    def score(self, calibration: Calibration, threshold: float = 0.5) -> FrameScore:
-        """The frame as it would be scored with a calibration."""
+    def score(self, calibration: Calibration, threshold: float | None = None) -> FrameScore:
+        """The frame as it would be scored with a calibration, by default at its own threshold."""
         probability = calibration.probability(self.optical_depth, self.observed)
-        return score(self.name, self.truth, probability, threshold)
+        occupied_from = calibration.occupied_from if threshold is None else threshold
+        return score(self.name, self.truth, probability, occupied_from)
 
 
 def gather(
@@ -63,7 +64,7 @@ def _evidence(scene: SceneCompleter, sample: Sample, settings: OccupancySettings
 
 
 def fit(frames: Sequence[Evidence]) -> Calibration:
-    """The curves of maximum likelihood, one for observed and one for completed columns.
+    """The curves of maximum likelihood for observed and for completed columns.
 
     Raises:
         UserError: too few columns of a kind, or nothing occupied, to fit anything.
@@ -92,13 +93,39 @@ def fit_curve(optical_depth: Floats, occupied: Bools) -> Curve:
 
     def curve(parameters: npt.NDArray[np.float64]) -> Curve:
         log_half, log_steepness, ceiling = parameters.tolist()
-        return Curve(np.exp(log_half), np.exp(log_steepness), 1 / (1 + np.exp(-ceiling)))
+        values = np.exp(log_half), np.exp(log_steepness), 1 / (1 + np.exp(-ceiling))
+        return Curve(*(float(value) for value in values))
 
     def surprise(parameters: npt.NDArray[np.float64]) -> float:
         p = np.clip(curve(parameters).probability(optical_depth), 1e-6, 1 - 1e-6)
         return float(-np.mean(np.where(occupied, np.log(p), np.log1p(-p))))
 
-    bounds = [(-7.0, 5.0), (-3.0, 2.5), (-2.0, 7.0)]
     # Three parameters and a smooth curve: the simplex needs no gradient and does not mind the ends.
-    found = minimize(surprise, np.array([0.0, 0.0, 2.0]), method="Nelder-Mead", bounds=bounds)
+    start = np.array([0.0, 0.0, 2.0])
+    simplex = np.vstack([start, start + 0.7 * np.eye(3)])
+    options = {"initial_simplex": simplex, "xatol": 1e-3, "fatol": 1e-7, "maxiter": 400}
+    bounds = [(-7.0, 5.0), (-3.0, 2.5), (-4.0, 7.0)]
+    found = minimize(surprise, start, method="Nelder-Mead", bounds=bounds, options=options)
     return curve(found.x)
+
+
+def with_threshold(
+    calibration: Calibration, frames: Sequence[Evidence], given: float | None = None
+) -> Calibration:
+    """The calibration with a given threshold, or with the best one on these frames."""
+    occupied_from = best_threshold(frames, calibration) if given is None else given
+    return replace(calibration, occupied_from=occupied_from)
+
+
+def best_threshold(frames: Sequence[Evidence], calibration: Calibration) -> float:
+    """The probability from which columns are best called occupied: the one of highest IoU.
+
+    Few columns are occupied, so that calling all of them free is right nine times in ten; the IoU
+    does not reward that.
+    """
+    counts = np.sum([frame.score(calibration).histogram.sum(0) for frame in frames], axis=0)
+    # Columns at or above each threshold, occupied last; then what a threshold there would give.
+    above = np.cumsum(counts[::-1], axis=0)[::-1]
+    free, occupied = above.T
+    iou = occupied / np.maximum(free + counts[:, 1].sum(), 1)
+    return float(np.clip(np.argmax(iou) / PROBABILITY_BINS, 0.01, 0.99))

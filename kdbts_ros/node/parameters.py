@@ -113,9 +113,9 @@ class Parameters:
         0.25, "Step of the density query in height, metres.", low=0.02, high=2.0, live=True
     )
     occupied_threshold: float = _rule(
-        0.5,
-        "Probability from which a cell of the trinary map is occupied.",
-        low=0.01,
+        0.0,
+        "Probability from which a cell of the trinary map is occupied; 0: the checkpoint's own.",
+        low=0.0,
         high=0.99,
         live=True,
     )

@@ -122,7 +122,7 @@ def test_live_parameters_change_the_next_map(simulation: Simulation) -> None:
     [
         ("range_m", 9.0, "read by configure"),
         ("height_min", 9.0, "below 'height_max'"),
-        ("occupied_threshold", 0.0, "occupied_threshold"),
+        ("occupied_threshold", -0.1, "occupied_threshold"),
         ("completed_cells", "maybe", "one of keep, discount, unknown"),
     ],
 )

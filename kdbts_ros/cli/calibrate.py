@@ -1,0 +1,78 @@
+"""`kdbts calibrate`: make a checkpoint's probabilities mean what they say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import track
+
+from kdbts_ros.cli import options
+from kdbts_ros.cli.evaluation_data import Json, Views, show_table
+from kdbts_ros.density.calibration import NOTE, Calibration, read_note, write_note
+from kdbts_ros.density.checkpoint import resolve, write_annotated
+from kdbts_ros.density.scene import SceneCompleter
+from kdbts_ros.errors import UserError
+from kdbts_ros.evaluation.calibrate import Evidence, fit, gather, with_threshold
+from kdbts_ros.evaluation.occupancy import OccupancySettings
+from kdbts_ros.evaluation.report import write_json
+from kdbts_ros.evaluation.samples import CALIBRATION_SEED, prefetched, synthetic_samples
+from kdbts_ros.evaluation.scores import frame_table
+from kdbts_ros.evaluation.views import ViewChoice
+
+THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
+
+
+def calibrate(
+    checkpoint: Annotated[str, typer.Argument(help="A shipped name or a .safetensors of ours.")],
+    out: Annotated[Path, typer.Option("--out", help="The .safetensors to write.")],
+    worlds: Annotated[int, typer.Option(min=4, help="Worlds to fit on.")] = 60,
+    held_out: Annotated[int, typer.Option(min=2, help="Further worlds that check the fit.")] = 20,
+    seed: Annotated[int, typer.Option(min=0, help="First world.")] = CALIBRATION_SEED,
+    views: Views = "left",
+    occupied_from: Annotated[
+        float | None,
+        typer.Option(min=0.01, max=0.99, help="Set this threshold instead of that of best IoU."),
+    ] = None,
+    head: options.Head = None,
+    device: options.Device = "auto",
+    precision: options.Precision = "auto",
+    json: Json = None,
+) -> None:
+    """Fit the probability of map columns to worlds nobody trained on; the weights stay as they are.
+
+    The fit goes into the checkpoint's notes, where every map finds it, one for each head.
+
+    Example: `kdbts calibrate runs/kdbts.safetensors --out kdbts_calibrated.safetensors`
+    """
+    source = resolve(checkpoint)
+    if source.suffix != ".safetensors" or out.suffix != ".safetensors":
+        raise UserError("only a .safetensors of this package holds notes; `kdbts convert` it first")
+    choice = ViewChoice.parse(views)
+    scene = SceneCompleter.load(checkpoint, device, precision, head)
+    drawn = prefetched(synthetic_samples(worlds + held_out, seed, choice))
+    shown = track(drawn, "worlds", worlds + held_out, console=Console(stderr=True))
+    evidence = gather(scene, shown, OccupancySettings())
+    found = with_threshold(fit(evidence[:worlds]), evidence[:worlds], occupied_from)
+    checked = evidence[worlds:]
+    rows = {
+        "opacity, from 0.5": _measured(checked, Calibration()),
+        f"calibrated, from {found.occupied_from:.2f}": _measured(checked, found),
+    }
+    trade_off = {f"from {at:g}": _measured(checked, found, at) for at in THRESHOLDS}
+    show_table(f"{checkpoint} on {held_out} worlds it was not fitted on", rows)
+    show_table("Calibrated, at other thresholds", trade_off)
+    notes = {**read_note(scene.info.notes.get(NOTE)), scene.head_in_use: found}
+    write_annotated(source, out, {NOTE: write_note(notes)})
+    Console().print(f"calibration of head {scene.head_in_use} -> {out}")
+    if json is not None:
+        note = write_note({scene.head_in_use: found})
+        write_json(json, {"calibration": note, "held_out": rows, "thresholds": trade_off})
+
+
+def _measured(
+    frames: list[Evidence], calibration: Calibration, threshold: float | None = None
+) -> dict[str, float]:
+    return frame_table([frame.score(calibration, threshold) for frame in frames]).measures()
