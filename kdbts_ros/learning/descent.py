@@ -44,7 +44,7 @@ class Descent:
             group["lr"], group["weight_decay"] = rate, settings.weight_decay
         parameters = list(self._network.parameters())
         self._optimiser.zero_grad(set_to_none=True)
-        with self._ranks.synchronised():
+        with self._ranks.bounded():
             self._scaler.scale(losses["loss"]).backward()  # type: ignore[no-untyped-call]
         # Before unscaling: an overflow in one process must make all of them skip the step.
         self._ranks.average_gradients(parameters)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kdbts_ros.density.network import DensityNetwork
+from kdbts_ros.errors import UserError
 from kdbts_ros.learning.config import TrainingConfig
 from kdbts_ros.learning.page import write_page
 from kdbts_ros.learning.progress import StepReport
@@ -55,4 +56,7 @@ class Diary:
 
     def page(self) -> None:
         """Write the page of the run as it stands."""
-        write_page(self._folder.path, self._config.name)
+        try:
+            write_page(self._folder.path, self._config.name)
+        except OSError as error:
+            raise UserError(f"cannot write the page of {self._folder.path}: {error}") from error

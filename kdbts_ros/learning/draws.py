@@ -6,7 +6,7 @@ drawn for them, and a resumed run draws what it would have drawn; no state has t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -59,11 +59,10 @@ class Draws:
             for place in self._places
         ]
 
-    def _stacked(self, draw: object, shape: tuple[int, ...]) -> Tensor:
+    def _stacked(self, draw: Callable[..., Tensor], shape: tuple[int, ...]) -> Tensor:
         count, *rest = shape
         if count != len(self._places):
             raise ValueError(f"asked for {count} places, this process takes {len(self._places)}")
-        assert callable(draw)
         return torch.stack([draw(rest, generator=g) for g in self._generators])
 
 

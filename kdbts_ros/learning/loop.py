@@ -195,7 +195,7 @@ class Trainer:
         # For what draws from torch's own generator, such as dropout.
         torch.manual_seed(seed_of(self.config.seed, self.step, self.ranks.rank))
         self.network.train()
-        with self.ranks.synchronised():
+        with self.ranks.bounded():
             losses = task.losses(self.network, frames, draws)
         return self.descent.step(losses, stage.optimiser, position.stage_step, share)
 

@@ -24,8 +24,8 @@ COLUMNS = 3
 # Pictures of one place that are shown, evenly spread over the run, the last one included.
 SHOWN = 6
 PICTURE = re.compile(r"(?P<place>.+)_(?P<step>\d+)\.png")
-# Losses fall over decades; the other figures are shares, rates or metres.
-LOGARITHMIC = ("loss", "rate", "gradient")
+# Figures of training that span more than this are drawn on a logarithmic axis.
+LINEAR_SPAN = 20.0
 STYLE = """
 body { font: 15px/1.4 system-ui, sans-serif; margin: 2em auto; max-width: 76em; padding: 0 1em; }
 table { border-collapse: collapse; } td, th { padding: .15em .9em .15em 0; text-align: left; }
@@ -54,6 +54,7 @@ def draw_curves(history: History, file: Path) -> None:
     axes = np.atleast_1d(figure.subplots(rows, COLUMNS, squeeze=False)).ravel()
     for axis, (name, series, watched) in zip(axes, panels, strict=False):
         _draw(axis, name, series, watched)
+        axis.set_xlim(0, max(1.0, 1.02 * history.step))
         for start in list(history.stages.values())[1:]:
             axis.axvline(start, color="#bbb", linewidth=0.8, linestyle="--")
     for axis in axes[len(panels) :]:
@@ -86,7 +87,7 @@ def _draw(axis: Axes, name: str, series: Series, watched: bool) -> None:
         return
     axis.plot(series.steps, series.values, linewidth=0.6, alpha=0.4, color="tab:blue")
     axis.plot(series.steps, smoothed(series.values), linewidth=1.4, color="tab:blue")
-    if name.endswith(LOGARITHMIC) and min(series.values) > 0:
+    if min(series.values) > 0 and max(series.values) > LINEAR_SPAN * min(series.values):
         axis.set_yscale("log")
 
 

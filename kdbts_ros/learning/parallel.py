@@ -103,7 +103,7 @@ class Ranks:
         if self.world == 1:
             return list(values)
         message = torch.tensor(values, dtype=torch.float64, device=device)
-        with self._bounded():
+        with self.bounded():
             dist.all_reduce(message, dist.ReduceOp.MAX)
         return [float(value) for value in message.tolist()]
 
@@ -112,29 +112,24 @@ class Ranks:
         if self.world == 1:
             return content
         held = [content]
-        with self._bounded():
+        with self.bounded():
             dist.broadcast_object_list(held, 0)
         return held[0]
 
     def copy_from_first(self, tensors: Sequence[Tensor]) -> None:
         """Give every process the values of the first one."""
         if self.world > 1:
-            with self._bounded():
+            with self.bounded():
                 for tensor in tensors:
                     dist.broadcast(tensor, 0)
 
-    @contextmanager
-    def synchronised(self) -> Iterator[None]:
-        """Within, a lost process is one sentence; for code that communicates on its own."""
-        with self._bounded():
-            yield
-
     def _sum(self, message: Tensor) -> None:
-        with self._bounded():
+        with self.bounded():
             dist.all_reduce(message)
 
     @contextmanager
-    def _bounded(self) -> Iterator[None]:
+    def bounded(self) -> Iterator[None]:
+        """Around what communicates: a process that is lost meanwhile is one sentence."""
         try:
             yield
         except (dist.DistError, RuntimeError) as error:

@@ -97,3 +97,11 @@ def test_rate_warms_up_and_decays() -> None:
     assert learning_rate(optimiser, 0, 0) == pytest.approx(1e-4)
     assert learning_rate(optimiser, 9, 0) == pytest.approx(1e-3)
     assert learning_rate(optimiser, 50, 1) == pytest.approx(1e-5)
+
+
+def test_steps_of_the_rate_do_not_depend_on_the_length_of_the_stage() -> None:
+    optimiser = OptimiserConfig(
+        rate=1e-4, final_rate=2e-6, warm_up_steps=0, decay="step", decay_steps=100
+    )
+    rates = [learning_rate(optimiser, step, share=0.9) for step in (0, 99, 100, 250)]
+    assert rates == pytest.approx([1e-4, 1e-4, 1e-5, 2e-6])

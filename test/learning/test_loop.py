@@ -12,12 +12,15 @@ import plain_world
 import pytest
 import torch
 
+from kdbts_ros.cli.train import distill
 from kdbts_ros.density.checkpoint import load_network
 from kdbts_ros.errors import UserError
 from kdbts_ros.learning import diary
 from kdbts_ros.learning.config_file import parse_config
 from kdbts_ros.learning.loop import Trainer
+from kdbts_ros.learning.parallel import Ranks
 from kdbts_ros.learning.progress import StepReport
+from kdbts_ros.learning.rehearsal import rehearse
 
 
 @pytest.fixture(autouse=True)
@@ -153,7 +156,31 @@ def test_a_damaged_state_is_one_sentence(tmp_path: Path) -> None:
         trainer_of(tmp_path, resume=True)
 
 
-def test_a_rehearsal_writes_nothing(tmp_path: Path) -> None:
-    trainer = Trainer(parse_config(plain_world.settings(tmp_path)), resume=False, writes=False)
-    assert trainer.run()
+def test_a_rehearsal_takes_a_few_steps_of_each_stage_and_writes_nothing(tmp_path: Path) -> None:
+    config = parse_config(plain_world.settings(tmp_path, steps=500))
+    stages = list(rehearse(config, 2, Ranks()))
+    assert [stage.kind for stage in stages] == ["supervised", "photometric"]
+    assert all(stage.samples_per_s > 0 and stage.losses["loss"] > 0 for stage in stages)
     assert not list(tmp_path.iterdir())
+
+
+def test_a_state_of_version_0_1_still_resumes(tmp_path: Path) -> None:
+    trainer = trainer_of(tmp_path)
+    old = {
+        "network_config": trainer.config.network.model_dump_json(),
+        "network": trainer.network.state_dict(),
+        "optimiser": trainer.descent.state_dict()["optimiser"],
+        "average": trainer.descent.average.state_dict(),
+        "progress": {"stage": 1, "stage_step": 1, "stage_seconds": 4.0, "step": 4, "received": 9},
+    }
+    torch.save(old, tmp_path / "tiny" / "state.pt")
+    resumed = trainer_of(tmp_path, resume=True)
+    assert (resumed.step, resumed.position.stage, resumed.position.stage_step) == (4, 1, 1)
+    assert resumed.run()
+
+
+def test_distill_needs_a_stage_that_distils(tmp_path: Path) -> None:
+    file = tmp_path / "config.yaml"
+    file.write_text("name: a\nstages:\n  - {kind: supervised, minutes: 5}\n")
+    with pytest.raises(UserError, match="no stage of kind distill"):
+        distill(file)
