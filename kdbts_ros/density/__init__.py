@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -10,6 +11,10 @@ if TYPE_CHECKING:
     from kdbts_ros.density.camera import View as View
     from kdbts_ros.density.lattice import Lattice as Lattice
     from kdbts_ros.density.scene import SceneCompleter as SceneCompleter
+
+# Read by OpenMP when torch is loaded. Threads that spin while they wait for each other hold the
+# very cores that the others need: on a busy machine a frame took five times as long.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 _HOMES = {"Camera": "camera", "View": "camera", "Lattice": "lattice", "SceneCompleter": "scene"}
 

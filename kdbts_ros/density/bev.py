@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
+from kdbts_ros.density.affine import AffineGrid
 from kdbts_ros.density.results import Bools, Floats
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.errors import UserError
@@ -81,7 +82,7 @@ class GridWindow:
 @dataclass(frozen=True)
 class OccupancyMap:
     """probability (H,W) that something stands in a column, NaN unknown; observed (H,W): light of
-    view 0 reaches most of the column, otherwise the network completed it."""
+    a view reaches most of what is seen of the column, otherwise the network completed it."""
 
     window: GridWindow
     probability: Floats
@@ -124,35 +125,36 @@ def map_around(
     carries its band with it. A column's probability comes from its optical depth over the seen part
     of the band, the sum of density x layer thickness, by the calibration of the scene.
     """
-    heights, thickness = band.levels()
-    x, y = window.centres()
-    X, Y = np.meshgrid(x, y)
-    normal, base = T_fixed_base[:3, 2], T_fixed_base[:3, 3]
-    if normal[2] < 0.5:
-        raise UserError("the base frame lies on its side: its z axis must point up (REP-103)")
-    ground = base[2] - (normal[0] * (X - base[0]) + normal[1] * (Y - base[1])) / normal[2]
-    points = np.empty((len(heights), *X.shape, 3))
-    points[..., 0], points[..., 1] = X, Y
-    points[..., 2] = ground + heights[:, None, None]
-    candidates = _maybe_seen(scene, points)
-    columns = points[:, candidates].reshape(-1, 3)
-    sigma, seen = scene.density(columns)
-    shape = (len(heights), int(candidates.sum()))
-    sigma, seen = sigma.reshape(shape), seen.reshape(shape)
-    observed_levels = scene.observed(columns).reshape(shape)
+    grid, thickness = band_columns(T_fixed_base, window, band)
+    sums = scene.queries.column_sums(grid, scene.reach())
     # A density that is not a number is not free space: it makes its column unknown.
-    optical_depth = np.where(seen, sigma, 0).sum(0) * thickness
-    known = seen.mean(0) >= MIN_SEEN_SHARE
-    probability = np.full(X.shape, np.nan, np.float32)
-    observed = np.zeros(X.shape, np.bool_)
-    lit = observed_levels.sum(0) * 2 >= seen.sum(0)
-    found = scene.calibration.probability(optical_depth, lit)
-    probability[candidates] = np.where(known, found, np.nan)
-    observed[candidates] = known & lit
+    known = sums.seen >= MIN_SEEN_SHARE * grid.shape[0]
+    observed = known & (sums.lit * 2 >= sums.seen)
+    found = scene.calibration.probability(sums.density * np.float32(thickness), observed)
+    probability = np.where(known, found, np.float32(np.nan))
     return OccupancyMap(window, probability, observed)
 
 
-def _maybe_seen(scene: SceneCompleter, points: npt.NDArray[np.float64]) -> Bools:
-    """(H,W): columns of which some view sees the lowest, middle or highest level."""
-    levels = points[[0, len(points) // 2, -1]]
-    return np.asarray(scene.seen(levels.reshape(-1, 3)).reshape(levels.shape[:-1]).any(0))
+def band_columns(
+    T_fixed_base: Pose, window: GridWindow, band: HeightBand
+) -> tuple[AffineGrid, float]:
+    """The points of the band over every cell of a window, and the thickness of a layer in m.
+
+    Columns are vertical in the fixed frame and stand on the plane z = 0 of the base frame.
+    """
+    heights, thickness = band.levels()
+    normal, base = T_fixed_base[:3, 2], T_fixed_base[:3, 3]
+    if normal[2] < 0.5:
+        raise UserError("the base frame lies on its side: its z axis must point up (REP-103)")
+    slope_x, slope_y = -normal[0] / normal[2], -normal[1] / normal[2]
+    x, y = window.x0 + window.resolution / 2, window.y0 + window.resolution / 2
+    ground = base[2] + slope_x * (x - base[0]) + slope_y * (y - base[1])
+    steps = np.array(
+        [
+            [window.resolution, 0, slope_x * window.resolution],
+            [0, window.resolution, slope_y * window.resolution],
+            [0, 0, thickness],
+        ]
+    )
+    origin = np.array([x, y, ground + float(heights[0])])
+    return AffineGrid(origin, steps, (len(heights), window.height, window.width)), thickness

@@ -18,7 +18,7 @@ class EncodedView:
     """A view as queries need it: keyframes are kept in this form and never encoded again.
 
     Attributes:
-        maps: (hidden,H,W) float32 folded map, channels last in memory.
+        maps: by head of the network, its (hidden,H,W) float32 folded map, channels last in memory.
         camera: of the image as it was given; a map stretches over its whole image.
         T_world_cam: (4,4) camera to world.
         image: (H,W,3) uint8 RGB at the map's size, for colours alone.
@@ -28,7 +28,7 @@ class EncodedView:
         UserError: a pose that is not rigid.
     """
 
-    maps: Tensor
+    maps: tuple[Tensor, ...]
     camera: Camera
     T_world_cam: Array
     image: npt.NDArray[np.uint8]
@@ -42,7 +42,7 @@ class EncodedView:
     @property
     def nbytes(self) -> int:
         """Memory this view holds, bytes."""
-        return self.maps.numel() * self.maps.element_size() + self.image.nbytes
+        return sum(m.numel() * m.element_size() for m in self.maps) + self.image.nbytes
 
     def shows(self, uv: Tensor) -> Tensor:
         """(M,) bool: positions (M,2) in [-1,1]^2 of the image where it holds what a camera saw."""

@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import math
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from kdbts_ros.density.affine import AffineGrid
+from kdbts_ros.density.camera import Array
 from kdbts_ros.density.reference import ReferenceScene
+from kdbts_ros.density.results import Floats
+from kdbts_ros.density.scene import SceneCompleter
 
 # The profile counts levels whose summed raw density stays below this (spec: BTS demo script).
 DENSITY_SUM_LIMIT = 8.0
@@ -27,6 +32,27 @@ def profile_points(cells: int, levels: int, pitch: float) -> Tensor:
     turned_y = math.cos(pitch) * Y - math.sin(pitch) * Z
     turned_z = math.sin(pitch) * Y + math.cos(pitch) * Z
     return torch.stack([X, turned_y, turned_z], dim=-1).reshape(-1, 3)
+
+
+def profile_grid(cells: int, levels: int, pitch: float, T_world_cam: Array) -> AffineGrid:
+    """The points of `profile_points` in the world, rows along z and levels along y."""
+    turned = np.array(
+        [[1, 0, 0], [0, math.cos(pitch), -math.sin(pitch)], [0, math.sin(pitch), math.cos(pitch)]]
+    )
+    R = T_world_cam[:3, :3] @ turned
+    first = R @ np.array([-9.0, 0, 21]) + T_world_cam[:3, 3]
+    sizes = np.array([18 / (cells - 1), -18 / (cells - 1), 0.75 / max(1, levels - 1)])
+    steps = (R[:, [0, 2, 1]] * sizes).T
+    return AffineGrid(first, steps, (levels, cells, cells))
+
+
+def fast_profile(
+    scene: SceneCompleter, cells: int = 256, levels: int = 64, pitch: float = KITTI_360_PITCH
+) -> Floats:
+    """`birds_eye_profile` (cells,cells) of the scene's views, by its queries."""
+    grid = profile_grid(cells, levels, pitch, scene.views[0].T_world_cam)
+    found = scene.queries.transparent_levels(grid, DENSITY_SUM_LIMIT)
+    return np.asarray(found / np.float32(levels), np.float32)
 
 
 @torch.inference_mode()

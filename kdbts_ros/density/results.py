@@ -19,8 +19,8 @@ class Volume:
     """Occupancy over a lattice.
 
     probability (Z,Y,X) in 0..1, NaN where no view sees the cell; observed (Z,Y,X): at least half
-    the light of view 0 reaches the cell. A cell that is seen but not observed was completed by the
-    network.
+    the light of some view reaches the cell. A cell that is seen but not observed was completed by
+    the network.
     """
 
     lattice: Lattice

@@ -130,7 +130,7 @@ def test_what_completed_cells_may_say():
 
 def test_a_density_that_is_not_a_number_makes_its_column_unknown():
     scene = tiny_scene()
-    scene.field.last.bias.data.fill_(float("nan"))
+    scene.field.heads[0].last.bias.data.fill_(float("nan"))
     found = mapped(scene, 0.0, 0.0, 0.0)
     assert np.isnan(found.probability).all()
     assert (found.trinary() == -1).all()

@@ -135,19 +135,30 @@ def test_parity_points(case):
 
 def test_parity_density_behind_the_facade(case):
     """The folded field that the node runs gives the densities of the plain formulation."""
+    from kdbts_ros.density.camera import Camera, inverse
+    from kdbts_ros.density.compiled_queries import CompiledQueries
+    from kdbts_ros.density.encoded import EncodedView
     from kdbts_ros.density.folded import FoldedField
-    from kdbts_ros.density.projection import Projected, project
 
     with torch.inference_mode():
-        field = FoldedField(case.network)
-        maps = torch.nn.functional.conv2d(case.features, field.feature_half[:, :, None, None])
+        head = FoldedField(case.network).heads[0]
+        maps = torch.nn.functional.conv2d(case.features, head.feature_half[:, :, None, None])
         maps = maps.contiguous(memory_format=torch.channels_last)
-        views = len(case.T_encoded)
-        projected = project(case.K.expand(1, views, 3, 3), case.T_encoded[None], case.xyz[None])
-        found = field.density(maps, Projected(*(part[0] for part in projected)))
-    good = case.comparable()
+    camera = Camera.from_ndc(case.K.double().numpy(), 640, 192)
+    views = [
+        EncodedView((m,), camera, inverse(T.double().numpy()), np.zeros((192, 640, 3), np.uint8))
+        for m, T in zip(maps, case.T_encoded, strict=True)
+    ]
+    views = views if head.head.multi_view else views[:1]
+    queries = CompiledQueries(head, views, [v.maps[0] for v in views])
+    xyz = case.xyz.double().numpy()
+    good = case.comparable() & queries.seen(xyz)
+    assert good.sum() > 1000
     np.testing.assert_allclose(
-        found.numpy()[good], case.expected["sigma"][good], rtol=SIGMA_RTOL, atol=SIGMA_ATOL
+        queries.point_densities(xyz)[good],
+        case.expected["sigma"][good],
+        rtol=SIGMA_RTOL,
+        atol=SIGMA_ATOL,
     )
 
 

@@ -9,6 +9,7 @@ import torch
 from kdbts_ros.density.camera import View, inverse, transform
 from kdbts_ros.density.lattice import Lattice
 from kdbts_ros.density.scene import DEPTH_SAMPLES
+from kdbts_ros.density.torch_queries import TorchQueries
 from kdbts_ros.errors import UserError
 from test.density.networks import camera, forward_pose, tiny_scene, view
 
@@ -72,13 +73,17 @@ def test_a_world_far_from_its_origin_gives_the_same_densities():
     np.testing.assert_allclose(there[seen_here], here[seen_here], rtol=1e-3, atol=1e-4)
 
 
-def test_gather_free_depth_equals_rendering_along_rays():
-    scene = tiny_scene()
-    scene.set_views([view()])
-    depth = scene.depth_map(stride=2)
-    generic = scene._fused_depth(depth.camera, scene._depth_samples(DEPTH_SAMPLES))
-    np.testing.assert_allclose(depth.depth, generic[0], rtol=2e-3)
-    np.testing.assert_allclose(depth.opacity, generic[2], atol=1e-4)
+@pytest.mark.parametrize("head", HEADS)
+def test_compiled_depth_equals_the_torch_formulation(head):
+    scene = tiny_scene(head)
+    scene.set_views([view(0), view(1, x=0.5)])
+    depth = scene.depth_map(stride=4)
+    plain = TorchQueries(scene.field.heads[0], scene.views, [v.maps[0] for v in scene.views])
+    t = scene._depth_samples(DEPTH_SAMPLES)
+    expected = plain.depths(0, t, depth.depth.shape, 0.0)
+    np.testing.assert_allclose(depth.depth, expected.expected, rtol=2e-3)
+    np.testing.assert_allclose(depth.opacity, expected.opacity, atol=1e-4)
+    assert (depth.median == expected.median).mean() > 0.99
     assert depth.depth.std() > 0.1
     assert np.isnan(depth.valid(min_opacity=1.1)).all()
 

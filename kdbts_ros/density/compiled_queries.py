@@ -1,0 +1,229 @@
+"""Queries answered by compiled loops on the CPU."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from kdbts_ros.density import column_kernels, kernels, vote_kernels
+from kdbts_ros.density.affine import AffineGrid
+from kdbts_ros.density.camera import Array
+from kdbts_ros.density.encoded import EncodedView
+from kdbts_ros.density.folded import FoldedHead
+from kdbts_ros.density.heads import MultiViewHead, SimpleMultiViewHead
+from kdbts_ros.density.queries import ColumnSums, RayDepths, lengths, projection, transparent
+from kdbts_ros.density.results import Bools, Floats
+
+Fusion = tuple[Floats, Floats, Floats, np.float32]
+
+EVERYWHERE = np.ones((1, 1), np.uint8)
+# Points whose votes are held at a time: a few megabytes per view.
+VOTE_CHUNK = 1 << 16
+# Samples that rays of several views take together before those that met something drop out.
+SLAB = 8
+# As in the compiled loops: light below this share cannot move a depth.
+DARK = 1e-5
+
+
+class CompiledQueries:
+    """See `Queries`; for heads of one perceptron per view."""
+
+    def __init__(
+        self, head: FoldedHead, views: Sequence[EncodedView], maps: Sequence[Tensor]
+    ) -> None:
+        self.arrays, self.views = head.arrays, views
+        self._head = head
+        self._maps = [m.permute(1, 2, 0).contiguous().numpy() for m in maps]
+        self._valid = [
+            EVERYWHERE if v.valid is None else np.ascontiguousarray(v.valid, np.uint8)
+            for v in views
+        ]
+        self._P = [projection(view) for view in views]
+        self._scale = np.float32(views[0].scale)
+        self._fusion = _fusion(head) if head.head.multi_view else None
+
+    @staticmethod
+    def supports(head: FoldedHead) -> bool:
+        """Whether compiled loops know this kind of head."""
+        known = isinstance(head.head, MultiViewHead | SimpleMultiViewHead)
+        return known or not head.head.multi_view
+
+    def point_densities(self, points: Array) -> Floats:
+        if self._fusion is None:
+            q = _positions(self._P[0], points)
+            sigma = kernels.point_densities(
+                self._maps[0], self.arrays, self._valid[0], q, _threads()
+            )
+        else:
+            chunks = [points[i : i + VOTE_CHUNK] for i in range(0, len(points), VOTE_CHUNK)]
+            found = [self._fused([_positions(P, chunk) for P in self._P]) for chunk in chunks]
+            sigma = np.concatenate([*found, np.empty(0, np.float32)])
+        return np.asarray(sigma * self._scale, np.float32)
+
+    def grid_densities(self, grid: AffineGrid) -> Floats:
+        if self._fusion is not None:
+            return self._seen_grid(grid)[0]
+        axes = grid.seen_by(self._P[0])
+        sigma = column_kernels.grid_densities(
+            self._maps[0], self.arrays, self._valid[0], axes, *grid.shape, _threads()
+        )
+        if self._scale != 1:
+            sigma *= self._scale
+        return np.asarray(sigma)
+
+    def column_sums(self, grid: AffineGrid, reach: Sequence[Floats]) -> ColumnSums:
+        if self._fusion is not None:
+            sigma, seen = self._seen_grid(grid)
+            lit = self.lit_grid(grid, reach)
+            # Not nansum: a density that is not a number must not pass for free space.
+            total = np.where(seen, sigma, np.float32(0)).sum(0)
+            return ColumnSums(total, seen.sum(0, np.int32), (lit & seen).sum(0, np.int32))
+        axes = grid.seen_by(self._P[0])
+        total, seen, lit = column_kernels.column_sums(
+            self._maps[0],
+            self.arrays,
+            self._valid[0],
+            axes,
+            *grid.shape,
+            reach[0] * self._scale,
+            _threads(),
+        )
+        return ColumnSums(total * self._scale, seen, lit)
+
+    def transparent_levels(self, grid: AffineGrid, limit: float) -> npt.NDArray[np.int32]:
+        if self._fusion is not None or self._scale != 1:
+            return transparent(self.grid_densities(grid), limit)
+        axes = grid.seen_by(self._P[0])
+        found = column_kernels.transparent_levels(
+            self._maps[0],
+            self.arrays,
+            self._valid[0],
+            axes,
+            *grid.shape,
+            np.float32(limit),
+            _threads(),
+        )
+        return np.asarray(found)
+
+    def seen(self, points: Array) -> Bools:
+        masks = [
+            kernels.seen_points(_positions(P, points), valid)
+            for P, valid in zip(self._P, self._valid, strict=True)
+        ]
+        return np.asarray(np.logical_or.reduce(masks))
+
+    def lit(self, points: Array, reach: Sequence[Floats]) -> Bools:
+        masks = [
+            kernels.lit_points(_positions(P, points), valid, depth * np.float32(view.scale))
+            for P, valid, view, depth in zip(self._P, self._valid, self.views, reach, strict=True)
+        ]
+        return np.asarray(np.logical_or.reduce(masks))
+
+    def lit_grid(self, grid: AffineGrid, reach: Sequence[Floats]) -> Bools:
+        found = np.zeros(grid.shape, np.bool_)
+        for P, valid, view, depth in zip(self._P, self._valid, self.views, reach, strict=True):
+            column_kernels.add_lit_cells(
+                valid, grid.seen_by(P), depth * np.float32(view.scale), found, _threads()
+            )
+        return found
+
+    def depths(self, view: int, t: Floats, size: tuple[int, int], stop: float) -> RayDepths:
+        scale = np.float32(self.views[view].scale)
+        if self._fusion is not None:
+            return self._fused_depths(view, t, size, max(stop, DARK))
+        # The product of density and step, and so the opacity, is the same at any scale.
+        shown = t * scale
+        parts = self._head.ray_halves(torch.from_numpy(shown), size)
+        u_half, v_half, z_half = (part.contiguous().numpy() for part in parts)
+        expected, median, opacity = kernels.ray_depths(
+            self._maps[view],
+            self.arrays,
+            u_half,
+            v_half,
+            z_half,
+            shown,
+            lengths(shown),
+            np.float32(stop),
+            _threads(),
+        )
+        return RayDepths(expected / scale, median / scale, opacity)
+
+    def _fused(self, positions: Sequence[Floats]) -> Floats:
+        """Densities (N,) of points at `positions` (N,3) of every view, NaN where none sees."""
+        votes = np.empty((len(positions), len(positions[0]), len(self.arrays.out_bias)), np.float32)
+        for k, q in enumerate(positions):
+            vote_kernels.view_votes(
+                self._maps[k], self.arrays, self._valid[k], q, votes[k], _threads()
+            )
+        return np.asarray(vote_kernels.fused_densities(votes, self._fusion, _threads()))
+
+    def _seen_grid(self, grid: AffineGrid) -> tuple[Floats, Bools]:
+        """Densities and masks (levels,rows,columns), asking only about what some view sees."""
+        points = grid.points()
+        seen = self.seen(points)
+        sigma = np.full(len(points), np.nan, np.float32)
+        sigma[seen] = self.point_densities(points[seen])
+        return sigma.reshape(grid.shape), seen.reshape(grid.shape)
+
+    def _fused_depths(self, view: int, t: Floats, size: tuple[int, int], stop: float) -> RayDepths:
+        h, w = size
+        own = self.views[view]
+        rays = own.camera.resized(w, h).rays().reshape(-1, 3).astype(np.float64)
+        # Along a ray a position in any image is affine in the depth.
+        starts = [P @ own.T_world_cam[:, 3] for P in self._P]
+        steps = [rays @ (P @ own.T_world_cam[:, :3]).T for P in self._P]
+        states = np.zeros((len(rays), 3), np.float32)
+        states[:, 0] = 1
+        step_lengths = lengths(t)
+        for begin in range(0, len(t), SLAB):
+            alive = np.flatnonzero(states[:, 0] > stop)
+            for part in np.array_split(alive, len(alive) * SLAB // VOTE_CHUNK + 1):
+                depths = t[begin : begin + SLAB, None]
+                positions = [
+                    (start + depths * step[part, None]).reshape(-1, 3).astype(np.float32)
+                    for start, step in zip(starts, steps, strict=True)
+                ]
+                sigma = np.nan_to_num(self._fused(positions)) * self._scale
+                state = states[part]
+                kernels.composite_rays(
+                    sigma.reshape(len(part), len(depths)), step_lengths, t, begin, state, _threads()
+                )
+                states[part] = state
+        expected = states[:, 1] + states[:, 0] * t[-1]
+        median = np.where(states[:, 2] > 0, states[:, 2], t[-1])
+        return RayDepths(
+            expected.reshape(size), median.reshape(size), (1 - states[:, 0]).reshape(size)
+        )
+
+
+def _threads() -> int:
+    return torch.get_num_threads()
+
+
+def _positions(P: Array, points: Array) -> Floats:
+    """(N,3) float32 homogeneous positions of world points (N,3), projected in float64."""
+    return np.asarray(points @ P[:, :3].T + P[:, 3], np.float32)
+
+
+def _fusion(head: FoldedHead) -> Fusion:
+    """The perceptron over the fused vote, as `fused_densities` takes it."""
+    if isinstance(head.head, SimpleMultiViewHead):
+        # x = relu(x) - relu(-x): the fused vote is the pre-density itself.
+        signs = np.array([1, -1], np.float32)
+        return signs[:, None].copy(), np.zeros(2, np.float32), signs, np.float32(0)
+    assert isinstance(head.head, MultiViewHead)
+    second = head.head.mlp2
+    w_in, b_in, w_out, b_out = (
+        p.detach().cpu().numpy()
+        for p in (
+            second.lin_in.weight,
+            second.lin_in.bias,
+            second.lin_out.weight[0],
+            second.lin_out.bias[0],
+        )
+    )
+    return w_in.copy(), b_in.copy(), w_out.copy(), np.float32(b_out)

@@ -1,0 +1,147 @@
+"""The compiled engine: approximations within their bounds, every query equal to torch's."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numba import njit
+
+from kdbts_ros.density import numeric
+from kdbts_ros.density.affine import AffineGrid
+from kdbts_ros.density.camera import View
+from kdbts_ros.density.checkpoint import CheckpointInfo
+from kdbts_ros.density.lattice import Lattice
+from kdbts_ros.density.network import DensityNetwork, NetworkSpec
+from kdbts_ros.density.profile import fast_profile, profile_grid, profile_points
+from kdbts_ros.density.scene import SceneCompleter
+from kdbts_ros.density.torch_queries import TorchQueries
+from test.density.networks import base_pose, camera, forward_pose, tiny_scene, view
+
+
+@njit
+def evaluated(function, values):
+    out = np.empty_like(values)
+    for i in range(values.size):
+        out[i] = function(values[i])
+    return out
+
+
+def test_exp_and_softplus_keep_their_error_bounds():
+    x = np.linspace(-80, 0, 200_001, dtype=np.float32)
+    exact = np.exp(x.astype(np.float64))
+    assert np.abs(evaluated(numeric.exp_of_negative, x) / exact - 1).max() < 5e-6
+    x = np.linspace(-60, 60, 200_001, dtype=np.float32)
+    exact = np.logaddexp(0, x.astype(np.float64))
+    assert np.abs(evaluated(numeric.softplus, x) / exact - 1).max() < 5e-6
+    assert np.isnan(evaluated(numeric.softplus, np.array([np.nan], np.float32))).all()
+
+
+@given(
+    st.tuples(*[st.floats(-3, 3)] * 3),
+    st.tuples(*[st.floats(-0.3, 0.3)] * 3),
+    st.tuples(st.integers(1, 20), st.integers(1, 5), st.integers(1, 7)),
+)
+@settings(max_examples=15, deadline=None)
+def test_grids_equal_their_points_before_any_camera(offset, turn, shape):
+    """Tilted, rolled, before and behind the camera, nearer than the tables go."""
+    scene = tiny_scene()
+    roll, pitch, yaw = turn
+    pose = forward_pose(yaw=yaw)
+    c, s = np.cos(roll), np.sin(roll)
+    pose[:3, :3] = pose[:3, :3] @ np.array([[c, -s, 0], [s, c, 0], [0, 0, 1]])
+    c, s = np.cos(pitch), np.sin(pitch)
+    pose[:3, :3] = pose[:3, :3] @ np.array([[1, 0, 0], [0, c, -s], [0, s, c]])
+    scene.set_views([View(view().image, camera(), pose)])
+    steps = np.array([[0.7, 0.1, 0], [0, 0.5, 0], [0, 0, 0.13]])
+    grid = AffineGrid(np.array([3.0, 0, 1.2]) + offset, steps, shape)
+    found = scene.queries.grid_densities(grid).ravel()
+    sigma, seen = scene.density(grid.points())
+    # A point on the very border of the image may fall to either side.
+    agree = np.isfinite(found) == seen
+    assert (~agree).sum() <= 1
+    both = agree & seen
+    np.testing.assert_allclose(found[both], sigma[both], rtol=3e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("head", ["bts", "mvbts", "simple_multiview"])
+def test_every_query_equals_the_torch_formulation(head):
+    scene = tiny_scene(head)
+    half = np.ones((2, 2), bool)
+    half[:, 0] = False
+    first = View(view(0).image, camera(), forward_pose(), scale=1.3, valid=half)
+    scene.set_views([first, view(1, x=0.5, yaw=0.1)])
+    plain = TorchQueries(scene.field.heads[0], scene.views, [v.maps[0] for v in scene.views])
+    lattice = Lattice.from_bounds((1.5, 12.0), (-4.0, 4.0), (0.0, 2.0), 0.5)
+    grid = AffineGrid.of_lattice(lattice, base_pose(yaw=0.2))
+    reach = scene.reach()
+    assert len(reach) == len(scene.views)
+    dense, expected = scene.queries.grid_densities(grid), plain.grid_densities(grid)
+    assert (np.isnan(dense) == np.isnan(expected)).all()
+    np.testing.assert_allclose(dense, expected, rtol=3e-4, atol=1e-4)
+    sums, other = scene.queries.column_sums(grid, reach), plain.column_sums(grid, reach)
+    np.testing.assert_allclose(sums.density, other.density, rtol=3e-4, atol=1e-4)
+    assert (sums.seen == other.seen).all()
+    assert (sums.lit == other.lit).all()
+    assert 0 < sums.lit.sum() < sums.seen.sum()
+    lit = scene.queries.lit_grid(grid, reach)
+    assert (lit == plain.lit(grid.points(), reach).reshape(grid.shape)).all()
+    levels = scene.queries.transparent_levels(grid, 2.0)
+    assert (levels != plain.transparent_levels(grid, 2.0)).mean() < 0.01
+
+
+def test_a_cell_is_observed_when_light_of_any_view_reaches_it():
+    scene = tiny_scene("mvbts")
+    scene.set_views([view(0), view(1, x=6.0)])
+    points = scene.views[1].T_world_cam[:3, 3] + np.array([[2.5, 0, 0]])
+    assert scene.seen(points).all()
+    both = scene.observed(points)
+    reach = scene.reach()
+    alone = scene.queries.lit(points, [np.zeros_like(reach[0]), reach[1]])
+    assert both.all()
+    assert alone.all()
+
+
+def test_the_profile_is_that_of_its_points():
+    scene = tiny_scene()
+    pose = forward_pose(x=3.0, yaw=0.4)
+    scene.set_views([View(view().image, camera(), pose)])
+    points = profile_points(16, 8, 0.1).numpy() @ pose[:3, :3].T + pose[:3, 3]
+    np.testing.assert_allclose(profile_grid(16, 8, 0.1, pose).points(), points, atol=1e-4)
+    sigma, seen = scene.density(points)
+    running = np.where(seen, sigma, 1).reshape(8, 16, 16).cumsum(0)
+    expected = (running <= 8.0).mean(0)
+    assert (np.abs(fast_profile(scene, 16, 8, 0.1) - expected) < 1e-6).mean() > 0.99
+
+
+def test_one_view_is_answered_by_the_student_several_by_the_teacher():
+    torch.manual_seed(0)
+    spec = NetworkSpec(
+        layers=18,
+        feature_channels=16,
+        decoder_channels=(8, 8, 8, 8, 8),
+        head="mvbts",
+        head_widths=(24, 8, 8),
+        student_widths=(16,),
+        image_height=64,
+        image_width=128,
+    )
+    network = DensityNetwork(spec).eval()
+    info = CheckpointInfo("test", spec, "0" * 64)
+    scene = SceneCompleter(network, info, torch.device("cpu"), "float32")
+    views = [scene.encode(view(0)), scene.encode(view(1, x=0.5))]
+    assert [m.shape[0] for m in views[0].maps] == [24, 16]
+    points = np.array([[5.0, 0.3, 1.5], [8.0, -1.0, 1.7]])
+    answers = {}
+    for count, head in ((1, "kdbts"), (2, "mvbts")):
+        scene.use(views[:count])
+        assert scene.head_in_use == head
+        answers[head], _ = scene.density(points)
+        index = scene.field.answering(count)
+        plain = TorchQueries(
+            scene.field.heads[index], scene.views, [v.maps[index] for v in scene.views]
+        )
+        np.testing.assert_allclose(answers[head], plain.point_densities(points), rtol=1e-3)
+    assert (answers["kdbts"] != answers["mvbts"]).all()
