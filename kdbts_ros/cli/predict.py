@@ -18,6 +18,7 @@ from kdbts_ros.datasets.kitti_files import read_image, split_frames
 from kdbts_ros.datasets.sample import PosedFrame
 from kdbts_ros.datasets.synthetic.rig import mount, training_camera
 from kdbts_ros.density.camera import Camera, View
+from kdbts_ros.density.lenses import Lens
 from kdbts_ros.density.pipeline import FrameResult, Pipeline, PipelineSettings
 from kdbts_ros.density.request import Wanted
 from kdbts_ros.errors import UserError
@@ -72,7 +73,9 @@ def predict(
         console.print("no --intrinsics given: taking the images for KITTI's, 81 degrees wide")
     for name, load in track(posed, "frames", console=console):
         frame = load()
-        view = next(iter(frame.views.values()))
+        taken = next(iter(frame.views.values()))
+        lens = Lens(taken.camera)
+        view = pipeline.view(taken.image, lens, taken.T_world_cam, frame.T_world_base)
         result = pipeline.process(view, frame.T_world_base, Wanted(preview=True))
         _write(out / name, result)
     Console().print(f"{len(posed)} panels and .npz files in {out}")
