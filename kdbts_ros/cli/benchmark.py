@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from kdbts_ros.cli import options
+from kdbts_ros.cli.benchmark_node import benchmark_node, split_rates
 from kdbts_ros.datasets.synthetic.drive import StreetDrive
 from kdbts_ros.density.checkpoint import load_network
 from kdbts_ros.density.scene import SceneCompleter
@@ -27,12 +28,23 @@ def benchmark(
     precision: options.Precision = "auto",
     repeats: Annotated[int, typer.Option(min=1, max=1000, help="Runs per stage; best counts.")] = 5,
     threads: Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads.")] = None,
+    node: Annotated[bool, typer.Option("--node", help="Time kdbts_node over DDS instead.")] = False,
+    rates: Annotated[str, typer.Option(help="Of the camera with --node, Hz.")] = "10,30,60",
+    seconds: Annotated[float, typer.Option(min=1, max=3600, help="Of each rate.")] = 10.0,
     json: Annotated[Path | None, typer.Option("--json", help="Write the figures here.")] = None,
 ) -> None:
     """Time encoding, point queries and depth; ratios compare with the plain float32 formulation.
 
-    Example: `kdbts benchmark --repeats 10 --json timings.json`
+    Example: `kdbts benchmark --repeats 10 --json timings.json`, or
+    `kdbts benchmark --node --rates 10,30`
     """
+    if node:
+        values = {"checkpoint": checkpoint, "device": device, "precision": precision}
+        values["head"] = head or "auto"
+        figures_of_rates = benchmark_node(values, split_rates(rates), seconds, Console())
+        if json is not None:
+            write_json(json, {"node": figures_of_rates})
+        return
     if threads is not None:
         torch.set_num_threads(threads)
     network, _ = load_network(checkpoint, head)
