@@ -26,6 +26,7 @@ EXIT_USER_ERROR = 2
 def register() -> None:
     """Attach the commands."""
     from kdbts_ros.cli import (
+        adapt,
         bag,
         benchmark,
         calibrate,
@@ -44,6 +45,7 @@ def register() -> None:
     app.command()(calibrate.calibrate)
     app.command()(train.train)
     app.command()(train.distill)
+    app.command()(adapt.adapt)
     app.command()(bag.bag)
     app.command()(play.play)
     app.command()(convert.convert)

@@ -1,0 +1,219 @@
+"""`kdbts adapt` from recordings to a checkpoint."""
+
+from __future__ import annotations
+
+import copy
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from kdbts_ros.adaptation import report
+from kdbts_ros.adaptation.checks import Inspection, inspect
+from kdbts_ros.adaptation.clips import BagClips, Clip, ClipPlan
+from kdbts_ros.adaptation.judge import Judge
+from kdbts_ros.adaptation.session import Display, Session, StateFile
+from kdbts_ros.adaptation.settings import AdaptSettings
+from kdbts_ros.adaptation.supply import ClipSupply
+from kdbts_ros.datasets.bag_drive import BagDrive
+from kdbts_ros.density.checkpoint import CheckpointInfo, load_network, save_network
+from kdbts_ros.density.device import choose_device
+from kdbts_ros.density.network import DensityNetwork
+from kdbts_ros.density.training_camera import TrainingCamera
+from kdbts_ros.errors import UserError
+
+HELD_OUT_CLIPS = 16
+# Clips awaited before the first step.
+FIRST_CLIPS = 24
+# Weights, two moments of the optimiser, an average, the best so far, and the report.
+SPACE_PER_WEIGHT = 4 * 8
+SPARE_BYTES = 100_000_000
+
+
+@dataclass(frozen=True)
+class Request:
+    """What was asked for. force: train on although a check failed, write although not better."""
+
+    out: Path
+    checkpoint: str
+    settings: AdaptSettings
+    device: str = "auto"
+    resume: bool = False
+    force: bool = False
+
+    @property
+    def folder(self) -> Path:
+        """State and report lie beside the checkpoint."""
+        return self.out.with_suffix(".adapt")
+
+
+@dataclass(frozen=True)
+class Result:
+    """finished False: interrupted, --resume continues. improved: on held-out clips."""
+
+    finished: bool
+    improved: bool
+    sentence: str
+    page: Path | None
+
+
+def check(drives: Sequence[BagDrive], request: Request) -> Inspection:
+    """Look at the recordings and write a report of it."""
+    inspection = inspect(drives, request.settings.held_out)
+    bad = inspection.bad
+    verdict = (
+        "Not fit to learn from: " + "; ".join(f"{c.name}: {c.sentence}" for c in bad)
+        if bad
+        else "Fit to learn from."
+    )
+    title = "Recording of " + ", ".join(drive.name for drive in drives)
+    report.write(request.folder, report.Outcome(title, inspection.checks, None, None, verdict, ()))
+    return inspection
+
+
+def adapt(
+    drives: Sequence[BagDrive],
+    inspection: Inspection,
+    request: Request,
+    display: Display,
+    say: Callable[[str], None],
+) -> Result:
+    """Train from a checkpoint on inspected recordings and write what is better.
+
+    Raises:
+        UserError: the recordings are not fit, a file is in the way or cannot be written.
+    """
+    _refuse(inspection, request)
+    start, info = load_network(request.checkpoint)
+    network = copy.deepcopy(start)
+    _check_disk(request, network)
+    settings, plans = request.settings, inspection.plans
+    training = TrainingCamera.from_notes(info.notes)
+    clips = BagClips(drives, plans.learn, training, (info.spec.image_width, info.spec.image_height))
+    say(f"matching the images of {min(HELD_OUT_CLIPS, len(plans.held_out))} held-out clips")
+    judge = Judge(_held_out(clips, plans.held_out))
+    device = choose_device(request.device)
+    torch.manual_seed(settings.seed)
+    session = Session(
+        network.to(device),
+        start.to(device),
+        judge,
+        settings,
+        StateFile(request.folder / "state.pt"),
+    )
+    if request.resume:
+        session.restore()
+    say(
+        f"before: photometric error {session.before.photometric:.4f}, depth against matching "
+        f"{session.before.depth:.3f}, on held-out clips"
+    )
+    wanted = min(FIRST_CLIPS, len(plans.learn))
+    with ClipSupply(
+        clips, 2 * len(plans.learn), settings.seed, session.progress.received
+    ) as supply:
+        while supply.having < wanted:
+            supply.wait()
+            display(session.share, f"matching images: clip {supply.having} of {wanted}")
+        finished = session.run(supply, display)
+    if not finished:
+        return Result(False, False, f"interrupted at {session.share:.0%}, nothing is lost", None)
+    return _conclude(drives, inspection, request, session, info)
+
+
+def _refuse(inspection: Inspection, request: Request) -> None:
+    bad = inspection.bad
+    if bad and not request.force:
+        raise UserError(
+            "this recording is not fit to learn from: "
+            + "; ".join(f"{c.name}: {c.sentence}" for c in bad)
+        )
+    if not inspection.plans.learn or not inspection.plans.held_out:
+        raise UserError("this recording is too short to be learnt from and judged: record more")
+    state = request.folder / "state.pt"
+    if state.exists() and not request.resume:
+        raise UserError(
+            f"{state} holds an earlier adaptation: continue it with --resume, or remove "
+            f"{request.folder}, or name another --out"
+        )
+    if request.out.suffix != ".safetensors":
+        raise UserError(f"--out {request.out} must end with .safetensors")
+
+
+def _check_disk(request: Request, network: DensityNetwork) -> None:
+    """Refuse before hours are spent what could not be saved afterwards."""
+    needed = SPARE_BYTES + SPACE_PER_WEIGHT * sum(p.numel() for p in network.parameters())
+    try:
+        request.folder.mkdir(parents=True, exist_ok=True)
+        free = shutil.disk_usage(request.folder).free
+    except OSError as error:
+        raise UserError(f"cannot write to {request.folder}: {error}") from error
+    if free < needed:
+        raise UserError(
+            f"{request.folder} has {free / 1e6:.0f} MB of free space, and {needed / 1e6:.0f} MB "
+            "are needed for the state of the training: free some, or name another --out"
+        )
+
+
+def _held_out(clips: BagClips, plans: Sequence[ClipPlan]) -> list[Clip]:
+    """Clips spread over the held-out part; unreadable ones are left out.
+
+    Raises:
+        UserError: none can be read.
+    """
+    chosen = np.linspace(0, len(plans) - 1, min(HELD_OUT_CLIPS, len(plans))).round().astype(int)
+    found = []
+    reason = ""
+    for k in np.unique(chosen):
+        try:
+            found.append(clips.clip(plans[k]))
+        except UserError as error:
+            reason = str(error)
+    if not found:
+        raise UserError(f"no held-out image can be read: {reason}")
+    return found
+
+
+def _conclude(
+    drives: Sequence[BagDrive],
+    inspection: Inspection,
+    request: Request,
+    session: Session,
+    info: CheckpointInfo,
+) -> Result:
+    """Keep the best weights if they are better than the start's, and say so."""
+    before, after = session.before, session.best_score
+    improved = session.progress.best_step >= 0
+    judge, start = session.judge, session.start
+    looks_before = judge.looks(start)
+    if improved:
+        session.network.load_state_dict(session.best)
+    looks_after = judge.looks(session.network)
+    if not improved:
+        after = judge.score(looks_after)
+    change = (
+        f"photometric error {before.photometric:.4f} -> {after.photometric:.4f}, depth against "
+        f"matching {before.depth:.3f} -> {after.depth:.3f} on held-out clips"
+    )
+    if improved:
+        verdict = f"Better: {change}. Weights of step {session.progress.best_step}."
+    elif request.force:
+        verdict = f"NOT better: {change}. Written all the same, as --force asks."
+    else:
+        verdict = f"Not better: {change}. No weights are written: keep {request.checkpoint}."
+    if improved or request.force:
+        notes = {
+            **info.notes,
+            "adapted_from": request.checkpoint,
+            "adapted_on": json.dumps([drive.name for drive in drives]),
+            "adapted_steps": str(session.progress.step),
+            "held_out": change,
+        }
+        save_network(request.out, session.network, notes)
+    title = "Adaptation to " + ", ".join(drive.name for drive in drives)
+    pictures = judge.pictures(looks_before, looks_after)
+    outcome = report.Outcome(title, inspection.checks, before, after, verdict, pictures)
+    return Result(True, improved, verdict, report.write(request.folder, outcome))

@@ -1,0 +1,113 @@
+"""`kdbts adapt`: from recordings of one's own robot to weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from kdbts_ros.cli import options
+from kdbts_ros.errors import UserError
+
+_COLOURS = {"good": "green", "poor": "yellow", "bad": "red"}
+
+
+def adapt(
+    bags: Annotated[
+        list[Path], typer.Argument(metavar="BAG...", help="rosbag2 recordings, or folders of them.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="File for the weights, .safetensors.")],
+    checkpoint: options.Checkpoint = "bts",
+    minutes: Annotated[float, typer.Option(min=0.01, help="Minutes of training.")] = 30.0,
+    check_only: Annotated[
+        bool, typer.Option("--check-only", help="Look at the recordings, train nothing.")
+    ] = False,
+    resume: Annotated[
+        bool, typer.Option("--resume", help="Continue an interrupted adaptation.")
+    ] = False,
+    force: Annotated[
+        bool,
+        typer.Option("--force", help="Train despite a failed check; write weights even if worse."),
+    ] = False,
+    cameras: Annotated[
+        str | None, typer.Option(help="Cameras by name or topic, e.g. left,right. Default: all.")
+    ] = None,
+    odometry: Annotated[
+        str | None, typer.Option(help="Topic of nav_msgs/Odometry for the poses instead of /tf.")
+    ] = None,
+    world: Annotated[str | None, typer.Option(help="Fixed TF frame, where not odom.")] = None,
+    base: Annotated[
+        str | None, typer.Option(help="TF frame on the ground, where not base_link.")
+    ] = None,
+    rate: Annotated[float, typer.Option(min=1e-7, max=1e-2, help="Learning rate.")] = 1e-4,
+    held_out: Annotated[
+        float, typer.Option(min=0.05, max=0.5, help="Share that is never learnt from.")
+    ] = 0.15,
+    seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
+    threads: Annotated[int, typer.Option(min=1, help="Of the trainer.")] = 2,
+    device: options.Device = "auto",
+) -> None:
+    """Check recordings of images and poses, then teach the network one's own cameras and places.
+
+    State and report go to OUT without its suffix plus `.adapt`. Ctrl-C saves; `--resume` continues.
+
+    Example: `kdbts adapt my_robot_bag --out my_robot.safetensors --minutes 30`
+    """
+    # Imported here: torch takes seconds, and every `kdbts` command would wait for them.
+    import torch
+
+    from kdbts_ros.adaptation.run import Request, check
+    from kdbts_ros.adaptation.run import adapt as run
+    from kdbts_ros.adaptation.settings import AdaptSettings
+    from kdbts_ros.datasets.bag_drive import BagDrive
+    from kdbts_ros.datasets.bag_files import find_bags
+
+    torch.set_num_threads(threads)
+    console = Console(highlight=False, soft_wrap=True)
+    wanted = None if cameras is None else [name.strip() for name in cameras.split(",")]
+    drives = [
+        BagDrive(path, cameras=wanted, odometry=odometry, world=world, base=base)
+        for path in find_bags(bags)
+    ]
+    settings = AdaptSettings(minutes=minutes, rate=rate, held_out=held_out, seed=seed)
+    request = Request(out, checkpoint, settings, device, resume, force)
+    inspection = check(drives, request)
+    table = Table("check", "", "", title=", ".join(drive.name for drive in drives))
+    for item in inspection.checks:
+        colour = _COLOURS[item.grade]
+        table.add_row(item.name, f"[{colour}]{item.grade}[/]", item.sentence)
+    console.print(table)
+    if check_only:
+        if inspection.bad:
+            raise UserError(f"{len(inspection.bad)} of {len(inspection.checks)} checks failed")
+        console.print(f"fit to learn from; report in {request.folder}")
+        return
+    columns = (
+        TextColumn("adapting"),
+        BarColumn(),
+        TimeElapsedColumn(),
+        TextColumn("{task.fields[text]}"),
+    )
+    with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
+        task = bars.add_task("", total=1.0, text="")
+
+        def display(share: float, text: str) -> None:
+            bars.update(task, completed=share, text=text)
+            if text.startswith("held out"):
+                bars.console.print(f"{share:.0%}  {text}")
+
+        result = run(drives, inspection, request, display, bars.console.print)
+    console.print(result.sentence)
+    if not result.finished:
+        again = " ".join(str(path) for path in bags)
+        console.print(f"continue with: kdbts adapt {again} --out {out} --resume")
+        return
+    console.print(f"report: {result.page}")
+    if result.improved or force:
+        console.print(
+            f"use it with: ros2 launch kdbts_ros kdbts.launch.py checkpoint:={out.resolve()}"
+        )

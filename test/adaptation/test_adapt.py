@@ -1,0 +1,261 @@
+"""Adaptation from a recording to weights: nothing for worse, nothing lost."""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import SimpleNamespace
+from typing import ClassVar
+
+import numpy as np
+import pytest
+import torch
+import typer
+from typer.testing import CliRunner
+
+from kdbts_ros.adaptation import run, session
+from kdbts_ros.adaptation.clips import BagClips, Clip
+from kdbts_ros.adaptation.judge import Judge, Score, photometric_error
+from kdbts_ros.adaptation.run import Request, adapt, check
+from kdbts_ros.adaptation.settings import AdaptSettings
+from kdbts_ros.adaptation.step import adapt_step, collate
+from kdbts_ros.cli.adapt import adapt as command
+from kdbts_ros.datasets.bag_drive import BagDrive
+from kdbts_ros.datasets.kitti_files import rigid
+from kdbts_ros.density.camera import R_BODY_OPTICAL
+from kdbts_ros.density.checkpoint import load_network
+from kdbts_ros.density.network import DensityNetwork, NetworkSpec
+from kdbts_ros.density.scene import SceneCompleter
+from kdbts_ros.errors import UserError
+from kdbts_ros.learning.draws import Draws
+from test.adaptation.conftest import record
+from test.datasets.box_room import room_depth, room_view
+
+SETTINGS = AdaptSettings(
+    minutes=0.03, batch=2, rays=40, patches=2, samples=12, held_out=0.2, look_seconds=1.0
+)
+APP = typer.Typer()
+APP.command()(command)
+RUNNER = CliRunner()
+
+
+class InProcess:
+    """Stands in for the background process: makes three clips and no more."""
+
+    made: ClassVar[dict[int, Clip]] = {}
+
+    def __init__(
+        self, make: Callable[[int], Clip], capacity: int, seed: int, received: int
+    ) -> None:
+        self._make, self.received, self.having = make, received, 99
+
+    def __enter__(self) -> InProcess:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        return None
+
+    def draw(self, count: int) -> list[Clip]:
+        self.received += count
+        return [self.clip((self.received + k) % 3) for k in range(count)]
+
+    def clip(self, seed: int) -> Clip:
+        if seed not in self.made:
+            self.made[seed] = self._make(seed)
+        return self.made[seed]
+
+
+@pytest.fixture(autouse=True)
+def in_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.setattr(run, "ClipSupply", InProcess)
+    monkeypatch.setattr(run, "HELD_OUT_CLIPS", 2)
+    InProcess.made.clear()
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
+def request_(tmp_path: Path, checkpoint: Path) -> Request:
+    return Request(tmp_path / "room.safetensors", str(checkpoint), SETTINGS, "cpu")
+
+
+def quiet(share: float, text: str) -> None:
+    """A display that shows nothing."""
+
+
+def test_better_weights_are_written_and_load(room_bag: Path, request_: Request) -> None:
+    drives = [BagDrive(room_bag)]
+    inspection = check(drives, request_)
+    said: list[str] = []
+    result = adapt(drives, inspection, request_, quiet, said.append)
+    assert result.finished
+    assert any("photometric error" in line for line in said)
+    assert result.page is not None and "held-out clips" in result.page.read_text()
+    assert (request_.folder / "held_out_0.png").is_file()
+    if result.improved:
+        network, info = load_network(request_.out)
+        assert info.notes["adapted_on"] == '["room"]'
+        assert "camera" in info.notes  # whose camera it was is not forgotten
+        start, _ = load_network(request_.checkpoint)
+        norms = [k for k in network.state_dict() if "running_mean" in k]
+        for name in norms:
+            torch.testing.assert_close(network.state_dict()[name], start.state_dict()[name])
+        SceneCompleter.load(request_.out, "cpu").set_views(
+            [room_view(rigid(R_BODY_OPTICAL, (0, 0, 1.2)))]
+        )
+    else:
+        assert not request_.out.exists()
+
+
+def test_what_is_not_better_is_not_written(
+    room_bag: Path, request_: Request, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Judge, "score", lambda self, looks: Score(0.2, 0.3))
+    drives = [BagDrive(room_bag)]
+    result = adapt(drives, check(drives, request_), request_, quiet, quiet_line)
+    assert result.finished and not result.improved
+    assert result.sentence.startswith("Not better: photometric error 0.2000 -> 0.2000")
+    assert not request_.out.exists()
+
+
+def quiet_line(text: str) -> None:
+    """Says nothing."""
+
+
+def test_an_interrupted_run_continues(room_bag: Path, request_: Request) -> None:
+    drives = [BagDrive(room_bag)]
+    inspection = check(drives, request_)
+
+    def interrupt(share: float, text: str) -> None:
+        if text.startswith("step"):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    first = adapt(drives, inspection, request_, interrupt, quiet_line)
+    assert not first.finished
+    assert "nothing is lost" in first.sentence
+    with pytest.raises(UserError, match="holds an earlier adaptation: continue it with --resume"):
+        adapt(drives, inspection, request_, quiet, quiet_line)
+    again = Request(request_.out, request_.checkpoint, SETTINGS, "cpu", resume=True)
+    steps: list[str] = []
+    second = adapt(drives, inspection, again, lambda share, text: steps.append(text), quiet_line)
+    assert second.finished
+    assert any(text.startswith("step 2 ") for text in steps)
+    assert not any(text.startswith("step 1 ") for text in steps)
+
+
+def test_a_full_disk_costs_nothing(
+    room_bag: Path, request_: Request, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drives = [BagDrive(room_bag)]
+    inspection = check(drives, request_)
+    full = SimpleNamespace(free=10_000_000)
+    with monkeypatch.context() as patch:
+        patch.setattr(run.shutil, "disk_usage", lambda path: full)
+        with pytest.raises(UserError, match=r"has 10 MB of free space, and .* MB are needed"):
+            adapt(drives, inspection, request_, quiet, quiet_line)
+    state = session.StateFile(request_.folder / "state.pt")
+    state.save({"step": torch.tensor(3)})
+
+    def refuse(content, path) -> None:
+        Path(path).write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(torch, "save", refuse)
+    with pytest.raises(UserError, match=r"No space left .* --resume; the last saved state is kept"):
+        state.save({"step": torch.tensor(4)})
+    assert state.load()["step"] == 3
+    assert list(request_.folder.glob("*.partial")) == []
+
+
+def test_a_damaged_state_is_named(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="nothing to resume"):
+        session.StateFile(tmp_path / "state.pt").load()
+    (tmp_path / "state.pt").write_bytes(b"not a state")
+    with pytest.raises(UserError, match=r"is damaged .*: remove it and start again"):
+        session.StateFile(tmp_path / "state.pt").load()
+
+
+def test_unreadable_images_give_way_to_others(tmp_path: Path, checkpoint: Path) -> None:
+    def unreadable(self: BagDrive, index: int, name: str):
+        if index % 6 == 0:
+            raise UserError(f"image {index} cannot be read")
+        return original(self, index, name)
+
+    original = BagDrive.recorded_image
+    drive = BagDrive(record(tmp_path / "bag", frames=14))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(BagDrive, "recorded_image", unreadable)
+        request = Request(tmp_path / "out.safetensors", str(checkpoint), SETTINGS)
+        inspection = check([drive], request)
+        verdict = next(c for c in inspection.checks if c.name == "images readable")
+        assert verdict.grade == "poor"
+        assert "3 of 14 images cannot be read and are left out: image 0" in verdict.sentence
+        _, info = load_network(checkpoint)
+        training = run.TrainingCamera.from_notes(info.notes)
+        clips = BagClips([drive], inspection.plans.learn, training, (96, 64))
+        assert clips(1).images.shape[1:] == (64, 96, 3)
+
+
+def test_two_heads_learn_and_the_student_is_taught(tmp_path: Path, checkpoint: Path) -> None:
+    drive = BagDrive(record(tmp_path / "bag", frames=10, cameras=2))
+    request = Request(tmp_path / "out.safetensors", str(checkpoint), SETTINGS)
+    plans = check([drive], request).plans
+    _, info = load_network(checkpoint)
+    training = run.TrainingCamera.from_notes(info.notes)
+    clip = BagClips([drive], plans.learn, training, (96, 64))(0)
+    spec = NetworkSpec(
+        layers=18,
+        feature_channels=8,
+        decoder_channels=(8, 8, 8, 16, 16),
+        head="mvbts",
+        head_widths=(16, 8, 8),
+        image_height=64,
+        image_width=96,
+        student_widths=(16,),
+    )
+    torch.manual_seed(0)
+    network, start = DensityNetwork(spec), DensityNetwork(spec).eval()
+    start.load_state_dict(network.state_dict())
+    draws = Draws(0, 0, 0, range(2))
+    batch = collate([clip, clip], SETTINGS, draws)
+    losses = adapt_step(network.eval(), start, batch, SETTINGS, draws)
+    assert {"depth", "student_depth", "taught", "student_drift"} <= losses.keys()
+    losses["loss"].backward()
+    for head in network.heads().values():
+        assert float(head.output_bias().grad.abs()) > 0
+
+
+def test_the_truth_has_the_least_photometric_error() -> None:
+    views = [room_view(rigid(R_BODY_OPTICAL, (x, 0, 1.2))) for x in (0.0, 0.4, -0.4)]
+    truth = room_depth(views[0].T_world_cam)
+    errors = [
+        float(np.nanmean(photometric_error(views[0], (f * truth).astype(np.float32), views[1:])))
+        for f in (1.0, 1.25, 0.8)
+    ]
+    assert errors[0] < 0.6 * min(errors[1:])
+
+
+def test_check_only_from_the_command_line(room_bag: Path, tmp_path: Path) -> None:
+    out = tmp_path / "mine.safetensors"
+    result = RUNNER.invoke(APP, [str(room_bag), "--out", str(out), "--check-only"])
+    assert result.exit_code == 0, result.output
+    assert "fit to learn from" in result.output
+    assert "Fit to learn from." in (tmp_path / "mine.adapt" / "report.md").read_text()
+    still = record(tmp_path / "still", step=0.0, frames=6)
+    result = RUNNER.invoke(APP, [str(still), "--out", str(out)])
+    assert isinstance(result.exception, UserError)
+    assert "not fit to learn from: " in str(result.exception)
+    assert "the camera hardly moves" in str(result.exception)
+    result = RUNNER.invoke(APP, [str(tmp_path / "nowhere"), "--out", str(out)])
+    assert isinstance(result.exception, UserError)
+
+
+def test_help_has_an_example() -> None:
+    result = RUNNER.invoke(APP, ["--help"])
+    assert result.exit_code == 0
+    assert "kdbts adapt my_robot_bag" in result.output
