@@ -171,11 +171,18 @@ class SupervisedStage(Stage):
 class ClipStage(Stage):
     """Where clips of posed images come from, and how many of their frames are encoded."""
 
-    source: Literal["synthetic", "kitti-raw"] = Field(
+    source: Literal["synthetic", "kitti-raw", "kitti-360", "bag"] = Field(
         default="synthetic", description="where stereo pairs come from"
     )
-    root: str | None = Field(default=None, description="dataset folder of 'kitti-raw'")
-    drives: tuple[str, ...] = Field(default=(), description="drives of 'kitti-raw' to learn from")
+    root: str | None = Field(
+        default=None, description="dataset folder of recorded data, or the folder of the bags"
+    )
+    drives: tuple[str, ...] = Field(
+        default=(), description="drives, sequences or bags under 'root' to learn from"
+    )
+    cameras: tuple[str, ...] = Field(
+        default=(), description="the two cameras of 'kitti-360' or 'bag'; none takes left and right"
+    )
     split: str | None = Field(
         default=None,
         description="file of 'drive frame side' lines to learn from instead of whole drives; "
@@ -211,8 +218,10 @@ class ClipStage(Stage):
 
     @model_validator(mode="after")
     def _knows_its_data(self) -> ClipStage:
-        if self.source == "kitti-raw" and not (self.root and (self.drives or self.split)):
-            raise ValueError("source 'kitti-raw' needs 'root' and 'drives', or a 'split'")
+        if self.source != "synthetic" and not (self.root and (self.drives or self.split)):
+            raise ValueError(f"source '{self.source}' needs 'root' and 'drives', or a 'split'")
+        if self.cameras and len(self.cameras) != 2:
+            raise ValueError("'cameras' names two cameras")
         return self
 
 

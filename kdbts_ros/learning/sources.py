@@ -4,11 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache, lru_cache, partial
+from pathlib import Path
 
 import cv2
 import numpy as np
 
+from kdbts_ros.datasets.bag_drive import BagDrive
+from kdbts_ros.datasets.kitti_360 import Kitti360Sequence
+from kdbts_ros.datasets.kitti_drive import KittiDrive
 from kdbts_ros.datasets.kitti_raw import KittiRawDrive
+from kdbts_ros.datasets.pose_check import check_poses
 from kdbts_ros.datasets.splits import read_split
 from kdbts_ros.datasets.synthetic.training import training_pair, training_views
 from kdbts_ros.datasets.synthetic.truth import occupied
@@ -54,7 +59,7 @@ class SyntheticClips:
         return clip_of([frames[name].view for name in ("left0", "left1", "right0", "right1")])
 
 
-class KittiClips:
+class RecordedClips:
     """Stereo pairs at two times of recorded drives, shrunk to the network's size."""
 
     def __init__(self, stage: ClipStage, width: int, height: int) -> None:
@@ -68,11 +73,7 @@ class KittiClips:
         drive = _drive(self._stage, name)
         frames = [drive.frame(first), drive.frame(first + step)]
         return clip_of(
-            [
-                shrunk(frame.views[name], *self._size)
-                for name in ("left", "right")
-                for frame in frames
-            ]
+            [shrunk(frame.views[name], *self._size) for name in drive.cameras for frame in frames]
         )
 
 
@@ -95,16 +96,49 @@ def _starts(stage: ClipStage) -> tuple[tuple[str, int], ...]:
 
 
 @cache
-def _drive(stage: ClipStage, name: str) -> KittiRawDrive:
+def _drive(stage: ClipStage, name: str) -> KittiDrive | BagDrive:
+    """A recorded drive whose poses make sense.
+
+    Raises:
+        UserError: missing data, or poses that contradict the images.
+    """
     assert stage.root is not None
-    return KittiRawDrive(
-        stage.root,
-        name,
-        cameras=("left", "right"),
-        poses=stage.poses,
-        orbslam_folder=stage.orbslam_folder,
-        orbslam_scale=stage.orbslam_scale,
+    drive: KittiDrive | BagDrive
+    if stage.source == "bag":
+        drive = BagDrive(Path(stage.root) / name, cameras=stage.cameras or None)
+        if len(drive.cameras) != 2:
+            raise UserError(
+                f"{drive.name} has the cameras {', '.join(drive.cameras)}: this objective needs a "
+                "pair, name two with 'cameras', or use `kdbts adapt`, which needs one"
+            )
+    elif stage.source == "kitti-360":
+        drive = Kitti360Sequence(stage.root, name, cameras=stage.cameras or ("left", "right"))
+    else:
+        drive = KittiRawDrive(
+            stage.root,
+            name,
+            cameras=("left", "right"),
+            poses=stage.poses,
+            orbslam_folder=stage.orbslam_folder,
+            orbslam_scale=stage.orbslam_scale,
+        )
+    _refuse_nonsense(drive, stage.time_step)
+    return drive
+
+
+def _refuse_nonsense(drive: KittiDrive | BagDrive, step: int) -> None:
+    """Raise UserError where points followed between images contradict the poses."""
+    known = set(drive.frames)
+    starts = [i for i in drive.frames if i + step in known]
+    chosen = sorted(
+        {starts[k] for k in np.linspace(0, len(starts) - 1, 4).astype(int)} if starts else ()
     )
+    lead = drive.cameras[0]
+    pairs = [tuple(drive.frame(i + k).views[lead] for k in (0, step)) for i in chosen]
+    verdict = check_poses([(a, b) for a, b in pairs])
+    # Images in which nothing can be followed are no proof against the poses.
+    if verdict.pairs and not verdict.fits:
+        raise UserError(f"{drive.name}: {verdict.sentence}")
 
 
 def shrunk(view: View, width: int, height: int) -> View:

@@ -150,7 +150,7 @@ def _clips(config: TrainingConfig, stage: ClipStage) -> Callable[[int], Any]:
     width, height = config.network.image_width, config.network.image_height
     if stage.source == "synthetic":
         return sources.SyntheticClips(width, height)
-    return sources.KittiClips(stage, width, height)
+    return sources.RecordedClips(stage, width, height)
 
 
 def task_of(config: TrainingConfig, stage: AnyStage, device: torch.device) -> Task:

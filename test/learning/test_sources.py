@@ -9,9 +9,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kdbts_ros.datasets.kitti_files import rigid
 from kdbts_ros.density.camera import inverse
+from kdbts_ros.errors import UserError
 from kdbts_ros.learning.config import PhotometricStage
-from kdbts_ros.learning.sources import KittiClips, LabelledWorlds, SyntheticClips
+from kdbts_ros.learning.sources import LabelledWorlds, RecordedClips, SyntheticClips
+from test.adaptation.conftest import record
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 KITTI = Path(os.environ.get("KDBTS_SHARED", REPOSITORY.parent / "shared")) / "data/kitti_raw"
@@ -55,9 +58,44 @@ def test_a_kitti_clip_is_stereo_and_moves_forward() -> None:
         root=str(KITTI),
         drives=("2011_09_26_drive_0013_sync",),
     )
-    clip = pickle.loads(pickle.dumps(KittiClips(stage, WIDTH, HEIGHT)))(5)
+    clip = pickle.loads(pickle.dumps(RecordedClips(stage, WIDTH, HEIGHT)))(5)
     check_rig(clip.T_world_cam)
     assert clip.images.shape == (4, HEIGHT, WIDTH, 3)
+
+
+def bag_stage(folder: Path, cameras: tuple[str, ...] = ()) -> PhotometricStage:
+    return PhotometricStage(
+        kind="photometric",
+        steps=1,
+        source="bag",
+        root=str(folder),
+        drives=("bag",),
+        cameras=cameras,
+        time_step=2,
+    )
+
+
+def test_a_recording_gives_stereo_clips(tmp_path: Path) -> None:
+    record(tmp_path / "bag", frames=6, cameras=2)
+    clip = pickle.loads(pickle.dumps(RecordedClips(bag_stage(tmp_path), WIDTH, HEIGHT)))(5)
+    left0, left1, right0, _ = clip.T_world_cam
+    np.testing.assert_allclose((inverse(left0) @ right0)[:3, 3], [0.4, 0, 0], atol=1e-6)
+    assert (inverse(left0) @ left1)[2, 3] == pytest.approx(0.6, abs=0.01)
+
+
+def test_one_camera_is_sent_to_adapt(tmp_path: Path) -> None:
+    record(tmp_path / "bag", frames=4)
+    with pytest.raises(UserError, match="this objective needs a pair"):
+        RecordedClips(bag_stage(tmp_path), WIDTH, HEIGHT)(0)
+
+
+def test_poses_without_sense_are_refused_before_training(tmp_path: Path) -> None:
+    def backwards(i: int, T: np.ndarray) -> np.ndarray:
+        return rigid(np.eye(3), (-0.3 * i, 0, 0))
+
+    record(tmp_path / "bag", frames=8, cameras=2, pose=backwards)
+    with pytest.raises(UserError, match="bag: the poses do not fit the images"):
+        RecordedClips(bag_stage(tmp_path), WIDTH, HEIGHT)(0)
 
 
 def check_rig(T_world_cam: np.ndarray) -> None:
