@@ -24,6 +24,8 @@ STEP = 0.5
 LONGEST_STEP, LARGEST_TURN, LONGEST_TIME_NS = 6.0, 25.0, 5_000_000_000
 # Clips with unreadable images that are skipped before giving up.
 TRIES = 50
+# Share of an image that a stereo pair must be sure of to be left alone with it.
+ENOUGH_HINTS = 0.2
 
 
 @dataclass(frozen=True)
@@ -38,8 +40,9 @@ class ClipPlan:
 class Clip:
     """A clip as the network sees it; metres are scaled to the network's world.
 
-    images (V,H,W,3) uint8; K_ndc (V,3,3); T_world_cam (V,4,4); hints (V,H,W) float16 z-depth, 0
-    where matching is not sure; valid (V,H,W) bool where the image holds what the camera saw.
+    images (V,H,W,3) uint8; K_ndc (V,3,3); T_world_cam (V,4,4); of the first image hints (H,W)
+    float16 z-depth, 0 where matching is not sure, and valid (H,W) bool where it holds what the
+    camera saw.
     """
 
     images: npt.NDArray[np.uint8]
@@ -109,12 +112,15 @@ def _plan(number: int, drive: BagDrive, jumps: set[int]) -> tuple[list[ClipPlan]
         ahead = _partner(drive, poses, i, step, jumps, 1)
         if ahead is None:
             continue
-        last = i
         cameras = [lead, *_second(drive, len(plans))]
         views = [(k, name) for name in cameras for k in (i, ahead)]
-        behind = _partner(drive, poses, i, step, jumps, -1)
-        if len(cameras) == 1 and behind is not None:
+        if len(cameras) == 1:
+            # What the one before cannot show, the one behind may.
+            behind = _partner(drive, poses, i, step, jumps, -1)
+            if behind is None:
+                continue
             views.append((behind, lead))
+        last = i
         plans.append(ClipPlan(number, tuple(views)))
     return plans, standing
 
@@ -151,6 +157,19 @@ def _distance(a: Array, b: Array) -> float:
 def _turn(a: Array, b: Array) -> float:
     cosine = (np.trace(a[:3, :3].T @ b[:3, :3]) - 1) / 2
     return float(np.degrees(np.arccos(np.clip(cosine, -1, 1))))
+
+
+def first_hints(views: Sequence[View], partner: Sequence[int]) -> npt.NDArray[np.float32]:
+    """(H,W) hints of the first view; partner: number of the other camera's view of that time.
+
+    A stereo pair knows its poses best, and nothing moves in it. Where its images do not overlap,
+    and for one camera, all views of the clip are matched.
+    """
+    if partner:
+        hints = depth_hints([views[0], views[partner[0]]])[0]
+        if (hints > 0).mean() > ENOUGH_HINTS:
+            return hints
+    return depth_hints(views)[0]
 
 
 class BagClips:
@@ -193,13 +212,14 @@ class BagClips:
         chosen = chosen[: self._count]
         scale = height_scale(camera_height(drive), self._training)
         views = [self._view(drive, i, name, scale) for i, name in chosen]
-        hints = depth_hints([view for view, _ in views])
-        valid = np.stack([valid for _, valid in views])
+        valid = views[0][1]
+        partners = [k for k, (_, other) in enumerate(chosen) if other != chosen[0][1]]
+        hints = first_hints([view for view, _ in views], partners[:1])
         return Clip(
             np.stack([view.image for view, _ in views]),
             np.stack([view.camera.ndc for view, _ in views]).astype(np.float32),
             np.stack([view.T_world_cam for view, _ in views]),
-            np.where(valid, np.stack(hints), 0).astype(np.float16),
+            np.where(valid, hints, 0).astype(np.float16),
             valid,
         )
 

@@ -35,7 +35,9 @@ class Score:
 
     def better_than(self, other: Score) -> bool:
         """Less photometric error, and no depth that was bought with it."""
-        return self.photometric < other.photometric and self.depth < 1.05 * other.depth
+        # Where matching is sure of nothing there is no depth to compare.
+        bought = self.depth > 1.05 * other.depth
+        return self.photometric < other.photometric and not bought
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,10 +72,10 @@ class Judge:
         """Figures of looks."""
         photometric, depth = [], []
         for clip, look in zip(self._clips, looks, strict=True):
-            judged = np.isfinite(look.error) & clip.valid[0]
+            judged = np.isfinite(look.error) & clip.valid
             if judged.any():
                 photometric.append(float(look.error[judged].mean()))
-            hint = clip.hints[0].astype(np.float32)
+            hint = clip.hints.astype(np.float32)
             known = (hint > 0) & np.isfinite(look.depth)
             if known.any():
                 depth.append(float((np.abs(look.depth - hint)[known] / hint[known]).mean()))
@@ -125,7 +127,7 @@ def _mean(values: Sequence[float]) -> float:
 
 def _panel(clip: Clip, before: Look, after: Look) -> npt.NDArray[np.uint8]:
     """Image and matching, depth before and after, error before and after."""
-    hint = clip.hints[0].astype(np.float32)
+    hint = clip.hints.astype(np.float32)
     rows = [
         [
             captioned(clip.images[0], "held-out image"),

@@ -70,7 +70,7 @@ def _draw(clip: Clip, settings: AdaptSettings, rng: np.random.Generator) -> tupl
     T_first_world = inverse(clip.T_world_cam[0])
     T_first_cam = [T_first_world @ T for T in clip.T_world_cam]
     patches = np.stack(draw_patches(judged, settings.patches, height, width, rng), -1)
-    known = np.flatnonzero(clip.hints[0] > 0)
+    known = np.flatnonzero(clip.hints > 0)
     pixels = known if len(known) else np.arange(height * width)
     rows, columns = np.divmod(pixels[rng.integers(len(pixels), size=settings.rays)], width)
     K = clip.K_ndc[0]
@@ -84,7 +84,7 @@ def _draw(clip: Clip, settings: AdaptSettings, rng: np.random.Generator) -> tupl
         torch.from_numpy(render),
         torch.from_numpy(patches),
         torch.from_numpy(np.stack([x, y, np.ones_like(x)], -1).astype(np.float32)),
-        torch.from_numpy(clip.hints[0][rows, columns].astype(np.float32)),
+        torch.from_numpy(clip.hints[rows, columns].astype(np.float32)),
     )
 
 
