@@ -1,19 +1,24 @@
 """A rolling local map: the column probabilities of many frames fused in the fixed frame.
 
-What a robot drove past a second ago is no longer in its image but still there. `LocalMap` adds the
-log-odds of every frame to the cells of a window that follows the robot, after the occupancy grids
-of Moravec and Elfes ("High Resolution Maps from Wide Angle Sonar", ICRA 1985) with the clamping of
-Yguel, Aycard and Laugier ("Update Policy of Dense Maps", FSR 2007), so that a map certain of
-something can still change its mind.
+What a robot drove past a second ago is no longer in its image but still there. `LocalMap` keeps, in
+a window that follows the robot, a weighted mean of the log-odds that frames gave each cell.
+
+Occupancy grids usually add log-odds up (Moravec and Elfes, "High Resolution Maps from Wide Angle
+Sonar", ICRA 1985), which takes frames for independent. Consecutive images of one camera err alike:
+sums soon claim a certainty nobody has, and were measured to be worse than any single frame
+(docs/maps.md). The mean, a logarithmic opinion pool (Genest and Zidek, "Combining Probability
+Distributions", Statistical Science 1986), keeps a calibrated probability calibrated. Weights are
+limited, so that a map that has seen a thing for minutes can still change its mind in a few frames.
 
 Contract:
 
 * Frames are `OccupancyMap`s in one fixed frame, in metres, on windows snapped to one resolution;
   stamps are integers in nanoseconds. Moving the window copies cells and resamples nothing.
 * A cell that no frame knew is unknown, and so is one whose evidence has faded.
-* Evidence fades by exp(-age / decay_s), whatever it says. Without fading, and while no limit is
-  reached, frames may come in any order; a frame at most `late_s` older than the newest is faded by
-  its age and gives what it would have given in time.
+* Weight fades by exp(-age / decay_s), whatever it stands for; what a cell says stays until too
+  little weight is left. Without fading, and while no limit is reached, frames may come in any
+  order; a frame at most `late_s` older than the newest is faded by its age and gives what it would
+  have given in time.
 * Cells that leave the window are forgotten. Windows that do not overlap share no cells, so that the
   map begins anew.
 * A stamp further back than `late_s` or further ahead than `gap_s`, a window that moves faster than
@@ -32,20 +37,23 @@ from kdbts_ros.density.bev import GridWindow, OccupancyMap
 from kdbts_ros.density.results import Floats
 from kdbts_ros.errors import UserError
 
-# Channels of the evidence of a cell. "Observed" and "completed" as in OccupancyMap.
+# Channels of a cell: sums of weighted log-odds, and of weights, of frames that observed it and of
+# frames that completed it.
 OBSERVED, OBSERVED_WEIGHT, COMPLETED, COMPLETED_WEIGHT = range(4)
 CHANNELS = 4
+# A probability of exactly 0 or 1 has infinite log-odds: one frame is never surer than this.
+SUREST = np.float32(0.99)
 
 
 @dataclass(frozen=True)
 class FusionSettings:
     """How evidence adds up and fades.
 
-    decay_s: time in which evidence falls to 1/e, s.
-    observed_weight, completed_weight: factors on the log-odds of one frame, 0 to 1. Frames of one
-        drive see the same thing again and err alike, so that a frame counts for less than one.
-    observed_limit, completed_limit: largest sums of log-odds; the first is the larger one.
-    least_weight: a cell with less weight than this is unknown.
+    decay_s: time in which weight falls to 1/e, s.
+    completed_weight: of a cell that a frame completed, beside 1 for one that it observed, 0 to 1.
+    observed_limit, completed_limit: largest weights of a cell, in observed frames. The more, the
+        smoother the map and the slower it follows things that move.
+    least_weight: a cell with less is unknown.
     late_s, gap_s: how far back a frame may be late, and how far ahead the next may be, s.
     speed_limit: of the robot, m/s; what moves faster is a jump of the pose.
 
@@ -54,10 +62,9 @@ class FusionSettings:
     """
 
     decay_s: float = 5.0
-    observed_weight: float = 0.5
     completed_weight: float = 0.2
-    observed_limit: float = 4.0
-    completed_limit: float = 1.5
+    observed_limit: float = 2.0
+    completed_limit: float = 0.5
     least_weight: float = 0.05
     late_s: float = 0.5
     gap_s: float = 5.0
@@ -67,9 +74,8 @@ class FusionSettings:
         for name in ("decay_s", "observed_limit", "completed_limit", "gap_s", "speed_limit"):
             if not getattr(self, name) > 0:
                 raise UserError(f"{name} of the local map must be positive")
-        for name in ("observed_weight", "completed_weight"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise UserError(f"{name} of the local map must lie between 0 and 1")
+        if not 0 <= self.completed_weight <= 1:
+            raise UserError("completed_weight of the local map must lie between 0 and 1")
         if self.completed_limit > self.observed_limit:
             raise UserError(
                 f"completed_limit ({self.completed_limit:g}) must not exceed observed_limit "
@@ -95,8 +101,8 @@ class LocalMap:
     def fuse(self, frame: OccupancyMap, stamp_ns: int) -> OccupancyMap:
         """Add a frame and return the map of its time; see the module's contract.
 
-        The map has the window of the newest frame. A cell of it is observed when more weight of
-        what it says comes from frames that observed it.
+        The map has the window of the newest frame. A cell of it is observed when frames that
+        observed it weigh at least as much as frames that completed it.
         """
         if self._window is None or self._is_jump(self._window, frame.window, stamp_ns):
             self._window, self._stamp_ns = frame.window, stamp_ns
@@ -110,7 +116,7 @@ class LocalMap:
             self._evidence = scrolled(self._evidence, self._window, frame.window) * fading
             self._window, self._stamp_ns = frame.window, stamp_ns
         self._evidence += added
-        clamp(self._evidence, self.settings)
+        limit(self._evidence, self.settings)
         return occupancy(self._evidence, self._window, self.settings)
 
     def _is_jump(self, before: GridWindow, window: GridWindow, stamp_ns: int) -> bool:
@@ -128,36 +134,29 @@ class LocalMap:
 def evidence_of(frame: OccupancyMap, settings: FusionSettings) -> Floats:
     """(CHANNELS,H,W) what one frame says; zero where it knows nothing."""
     known = np.isfinite(frame.probability)
-    # Limited at once: a probability of exactly 0 or 1 has infinite log-odds.
-    surest = np.float32(1 / (1 + math.exp(-settings.observed_limit)))
-    p = np.clip(np.where(known, frame.probability, np.float32(0.5)), 1 - surest, surest)
+    p = np.clip(np.where(known, frame.probability, np.float32(0.5)), 1 - SUREST, SUREST)
     log_odds = np.log(p / (1 - p))
-    observed = np.where(known & frame.observed, np.float32(settings.observed_weight), 0)
-    completed = np.where(known & ~frame.observed, np.float32(settings.completed_weight), 0)
+    observed = (known & frame.observed).astype(np.float32)
+    completed = (known & ~frame.observed) * np.float32(settings.completed_weight)
     return np.stack([log_odds * observed, observed, log_odds * completed, completed])
 
 
-def clamp(evidence: Floats, settings: FusionSettings) -> None:
-    """Limit sums of log-odds, and weights, (CHANNELS,H,W) in place.
-
-    A weight of 1 is one whole frame. Beyond that, weight only decides when a cell fades to unknown.
-    """
-    observed, completed = settings.observed_limit, settings.completed_limit
-    np.clip(evidence[OBSERVED], -observed, observed, out=evidence[OBSERVED])
-    np.clip(evidence[COMPLETED], -completed, completed, out=evidence[COMPLETED])
-    np.minimum(evidence[1::2], 1, out=evidence[1::2])
+def limit(evidence: Floats, settings: FusionSettings) -> None:
+    """Bound the weights of (CHANNELS,H,W) in place; what a cell says stays as it is."""
+    limits = ((OBSERVED, settings.observed_limit), (COMPLETED, settings.completed_limit))
+    for channel, largest in limits:
+        share = largest / np.maximum(evidence[channel + 1], np.float32(largest))
+        evidence[channel : channel + 2] *= share
 
 
 def occupancy(evidence: Floats, window: GridWindow, settings: FusionSettings) -> OccupancyMap:
-    """The map that evidence (CHANNELS,H,W) stands for.
-
-    Completed evidence counts for less the more the cell was observed: seeing corrects guessing.
-    """
-    seen, guessed = evidence[OBSERVED_WEIGHT], evidence[COMPLETED_WEIGHT]
-    log_odds = evidence[OBSERVED] + evidence[COMPLETED] * np.maximum(0, 1 - seen)
-    known = seen + guessed >= settings.least_weight
-    probability = np.where(known, 1 / (1 + np.exp(-log_odds)), np.float32(np.nan))
-    return OccupancyMap(window, probability, known & (seen >= guessed))
+    """The map that evidence (CHANNELS,H,W) stands for."""
+    observed, completed = evidence[OBSERVED_WEIGHT], evidence[COMPLETED_WEIGHT]
+    weight = observed + completed
+    known = weight >= settings.least_weight
+    mean = (evidence[OBSERVED] + evidence[COMPLETED]) / np.where(known, weight, np.float32(1))
+    probability = np.where(known, 1 / (1 + np.exp(-mean)), np.float32(np.nan))
+    return OccupancyMap(window, probability, known & (observed >= completed))
 
 
 def scrolled(cells: Floats, before: GridWindow, after: GridWindow) -> Floats:

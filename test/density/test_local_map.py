@@ -16,7 +16,7 @@ from kdbts_ros.errors import UserError
 
 RESOLUTION, CELLS = 0.2, 12
 SECOND = 1_000_000_000
-# Far beyond what a few frames reach: limits are tested on their own.
+# Weights far beyond what a few frames reach: limits are tested on their own.
 UNLIMITED = FusionSettings(observed_limit=50.0, completed_limit=50.0, decay_s=1e12)
 
 shifts = st.integers(-15, 15)
@@ -85,21 +85,28 @@ def test_a_late_frame_gives_what_it_would_have_given_in_time(late_s, seed):
     np.testing.assert_allclose(found.probability, expected.probability, rtol=1e-4)
 
 
-def test_evidence_fades_to_unknown_without_changing_sides():
+def test_what_a_cell_says_stays_until_it_is_unknown():
     settings = FusionSettings(decay_s=1.0, gap_s=100.0)
     local = LocalMap(settings)
     local.fuse(frame(0.9, True), 0)
-    confidence = []
-    for tenth in range(1, 60):
-        found = local.fuse(unknown(window()), tenth * SECOND // 10).probability
-        confidence.append(float(found[0, 0]))
-    known = np.isfinite(confidence)
+    fading = np.array(
+        [local.fuse(unknown(window()), i * SECOND // 10).probability[0, 0] for i in range(1, 60)]
+    )
+    known = np.isfinite(fading)
     assert known[0] and not known[-1]
     assert (np.diff(np.flatnonzero(~known)) == 1).all()  # once unknown, it stays so
-    fading = np.array(confidence)[known]
-    assert (np.diff(fading) < 0).all() and (fading > 0.5).all()
-    weight = settings.observed_weight / settings.least_weight
-    assert known.sum() == pytest.approx(10 * math.log(weight), abs=1)
+    assert fading[known] == pytest.approx(0.9, abs=1e-4)
+    assert known.sum() == pytest.approx(10 * math.log(1 / settings.least_weight), abs=1)
+
+
+@given(st.lists(st.floats(0.02, 0.98), min_size=1, max_size=6), st.booleans())
+def test_frames_that_agree_are_believed_as_one_and_others_averaged(probabilities, observed):
+    """No certainty grows out of frames that all say the same."""
+    local = LocalMap(UNLIMITED)
+    found = [local.fuse(frame(p, observed), 0) for p in probabilities][-1]
+    log_odds = np.mean([math.log(p / (1 - p)) for p in probabilities])
+    assert found.probability == pytest.approx(1 / (1 + math.exp(-log_odds)), abs=1e-4)
+    assert found.observed.all() == observed
 
 
 def test_unknown_frames_change_nothing_but_the_time():
@@ -115,7 +122,7 @@ def test_what_was_seen_outweighs_what_was_inferred():
     local = LocalMap()
     for i in range(50):
         guessed = local.fuse(frame(0.95, False), i * SECOND // 10)
-    assert (guessed.probability > 0.75).all() and not guessed.observed.any()
+    assert (guessed.probability > 0.9).all() and not guessed.observed.any()
     looks = [local.fuse(frame(0.05, True), 5 * SECOND + i * SECOND // 10) for i in range(2)]
     assert (looks[-1].probability < 0.35).all() and looks[-1].observed.all()
     for _ in range(50):
