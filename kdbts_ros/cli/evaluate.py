@@ -10,6 +10,7 @@ import typer
 
 from kdbts_ros.cli import options
 from kdbts_ros.cli.evaluate_cameras import cameras
+from kdbts_ros.cli.evaluate_drive import drive as along_drives
 from kdbts_ros.cli.evaluation_data import (
     Compare,
     Data,
@@ -47,6 +48,7 @@ from kdbts_ros.evaluation.samples import HELD_OUT_SEED
 
 app = typer.Typer(no_args_is_help=True, help="Measure a checkpoint against truth.")
 app.command()(cameras)
+app.command("drive")(along_drives)
 
 PICTURES = 4
 

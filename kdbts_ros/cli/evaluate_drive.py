@@ -1,0 +1,88 @@
+"""`kdbts evaluate drive`: maps along synthetic drives, one image against several and a memory."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import Progress
+from rich.table import Table
+
+from kdbts_ros.cli import options
+from kdbts_ros.density.local_map import FusionSettings
+from kdbts_ros.density.scene import SceneCompleter
+from kdbts_ros.density.view_buffer import BufferRules
+from kdbts_ros.evaluation import drive_report
+from kdbts_ros.evaluation.drive import DriveEvaluation, DriveSettings
+from kdbts_ros.evaluation.report import Rows, write_json
+from kdbts_ros.evaluation.samples import HELD_OUT_SEED
+
+
+def drive(
+    checkpoint: options.Checkpoint = "bts",
+    single: Annotated[
+        str | None,
+        typer.Option("--single", help="Other weights for the maps of one image, e.g. kdbts."),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="First synthetic drive.")] = HELD_OUT_SEED,
+    worlds: Annotated[int, typer.Option(min=1, help="Number of drives.")] = 8,
+    frames: Annotated[int, typer.Option(min=9, help="Frames of each drive.")] = 40,
+    rate: Annotated[float, typer.Option(min=0.5, max=60.0, help="Frames per second.")] = 5.0,
+    moving: Annotated[bool, typer.Option(help="Other cars drive instead of standing.")] = False,
+    threshold: Annotated[float, typer.Option(min=0.02, max=0.98, help="Occupied from here.")] = 0.5,
+    decay: Annotated[float, typer.Option(min=0.05, help="Fading of the rolling map, s.")] = 5.0,
+    max_view_age: Annotated[float, typer.Option(min=0.05, help="Of earlier views, s.")] = 5.0,
+    device: options.Device = "auto",
+    precision: options.Precision = "auto",
+    json: Annotated[Path | None, typer.Option("--json", help="Write the figures here.")] = None,
+    report: Annotated[
+        Path | None, typer.Option("--report", help="Folder for Markdown and PNG.")
+    ] = None,
+) -> None:
+    """Map along synthetic drives against the true map: single frame, 2 to 4 views, accumulated.
+
+    Example: `kdbts evaluate drive -c mvbts --single kdbts --worlds 8 --report drive_report`
+    """
+    settings = DriveSettings(
+        frames,
+        rate,
+        moving,
+        threshold=threshold,
+        rules=BufferRules(max_age=max_view_age),
+        fusion=FusionSettings(decay_s=decay),
+    )
+    fused = SceneCompleter.load(checkpoint, device, precision)
+    alone = fused if single is None else SceneCompleter.load(single, device, precision)
+    fuses = fused.network.density_head.multi_view
+    evaluation = DriveEvaluation(settings, alone, fused if fuses else None)
+    with Progress(console=Console(stderr=True)) as progress:
+        task = progress.add_task("frames", total=worlds * frames)
+        results = [
+            evaluation.run(seed + k, lambda: progress.update(task, advance=1))
+            for k in range(worlds)
+        ]
+    traffic = "moving" if moving else "standing"
+    title = f"Maps of {checkpoint} along {worlds} synthetic drives, {traffic} cars"
+    rows = drive_report.table(results, threshold)
+    _show(title, rows)
+    told = {"checkpoint": checkpoint, "single": single or checkpoint, "moving": moving}
+    told |= {"frames": frames, "rate_hz": rate, "threshold": threshold, "decay_s": decay}
+    if json is not None:
+        write_json(json, drive_report.as_json(results, threshold, told))
+    if report is not None:
+        sentences = [
+            f"Maps of one image by {single or checkpoint}. Seeds from {seed}, {frames} frames at "
+            f"{rate:g} Hz, 8 m/s, occupied from {threshold:g}, fading {decay:g} s, views up to "
+            f"{max_view_age:g} s old."
+        ]
+        drive_report.write(report, results, threshold, title, sentences)
+
+
+def _show(title: str, rows: Rows) -> None:
+    columns = list(next(iter(rows.values())))
+    table = Table("", *columns, title=title)
+    for name, values in rows.items():
+        table.add_row(name, *(f"{values[column]:.3f}" for column in columns))
+    Console().print(table)

@@ -1,0 +1,243 @@
+"""Maps along synthetic drives: one image, several views, and what a rolling map adds to either."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from kdbts_ros.datasets.synthetic.drive import StreetDrive
+from kdbts_ros.datasets.synthetic.truth import column_truth
+from kdbts_ros.density.bev import UNKNOWN, GridWindow, HeightBand, OccupancyMap, map_around
+from kdbts_ros.density.camera import Array, View
+from kdbts_ros.density.local_map import FusionSettings, LocalMap
+from kdbts_ros.density.pipeline import map_with_robot
+from kdbts_ros.density.scene import SceneCompleter
+from kdbts_ros.density.view_buffer import BufferRules, KeptView, ViewBuffer, ViewGate
+from kdbts_ros.density.view_choice import probe_points
+from kdbts_ros.errors import UserError
+from kdbts_ros.evaluation import drive_score as score
+from kdbts_ros.pictures import Rgb, panel
+
+CAMERA = "left"
+# Frames of a drive before its maps count: earlier there is neither history nor anything passed.
+SETTLING = 8
+
+
+@dataclass(frozen=True)
+class Method:
+    """A way to make a map: at most `views` views, fused over time or not."""
+
+    views: int
+    accumulate: bool = False
+
+    @property
+    def name(self) -> str:
+        views = "single frame" if self.views == 1 else f"{self.views} views"
+        return f"{views}, accumulated" if self.accumulate else views
+
+
+def methods_for(multi_view: bool) -> tuple[Method, ...]:
+    """What weights can do: several views only with a head that fuses them."""
+    counts = (1, 2, 3, 4) if multi_view else (1,)
+    plain = tuple(Method(n) for n in counts)
+    return (*plain, *(Method(n, True) for n in (counts[0], counts[-1])[: min(2, len(counts))]))
+
+
+@dataclass(frozen=True)
+class DriveSettings:
+    """What is driven and how maps are made; lengths in metres, as in PipelineSettings."""
+
+    frames: int = 40
+    rate_hz: float = 5.0
+    moving: bool = False
+    range_m: float = 20.0
+    resolution: float = 0.2
+    band: HeightBand = field(default_factory=lambda: HeightBand(0.3, 2.0, 0.25))
+    threshold: float = 0.5
+    rules: BufferRules = field(default_factory=BufferRules)
+    fusion: FusionSettings = field(default_factory=FusionSettings)
+
+    def __post_init__(self) -> None:
+        if self.frames <= SETTLING:
+            raise UserError(
+                f"a drive needs more than {SETTLING} frames, got {self.frames}: the first ones "
+                "have no history to judge"
+            )
+
+
+@dataclass(frozen=True, eq=False)
+class DriveResult:
+    """Counts (F,4,2,BINS) and known shares (F,4) of each method by name, for the counted frames."""
+
+    seed: int
+    counts: dict[str, score.Counts]
+    known: dict[str, Array]
+    views_used: dict[str, float]
+    picture: Rgb
+
+
+@dataclass(frozen=True, eq=False)
+class _Moment:
+    """One frame of a drive with its truth."""
+
+    view: View
+    T_world_base: Array
+    stamp_ns: int
+    window: GridWindow
+    truth: score.Bools
+
+
+# Makes the gate of a drive, given the scene that renders the reference view's depth.
+GateMaker = Callable[[SceneCompleter], ViewGate]
+
+
+class DriveEvaluation:
+    """Runs methods over drives. `single` makes the maps of one view, `fused` those of several."""
+
+    def __init__(
+        self,
+        settings: DriveSettings,
+        single: SceneCompleter,
+        fused: SceneCompleter | None = None,
+        gate: GateMaker | None = None,
+    ) -> None:
+        self.settings = settings
+        self.single = single
+        self.fused = fused
+        self._gate = gate
+        self.methods = methods_for(fused is not None)
+
+    def run(self, seed: int, progress: Callable[[], None] = lambda: None) -> DriveResult:
+        """All methods over the drive of a seed."""
+        runner = _Run(self)
+        settings = self.settings
+        drive = StreetDrive(
+            seed, frames=settings.frames, rate_hz=settings.rate_hz, moving=settings.moving
+        )
+        for index, moment in enumerate(_moments(drive, settings)):
+            runner.step(moment, drive, index)
+            progress()
+        return runner.result(seed)
+
+    def gate(self) -> ViewGate | None:
+        """Of the views of a drive."""
+        return self._gate(self.single) if self._gate else None
+
+
+class _Run:
+    """One drive: buffers, rolling maps and counts so far."""
+
+    def __init__(self, owner: DriveEvaluation) -> None:
+        self._owner = owner
+        self._settings = owner.settings
+        self._buffer = ViewBuffer(owner.settings.rules, owner.gate())
+        self._local = {m: LocalMap(owner.settings.fusion) for m in owner.methods if m.accumulate}
+        self._passed = score.PassedCells()
+        self._counts: dict[str, list[score.Counts]] = {m.name: [] for m in owner.methods}
+        self._known: dict[str, list[Array]] = {m.name: [] for m in owner.methods}
+        self._used: dict[int, list[int]] = {m.views: [] for m in owner.methods}
+        self._last: tuple[_Moment, dict[str, OccupancyMap], score.Bools] | None = None
+
+    def step(self, moment: _Moment, drive: StreetDrive, index: int) -> None:
+        """Map one frame by every method and count."""
+        maps = self._maps(moment)
+        alone = maps[Method(1).name]
+        seen = np.isfinite(alone.probability)
+        passed = self._passed.add(seen, moment.window)
+        if index < SETTLING:
+            return
+        view, world = moment.view, drive.world_at(index)
+        band = self._settings.band
+        hidden = score.hidden_columns(
+            world, view.camera, view.T_world_cam, moment.window, band, seen
+        )
+        sets = score.cell_sets(seen, hidden, passed)
+        for name, found in maps.items():
+            self._counts[name].append(score.count(found.probability, moment.truth, sets))
+            self._known[name].append(score.known_shares(found.probability, sets))
+        self._last = moment, maps, sets[-1]
+
+    def result(self, seed: int) -> DriveResult:
+        """Counts of the drive and the picture of its last frame."""
+        return DriveResult(
+            seed,
+            {name: np.stack(counts) for name, counts in self._counts.items()},
+            {name: np.stack(shares) for name, shares in self._known.items()},
+            {str(n): float(np.mean(used)) for n, used in self._used.items()},
+            self._picture(),
+        )
+
+    def _maps(self, moment: _Moment) -> dict[str, OccupancyMap]:
+        """The map of every method by name."""
+        plain = {1: self._single_map(moment)}
+        for count in sorted({m.views for m in self._owner.methods} - {1}):
+            plain[count] = self._fused_map(moment, count)
+        maps = {}
+        for method in self._owner.methods:
+            found = plain[method.views]
+            if method.accumulate:
+                found = self._local[method].fuse(found, moment.stamp_ns)
+            maps[method.name] = found
+        return maps
+
+    def _single_map(self, moment: _Moment) -> OccupancyMap:
+        scene = self._owner.single
+        encoded = scene.encode(moment.view)
+        scene.use([encoded])
+        self._used[1].append(1)
+        fused = self._owner.fused
+        if fused is not None:
+            kept = encoded if fused is scene else fused.encode(moment.view)
+            self._buffer.add(KeptView(kept, CAMERA, moment.stamp_ns))
+        return map_around(scene, moment.T_world_base, moment.window, self._settings.band)
+
+    def _fused_map(self, moment: _Moment, count: int) -> OccupancyMap:
+        fused, band, window = self._owner.fused, self._settings.band, moment.window
+        assert fused is not None
+        side = window.width * window.resolution
+        points = probe_points(
+            (window.x0, window.x0 + side), (window.y0, window.y0 + side), 0.0, (band.low, band.high)
+        )
+        chosen = self._buffer.select(CAMERA, points, limit=count)
+        fused.use([kept.view for kept in chosen])
+        self._used[count].append(len(chosen))
+        return map_around(fused, moment.T_world_base, window, band)
+
+    def _picture(self) -> Rgb:
+        assert self._last is not None
+        moment, maps, cells = self._last
+        threshold = self._settings.threshold
+        shown = [(name, found.trinary(threshold)) for name, found in maps.items()]
+        truth = np.where(moment.truth, 100, 0).astype(np.int8)
+        shown.append(("true map", np.where(cells, truth, UNKNOWN).astype(np.int8)))
+        keep = {Method(1).name, "true map", *list(maps)[-2:]}
+        if self._owner.fused is not None:
+            keep.add(Method(4).name)
+        drawn = [
+            (name, map_with_robot(moment.window, grid, moment.T_world_base))
+            for name, grid in shown
+            if name in keep
+        ]
+        scene = self._owner.single
+        scene.set_views([moment.view])
+        return panel(moment.view.image, scene.depth_map(2).valid(), drawn)
+
+
+def _moments(drive: StreetDrive, settings: DriveSettings) -> Iterator[_Moment]:
+    camera, T_base_cam = drive.rig[CAMERA]
+    for i in range(len(drive)):
+        T = drive.T_world_base(i)
+        view = View(drive.rendered(i, CAMERA).image, camera, T @ T_base_cam)
+        window = GridWindow.around(
+            float(T[0, 3]), float(T[1, 3]), 2 * settings.range_m, settings.resolution
+        )
+        x, y = window.centres()
+        truth = column_truth(drive.world_at(i), x, y, settings.band.low, settings.band.high)
+        yield _Moment(view, T, drive.stamp_ns(i), window, truth)
+
+
+def pooled(results: Sequence[DriveResult], method: str) -> score.Counts:
+    """(4,2,BINS) counts of all frames of all drives."""
+    return np.asarray(sum(r.counts[method].sum(0) for r in results))

@@ -1,0 +1,128 @@
+"""Results of drives as a table, JSON, curves and pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from kdbts_ros.evaluation.drive import SETTLING, DriveResult, pooled
+from kdbts_ros.evaluation.drive_score import SETS, best_iou, iou
+from kdbts_ros.evaluation.report import markdown_table, write_report
+from kdbts_ros.pictures import Rgb
+
+RESAMPLINGS = 2000
+MEANING = (
+    "IoU of occupied columns against the true map, all frames of all drives together, on cells "
+    "that are the same for every method. seen: the newest image has them in view; hidden: those of "
+    "which nothing is visible from there; passed: only earlier images had them; all: seen and "
+    "passed. Unknown cells count as not occupied. known: share of all that the method knows. "
+    "best: IoU over all at the threshold that suits the method."
+)
+
+
+def table(results: Sequence[DriveResult], threshold: float) -> dict[str, dict[str, float]]:
+    """Measures by method."""
+    rows = {}
+    for name in results[0].counts:
+        counts = pooled(results, name)
+        values = dict(zip(SETS, map(float, iou(counts, threshold)), strict=True))
+        values["known"] = float(np.nanmean(np.concatenate([r.known[name][:, -1] for r in results])))
+        values["best"], values["at"] = best_iou(counts[SETS.index("all")])
+        rows[name] = values
+    return rows
+
+
+def gain(
+    results: Sequence[DriveResult], method: str, over: str, cells: str, threshold: float
+) -> tuple[float, float, float]:
+    """IoU of a method less that of another, with the ends of its 95 % interval.
+
+    Percentile bootstrap over drives: frames of one drive are not independent (Efron 1979).
+    """
+    k = SETS.index(cells)
+    pairs = np.stack(
+        [[r.counts[name].sum(0)[k] for name in (method, over)] for r in results]
+    )  # (drives,2,2,BINS)
+    rng = np.random.default_rng(0)
+    drawn = rng.integers(0, len(results), (RESAMPLINGS, len(results)))
+    values = iou(pairs[drawn].sum(1), threshold)
+    whole = iou(pairs.sum(0), threshold)
+    low, high = np.nanpercentile(values[:, 0] - values[:, 1], [2.5, 97.5])
+    return float(whole[0] - whole[1]), float(low), float(high)
+
+
+def gains(results: Sequence[DriveResult], threshold: float) -> dict[str, dict[str, float]]:
+    """What more views and the rolling map add, each with its interval."""
+    names = list(results[0].counts)
+    pairs = {}
+    if "4 views" in names:
+        pairs["4 views over single frame, hidden"] = ("4 views", names[0], "hidden")
+    for name in names:
+        if name.endswith(", accumulated"):
+            plain = name.removesuffix(", accumulated")
+            pairs[f"{name} over {plain}, all"] = (name, plain, "all")
+    found = {}
+    for title, (method, over, cells) in pairs.items():
+        difference, low, high = gain(results, method, over, cells, threshold)
+        found[title] = {"gain": difference, "low": low, "high": high}
+    return found
+
+
+def curves(results: Sequence[DriveResult], threshold: float) -> dict[str, list[float]]:
+    """IoU over all cells of every frame number, all drives together."""
+    return {
+        name: [float(v) for v in iou(sum(r.counts[name] for r in results)[:, -1], threshold)]
+        for name in results[0].counts
+    }
+
+
+def curve_picture(curve: Mapping[str, Sequence[float]], title: str) -> Rgb:
+    """A line per method."""
+    figure = Figure(figsize=(8, 4), dpi=110, layout="constrained")
+    canvas = FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    for name, values in curve.items():
+        style = "-" if name.endswith("accumulated") else "--"
+        axes.plot(np.arange(len(values)) + SETTLING, values, style, label=name)
+    axes.set(xlabel="frame", ylabel="IoU, all cells seen so far", title=title, ylim=(0, None))
+    axes.grid(alpha=0.3)
+    axes.legend(fontsize=8, ncols=2)
+    canvas.draw()
+    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+
+
+def as_json(
+    results: Sequence[DriveResult], threshold: float, settings: Mapping[str, object]
+) -> dict[str, object]:
+    """Everything measured."""
+    return {
+        "settings": dict(settings),
+        "methods": table(results, threshold),
+        "gains": gains(results, threshold),
+        "curves": curves(results, threshold),
+        "views_used": results[0].views_used,
+        "seeds": [r.seed for r in results],
+        "frames": sum(len(next(iter(r.counts.values()))) for r in results),
+    }
+
+
+def write(
+    folder: Path,
+    results: Sequence[DriveResult],
+    threshold: float,
+    title: str,
+    sentences: Sequence[str],
+    pictures: int = 4,
+) -> None:
+    """report.md with the table, the curves and the last maps of some drives."""
+    drawn = [("curves", curve_picture(curves(results, threshold), "IoU against the true map"))]
+    drawn += [(f"drive {r.seed}", r.picture) for r in results[:pictures]]
+    rows = gains(results, threshold)
+    parts = [*sentences, MEANING, markdown_table(table(results, threshold))]
+    if rows:
+        parts += ["Differences, with 95 % intervals over drives:", markdown_table(rows)]
+    write_report(folder, title, parts, drawn)
