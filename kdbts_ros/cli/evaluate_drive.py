@@ -8,15 +8,15 @@ from typing import Annotated
 import typer
 from rich.console import Console
 from rich.progress import Progress
-from rich.table import Table
 
 from kdbts_ros.cli import options
+from kdbts_ros.cli.evaluation_data import show_table
 from kdbts_ros.density.local_map import FusionSettings
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.density.view_buffer import BufferRules
 from kdbts_ros.evaluation import drive_report
 from kdbts_ros.evaluation.drive import DriveEvaluation, DriveSettings
-from kdbts_ros.evaluation.report import Rows, write_json
+from kdbts_ros.evaluation.report import write_json
 from kdbts_ros.evaluation.samples import HELD_OUT_SEED
 
 
@@ -34,6 +34,10 @@ def drive(
     threshold: Annotated[float, typer.Option(min=0.02, max=0.98, help="Occupied from here.")] = 0.5,
     decay: Annotated[float, typer.Option(min=0.05, help="Fading of the rolling map, s.")] = 5.0,
     max_view_age: Annotated[float, typer.Option(min=0.05, help="Of earlier views, s.")] = 5.0,
+    gate: Annotated[
+        float,
+        typer.Option(min=0.0, max=1.0, help="Least consistent share of an earlier view; 0: any."),
+    ] = 0.0,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
     json: Annotated[Path | None, typer.Option("--json", help="Write the figures here.")] = None,
@@ -56,7 +60,7 @@ def drive(
     fused = SceneCompleter.load(checkpoint, device, precision)
     alone = fused if single is None else SceneCompleter.load(single, device, precision)
     fuses = fused.network.density_head.multi_view
-    evaluation = DriveEvaluation(settings, alone, fused if fuses else None)
+    evaluation = DriveEvaluation(settings, alone, fused if fuses else None, gate)
     with Progress(console=Console(stderr=True)) as progress:
         task = progress.add_task("frames", total=worlds * frames)
         results = [
@@ -66,23 +70,21 @@ def drive(
     traffic = "moving" if moving else "standing"
     title = f"Maps of {checkpoint} along {worlds} synthetic drives, {traffic} cars"
     rows = drive_report.table(results, threshold)
-    _show(title, rows)
+    show_table(title, rows)
     told = {"checkpoint": checkpoint, "single": single or checkpoint, "moving": moving}
-    told |= {"frames": frames, "rate_hz": rate, "threshold": threshold, "decay_s": decay}
+    told |= {
+        "frames": frames,
+        "rate_hz": rate,
+        "threshold": threshold,
+        "decay_s": decay,
+        "gate": gate,
+    }
     if json is not None:
         write_json(json, drive_report.as_json(results, threshold, told))
     if report is not None:
         sentences = [
             f"Maps of one image by {single or checkpoint}. Seeds from {seed}, {frames} frames at "
             f"{rate:g} Hz, 8 m/s, occupied from {threshold:g}, fading {decay:g} s, views up to "
-            f"{max_view_age:g} s old."
+            f"{max_view_age:g} s old, of which a share of {gate:g} must be consistent."
         ]
         drive_report.write(report, results, threshold, title, sentences)
-
-
-def _show(title: str, rows: Rows) -> None:
-    columns = list(next(iter(rows.values())))
-    table = Table("", *columns, title=title)
-    for name, values in rows.items():
-        table.add_row(name, *(f"{values[column]:.3f}" for column in columns))
-    Console().print(table)

@@ -16,14 +16,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, cast
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from kdbts_ros.density.camera import Array, Camera, inverse, transform
+from kdbts_ros.density.encoded import EncodedView
 from kdbts_ros.density.results import DepthMap
+from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.density.view_buffer import KeptView
 from kdbts_ros.errors import UserError
 
@@ -124,35 +126,50 @@ def agreement(surfaces: Surfaces, view: Coloured, rules: ConsistencyRules) -> Ag
     return Agreement(float(fits.mean()), int(inside.sum()))
 
 
+def depth_from(scene: SceneCompleter) -> Callable[[KeptView], DepthMap]:
+    """Renders the depth of a view alone; the scene is about that view afterwards."""
+
+    def depth_of(kept: KeptView) -> DepthMap:
+        scene.use([cast(EncodedView, kept.view)])
+        return scene.depth_map(STRIDE)
+
+    return depth_of
+
+
 class ConsistencyGate:
     """A `ViewGate`: 1 for a view that shows the world of the reference view, 0 for another.
 
     Args:
         depth_of: depth map of a view at STRIDE; asked once per reference view.
-        ground_z: gives the height of the ground in the world now, m.
-        rules: see `ConsistencyRules`.
+        rules: may be changed between frames.
+
+    Attributes:
+        ground_z: height of the ground below the robot in the world, m; set it with every frame.
+        dropped: views so far.
     """
 
     def __init__(
         self,
         depth_of: Callable[[KeptView], DepthMap],
-        ground_z: Callable[[], float] = lambda: 0.0,
         rules: ConsistencyRules | None = None,
     ) -> None:
         self._depth_of = depth_of
-        self._ground_z = ground_z
-        self._rules = rules or ConsistencyRules()
+        self.rules = rules or ConsistencyRules()
+        self.ground_z = 0.0
         self._reference: KeptView | None = None
         self._surfaces: Surfaces | None = None
         self.dropped = 0
 
     def __call__(self, reference: KeptView, candidate: KeptView) -> float:
         """The weight of a candidate beside the reference view."""
+        rules = self.rules
+        if rules.least_share <= 0:
+            return 1.0
         if self._surfaces is None or self._reference is not reference:
-            depth = self._depth_of(reference)
-            self._surfaces = Surfaces.of(reference.view, depth, self._ground_z(), self._rules)
+            depth, seen = self._depth_of(reference), cast(Coloured, reference.view)
+            self._surfaces = Surfaces.of(seen, depth, self.ground_z, rules)
             self._reference = reference
-        found = agreement(self._surfaces, candidate.view, self._rules)
-        good = found.points < self._rules.least_points or found.share >= self._rules.least_share
+        found = agreement(self._surfaces, cast(Coloured, candidate.view), rules)
+        good = found.points < rules.least_points or found.share >= rules.least_share
         self.dropped += int(not good)
         return 1.0 if good else 0.0

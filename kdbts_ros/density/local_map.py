@@ -10,6 +10,10 @@ sums soon claim a certainty nobody has, and were measured to be worse than any s
 Distributions", Statistical Science 1986), keeps a calibrated probability calibrated. Weights are
 limited, so that a map that has seen a thing for minutes can still change its mind in a few frames.
 
+A car that drives into space known to be free would be averaged away for longer than it stays there.
+What the newest frame calls occupied is therefore never called less so by the map: the map has the
+larger of both probabilities.
+
 Contract:
 
 * Frames are `OccupancyMap`s in one fixed frame, in metres, on windows snapped to one resolution;
@@ -29,7 +33,7 @@ Contract:
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -117,7 +121,8 @@ class LocalMap:
             self._window, self._stamp_ns = frame.window, stamp_ns
         self._evidence += added
         limit(self._evidence, self.settings)
-        return occupancy(self._evidence, self._window, self.settings)
+        found = occupancy(self._evidence, self._window, self.settings)
+        return found if age_s < 0 else _no_less_occupied(found, frame)
 
     def _is_jump(self, before: GridWindow, window: GridWindow, stamp_ns: int) -> bool:
         seconds = (stamp_ns - self._stamp_ns) / 1e9
@@ -157,6 +162,12 @@ def occupancy(evidence: Floats, window: GridWindow, settings: FusionSettings) ->
     mean = (evidence[OBSERVED] + evidence[COMPLETED]) / np.where(known, weight, np.float32(1))
     probability = np.where(known, 1 / (1 + np.exp(-mean)), np.float32(np.nan))
     return OccupancyMap(window, probability, known & (observed >= completed))
+
+
+def _no_less_occupied(found: OccupancyMap, frame: OccupancyMap) -> OccupancyMap:
+    larger = np.fmax(found.probability, frame.probability)
+    known = np.isfinite(found.probability)
+    return replace(found, probability=np.where(known, larger, np.float32(np.nan)))
 
 
 def scrolled(cells: Floats, before: GridWindow, after: GridWindow) -> Floats:

@@ -15,8 +15,10 @@ from kdbts_ros.density.bev import CompletedCells, GridWindow, HeightBand, Occupa
 from kdbts_ros.density.camera import Camera, View, inverse
 from kdbts_ros.density.camera_adapter import CameraAdapter
 from kdbts_ros.density.camera_adapter import Mode as CanonicalMode
+from kdbts_ros.density.consistency import ConsistencyGate, ConsistencyRules, depth_from
 from kdbts_ros.density.encoded import EncodedView
 from kdbts_ros.density.lenses import Lens
+from kdbts_ros.density.local_map import FusionSettings, LocalMap
 from kdbts_ros.density.request import MAP_AND_DEPTH, Moment, Wanted
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.density.training_camera import TrainingCamera
@@ -52,6 +54,9 @@ class PipelineSettings:
     scale_height: bool = True
     mode: Mode = "auto"
     views: BufferRules = field(default_factory=BufferRules)
+    consistency: ConsistencyRules = field(default_factory=lambda: ConsistencyRules(least_share=0))
+    accumulate: bool = False
+    fusion: FusionSettings = field(default_factory=FusionSettings)
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:
@@ -109,7 +114,9 @@ class Pipeline:
             settings.scale_height,
         )
         self._single_because = ""
+        self._gate = ConsistencyGate(depth_from(self.scene), settings.consistency)
         self._views = self._make_view_use()
+        self._local = LocalMap(settings.fusion) if settings.accumulate else None
         self._warm_up()
 
     def update(self, settings: PipelineSettings) -> None:
@@ -117,6 +124,9 @@ class Pipeline:
         self._band = settings.band
         if self._views is not None:
             self._views.update(settings.views)
+        self._gate.rules = settings.consistency
+        if self._local is not None:
+            self._local.settings = settings.fusion
         self.settings = settings
 
     def describe(self) -> dict[str, str]:
@@ -156,7 +166,8 @@ class Pipeline:
     ) -> FrameResult:
         """Map and, when wanted, more of a view whose world is the fixed frame.
 
-        With a `moment` the view joins those kept of earlier moments, and the map may use several.
+        With a `moment` the view joins those kept of earlier moments, and the map may use several
+        and be fused with earlier maps.
         """
         settings, times = self.settings, dict[str, float]()
         with _timed(times, "network"):
@@ -171,6 +182,9 @@ class Pipeline:
             account = self._use(encoded, moment, window, float(T_fixed_base[2, 3]))
         with _timed(times, "query"):
             occupancy = map_around(self.scene, T_fixed_base, window, self._band)
+            if self._local is not None and moment is not None:
+                occupancy = self._local.fuse(occupancy, moment.stamp_ns)
+                window = occupancy.window
             threshold = settings.occupied_threshold or self.scene.calibration.occupied_from
             trinary = occupancy.trinary(threshold, settings.completed_cells)
             percent = occupancy.percent(settings.completed_cells) if wanted.percent else None
@@ -197,6 +211,8 @@ class Pipeline:
         """Drop what earlier frames left: time has jumped."""
         if self._views is not None:
             self._views.clear()
+        if self._local is not None:
+            self._local.clear()
 
     def _use(
         self, encoded: EncodedView, moment: Moment | None, window: GridWindow, ground: float
@@ -212,6 +228,7 @@ class Pipeline:
             ground,
             (self._band.low, self._band.high),
         )
+        self._gate.ground_z = ground
         chosen, account = self._views.choose(moment.camera, points)
         self.scene.use([kept.view for kept in chosen])
         return account
@@ -222,7 +239,7 @@ class Pipeline:
         if settings.mode == "kdbts":
             return None
         if self.scene.network.density_head.multi_view:
-            return ViewUse(settings.mode, settings.views)
+            return ViewUse(settings.mode, settings.views, self._gate)
         if settings.mode == "mvbts":
             raise UserError(
                 f"mode mvbts needs weights that fuse views, but '{settings.checkpoint}' has the "

@@ -11,6 +11,7 @@ from kdbts_ros.datasets.synthetic.drive import StreetDrive
 from kdbts_ros.datasets.synthetic.truth import column_truth
 from kdbts_ros.density.bev import UNKNOWN, GridWindow, HeightBand, OccupancyMap, map_around
 from kdbts_ros.density.camera import Array, View
+from kdbts_ros.density.consistency import ConsistencyGate, ConsistencyRules, depth_from
 from kdbts_ros.density.local_map import FusionSettings, LocalMap
 from kdbts_ros.density.pipeline import map_with_robot
 from kdbts_ros.density.scene import SceneCompleter
@@ -89,24 +90,23 @@ class _Moment:
     truth: score.Bools
 
 
-# Makes the gate of a drive, given the scene that renders the reference view's depth.
-GateMaker = Callable[[SceneCompleter], ViewGate]
-
-
 class DriveEvaluation:
-    """Runs methods over drives. `single` makes the maps of one view, `fused` those of several."""
+    """Runs methods over drives. `single` makes the maps of one view, `fused` those of several.
+
+    least_share: of consistent surfaces an earlier view must have (consistency.py); 0 takes any.
+    """
 
     def __init__(
         self,
         settings: DriveSettings,
         single: SceneCompleter,
         fused: SceneCompleter | None = None,
-        gate: GateMaker | None = None,
+        least_share: float = 0.0,
     ) -> None:
         self.settings = settings
         self.single = single
         self.fused = fused
-        self._gate = gate
+        self._least_share = least_share
         self.methods = methods_for(fused is not None)
 
     def run(self, seed: int, progress: Callable[[], None] = lambda: None) -> DriveResult:
@@ -123,7 +123,11 @@ class DriveEvaluation:
 
     def gate(self) -> ViewGate | None:
         """Of the views of a drive."""
-        return self._gate(self.single) if self._gate else None
+        if self._least_share <= 0 or self.fused is None:
+            return None
+        return ConsistencyGate(
+            depth_from(self.fused), rules=ConsistencyRules(least_share=self._least_share)
+        )
 
 
 class _Run:

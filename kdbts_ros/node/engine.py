@@ -23,6 +23,8 @@ def load(parameters: Parameters) -> Pipeline:
 
 def settings(parameters: Parameters) -> PipelineSettings:
     """The part of the parameters that the pipeline knows."""
+    from kdbts_ros.density.consistency import ConsistencyRules
+    from kdbts_ros.density.local_map import FusionSettings
     from kdbts_ros.density.pipeline import PipelineSettings
     from kdbts_ros.density.view_buffer import BufferRules
 
@@ -36,6 +38,13 @@ def settings(parameters: Parameters) -> PipelineSettings:
         min_overlap=parameters.min_overlap,
         max_bytes=parameters.view_memory_mb * 1_000_000,
         max_speed=parameters.max_speed,
+    )
+    fusion = FusionSettings(
+        decay_s=parameters.map_decay,
+        completed_weight=parameters.completed_weight,
+        observed_limit=parameters.map_inertia,
+        completed_limit=parameters.map_inertia / 4,
+        speed_limit=parameters.max_speed,
     )
     return PipelineSettings(
         checkpoint=parameters.checkpoint,
@@ -54,4 +63,7 @@ def settings(parameters: Parameters) -> PipelineSettings:
         scale_height=parameters.scale_height,
         mode=parameters.mode,  # type: ignore[arg-type]
         views=views,
+        consistency=ConsistencyRules(least_share=parameters.view_consistency),
+        accumulate=parameters.accumulate,
+        fusion=fusion,
     )

@@ -125,6 +125,32 @@ class Parameters:
         choices=("keep", "discount", "unknown"),
         live=True,
     )
+    accumulate: bool = _rule(
+        False,
+        "Fuse the maps of all frames in a rolling one that remembers what left the image; jumps of "
+        "time or pose clear it.",
+    )
+    map_decay: float = _rule(
+        5.0,
+        "With accumulate: time in which what a cell knows falls to 1/e, seconds.",
+        low=0.1,
+        high=3600.0,
+        live=True,
+    )
+    map_inertia: float = _rule(
+        2.0,
+        "With accumulate: frames that the past of a cell weighs at most beside a new one.",
+        low=0.5,
+        high=50.0,
+        live=True,
+    )
+    completed_weight: float = _rule(
+        0.2,
+        "With accumulate: weight of an inferred cell beside 1 for an observed one.",
+        low=0.0,
+        high=1.0,
+        live=True,
+    )
     depth_stride: int = _rule(1, "Publish depth at 1/stride of the image size.", low=1, high=16)
     tf_timeout: float = _rule(
         0.3,
@@ -172,6 +198,14 @@ class Parameters:
     min_overlap: float = _rule(
         0.2,
         "Map points a further view must see, as a share of what the newest image sees.",
+        low=0.0,
+        high=1.0,
+        live=True,
+    )
+    view_consistency: float = _rule(
+        0.0,
+        "Share of near obstacle surfaces that an earlier view must show alike to be used, against "
+        "moving things; 0 uses every view.",
         low=0.0,
         high=1.0,
         live=True,

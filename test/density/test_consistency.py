@@ -96,12 +96,14 @@ def test_the_gate_weighs_views_and_asks_for_depth_once_per_reference():
     def kept(picture, stamp):
         return KeptView(picture, "left", stamp)
 
-    gate = ConsistencyGate(depth_of, rules=ConsistencyRules(height=0.1, least_share=0.93))
+    gate = ConsistencyGate(depth_of, ConsistencyRules(height=0.1, least_share=0.93))
     reference = kept(looked(2.0, car_y=-1.0), 3)
     assert gate(reference, kept(looked(1.0, car_y=-1.0), 2)) == 1.0
     assert gate(reference, kept(looked(0.0, car_y=4.0), 1)) == 0.0
     assert gate.dropped == 1
     assert asked == [reference]
+    gate.rules = ConsistencyRules(least_share=0.0)
+    assert gate(reference, kept(looked(0.0, car_y=4.0), 1)) == 1.0
 
 
 def test_too_little_to_compare_keeps_a_view():

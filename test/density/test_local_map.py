@@ -67,7 +67,9 @@ def test_frames_may_come_in_any_order_while_nothing_fades(order):
 
     def fused(sequence):
         local = LocalMap(UNLIMITED)
-        return [local.fuse(one, 0) for one in sequence][-1].probability
+        for one in sequence:
+            local.fuse(one, 0)
+        return local.fuse(unknown(window()), 0).probability
 
     np.testing.assert_allclose(fused(frames), fused([frames[i] for i in order]), rtol=1e-4)
 
@@ -79,9 +81,10 @@ def test_a_late_frame_gives_what_it_would_have_given_in_time(late_s, seed):
     stamps = [SECOND, SECOND + round(late_s * SECOND)]
     in_time, late = LocalMap(settings), LocalMap(settings)
     in_time.fuse(frames[0], stamps[0])
-    expected = in_time.fuse(frames[1], stamps[1])
+    in_time.fuse(frames[1], stamps[1])
     late.fuse(frames[1], stamps[1])
-    found = late.fuse(frames[0], stamps[0])
+    late.fuse(frames[0], stamps[0])
+    expected, found = (m.fuse(unknown(window()), stamps[1]) for m in (in_time, late))
     np.testing.assert_allclose(found.probability, expected.probability, rtol=1e-4)
 
 
@@ -103,7 +106,9 @@ def test_what_a_cell_says_stays_until_it_is_unknown():
 def test_frames_that_agree_are_believed_as_one_and_others_averaged(probabilities, observed):
     """No certainty grows out of frames that all say the same."""
     local = LocalMap(UNLIMITED)
-    found = [local.fuse(frame(p, observed), 0) for p in probabilities][-1]
+    for p in probabilities:
+        local.fuse(frame(p, observed), 0)
+    found = local.fuse(unknown(window()), 0)
     log_odds = np.mean([math.log(p / (1 - p)) for p in probabilities])
     assert found.probability == pytest.approx(1 / (1 + math.exp(-log_odds)), abs=1e-4)
     assert found.observed.all() == observed
@@ -126,8 +131,18 @@ def test_what_was_seen_outweighs_what_was_inferred():
     looks = [local.fuse(frame(0.05, True), 5 * SECOND + i * SECOND // 10) for i in range(2)]
     assert (looks[-1].probability < 0.35).all() and looks[-1].observed.all()
     for _ in range(50):
-        guessed = local.fuse(frame(0.95, False), 5 * SECOND + 3 * SECOND // 10)
-    assert (guessed.probability < 0.5).all()
+        local.fuse(frame(0.95, False), 5 * SECOND + 3 * SECOND // 10)
+    found = local.fuse(unknown(window()), 5 * SECOND + 4 * SECOND // 10)
+    assert (found.probability < 0.5).all()
+
+
+def test_what_drives_into_free_space_shows_at_once():
+    local = LocalMap()
+    for i in range(50):
+        local.fuse(frame(0.02, True), i * SECOND // 10)
+    arrived = local.fuse(frame(0.8, False), 5 * SECOND)
+    assert arrived.probability == pytest.approx(0.8)
+    assert (local.fuse(unknown(window()), 5 * SECOND).probability < 0.5).all()
 
 
 def test_something_that_drives_away_leaves_no_trace():

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from kdbts_ros.density.checkpoint import save_network
+from kdbts_ros.density.consistency import ConsistencyRules
+from kdbts_ros.density.local_map import FusionSettings
 from kdbts_ros.density.pipeline import Pipeline, PipelineSettings
 from kdbts_ros.density.request import Moment, Wanted
 from kdbts_ros.density.view_buffer import BufferRules
@@ -124,3 +126,37 @@ def test_weights_of_one_view_cannot_fuse(weights: dict[str, str]) -> None:
         Pipeline(settings(weights["kdbts"], "mvbts"))
     with pytest.raises(UserError, match="mode must be one of kdbts, mvbts, auto"):
         settings(weights["kdbts"], "both")
+
+
+def test_accumulated_maps_remember_what_left_the_image(weights: dict[str, str]) -> None:
+    pipeline = Pipeline(replace(settings(weights["kdbts"], "kdbts"), accumulate=True))
+    frames = [(view(i, x=2.0 * i), base_pose(2.0 * i), MAP_ONLY, moment(i)) for i in range(3)]
+    results = [pipeline.process(*frame) for frame in frames]
+    behind = results[-1].window.centres()[0] < 4.0
+    assert np.isfinite(results[-1].occupancy.probability[:, behind]).any()
+    alone = pipeline.process(*frames[-1][:3])
+    assert not np.isfinite(alone.occupancy.probability[:, behind]).any()
+    pipeline.forget()
+    anew = pipeline.process(*frames[-1])
+    assert np.array_equal(
+        np.isfinite(anew.occupancy.probability), np.isfinite(alone.occupancy.probability)
+    )
+    assert np.allclose(anew.trinary, alone.trinary)
+    pipeline.update(replace(pipeline.settings, fusion=FusionSettings(decay_s=0.1)))
+    later = pipeline.process(view(0, x=4.0, yaw=3.1), base_pose(4.0, yaw=3.1), MAP_ONLY, moment(6))
+    ahead = later.window.centres()[0] > 6.0
+    assert not np.isfinite(later.occupancy.probability[:, ahead]).any()
+
+
+def test_views_that_show_another_world_are_not_fused(weights: dict[str, str]) -> None:
+    strict = replace(
+        settings(weights["mvbts"], "mvbts"),
+        consistency=ConsistencyRules(least_share=1.0, least_points=1, tolerance=0.01, height=-5.0),
+    )
+    pipeline = Pipeline(strict)
+    for i in range(3):
+        found = pipeline.process(view(i, x=2.0 * i), base_pose(2.0 * i), MAP_ONLY, moment(i))
+    assert found.views.used == 1
+    pipeline.update(replace(strict, consistency=ConsistencyRules(least_share=0.0)))
+    found = pipeline.process(view(3, x=6.0), base_pose(6.0), MAP_ONLY, moment(3))
+    assert found.views.used > 1
