@@ -31,8 +31,9 @@ from kdbts_ros.errors import UserError
 
 Floats = npt.NDArray[np.float32]
 
-# The stride of the depth that is compared: 80 x 24 points of a 640 x 192 image.
-STRIDE = 8
+# Width of the images and depth maps that are compared, whatever the network's: about 80 x 24 pixels
+# see a car within the map's reach, and cost a millisecond.
+COLUMNS = 80
 
 
 class Coloured(Protocol):
@@ -62,7 +63,7 @@ class ConsistencyRules:
     tolerance: float = 0.06
     reach: float = 25.0
     height: float = 0.3
-    least_share: float = 0.7
+    least_share: float = 0.9
     least_points: int = 40
 
     def __post_init__(self) -> None:
@@ -101,10 +102,16 @@ class Surfaces:
         return cls(xyz[chosen], np.asarray(small, np.float32)[chosen] / 255)
 
 
+def stride_for(width: int) -> int:
+    """Every how many pixels of images of this width are compared."""
+    return max(1, round(width / COLUMNS))
+
+
 def agreement(surfaces: Surfaces, view: Coloured, rules: ConsistencyRules) -> Agreement:
     """How many of the surfaces another view shows alike; those outside its image do not count."""
     height, width = view.image.shape[:2]
-    size = width // STRIDE, height // STRIDE
+    stride = stride_for(width)
+    size = width // stride, height // stride
     camera = view.camera.resized(*size)
     uv, z = camera.project(transform(inverse(view.T_world_cam), surfaces.xyz))
     with np.errstate(invalid="ignore"):
@@ -131,7 +138,7 @@ def depth_from(scene: SceneCompleter) -> Callable[[KeptView], DepthMap]:
 
     def depth_of(kept: KeptView) -> DepthMap:
         scene.use([cast(EncodedView, kept.view)])
-        return scene.depth_map(STRIDE)
+        return scene.depth_map(stride_for(scene.spec.image_width))
 
     return depth_of
 
@@ -140,7 +147,7 @@ class ConsistencyGate:
     """A `ViewGate`: 1 for a view that shows the world of the reference view, 0 for another.
 
     Args:
-        depth_of: depth map of a view at STRIDE; asked once per reference view.
+        depth_of: depth map of a view, see `depth_from`; asked once per reference view.
         rules: may be changed between frames.
 
     Attributes:

@@ -9,11 +9,11 @@ import pytest
 
 from kdbts_ros.density.camera import Camera
 from kdbts_ros.density.consistency import (
-    STRIDE,
     ConsistencyGate,
     ConsistencyRules,
     Surfaces,
     agreement,
+    stride_for,
 )
 from kdbts_ros.density.results import DepthMap
 from kdbts_ros.density.view_buffer import KeptView
@@ -21,6 +21,7 @@ from kdbts_ros.errors import UserError
 from test.density.networks import forward_pose
 
 CAMERA = Camera(320, 96, 200.0, 200.0, 160.0, 48.0)
+SMALL = CAMERA.resized(80, 24)
 WALL_X, CAR_X = 16.0, 9.0
 RULES = ConsistencyRules(height=0.1)
 
@@ -53,8 +54,9 @@ def looked(x: float, car_y: float | None, brighter: float = 0.0) -> Picture:
 
 
 def depth_map(picture: Picture) -> DepthMap:
-    small = picture.depth[STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE]
-    return DepthMap(small, small, np.ones_like(small), CAMERA.resized(40, 12))
+    stride = stride_for(CAMERA.width)
+    small = picture.depth[stride // 2 :: stride, stride // 2 :: stride]
+    return DepthMap(small, small, np.ones_like(small), SMALL)
 
 
 def share(reference: Picture, other: Picture) -> float:
@@ -82,7 +84,7 @@ def test_road_sky_and_what_is_far_do_not_count():
     assert high.xyz[:, 2].min() > 1.1
     near = ConsistencyRules(reach=5.0)
     assert len(Surfaces.of(reference, depth_map(reference), 0.0, near).xyz) == 0
-    faint = DepthMap(*(depth_map(reference).depth,) * 2, np.zeros((12, 40)), CAMERA.resized(40, 12))
+    faint = DepthMap(*(depth_map(reference).depth,) * 2, np.zeros((24, 80)), SMALL)
     assert len(Surfaces.of(reference, faint, 0.0, RULES).xyz) == 0
 
 
