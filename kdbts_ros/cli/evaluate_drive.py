@@ -31,7 +31,10 @@ def drive(
     frames: Annotated[int, typer.Option(min=9, help="Frames of each drive.")] = 40,
     rate: Annotated[float, typer.Option(min=0.5, max=60.0, help="Frames per second.")] = 5.0,
     moving: Annotated[bool, typer.Option(help="Other cars drive instead of standing.")] = False,
-    threshold: Annotated[float, typer.Option(min=0.02, max=0.98, help="Occupied from here.")] = 0.5,
+    threshold: Annotated[
+        float | None,
+        typer.Option(min=0.02, max=0.98, help="Occupied from here; by default as the weights say."),
+    ] = None,
     decay: Annotated[float, typer.Option(min=0.05, help="Fading of the rolling map, s.")] = 5.0,
     max_view_age: Annotated[float, typer.Option(min=0.05, help="Of earlier views, s.")] = 5.0,
     gate: Annotated[
@@ -69,22 +72,21 @@ def drive(
         ]
     traffic = "moving" if moving else "standing"
     title = f"Maps of {checkpoint} along {worlds} synthetic drives, {traffic} cars"
-    rows = drive_report.table(results, threshold)
+    rows = drive_report.table(results)
     show_table(title, rows)
     told = {"checkpoint": checkpoint, "single": single or checkpoint, "moving": moving}
     told |= {
         "frames": frames,
         "rate_hz": rate,
-        "threshold": threshold,
         "decay_s": decay,
         "gate": gate,
     }
     if json is not None:
-        write_json(json, drive_report.as_json(results, threshold, told))
+        write_json(json, drive_report.as_json(results, told))
     if report is not None:
         sentences = [
             f"Maps of one image by {single or checkpoint}. Seeds from {seed}, {frames} frames at "
-            f"{rate:g} Hz, 8 m/s, occupied from {threshold:g}, fading {decay:g} s, views up to "
+            f"{rate:g} Hz, 8 m/s, fading {decay:g} s, views up to "
             f"{max_view_age:g} s old, of which a share of {gate:g} must be consistent."
         ]
-        drive_report.write(report, results, threshold, title, sentences)
+        drive_report.write(report, results, title, sentences)

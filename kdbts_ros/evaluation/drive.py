@@ -48,7 +48,10 @@ def methods_for(multi_view: bool) -> tuple[Method, ...]:
 
 @dataclass(frozen=True)
 class DriveSettings:
-    """What is driven and how maps are made; lengths in metres, as in PipelineSettings."""
+    """What is driven and how maps are made; lengths in metres, as in PipelineSettings.
+
+    threshold: probability from which a column is occupied; None takes that of the weights.
+    """
 
     frames: int = 40
     rate_hz: float = 5.0
@@ -56,7 +59,7 @@ class DriveSettings:
     range_m: float = 20.0
     resolution: float = 0.2
     band: HeightBand = field(default_factory=lambda: HeightBand(0.3, 2.0, 0.25))
-    threshold: float = 0.5
+    threshold: float | None = None
     rules: BufferRules = field(default_factory=BufferRules)
     fusion: FusionSettings = field(default_factory=FusionSettings)
 
@@ -70,11 +73,16 @@ class DriveSettings:
 
 @dataclass(frozen=True, eq=False)
 class DriveResult:
-    """Counts (F,4,2,BINS) and known shares (F,4) of each method by name, for the counted frames."""
+    """What each method by name reached on the counted frames of a drive.
+
+    counts: (F,4,2,BINS), see drive_score.py. known: (F,4) shares. thresholds: probability from
+    which a column is occupied. views_used: mean number by the number allowed.
+    """
 
     seed: int
     counts: dict[str, score.Counts]
     known: dict[str, Array]
+    thresholds: dict[str, float]
     views_used: dict[str, float]
     picture: Rgb
 
@@ -120,6 +128,17 @@ class DriveEvaluation:
             runner.step(moment, drive, index)
             progress()
         return runner.result(seed)
+
+    @property
+    def thresholds(self) -> dict[str, float]:
+        """Of every method by name, on the grid of `drive_score.BINS`."""
+        given = self.settings.threshold
+        found = {}
+        for method in self.methods:
+            scene = self.single if method.views == 1 or self.fused is None else self.fused
+            value = scene.calibration.occupied_from if given is None else given
+            found[method.name] = round(value * score.BINS) / score.BINS
+        return found
 
     def gate(self) -> ViewGate | None:
         """Of the views of a drive."""
@@ -169,6 +188,7 @@ class _Run:
             seed,
             {name: np.stack(counts) for name, counts in self._counts.items()},
             {name: np.stack(shares) for name, shares in self._known.items()},
+            self._owner.thresholds,
             {str(n): float(np.mean(used)) for n, used in self._used.items()},
             self._picture(),
         )
@@ -212,8 +232,8 @@ class _Run:
     def _picture(self) -> Rgb:
         assert self._last is not None
         moment, maps, cells = self._last
-        threshold = self._settings.threshold
-        shown = [(name, found.trinary(threshold)) for name, found in maps.items()]
+        thresholds = self._owner.thresholds
+        shown = [(name, found.trinary(thresholds[name])) for name, found in maps.items()]
         truth = np.where(moment.truth, 100, 0).astype(np.int8)
         shown.append(("true map", np.where(cells, truth, UNKNOWN).astype(np.int8)))
         keep = {Method(1).name, "true map", *list(maps)[-2:]}

@@ -20,42 +20,46 @@ MEANING = (
     "that are the same for every method. seen: the newest image has them in view; hidden: those of "
     "which nothing is visible from there; passed: only earlier images had them; all: seen and "
     "passed. Unknown cells count as not occupied. known: share of all that the method knows. "
-    "best: IoU over all at the threshold that suits the method."
+    "from: probability from which the method calls a column occupied. best: IoU over all at the "
+    "threshold that would suit it."
 )
 
 
-def table(results: Sequence[DriveResult], threshold: float) -> dict[str, dict[str, float]]:
+def table(results: Sequence[DriveResult]) -> dict[str, dict[str, float]]:
     """Measures by method."""
     rows = {}
     for name in results[0].counts:
         counts = pooled(results, name)
+        threshold = results[0].thresholds[name]
         values = dict(zip(SETS, map(float, iou(counts, threshold)), strict=True))
         values["known"] = float(np.nanmean(np.concatenate([r.known[name][:, -1] for r in results])))
+        values["from"] = threshold
         values["best"], values["at"] = best_iou(counts[SETS.index("all")])
         rows[name] = values
     return rows
 
 
 def gain(
-    results: Sequence[DriveResult], method: str, over: str, cells: str, threshold: float
+    results: Sequence[DriveResult], method: str, over: str, cells: str
 ) -> tuple[float, float, float]:
     """IoU of a method less that of another, with the ends of its 95 % interval.
 
     Percentile bootstrap over drives: frames of one drive are not independent (Efron 1979).
     """
     k = SETS.index(cells)
-    pairs = np.stack(
-        [[r.counts[name].sum(0)[k] for name in (method, over)] for r in results]
-    )  # (drives,2,2,BINS)
     rng = np.random.default_rng(0)
     drawn = rng.integers(0, len(results), (RESAMPLINGS, len(results)))
-    values = iou(pairs[drawn].sum(1), threshold)
-    whole = iou(pairs.sum(0), threshold)
-    low, high = np.nanpercentile(values[:, 0] - values[:, 1], [2.5, 97.5])
-    return float(whole[0] - whole[1]), float(low), float(high)
+    whole, resampled = [], []
+    for name in (method, over):
+        counts = np.stack([r.counts[name].sum(0)[k] for r in results])  # (drives,2,BINS)
+        threshold = results[0].thresholds[name]
+        whole.append(float(iou(counts.sum(0), threshold)))
+        resampled.append(iou(counts[drawn].sum(1), threshold))
+    low, high = np.nanpercentile(resampled[0] - resampled[1], [2.5, 97.5])
+    return whole[0] - whole[1], float(low), float(high)
 
 
-def gains(results: Sequence[DriveResult], threshold: float) -> dict[str, dict[str, float]]:
+def gains(results: Sequence[DriveResult]) -> dict[str, dict[str, float]]:
     """What more views and the rolling map add, each with its interval."""
     names = list(results[0].counts)
     pairs = {}
@@ -67,17 +71,18 @@ def gains(results: Sequence[DriveResult], threshold: float) -> dict[str, dict[st
             pairs[f"{name} over {plain}, all"] = (name, plain, "all")
     found = {}
     for title, (method, over, cells) in pairs.items():
-        difference, low, high = gain(results, method, over, cells, threshold)
+        difference, low, high = gain(results, method, over, cells)
         found[title] = {"gain": difference, "low": low, "high": high}
     return found
 
 
-def curves(results: Sequence[DriveResult], threshold: float) -> dict[str, list[float]]:
+def curves(results: Sequence[DriveResult]) -> dict[str, list[float]]:
     """IoU over all cells of every frame number, all drives together."""
-    return {
-        name: [float(v) for v in iou(sum(r.counts[name] for r in results)[:, -1], threshold)]
-        for name in results[0].counts
-    }
+    found = {}
+    for name, threshold in results[0].thresholds.items():
+        counts = np.asarray(sum(r.counts[name] for r in results))
+        found[name] = [float(value) for value in iou(counts[:, -1], threshold)]
+    return found
 
 
 def curve_picture(curve: Mapping[str, Sequence[float]], title: str) -> Rgb:
@@ -95,15 +100,13 @@ def curve_picture(curve: Mapping[str, Sequence[float]], title: str) -> Rgb:
     return np.asarray(canvas.buffer_rgba())[..., :3].copy()
 
 
-def as_json(
-    results: Sequence[DriveResult], threshold: float, settings: Mapping[str, object]
-) -> dict[str, object]:
+def as_json(results: Sequence[DriveResult], settings: Mapping[str, object]) -> dict[str, object]:
     """Everything measured."""
     return {
         "settings": dict(settings),
-        "methods": table(results, threshold),
-        "gains": gains(results, threshold),
-        "curves": curves(results, threshold),
+        "methods": table(results),
+        "gains": gains(results),
+        "curves": curves(results),
         "views_used": results[0].views_used,
         "seeds": [r.seed for r in results],
         "frames": sum(len(next(iter(r.counts.values()))) for r in results),
@@ -113,16 +116,15 @@ def as_json(
 def write(
     folder: Path,
     results: Sequence[DriveResult],
-    threshold: float,
     title: str,
     sentences: Sequence[str],
     pictures: int = 4,
 ) -> None:
     """report.md with the table, the curves and the last maps of some drives."""
-    drawn = [("curves", curve_picture(curves(results, threshold), "IoU against the true map"))]
+    drawn = [("curves", curve_picture(curves(results), "IoU against the true map"))]
     drawn += [(f"drive {r.seed}", r.picture) for r in results[:pictures]]
-    rows = gains(results, threshold)
-    parts = [*sentences, MEANING, markdown_table(table(results, threshold))]
+    rows = gains(results)
+    parts = [*sentences, MEANING, markdown_table(table(results))]
     if rows:
         parts += ["Differences, with 95 % intervals over drives:", markdown_table(rows)]
     write_report(folder, title, parts, drawn)

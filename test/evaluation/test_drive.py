@@ -64,14 +64,15 @@ def test_gains_have_an_interval_over_drives():
             k,
             {"single frame": counts(40 + rng.integers(3)), "4 views": counts(50)},
             {"single frame": np.ones((3, 4)), "4 views": np.ones((3, 4))},
+            {"single frame": 0.3, "4 views": 0.5},
             {},
             picture,
         )
         for k in range(5)
     ]
-    gain, low, high = drive_report.gain(results, "4 views", "single frame", "hidden", 0.5)
+    gain, low, high = drive_report.gain(results, "4 views", "single frame", "hidden")
     assert 0.07 < low <= gain <= high <= 0.1
-    assert list(drive_report.gains(results, 0.5)) == ["4 views over single frame, hidden"]
+    assert list(drive_report.gains(results)) == ["4 views over single frame, hidden"]
 
 
 def test_methods_are_those_the_weights_allow():
@@ -94,11 +95,12 @@ def test_a_drive_is_measured_by_every_method(tmp_path):
         # The same cells for every method.
         assert (counts.sum((2, 3)) == result.counts["single frame"].sum((2, 3))).all()
     assert result.views_used["4"] > 2
+    assert set(result.thresholds.values()) == {scene.calibration.occupied_from}
     assert np.isnan(result.known["single frame"][:, 2]).sum() == 0
     assert (result.known["single frame"][:, 2] == 0).all()
     assert (result.known["single frame, accumulated"][:, 2] == 1).all()
-    write_json(tmp_path / "a.json", drive_report.as_json([result], 0.5, {}))
+    write_json(tmp_path / "a.json", drive_report.as_json([result], {}))
     found = json.loads((tmp_path / "a.json").read_text())
-    assert set(found["methods"]["4 views"]) == {*drive_score.SETS, "known", "best", "at"}
-    drive_report.write(tmp_path / "report", [result], 0.5, "A drive", ["Words."])
+    assert set(found["methods"]["4 views"]) == {*drive_score.SETS, "known", "from", "best", "at"}
+    drive_report.write(tmp_path / "report", [result], "A drive", ["Words."])
     assert (tmp_path / "report" / "report.md").read_text().count(".png") == 2
