@@ -16,14 +16,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import Protocol
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from kdbts_ros.density.camera import Array, Camera, inverse, transform
-from kdbts_ros.density.encoded import EncodedView
 from kdbts_ros.density.results import DepthMap
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.density.view_buffer import KeptView
@@ -99,7 +98,7 @@ class Surfaces:
         xyz = transform(view.T_world_cam, camera.rays() * np.nan_to_num(z)[..., None])
         chosen = np.isfinite(z) & (z < rules.reach) & (xyz[..., 2] > ground_z + rules.height)
         small = cv2.resize(view.image, (camera.width, camera.height), interpolation=cv2.INTER_AREA)
-        return cls(xyz[chosen], np.asarray(small, np.float32)[chosen] / 255)
+        return cls(xyz[chosen], np.asarray(small, np.float32)[chosen] / np.float32(255))
 
 
 def stride_for(width: int) -> int:
@@ -137,7 +136,7 @@ def depth_from(scene: SceneCompleter) -> Callable[[KeptView], DepthMap]:
     """Renders the depth of a view alone; the scene is about that view afterwards."""
 
     def depth_of(kept: KeptView) -> DepthMap:
-        scene.use([cast(EncodedView, kept.view)])
+        scene.use([kept.view])
         return scene.depth_map(stride_for(scene.spec.image_width))
 
     return depth_of
@@ -173,10 +172,10 @@ class ConsistencyGate:
         if rules.least_share <= 0:
             return 1.0
         if self._surfaces is None or self._reference is not reference:
-            depth, seen = self._depth_of(reference), cast(Coloured, reference.view)
-            self._surfaces = Surfaces.of(seen, depth, self.ground_z, rules)
+            depth = self._depth_of(reference)
+            self._surfaces = Surfaces.of(reference.view, depth, self.ground_z, rules)
             self._reference = reference
-        found = agreement(self._surfaces, cast(Coloured, candidate.view), rules)
+        found = agreement(self._surfaces, candidate.view, rules)
         good = found.points < rules.least_points or found.share >= rules.least_share
         self.dropped += int(not good)
         return 1.0 if good else 0.0

@@ -34,12 +34,16 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, replace
+from typing import TypeVar
 
 import numpy as np
+import numpy.typing as npt
 
 from kdbts_ros.density.bev import GridWindow, OccupancyMap
 from kdbts_ros.density.results import Floats
 from kdbts_ros.errors import UserError
+
+Cell = TypeVar("Cell", bound=np.generic)
 
 # Channels of a cell: sums of weighted log-odds, and of weights, of frames that observed it and of
 # frames that completed it.
@@ -170,7 +174,7 @@ def _no_less_occupied(found: OccupancyMap, frame: OccupancyMap) -> OccupancyMap:
     return replace(found, probability=np.where(known, larger, np.float32(np.nan)))
 
 
-def scrolled(cells: Floats, before: GridWindow, after: GridWindow) -> Floats:
+def scrolled(cells: npt.NDArray[Cell], before: GridWindow, after: GridWindow) -> npt.NDArray[Cell]:
     """Cells (C,H,W) of one window in another of the same resolution; zero where they are new."""
     if before == after:
         return cells

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from io import BytesIO
 from pathlib import Path
 
+import cv2
 import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -88,7 +90,7 @@ def curves(results: Sequence[DriveResult]) -> dict[str, list[float]]:
 def curve_picture(curve: Mapping[str, Sequence[float]], title: str) -> Rgb:
     """A line per method."""
     figure = Figure(figsize=(8, 4), dpi=110, layout="constrained")
-    canvas = FigureCanvasAgg(figure)
+    FigureCanvasAgg(figure)
     axes = figure.subplots()
     for name, values in curve.items():
         style = "-" if name.endswith("accumulated") else "--"
@@ -96,8 +98,10 @@ def curve_picture(curve: Mapping[str, Sequence[float]], title: str) -> Rgb:
     axes.set(xlabel="frame", ylabel="IoU, all cells seen so far", title=title, ylim=(0, None))
     axes.grid(alpha=0.3)
     axes.legend(fontsize=8, ncols=2)
-    canvas.draw()
-    return np.asarray(canvas.buffer_rgba())[..., :3].copy()
+    drawn = BytesIO()
+    figure.savefig(drawn, format="png")
+    decoded = cv2.imdecode(np.frombuffer(drawn.getvalue(), np.uint8), cv2.IMREAD_COLOR)
+    return np.asarray(cv2.cvtColor(np.asarray(decoded), cv2.COLOR_BGR2RGB), np.uint8)
 
 
 def as_json(results: Sequence[DriveResult], settings: Mapping[str, object]) -> dict[str, object]:
