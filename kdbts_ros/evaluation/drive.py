@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from kdbts_ros.datasets.synthetic.drive import StreetDrive
+from kdbts_ros.datasets.synthetic.rig import Rig, front_stereo
 from kdbts_ros.datasets.synthetic.truth import column_truth
 from kdbts_ros.density.bev import UNKNOWN, GridWindow, HeightBand, OccupancyMap, map_around
 from kdbts_ros.density.camera import Array, View
@@ -62,6 +63,7 @@ class DriveSettings:
     threshold: float | None = None
     rules: BufferRules = field(default_factory=BufferRules)
     fusion: FusionSettings = field(default_factory=FusionSettings)
+    rig: Rig = field(default_factory=front_stereo)
 
     def __post_init__(self) -> None:
         if self.frames <= SETTLING:
@@ -122,7 +124,7 @@ class DriveEvaluation:
         runner = _Run(self)
         settings = self.settings
         drive = StreetDrive(
-            seed, frames=settings.frames, rate_hz=settings.rate_hz, moving=settings.moving
+            seed, settings.frames, settings.rig, rate_hz=settings.rate_hz, moving=settings.moving
         )
         for index, moment in enumerate(_moments(drive, settings)):
             runner.step(moment, drive, index)

@@ -7,6 +7,7 @@ import json
 import numpy as np
 import pytest
 
+from kdbts_ros.datasets.synthetic.rig import front_stereo, training_camera
 from kdbts_ros.density.bev import GridWindow
 from kdbts_ros.errors import UserError
 from kdbts_ros.evaluation import drive_report, drive_score
@@ -86,7 +87,8 @@ def test_methods_are_those_the_weights_allow():
 
 
 def test_a_drive_is_measured_by_every_method(tmp_path):
-    settings = DriveSettings(frames=10, range_m=8.0, resolution=0.5, moving=True)
+    rig = front_stereo(training_camera(128, 48))
+    settings = DriveSettings(frames=10, range_m=8.0, resolution=0.5, moving=True, rig=rig)
     scene = tiny_scene("mvbts")
     result = DriveEvaluation(settings, tiny_scene(), scene).run(5)
     assert list(result.counts) == [m.name for m in methods_for(True)]
