@@ -8,7 +8,8 @@ from typing import Annotated
 import typer
 
 app = typer.Typer(
-    help="Cut checkpoints and training states into small files, and put them together again.",
+    help="Cut checkpoints and training states into small files, and put them together again.\n\n"
+    "Example: kdbts checkpoint split runs/mine/state.pt pieces",
     no_args_is_help=True,
 )
 

@@ -106,6 +106,17 @@ def test_mistakes_get_one_sentence(tmp_path, monkeypatch, arguments, words):
 
 def test_every_command_has_help_with_an_example():
     listing = kdbts("--help").stdout
-    for command in ("predict", "train", "bag", "play", "convert", "info", "benchmark", "demo"):
+    for command in (
+        "predict",
+        "train",
+        "distill",
+        "checkpoint",
+        "bag",
+        "play",
+        "convert",
+        "info",
+        "benchmark",
+        "demo",
+    ):
         assert command in listing
         assert f"kdbts {command}" in kdbts(command, "--help").stdout, command
