@@ -21,6 +21,8 @@ from kdbts_ros.learning.parallel import Ranks
 
 ROOT = Path(__file__).resolve().parents[2]
 BATCH = 4
+# Starting Python with torch several times takes minutes on a machine that others keep busy.
+pytestmark = pytest.mark.timeout(900)
 
 
 def config_for(folder: Path, **changes: Any) -> dict[str, Any]:
@@ -68,7 +70,7 @@ def test_two_processes_take_the_steps_of_one(
     alone.listeners.append(lambda report: losses.append(report.values["loss"]))
     assert alone.run()
     for process in processes:
-        _, errors = process.communicate(timeout=200)
+        _, errors = process.communicate(timeout=600)
         assert process.returncode == 0, errors
     found = torch.load(tmp_path / "two" / "found.pt", weights_only=True)
     torch.testing.assert_close(
@@ -82,7 +84,7 @@ def test_two_processes_take_the_steps_of_one(
 def test_a_process_that_stops_ends_the_other_with_a_sentence(tmp_path: Path) -> None:
     first, second = start_two(tmp_path, stop_at=2, patience_seconds=8)
     try:
-        _, errors = first.communicate(timeout=200)
+        _, errors = first.communicate(timeout=600)
         assert first.returncode == 1
         sentences = [line for line in errors.splitlines() if line.startswith("kdbts:")]
         assert len(sentences) == 1, errors
