@@ -47,7 +47,7 @@ def cameras(
     scene = SceneCompleter.load(checkpoint, device, precision, head)
     seeds = track(range(seed, seed + worlds), "worlds", console=Console(stderr=True))
     found = evaluate_cameras(scene, seeds, HeightBand(0.3, 2.0, 0.25), threshold, scale_height)
-    rows = _rows(found)
+    rows = table_rows(found)
     title = f"Cameras: {checkpoint} (head {scene.spec.head}) on {worlds} synthetic worlds"
     show_table(title, rows)
     if json is not None:
@@ -58,12 +58,13 @@ def cameras(
         write_report(report, title, text, found.pictures)
 
 
-def _rows(found: CameraReport) -> dict[str, dict[str, float]]:
+def table_rows(found: CameraReport) -> dict[str, dict[str, float]]:
+    """One line per camera: what it sees, its errors and maps by each way."""
     return {
         name: {
             "covered": row.covered,
             **{f"abs_rel {way}": row.abs_rel[way] for way in WAYS},
-            "ratio": row.abs_rel["canonical"] / row.abs_rel["training camera"],
+            "ratio": row.abs_rel["canonical"] / row.abs_rel["training"],
             **{f"IoU {way}": row.iou[way] for way in WAYS},
         }
         for name, row in found.rows.items()

@@ -7,6 +7,7 @@ import dataclasses
 import numpy as np
 import pytest
 
+from kdbts_ros.cli.evaluate_cameras import table_rows
 from kdbts_ros.datasets.synthetic.raycast import exact_depth, render
 from kdbts_ros.datasets.synthetic.rig import mount
 from kdbts_ros.datasets.synthetic.world import StreetWorld
@@ -76,6 +77,7 @@ def test_the_training_camera_looks_the_same_every_way():
     for way in WAYS:
         assert row.abs_rel[way] == pytest.approx(row.abs_rel["training"], rel=0.05)
     assert 0.1 < found.rows["narrow"].covered < 0.6
+    assert table_rows(found)["own"]["ratio"] == pytest.approx(1, rel=0.05)
     assert [name for name, _ in found.pictures] == ["own", "narrow"]
 
 
