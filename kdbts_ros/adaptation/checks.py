@@ -192,12 +192,14 @@ def _pictures(images: Sequence[np.ndarray]) -> list[Check]:
 
 
 def sharpness(image: np.ndarray) -> float:
-    """Contrast at the scale of a pixel over that at four pixels, at 640 pixels' width.
+    """Contrast at the scale of a pixel over that at four pixels, at 640 pixels' width at most.
 
     About 0.4 for a sharp image of anything; motion and defocus take the fine scale away first.
     """
-    height = max(8, round(image.shape[0] * 640 / image.shape[1]))
-    small = cv2.resize(image, (640, height), interpolation=cv2.INTER_AREA)
+    # Enlarging would look like blur.
+    width = min(640, image.shape[1])
+    height = max(8, round(image.shape[0] * width / image.shape[1]))
+    small = cv2.resize(image, (width, height), interpolation=cv2.INTER_AREA)
     grey = cv2.cvtColor(small, cv2.COLOR_RGB2GRAY).astype(np.float32)
     fine = np.abs(grey - cv2.GaussianBlur(grey, (0, 0), 1.0)).mean()
     coarse = np.abs(grey - cv2.GaussianBlur(grey, (0, 0), 4.0)).mean()

@@ -107,5 +107,5 @@ def test_spoilt_pictures(tmp_path: Path, spoil, name: str, words: str) -> None:
 def test_sharpness_falls_with_blur() -> None:
     rng = np.random.default_rng(0)
     sharp = rng.integers(0, 255, (240, 640, 3)).astype(np.uint8)
-    values = [sharpness(cv2.GaussianBlur(sharp, (0, 0), s)) for s in (0.4, 1.0, 2.0, 4.0)]
+    values = [sharpness(cv2.GaussianBlur(sharp, (0, 0), s)) for s in (0.4, 1.0, 2.0)]
     assert values == sorted(values, reverse=True)
