@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -10,32 +11,51 @@ import numpy as np
 import torch
 import typer
 from rich.console import Console
-from rich.table import Table
 
 from kdbts_ros.cli import options
 from kdbts_ros.cli.benchmark_node import benchmark_node, split_rates
 from kdbts_ros.datasets.synthetic.drive import StreetDrive
-from kdbts_ros.density.checkpoint import load_network
+from kdbts_ros.density.checkpoint import CheckpointInfo, load_network
+from kdbts_ros.density.device import choose_device, choose_precision
+from kdbts_ros.density.lattice import Lattice
+from kdbts_ros.density.network import DensityNetwork, NetworkSpec
 from kdbts_ros.density.scene import SceneCompleter
+from kdbts_ros.errors import UserError
 from kdbts_ros.evaluation.report import write_json
-from kdbts_ros.evaluation.timing import Benchmark
+from kdbts_ros.evaluation.timing import ROBOT_LATTICE, Benchmark, Times
+
+LAYERS = {"r18": 18, "r50": 50}
 
 
 def benchmark(
     checkpoint: options.Checkpoint = "bts",
     head: options.Head = None,
+    network: Annotated[
+        str | None,
+        typer.Option(help="Random weights of r18 or r50 at full width instead of a checkpoint."),
+    ] = None,
+    size: Annotated[
+        str, typer.Option(help="Network input HEIGHTxWIDTH, with --network.")
+    ] = "192x640",
     device: options.Device = "auto",
     precision: options.Precision = "auto",
-    repeats: Annotated[int, typer.Option(min=1, max=1000, help="Runs per stage; best counts.")] = 5,
+    lattice: Annotated[
+        str, typer.Option(help="robot, or X,Y,Z,RESOLUTION in m: ahead, across, up, cell.")
+    ] = "robot",
+    views: Annotated[int, typer.Option(min=1, max=16, help="Views a map looks at.")] = 1,
+    repeats: Annotated[int, typer.Option(min=1, max=1000, help="Runs per stage.")] = 10,
     threads: Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads.")] = None,
     node: Annotated[bool, typer.Option("--node", help="Time kdbts_node over DDS instead.")] = False,
     rates: Annotated[str, typer.Option(help="Of the camera with --node, Hz.")] = "10,30,60",
     seconds: Annotated[float, typer.Option(min=1, max=3600, help="Of each rate.")] = 10.0,
     json: Annotated[Path | None, typer.Option("--json", help="Write the figures here.")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="Write the table here.")] = None,
 ) -> None:
-    """Time encoding, point queries and depth; ratios compare with the plain float32 formulation.
+    """Time a frame's stages; ratios compare the best runs with the plain float32 formulation.
 
-    Example: `kdbts benchmark --repeats 10 --json timings.json`, or
+    Each stage runs once to warm up: compiled loops come from the cache or are compiled then.
+
+    Example: `kdbts benchmark --network r50 --size 192x640 --json timings.json`, or
     `kdbts benchmark --node --rates 10,30`
     """
     if node:
@@ -47,26 +67,78 @@ def benchmark(
         return
     if threads is not None:
         torch.set_num_threads(threads)
-    network, _ = load_network(checkpoint, head)
-    scene = SceneCompleter.load(checkpoint, device, precision, head)
-    drive = StreetDrive(0, frames=1)
-    view = drive.frame(0).views["left"]
-    plain = copy.deepcopy(network).to(scene.device).eval()
-    bench = Benchmark(scene, plain, view, repeats)
-    table = Table("stage", "plain ms", "fast ms", "ratio", title=f"{checkpoint} on {scene.device}")
+    box = _lattice(lattice)
+    plain, info = _random(network, head, size) if network else load_network(checkpoint, head)
+    chosen = choose_device(device)
+    scene = SceneCompleter(copy.deepcopy(plain), info, chosen, choose_precision(precision, chosen))
+    drive = StreetDrive(0, frames=views)
+    posed = [drive.frame(i).views["left"] for i in range(views)]
+    bench = Benchmark(scene, plain.to(chosen).eval(), posed, box, repeats)
+    title = f"{network or checkpoint}, {scene.spec.image_width}x{scene.spec.image_height}, "
+    title += f"{scene.device}, {scene.precision}, {torch.get_num_threads()} threads"
     figures: dict[str, object] = {}
-    for stage, plain_ms, fast_ms in bench.stages():
-        ratio = plain_ms / fast_ms
-        table.add_row(stage, f"{plain_ms:.1f}", f"{fast_ms:.1f}", f"{ratio:.1f}")
-        figures[stage.split()[0]] = {"plain_ms": plain_ms, "fast_ms": fast_ms, "ratio": ratio}
+    lines = [
+        "| stage | plain ms | fast ms | ratio | p50 | p95 | p99 |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    console = Console()
+    with console.status("measuring") as status:
+        for stage, slow, fast in bench.stages():
+            status.update(f"measured {stage}")
+            figures[stage], line = _row(stage, slow, fast)
+            lines.append(line)
     frame = bench.frame(np.asarray(drive.T_world_base(0)))
     figures["frame"] = frame
-    console = Console()
-    console.print(table)
-    console.print(
-        f"frame to map: {frame['frame_ms']:.1f} ms, {frame['ratio']:.2f} x the bare network's "
-        f"{frame['network_ms']:.1f} ms, {frame['maps_per_s']:.1f} maps/s "
-        f"({scene.precision}, {torch.get_num_threads()} threads)"
+    summary = (
+        f"frame to map: {frame['frame_ms']:.1f} ms (p50), {frame['ratio']:.2f} x the bare "
+        f"network's {frame['network_ms']:.1f} ms, {frame['maps_per_s']:.1f} maps/s"
     )
+    text = "\n".join([title, "", *lines, "", summary])
+    console.print(text)
     if json is not None:
         write_json(json, figures)
+    if markdown is not None:
+        try:
+            markdown.write_text(text + "\n")
+        except OSError as error:
+            raise UserError(f"cannot write {markdown}: {error.strerror}") from None
+
+
+def _row(stage: str, plain: Times | None, fast: Times) -> tuple[dict[str, float], str]:
+    figures = {"fast_ms": fast.best, **fast.figures()}
+    before = ratio = ""
+    if plain is not None:
+        figures |= {"plain_ms": plain.best, "ratio": plain.best / fast.best}
+        before, ratio = f"{plain.best:.1f}", f"{plain.best / fast.best:.1f}"
+    tail = " | ".join(f"{fast.percentile(p):.1f}" for p in (50, 95, 99))
+    return figures, f"| {stage} | {before} | {fast.best:.1f} | {ratio} | {tail} |"
+
+
+def _lattice(text: str) -> Lattice:
+    if text == "robot":
+        return ROBOT_LATTICE
+    numbers = re.fullmatch(r"([\d.]+),([\d.]+),([\d.]+),([\d.]+)", text)
+    if numbers is None:
+        raise UserError(f"--lattice must be robot or X,Y,Z,RESOLUTION in metres, got '{text}'")
+    x, y, z, resolution = (float(n) for n in numbers.groups())
+    return Lattice.from_bounds((0, x), (-y / 2, y / 2), (0, z), resolution)
+
+
+def _random(network: str, head: str | None, size: str) -> tuple[DensityNetwork, CheckpointInfo]:
+    """Weights by seed at the widths of the original: what they cost, not what they say."""
+    if network not in LAYERS:
+        raise UserError(f"--network must be one of {', '.join(LAYERS)}, got '{network}'")
+    numbers = re.fullmatch(r"(\d+)x(\d+)", size)
+    if numbers is None:
+        raise UserError(f"--size must be HEIGHTxWIDTH, got '{size}'")
+    name = head or "kdbts"
+    spec = NetworkSpec(
+        layers=LAYERS[network],
+        head=name,
+        head_widths=(128, 16, 16) if name in ("mvbts", "attention") else (64,),
+        image_height=int(numbers[1]),
+        image_width=int(numbers[2]),
+    )
+    torch.manual_seed(0)
+    built = DensityNetwork(spec).eval().requires_grad_(False)
+    return built, CheckpointInfo(f"random {network}", spec, "0" * 64)

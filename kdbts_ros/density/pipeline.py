@@ -138,6 +138,7 @@ class Pipeline:
             "sha256": self.scene.info.sha256[:12],
             "device": str(self.scene.device),
             "precision": self.scene.precision,
+            "engine": self.scene.engine_note or "fast",
             "input": f"{spec.image_width}x{spec.image_height}",
         }
 

@@ -18,6 +18,7 @@ from kdbts_ros.density.checkpoint import CheckpointInfo, load_network
 from kdbts_ros.density.compiled_queries import CompiledQueries
 from kdbts_ros.density.device import choose_device, choose_precision
 from kdbts_ros.density.encoded import EncodedView
+from kdbts_ros.density.engine_check import check_views, differences
 from kdbts_ros.density.folded import FoldedField
 from kdbts_ros.density.lattice import Lattice
 from kdbts_ros.density.network import DensityNetwork, NetworkSpec, sample_features
@@ -53,6 +54,8 @@ class SceneCompleter:
         self._queries: Queries | None = None
         self._depth: dict[int, DepthMap] = {}
         self._reach: list[Floats] = []
+        self._compiled = device.type == "cpu"
+        self.engine_note = ""
 
     @classmethod
     def load(
@@ -69,7 +72,23 @@ class SceneCompleter:
         chosen = choose_device(device)
         chosen_precision = choose_precision(precision, chosen)
         network, info = load_network(checkpoint, head)
-        return cls(network, info, chosen, chosen_precision)
+        scene = cls(network, info, chosen, chosen_precision)
+        scene.check_engine()
+        return scene
+
+    def check_engine(self) -> None:
+        """Compare every head with the plain formulation, and go on without speed if they differ.
+
+        `engine_note` then says so. What is to be compiled is compiled here.
+        """
+        encoded = [self.encode(view) for view in check_views(self.spec)]
+        for head in self.field.heads:
+            self.use(encoded if head.head.multi_view else encoded[:1])
+            found = differences(self.queries, self.views, self.network, head.head)
+            if not found.acceptable():
+                self.precision, self._compiled = "float32", False
+                self.engine_note = f"slow but exact: the fast engine was refused, {found}"
+        self._views, self._queries = (), None
 
     @property
     def spec(self) -> NetworkSpec:
@@ -119,7 +138,7 @@ class SceneCompleter:
             encoded = encoded[:1]
         index = self.field.answering(len(encoded))
         head, maps = self.field.heads[index], [view.maps[index] for view in encoded]
-        compiled = self.device.type == "cpu" and CompiledQueries.supports(head)
+        compiled = self._compiled and CompiledQueries.supports(head)
         self._queries = (CompiledQueries if compiled else TorchQueries)(head, encoded, maps)
         self._views = tuple(encoded)
         self.forget_depth()

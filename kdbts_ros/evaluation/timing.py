@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
+import cv2
 import numpy as np
-import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from kdbts_ros.density.bev import GridWindow, HeightBand, map_around
 from kdbts_ros.density.camera import Array, View, inverse, transform
 from kdbts_ros.density.lattice import Lattice
 from kdbts_ros.density.network import DensityNetwork
-from kdbts_ros.density.profile import profile_points
+from kdbts_ros.density.profile import fast_profile, profile_points
 from kdbts_ros.density.rendering import composite, sample_distances
 from kdbts_ros.density.scene import DEPTH_SAMPLES, SceneCompleter
 
@@ -22,93 +24,173 @@ ROBOT_LATTICE = Lattice.from_bounds((0, 20), (-9, 9), (0, 2), 0.1)
 PLAIN_CHUNK = 1 << 16
 
 
-def measure(run: Callable[[], object], repeats: int) -> float:
-    """Best wall time of `repeats` runs in ms after one that warms up; best, because a shared
-    machine only ever adds time."""
+@dataclass(frozen=True)
+class Times:
+    """Wall times of a stage in ms, ascending."""
+
+    ms: tuple[float, ...]
+
+    @property
+    def best(self) -> float:
+        """A shared machine only ever adds time: ratios compare the best."""
+        return self.ms[0]
+
+    def percentile(self, share: float) -> float:
+        return float(np.percentile(self.ms, share))
+
+    def figures(self) -> dict[str, float]:
+        return {"best_ms": self.best} | {f"p{p}_ms": self.percentile(p) for p in (50, 95, 99)}
+
+
+def measure(run: Callable[[], object], repeats: int) -> Times:
+    """Times of `repeats` runs after one that warms up: compiles, allocates, fills caches."""
     run()
+    return measure_warm(run, repeats)
+
+
+def measure_warm(run: Callable[[], object], repeats: int) -> Times:
+    """The same without the first run."""
     times = []
     for _ in range(repeats):
         start = time.perf_counter()
         run()
-        times.append(time.perf_counter() - start)
-    return min(times) * 1e3
+        times.append((time.perf_counter() - start) * 1e3)
+    return Times(tuple(sorted(times)))
 
 
 class Benchmark:
-    """One synthetic view on the scene's device, each stage timed fast and plain.
+    """Posed views on the scene's device, each stage timed fast and, where it has one, plain.
 
-    The plain formulation is encode, grid_sample and the concatenated perceptron in float32.
+    The plain formulation is encode, grid_sample and the concatenated perceptron in float32, of the
+    views the scene's head looks at.
     """
 
     def __init__(
-        self, scene: SceneCompleter, plain: DensityNetwork, view: View, repeats: int
+        self,
+        scene: SceneCompleter,
+        plain: DensityNetwork,
+        views: list[View],
+        lattice: Lattice,
+        repeats: int,
     ) -> None:
-        self.scene, self.plain, self.view, self.repeats = scene, plain, view, repeats
+        self.scene, self.plain, self.lattice, self.repeats = scene, plain, lattice, repeats
         self.device = scene.device
-        self.K = self._tensor(view.camera.ndc)[None, None]
-        self.T = torch.eye(4, device=self.device)[None, None]
+        self.views = views if plain.density_head.multi_view else views[:1]
         spec = scene.spec
-        side = torch.rand(1, 3, spec.image_height, spec.image_width, device=self.device)
-        self.images = side
+        self.images = torch.rand(
+            len(self.views), 3, spec.image_height, spec.image_width, device=self.device
+        )
+        reference = inverse(self.views[0].T_world_cam)
+        poses = [inverse(reference @ view.T_world_cam) for view in self.views]
+        self.K = self._tensor(np.stack([view.camera.ndc for view in self.views]))[None]
+        self.T = self._tensor(np.stack(poses))[None]
 
-    def stages(self) -> Iterator[tuple[str, float, float]]:
-        """(stage, plain ms, fast ms), one after the other on the same machine."""
-        yield self._encode()
-        for name, points in self._point_sets():
-            yield self._points(name, points)
-        yield self._depth()
+    def stages(self) -> Iterator[tuple[str, Times | None, Times]]:
+        """(stage, plain, fast), one after the other on the same machine."""
+        yield "decode", None, self._decode()
+        yield "remap", None, self._remap()
+        yield "network", self._plain_network(), self._network()
+        self.scene.set_views(self.views)
+        pose = self.views[0].T_world_cam
+        slab = transform(pose, profile_points(256, 64, 0.0).numpy())
+        yield "profile", self._plain_points(slab), self._fast(lambda: fast_profile(self.scene))
+        centres = self.lattice.centres().reshape(-1, 3).astype(np.float64)
+        occupancy = self._fast(lambda: self.scene.occupancy(self.lattice))
+        yield "lattice", self._plain_points(centres), occupancy
+        yield "depth", self._plain_depth(), self._fast(self._depth)
 
     def frame(self, T_world_base: Array) -> dict[str, float]:
-        """A whole frame to its map, beside the bare network."""
-        window = GridWindow.around(0.0, 0.0, 40.0, 0.2)
-        band = HeightBand()
+        """A whole frame to its map, beside the bare network: one new view, the others kept."""
+        window, band = GridWindow.around(0.0, 0.0, 40.0, 0.2), HeightBand()
+        kept = [self.scene.encode(view) for view in self.views[1:]]
 
         def whole() -> None:
-            self.scene.set_views([self.view])
-            map_around(self.scene, T_world_base, window, band)
+            self.scene.use([self.scene.encode(self.views[0]), *kept])
+            found = map_around(self.scene, T_world_base, window, band)
+            found.trinary()
+            found.percent()
 
-        network = measure(lambda: self.scene.set_views([self.view]), self.repeats)
-        frame = measure(whole, self.repeats)
+        whole()
+        network, frames = [], []
+        for _ in range(self.repeats):
+            # In turn, so that both see the same moments of a shared machine.
+            network += measure_warm(lambda: self.scene.encode(self.views[0]), 1).ms
+            frames += measure_warm(whole, 1).ms
+        network_ms, frame_ms = float(np.median(network)), float(np.median(frames))
+        tail = Times(tuple(sorted(frames)))
         return {
-            "network_ms": network,
-            "frame_ms": frame,
-            "ratio": frame / network,
-            "maps_per_s": 1e3 / frame,
+            "network_ms": network_ms,
+            "frame_ms": frame_ms,
+            "ratio": frame_ms / network_ms,
+            "maps_per_s": 1e3 / frame_ms,
+            "p95_ms": tail.percentile(95),
+            "p99_ms": tail.percentile(99),
         }
 
-    def _encode(self) -> tuple[str, float, float]:
-        @torch.inference_mode()
+    def _decode(self) -> Times:
+        _, jpeg = cv2.imencode(".jpg", self.views[0].image)
+        return measure(lambda: cv2.imdecode(jpeg, cv2.IMREAD_COLOR_RGB), self.repeats)
+
+    def _remap(self) -> Times:
+        image = self.views[0].image
+        height, width = image.shape[:2]
+        spec = self.scene.spec
+        x = np.linspace(0, width - 1, spec.image_width, dtype=np.float32)
+        y = np.linspace(0, height - 1, spec.image_height, dtype=np.float32)
+        maps = cv2.convertMaps(*np.meshgrid(x, y), cv2.CV_16SC2)
+        return measure(lambda: cv2.remap(image, *maps, cv2.INTER_LINEAR), self.repeats)
+
+    def _network(self) -> Times:
+        def fast() -> None:
+            for view in self.views:
+                self.scene.encode(view)
+            self._wait()
+
+        return measure(fast, self.repeats)
+
+    @torch.inference_mode()
+    def _plain_network(self) -> Times:
         def plain() -> None:
             self.plain.encode(self.images)
             self._wait()
 
-        def fast() -> None:
-            self.scene.set_views([self.view])
+        return measure(plain, self.repeats)
+
+    def _fast(self, query: Callable[[], object]) -> Times:
+        def run() -> None:
+            # What light reaches is part of a query's price, not left from the one before.
+            self.scene.forget_depth()
+            query()
             self._wait()
 
-        return "encode", measure(plain, self.repeats), measure(fast, self.repeats)
+        return measure(run, self.repeats)
 
-    def _points(self, name: str, points: Array) -> tuple[str, float, float]:
-        local = self._tensor(transform(inverse(self.view.T_world_cam), points))
-        features = self._features()
+    def _depth(self) -> None:
+        self.scene.depth_map()
 
-        @torch.inference_mode()
+    @torch.inference_mode()
+    def _plain_points(self, points: Array) -> Times:
+        local = self._tensor(transform(inverse(self.views[0].T_world_cam), points))
+        features = self.plain.encode(self.images)[None]
+        chunks = torch.split(local, PLAIN_CHUNK)
+
         def plain() -> None:
-            for chunk in torch.split(local, PLAIN_CHUNK):
+            for chunk in chunks:
                 self.plain.density(features, self.K, self.T, chunk[None])
             self._wait()
 
-        self.scene.set_views([self.view])
-        return name, measure(plain, 1), measure(lambda: self.scene.density(points), self.repeats)
+        self.plain.density(features, self.K, self.T, chunks[0][None])
+        return measure_warm(plain, 2)
 
-    def _depth(self) -> tuple[str, float, float]:
-        spec, features = self.scene.spec, self._features()
-        camera = self.view.camera.resized(spec.image_width, spec.image_height)
+    @torch.inference_mode()
+    def _plain_depth(self) -> Times:
+        spec = self.scene.spec
+        features = self.plain.encode(self.images)[None]
+        camera = self.views[0].camera.resized(spec.image_width, spec.image_height)
         rays = self._tensor(camera.rays()).reshape(-1, 3)
         jitter = torch.full((DEPTH_SAMPLES,), 0.5, device=self.device)
         t = sample_distances(spec.depth_near, spec.depth_far, jitter)
 
-        @torch.inference_mode()
         def plain() -> None:
             for block in torch.split(rays, PLAIN_CHUNK // DEPTH_SAMPLES):
                 points = (block[:, None] * t[:, None]).reshape(1, -1, 3)
@@ -116,23 +198,9 @@ class Benchmark:
                 composite(sigma.view(len(block), -1), t, force_last=True)
             self._wait()
 
-        def fast() -> None:
-            self.scene.forget_depth()
-            self.scene.depth_map()
+        return measure_warm(plain, 1)
 
-        name = f"depth {spec.image_width}x{spec.image_height}x{DEPTH_SAMPLES}"
-        return name, measure(plain, 1), measure(fast, self.repeats)
-
-    def _point_sets(self) -> Iterator[tuple[str, Array]]:
-        profile = profile_points(256, 64, 0.0).numpy()
-        yield "profile 256x64x256", transform(self.view.T_world_cam, profile)
-        yield "lattice 20x18x2 m", ROBOT_LATTICE.centres().reshape(-1, 3).astype(np.float64)
-
-    @torch.inference_mode()
-    def _features(self) -> torch.Tensor:
-        return self.plain.encode(self.images)[None]
-
-    def _tensor(self, array: npt.ArrayLike) -> torch.Tensor:
+    def _tensor(self, array: Array) -> Tensor:
         return torch.from_numpy(np.asarray(array, np.float32)).to(self.device)
 
     def _wait(self) -> None:

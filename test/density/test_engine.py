@@ -13,12 +13,14 @@ from kdbts_ros.density import numeric
 from kdbts_ros.density.affine import AffineGrid
 from kdbts_ros.density.camera import View
 from kdbts_ros.density.checkpoint import CheckpointInfo
+from kdbts_ros.density.compiled_queries import CompiledQueries
 from kdbts_ros.density.lattice import Lattice
 from kdbts_ros.density.network import DensityNetwork, NetworkSpec
 from kdbts_ros.density.profile import fast_profile, profile_grid, profile_points
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.density.torch_queries import TorchQueries
 from test.density.networks import base_pose, camera, forward_pose, tiny_scene, view
+from test.density.test_scene import LATTICE, plain_density
 
 
 @njit
@@ -145,3 +147,25 @@ def test_one_view_is_answered_by_the_student_several_by_the_teacher():
         )
         np.testing.assert_allclose(answers[head], plain.point_densities(points), rtol=1e-3)
     assert (answers["kdbts"] != answers["mvbts"]).all()
+
+
+@pytest.mark.parametrize("head", ["bts", "mvbts"])
+def test_an_engine_that_is_right_is_kept(head):
+    scene = tiny_scene(head)
+    scene.check_engine()
+    assert scene.engine_note == ""
+    assert scene.views == ()
+    scene.set_views([view()])
+    assert isinstance(scene.queries, CompiledQueries)
+
+
+def test_an_engine_that_differs_is_replaced_with_a_sentence():
+    scene = tiny_scene()
+    arrays = scene.field.heads[0].arrays
+    scene.field.heads[0].arrays = arrays._replace(out=arrays.out * np.float32(1.2))
+    scene.check_engine()
+    assert "refused" in scene.engine_note
+    scene.set_views([view()])
+    sigma, seen = scene.density(LATTICE.centres().reshape(-1, 3))
+    expected, _ = plain_density(scene, LATTICE.centres().reshape(-1, 3))
+    np.testing.assert_allclose(sigma[seen], expected[seen], rtol=1e-4, atol=1e-5)
