@@ -59,7 +59,7 @@ def check_views(spec: NetworkSpec) -> list[View]:
     views = []
     for k in range(2):
         waves = [np.sin((7 + 3 * c) * x + 5 * k) * np.cos((4 + 5 * c) * y) for c in range(3)]
-        image = np.uint8(127 * (1 + np.stack(waves, -1)))
+        image = (127 * (1 + np.stack(waves, -1))).astype(np.uint8)
         T = np.eye(4)
         T[:3, :3], T[:3, 3] = R_BODY_OPTICAL, (0.5 * k, 0.2 * k, 1.6)
         views.append(View(image, camera, T))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 import cv2
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 
@@ -111,7 +112,8 @@ class Benchmark:
             found.percent()
 
         whole()
-        network, frames = [], []
+        network: list[float] = []
+        frames: list[float] = []
         for _ in range(self.repeats):
             # In turn, so that both see the same moments of a shared machine.
             network += measure_warm(lambda: self.scene.encode(self.views[0]), 1).ms
@@ -200,7 +202,7 @@ class Benchmark:
 
         return measure_warm(plain, 1)
 
-    def _tensor(self, array: Array) -> Tensor:
+    def _tensor(self, array: npt.ArrayLike) -> Tensor:
         return torch.from_numpy(np.asarray(array, np.float32)).to(self.device)
 
     def _wait(self) -> None:
