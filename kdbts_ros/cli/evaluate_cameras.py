@@ -63,7 +63,9 @@ def table_rows(found: CameraReport) -> dict[str, dict[str, float]]:
     return {
         name: {
             "covered": row.covered,
-            **{f"abs_rel {way}": row.abs_rel[way] for way in WAYS},
+            "abs_rel off": row.abs_rel["off"],
+            "canonical": row.abs_rel["canonical"],
+            "training": row.abs_rel["training"],
             "ratio": row.abs_rel["canonical"] / row.abs_rel["training"],
             **{f"IoU {way}": row.iou[way] for way in WAYS},
         }
