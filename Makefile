@@ -4,6 +4,9 @@ SHELL := /bin/sh
 .DELETE_ON_ERROR:
 .PHONY: help venv demo test lint format clean
 
+# Without byte code every child process compiles torch again, ten seconds each.
+unexport PYTHONDONTWRITEBYTECODE
+
 PYTHON ?= python3
 OUT ?= demo_out
 ARGS ?=

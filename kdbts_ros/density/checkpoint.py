@@ -28,6 +28,8 @@ from kdbts_ros.errors import UserError
 
 WEIGHTS_FOLDER = Path(__file__).resolve().parent.parent / "weights"
 FORMAT = "kdbts_ros/1"
+# Names that mean the single-view head of a shipped two-headed file: one trunk serves both.
+STUDENTS = {"kdbts": "mvbts"}
 
 
 @dataclass(frozen=True)
@@ -42,12 +44,14 @@ class CheckpointInfo:
 
 
 def shipped_names() -> list[str]:
-    return sorted(p.stem for p in WEIGHTS_FOLDER.glob("*.safetensors"))
+    """Names that `load_network` knows, students of shipped files included."""
+    files = {p.stem for p in WEIGHTS_FOLDER.glob("*.safetensors")}
+    return sorted(files | {name for name, file in STUDENTS.items() if file in files})
 
 
 def resolve(name_or_path: str | Path) -> Path:
     """A shipped name or a file's path to an existing file; UserError names what is there."""
-    shipped = WEIGHTS_FOLDER / f"{name_or_path}.safetensors"
+    shipped = WEIGHTS_FOLDER / f"{STUDENTS.get(str(name_or_path), name_or_path)}.safetensors"
     if "/" not in str(name_or_path) and shipped.is_file():
         return shipped
     path = Path(name_or_path).expanduser()
@@ -66,12 +70,15 @@ def load_network(
 
     Args:
         head: which head a file is to be used with; required where an original holds several. Of our
-            own two-headed files "kdbts" takes the student alone and None both.
+            own two-headed files "kdbts" takes the student alone and None both; the shipped name
+            "kdbts" means a student.
 
     Raises:
         UserError: missing or unreadable file, foreign content, unknown keys, wrong shapes.
     """
     path = resolve(name_or_path)
+    if head is None and str(name_or_path) in STUDENTS:
+        head = "kdbts"
     if path.suffix == ".safetensors":
         weights, info = _read_own(path)
         if head == "kdbts" and info.spec.student_widths:

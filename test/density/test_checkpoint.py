@@ -168,3 +168,12 @@ def test_writing_where_nothing_can_be_written_leaves_no_half_file(tmp_path):
 def test_impossible_networks_are_refused(fields):
     with pytest.raises(UserError):
         NetworkSpec(**fields)
+
+
+def test_the_shipped_student_is_the_single_view_head_of_its_teacher() -> None:
+    student, info = load_network("kdbts")
+    both, whole = load_network("mvbts")
+    assert info.spec.head == "kdbts" and not info.spec.student_widths
+    assert whole.spec.head == "mvbts" and info.sha256 == whole.sha256
+    taught = both.state_dict()["student.mlp.lin_out.weight"]
+    assert torch.equal(student.state_dict()["head.mlp.lin_out.weight"], taught)
