@@ -98,7 +98,7 @@ def test_mirrored_draws_stay_consistent() -> None:
             batch.images[:, view], uv.unsqueeze(2), mode="nearest", align_corners=False
         )[..., 0]
         shown = near & projected.seen[:, view]
-        assert shown.sum() > 100
+        assert shown.sum() > 50
         # Rays go through pixel centres of the reference: elsewhere up to half a pixel is lost.
         bound = 0.04 if view else 0.01
         assert (colours.permute(0, 2, 1) - expected).abs()[shown].mean() < bound

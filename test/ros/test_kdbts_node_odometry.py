@@ -134,11 +134,12 @@ def test_other_changes_are_refused_in_words(
     assert words in result.reason
 
 
-def test_diagnostics_tell_of_input_pose_and_inference(simulation: Simulation) -> None:
+def test_diagnostics_tell_of_everything_a_map_needs(simulation: Simulation) -> None:
     simulation.diagnostics.clear()
     assert simulation.robot.spin_until(lambda: bool(simulation.diagnostics))
     names = {status.name for status in simulation.diagnostics[-1].status}
-    assert names == {"kdbts: lifecycle", "kdbts: input", "kdbts: pose", "kdbts: inference"}
+    said = ("lifecycle", "input", "camera", "pose", "inference")
+    assert names == {f"kdbts: {name}" for name in said}
 
 
 def test_the_node_ends_when_told(simulation: Simulation, node: NodeProcess) -> None:
