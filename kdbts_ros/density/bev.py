@@ -128,11 +128,32 @@ def map_around(
     grid, thickness = band_columns(T_fixed_base, window, band)
     sums = scene.queries.column_sums(grid, scene.reach())
     # A density that is not a number is not free space: it makes its column unknown.
-    known = sums.seen >= MIN_SEEN_SHARE * grid.shape[0]
+    known = (sums.seen >= MIN_SEEN_SHARE * grid.shape[0]) & _within_range(scene, grid)
     observed = known & (sums.lit * 2 >= sums.seen)
     found = scene.calibration.probability(sums.density * np.float32(thickness), observed)
     probability = np.where(known, found, np.float32(np.nan))
     return OccupancyMap(window, probability, observed)
+
+
+def _within_range(scene: SceneCompleter, grid: AffineGrid) -> Bools:
+    """(H,W): columns that are not nearer to every view than depths were ever learnt.
+
+    Nearer ones still lie in the image, and their densities look plausible: a wall across the lower
+    edge of the view that no planner would pass.
+    """
+    levels, height, width = grid.shape
+    along_x, along_y, up = grid.steps
+    middle = grid.origin + up * (levels - 1) / 2
+    within = np.zeros((height, width), np.bool_)
+    for view in scene.views:
+        axis, centre = view.T_world_cam[:3, 2], view.T_world_cam[:3, 3]
+        depth = (
+            (middle - centre) @ axis
+            + np.arange(width) * (along_x @ axis)
+            + np.arange(height)[:, None] * (along_y @ axis)
+        )
+        within |= depth * view.scale >= scene.spec.depth_near
+    return within
 
 
 def band_columns(

@@ -73,7 +73,7 @@ class Calibration:
 
         Args:
             optical_depth: (...) sum of density times layer thickness over the band, >= 0.
-            observed: (...) whether light of the reference view reaches the column.
+            observed: (...) whether light of any view reaches the column.
         """
         depth = np.asarray(optical_depth, np.float32)
         return np.where(
