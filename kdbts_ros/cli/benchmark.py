@@ -28,7 +28,7 @@ LAYERS = {"r18": 18, "r50": 50}
 
 
 def benchmark(
-    checkpoint: options.Checkpoint = "bts",
+    checkpoint: options.Checkpoint = "kdbts",
     head: options.Head = None,
     network: Annotated[
         str | None,

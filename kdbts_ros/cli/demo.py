@@ -32,7 +32,7 @@ def demo(
         str | None, typer.Option(help="Drive of --kitti, for example 0009; the first by default.")
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("demo_out"),
-    checkpoint: Checkpoint = "bts",
+    checkpoint: Checkpoint = "kdbts",
     device: Device = "auto",
     frames: Annotated[
         int | None,

@@ -84,7 +84,7 @@ LidarBox = Annotated[
 
 @app.command()
 def depth(
-    checkpoint: options.Checkpoint = "bts",
+    checkpoint: options.Checkpoint = "kdbts",
     compare: Compare = None,
     dataset: Data = Dataset.SYNTHETIC,
     root: Root = None,
@@ -126,7 +126,7 @@ def depth(
 
 @app.command()
 def occupancy(
-    checkpoint: options.Checkpoint = "bts",
+    checkpoint: options.Checkpoint = "kdbts",
     compare: Compare = None,
     dataset: Data = Dataset.SYNTHETIC,
     root: Root = None,

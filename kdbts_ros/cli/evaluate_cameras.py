@@ -26,7 +26,7 @@ NOTE = (
 
 
 def cameras(
-    checkpoint: options.Checkpoint = "bts",
+    checkpoint: options.Checkpoint = "kdbts",
     seed: Seed = HELD_OUT_SEED,
     worlds: Worlds = 20,
     threshold: Annotated[float, typer.Option(min=0.01, max=0.99, help="Occupied from here.")] = 0.5,

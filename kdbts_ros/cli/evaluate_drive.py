@@ -21,7 +21,7 @@ from kdbts_ros.evaluation.samples import HELD_OUT_SEED
 
 
 def drive(
-    checkpoint: options.Checkpoint = "bts",
+    checkpoint: options.Checkpoint = "kdbts",
     single: Annotated[
         str | None,
         typer.Option("--single", help="Other weights for the maps of one image, e.g. kdbts."),

@@ -11,7 +11,7 @@ Checkpoint = Annotated[
     typer.Option(
         "--checkpoint",
         "-c",
-        help="A shipped name (bts), a .safetensors of ours, or an original .pt.",
+        help="A shipped name (kdbts, mvbts, bts), a .safetensors of ours, or an original .pt.",
     ),
 ]
 Head = Annotated[

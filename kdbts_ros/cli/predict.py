@@ -40,7 +40,7 @@ class Layout(str, Enum):
 def predict(
     source: Annotated[Path, typer.Argument(help="An image, a folder of images, or a dataset.")],
     out: Annotated[Path, typer.Option("--out", help="Folder for PNG panels and .npz files.")],
-    checkpoint: options.Checkpoint = "bts",
+    checkpoint: options.Checkpoint = "kdbts",
     dataset: Annotated[Layout, typer.Option("--dataset", help="What SOURCE is.")] = Layout.IMAGES,
     drive: Annotated[str | None, typer.Option("--drive", help="Drive of kitti-raw.")] = None,
     sequence: Annotated[str | None, typer.Option("--sequence", help="Of the others.")] = None,

@@ -38,7 +38,7 @@ class PipelineSettings:
     `scale_height` are those of `CameraAdapter`, and fixed once loaded.
     """
 
-    checkpoint: str = "bts"
+    checkpoint: str = "kdbts"
     device: str = "auto"
     precision: str = "auto"
     range_m: float = 20.0

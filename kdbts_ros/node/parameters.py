@@ -32,7 +32,7 @@ class Parameters:
     """
 
     checkpoint: str = _rule(
-        "bts", "Weights: a shipped name, a .safetensors file, or an original .pt checkpoint."
+        "kdbts", "Weights: a shipped name, a .safetensors file, or an original .pt checkpoint."
     )
     head: str = _rule(
         "auto",
