@@ -16,7 +16,7 @@ from kdbts_ros.adaptation import report
 from kdbts_ros.adaptation.checks import Inspection, inspect
 from kdbts_ros.adaptation.clips import BagClips, Clip, ClipPlan
 from kdbts_ros.adaptation.judge import Judge
-from kdbts_ros.adaptation.session import Display, Session, StateFile
+from kdbts_ros.adaptation.session import Display, Session
 from kdbts_ros.adaptation.settings import AdaptSettings
 from kdbts_ros.adaptation.supply import ClipSupply
 from kdbts_ros.datasets.bag_drive import BagDrive
@@ -25,6 +25,7 @@ from kdbts_ros.density.device import choose_device
 from kdbts_ros.density.network import DensityNetwork
 from kdbts_ros.density.training_camera import TrainingCamera
 from kdbts_ros.errors import UserError
+from kdbts_ros.learning.state_file import StateFile
 
 HELD_OUT_CLIPS = 16
 # Clips awaited before the first step.

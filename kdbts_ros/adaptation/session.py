@@ -4,11 +4,9 @@ from __future__ import annotations
 
 import json
 import math
-import pickle
 import time
 from dataclasses import asdict, dataclass
-from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -23,6 +21,7 @@ from kdbts_ros.learning.average import WeightAverage
 from kdbts_ros.learning.draws import Draws
 from kdbts_ros.learning.freezing import frozen_statistics
 from kdbts_ros.learning.interruption import Interruption
+from kdbts_ros.learning.state_file import StateFile
 
 WARM_UP_STEPS = 30
 CLIP_NORM = 5.0
@@ -54,46 +53,6 @@ class Progress:
     seconds: float = 0.0
     received: int = 0
     best_step: int = -1
-
-
-class StateFile:
-    """One file of tensors and plain values that is replaced as a whole."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def save(self, state: dict[str, Any]) -> None:
-        """Raises UserError where the disk refuses; the file from before is then untouched."""
-        partial = self.path.with_name(self.path.name + ".partial")
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            torch.save(state, partial)
-            partial.replace(self.path)
-        except (OSError, RuntimeError) as error:
-            kept = "the last saved state is kept" if self.path.exists() else "nothing was saved yet"
-            try:
-                partial.unlink(missing_ok=True)
-            except OSError:
-                kept += f", remove {partial} yourself"
-            reason = str(error).splitlines()[0]
-            raise UserError(
-                f"cannot write {self.path} ({reason}): free disk space and continue with --resume; "
-                f"{kept}"
-            ) from error
-
-    def load(self) -> dict[str, Any]:
-        """Raises UserError where there is none, or a damaged one."""
-        try:
-            state = torch.load(self.path, map_location="cpu", weights_only=True)
-        except FileNotFoundError:
-            raise UserError(f"nothing to resume: {self.path} does not exist") from None
-        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-            raise UserError(
-                f"{self.path} is damaged ({str(error).splitlines()[0]}): remove it and start again"
-            ) from error
-        if not isinstance(state, dict):
-            raise UserError(f"{self.path} is no state of an adaptation: remove it and start again")
-        return state
 
 
 class Session:

@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import io
 import json
-import os
-import pickle
 import time
 from collections.abc import Mapping
 from typing import Any
 
-import torch
-
 from kdbts_ros.errors import UserError
 from kdbts_ros.learning.config import TrainingConfig
+from kdbts_ros.learning.state_file import StateFile
 
 STATE = "state.pt"
 
@@ -27,6 +23,7 @@ class RunFolder:
     def __init__(self, config: TrainingConfig, writes: bool = True) -> None:
         self.path = config.folder
         self._writes = writes
+        self._state = StateFile(self.path / STATE)
         self._started = time.time()
         if not writes:
             return
@@ -42,52 +39,17 @@ class RunFolder:
         return (config.folder / STATE).is_file()
 
     def save_state(self, state: Mapping[str, Any]) -> None:
-        """Write tensors and plain values beside the old state, then take its place.
-
-        Raises:
-            UserError: the disk is full or read-only; the old state is untouched.
-        """
-        if not self._writes:
-            return
-        target = self.path / STATE
-        partial = target.with_name(STATE + ".partial")
-        try:
-            with partial.open("wb") as file:
-                torch.save(dict(state), file)
-                file.flush()
-                # A power cut after the renaming must not find an empty file of the good name.
-                os.fsync(file.fileno())
-            partial.replace(target)
-        except (OSError, RuntimeError) as error:
-            reason = str(error).splitlines()[0]
-            partial.unlink(missing_ok=True)
-            kept = f"the previous one in {target} is kept" if target.exists() else "none is kept"
-            raise UserError(
-                f"cannot write the training state ({reason}); free disk space, then use "
-                f"--resume: {kept}"
-            ) from error
+        """Replace the last state; see `StateFile.save`."""
+        if self._writes:
+            self._state.save(state)
 
     def read_state(self) -> bytes:
-        """The file of the last state."""
-        try:
-            return (self.path / STATE).read_bytes()
-        except FileNotFoundError:
-            raise UserError(f"nothing to resume: {self.path / STATE} does not exist") from None
-        except OSError as error:
-            raise UserError(f"cannot read {self.path / STATE}: {error.strerror}") from error
+        """The content of the last state."""
+        return self._state.read()
 
     def decode_state(self, content: bytes) -> dict[str, Any]:
-        """The state in a file's content; only tensors and plain values are unpickled."""
-        target = self.path / STATE
-        try:
-            state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-            raise UserError(
-                f"{target} is damaged ({str(error).splitlines()[0]}); start a run of another name"
-            ) from error
-        if not isinstance(state, dict):
-            raise UserError(f"{target} is not a training state; start a run of another name")
-        return _of_this_version(state)
+        """The state in a content, whichever version wrote it."""
+        return _of_this_version(self._state.decode(content))
 
     def record(self, **values: object) -> None:
         """Append a line to metrics.jsonl."""

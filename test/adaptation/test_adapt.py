@@ -17,7 +17,7 @@ import torch
 import typer
 from typer.testing import CliRunner
 
-from kdbts_ros.adaptation import run, session
+from kdbts_ros.adaptation import run
 from kdbts_ros.adaptation.clips import BagClips, Clip
 from kdbts_ros.adaptation.judge import Judge, Score, photometric_error
 from kdbts_ros.adaptation.run import Request, adapt, check
@@ -32,6 +32,7 @@ from kdbts_ros.density.network import DensityNetwork, NetworkSpec
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.errors import UserError
 from kdbts_ros.learning.draws import Draws
+from kdbts_ros.learning.state_file import StateFile
 from test.adaptation.conftest import record
 from test.datasets.box_room import room_depth, room_view
 
@@ -164,11 +165,11 @@ def test_a_full_disk_costs_nothing(
         patch.setattr(run.shutil, "disk_usage", lambda path: full)
         with pytest.raises(UserError, match=r"has 10 MB of free space, and .* MB are needed"):
             adapt(drives, inspection, request_, quiet, quiet_line)
-    state = session.StateFile(request_.folder / "state.pt")
+    state = StateFile(request_.folder / "state.pt")
     state.save({"step": torch.tensor(3)})
 
-    def refuse(content, path) -> None:
-        Path(path).write_bytes(b"half")
+    def refuse(content, file) -> None:
+        file.write(b"half")
         raise OSError(errno.ENOSPC, "No space left on device")
 
     monkeypatch.setattr(torch, "save", refuse)
@@ -180,10 +181,10 @@ def test_a_full_disk_costs_nothing(
 
 def test_a_damaged_state_is_named(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="nothing to resume"):
-        session.StateFile(tmp_path / "state.pt").load()
+        StateFile(tmp_path / "state.pt").load()
     (tmp_path / "state.pt").write_bytes(b"not a state")
     with pytest.raises(UserError, match=r"is damaged .*: remove it and start again"):
-        session.StateFile(tmp_path / "state.pt").load()
+        StateFile(tmp_path / "state.pt").load()
 
 
 def test_unreadable_images_give_way_to_others(tmp_path: Path, checkpoint: Path) -> None:
