@@ -19,12 +19,12 @@ from kdbts_ros.density.network import DensityNetwork, sample_features
 from kdbts_ros.density.projection import project, rays_world
 from kdbts_ros.density.rendering import composite, sample_distances
 from kdbts_ros.learning.augmentation import jitter_colours
-from kdbts_ros.learning.config import JitterConfig
 from kdbts_ros.learning.draws import Draws
 from kdbts_ros.learning.encoding import encode_views
 from kdbts_ros.learning.labels import FAR, NEAR
 from kdbts_ros.learning.losses import DISTILLED_DENSITY, distillation_loss, photometric_terms
 from kdbts_ros.learning.sampling import PATCH, draw_patches, split_frames
+from kdbts_ros.learning.stages import JitterConfig
 from kdbts_ros.learning.supervised import depth_loss
 
 JITTER = JitterConfig(

@@ -66,8 +66,8 @@ def distill(
 
     Example: kdbts distill config/training/kdbts_distill_r18.yaml --set stages.0.minutes=30
     """
-    from kdbts_ros.learning.config import DistillStage
     from kdbts_ros.learning.config_file import load_config
+    from kdbts_ros.learning.stages import DistillStage
 
     loaded = load_config(config, overrides or [])
     if not any(isinstance(stage, DistillStage) for stage in loaded.stages):

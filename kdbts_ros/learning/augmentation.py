@@ -8,8 +8,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from kdbts_ros.learning.config import JitterConfig
 from kdbts_ros.learning.draws import Draws
+from kdbts_ros.learning.stages import JitterConfig
 
 LUMA = (0.299, 0.587, 0.114)
 

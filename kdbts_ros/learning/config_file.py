@@ -11,16 +11,15 @@ import yaml
 from pydantic import ValidationError
 
 from kdbts_ros.errors import UserError
-from kdbts_ros.learning.config import (
+from kdbts_ros.learning.config import NetworkConfig, TrainingConfig, WatchConfig
+from kdbts_ros.learning.section import Section
+from kdbts_ros.learning.stages import (
+    DistillStage,
     JitterConfig,
-    NetworkConfig,
     OptimiserConfig,
     PhotometricStage,
     PoolConfig,
-    Section,
     SupervisedStage,
-    TrainingConfig,
-    WatchConfig,
 )
 
 
@@ -68,9 +67,13 @@ def _apply(data: dict[str, Any], override: str) -> None:
         raise UserError(f"--set {key}: '{text}' is not a YAML value") from None
 
 
-SECTIONS: dict[str, type[Section]] = {
+STAGES: dict[str, type[Section]] = {
     "supervised": SupervisedStage,
     "photometric": PhotometricStage,
+    "distill": DistillStage,
+}
+SECTIONS: dict[str, type[Section]] = {
+    **STAGES,
     "network": NetworkConfig,
     "optimiser": OptimiserConfig,
     "jitter": JitterConfig,
@@ -85,7 +88,7 @@ def _one_sentence(error: ValidationError) -> str:
     first = next((c for c in complaints if c["type"] == "extra_forbidden"), complaints[0])
     where = [str(part) for part in first["loc"]]
     # The kind of a stage is part of pydantic's path, but not a key of the file.
-    place = ".".join(part for part in where if part not in ("supervised", "photometric"))
+    place = ".".join(part for part in where if part not in STAGES)
     if first["type"] != "extra_forbidden":
         return f"training config: {place}: {first['msg'].removeprefix('Value error, ')}"
     known = list(_section(where[:-1]).model_fields)

@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from kdbts_ros.learning.average import WeightAverage
-from kdbts_ros.learning.config import OptimiserConfig, TrainingConfig
+from kdbts_ros.learning.config import TrainingConfig
 from kdbts_ros.learning.parallel import Ranks
 from kdbts_ros.learning.schedule import learning_rate
+from kdbts_ros.learning.stages import OptimiserConfig
 
 
 class Descent:

@@ -12,7 +12,7 @@ from torch.nn import functional as F
 from kdbts_ros.density.heads import Head
 from kdbts_ros.density.network import DensityNetwork
 from kdbts_ros.learning.augmentation import jitter_colours
-from kdbts_ros.learning.config import DistillStage, Precision
+from kdbts_ros.learning.config import Precision
 from kdbts_ros.learning.draws import Draws
 from kdbts_ros.learning.losses import distillation_loss
 from kdbts_ros.learning.photometric import (
@@ -24,6 +24,7 @@ from kdbts_ros.learning.photometric import (
     judge,
     read_points,
 )
+from kdbts_ros.learning.stages import DistillStage
 
 
 def distill_step(

@@ -16,7 +16,7 @@ from kdbts_ros.density.device import choose_device
 from kdbts_ros.errors import UserError
 from kdbts_ros.learning.batch_norm import share_batch_norms
 from kdbts_ros.learning.building import build_network
-from kdbts_ros.learning.config import Stage, TrainingConfig
+from kdbts_ros.learning.config import TrainingConfig
 from kdbts_ros.learning.descent import Descent
 from kdbts_ros.learning.diary import Diary
 from kdbts_ros.learning.draws import Draws, seed_of
@@ -28,6 +28,7 @@ from kdbts_ros.learning.pool import FramePool
 from kdbts_ros.learning.progress import Progress, StepReport
 from kdbts_ros.learning.run_folder import RunFolder
 from kdbts_ros.learning.schedule import stage_share
+from kdbts_ros.learning.stages import Stage
 from kdbts_ros.learning.tasks import Task, task_of
 
 # Worlds of different stages of one config stay different unless their pools say otherwise.

@@ -21,7 +21,7 @@ from kdbts_ros.density.network import DensityNetwork, sample_features
 from kdbts_ros.density.projection import project, rays_world
 from kdbts_ros.density.rendering import composite, sample_distances
 from kdbts_ros.learning.augmentation import jitter_colours
-from kdbts_ros.learning.config import PhotometricStage, PhotometricTerm, Precision
+from kdbts_ros.learning.config import Precision
 from kdbts_ros.learning.draws import Draws
 from kdbts_ros.learning.encoding import encode_views
 from kdbts_ros.learning.labels import FAR, NEAR
@@ -34,6 +34,7 @@ from kdbts_ros.learning.sampling import (
     frame_order,
     split_frames,
 )
+from kdbts_ros.learning.stages import PhotometricStage, PhotometricTerm
 
 
 @dataclass(frozen=True, eq=False)

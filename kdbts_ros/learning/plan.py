@@ -11,7 +11,7 @@ import math
 import numpy as np
 import numpy.typing as npt
 
-from kdbts_ros.learning.config import PoolConfig
+from kdbts_ros.learning.stages import PoolConfig
 
 Ints = npt.NDArray[np.int64]
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from kdbts_ros.learning.config import OptimiserConfig, Stage
+from kdbts_ros.learning.stages import OptimiserConfig, Stage
 
 
 def stage_share(stage: Stage, step: int, seconds: float) -> float:

@@ -19,9 +19,9 @@ from kdbts_ros.datasets.synthetic.training import training_pair, training_views
 from kdbts_ros.datasets.synthetic.truth import occupied
 from kdbts_ros.density.camera import View
 from kdbts_ros.errors import UserError
-from kdbts_ros.learning.config import ClipStage
 from kdbts_ros.learning.labels import LabelledFrame, label_frame, level_base
 from kdbts_ros.learning.photometric import Clip
+from kdbts_ros.learning.stages import ClipStage
 
 
 class LabelledWorlds:

@@ -15,12 +15,13 @@ from kdbts_ros.density.camera import inverse
 from kdbts_ros.density.network import DensityNetwork
 from kdbts_ros.density.rendering import composite, sample_distances
 from kdbts_ros.learning.augmentation import jitter_colours, mirror_intrinsics
-from kdbts_ros.learning.config import Precision, SupervisedStage
+from kdbts_ros.learning.config import Precision
 from kdbts_ros.learning.draws import Draws
 from kdbts_ros.learning.encoding import encode_views
 from kdbts_ros.learning.labels import FAR, LEVEL_THICKNESS, NEAR, LabelledFrame, draw_pixels
 from kdbts_ros.learning.masking import masked_mean
 from kdbts_ros.learning.sampling import draw_views, drop_views
+from kdbts_ros.learning.stages import SupervisedStage
 
 # Keeps the logarithm of an occupied point finite where the density is exactly zero in float32.
 PROBABILITY_FLOOR = 1e-6

@@ -13,19 +13,19 @@ from kdbts_ros.density.checkpoint import load_network
 from kdbts_ros.density.network import DensityNetwork
 from kdbts_ros.errors import UserError
 from kdbts_ros.learning import sources
-from kdbts_ros.learning.config import (
+from kdbts_ros.learning.config import TrainingConfig
+from kdbts_ros.learning.distillation import distill_step
+from kdbts_ros.learning.draws import Draws
+from kdbts_ros.learning.freezing import frozen
+from kdbts_ros.learning.photometric import ClipBatch, collate_clips, photometric_step
+from kdbts_ros.learning.stages import (
     AnyStage,
     ClipStage,
     DistillStage,
     PhotometricStage,
     Stage,
     SupervisedStage,
-    TrainingConfig,
 )
-from kdbts_ros.learning.distillation import distill_step
-from kdbts_ros.learning.draws import Draws
-from kdbts_ros.learning.freezing import frozen
-from kdbts_ros.learning.photometric import collate_clips, photometric_step
 from kdbts_ros.learning.supervised import collate, supervised_step
 
 
@@ -81,17 +81,33 @@ class SupervisedTask:
         return supervised_step(network, batch, self._stage, draws, self._config.precision)
 
 
-class PhotometricTask:
+class ClipTask:
+    """What the stages that learn from clips of posed images have in common."""
+
+    def __init__(self, config: TrainingConfig, stage: ClipStage, device: torch.device):
+        self._size = config.network.image_width, config.network.image_height
+        self._precision = config.precision
+        self._clips, self._device = stage, device
+
+    def source(self) -> Callable[[int], Any]:
+        if self._clips.source == "synthetic":
+            return sources.SyntheticClips(*self._size)
+        return sources.RecordedClips(self._clips, *self._size)
+
+    def _batch(self, frames: list[Any], draws: Draws) -> ClipBatch:
+        clips = self._clips
+        return collate_clips(frames, clips.patches, draws.rngs, clips.views).to(self._device)
+
+
+class PhotometricTask(ClipTask):
     """Stereo pairs at two times, learnt from images and poses alone."""
 
     def __init__(self, config: TrainingConfig, stage: PhotometricStage, device: torch.device):
-        self._config, self._stage, self._device = config, stage, device
+        super().__init__(config, stage, device)
+        self._stage = stage
 
     def holding(self, network: DensityNetwork) -> AbstractContextManager[None]:
         return _held(network, self._stage)
-
-    def source(self) -> Callable[[int], Any]:
-        return _clips(self._config, self._stage)
 
     def losses(
         self,
@@ -99,16 +115,16 @@ class PhotometricTask:
         frames: list[Any],
         draws: Draws,
     ) -> dict[str, Tensor]:
-        stage = self._stage
-        batch = collate_clips(frames, stage.patches, draws.rngs, stage.views).to(self._device)
-        return photometric_step(network, batch, stage, draws, self._config.precision)
+        batch = self._batch(frames, draws)
+        return photometric_step(network, batch, self._stage, draws, self._precision)
 
 
-class DistillTask:
+class DistillTask(ClipTask):
     """A teacher's densities, and where wanted images and poses, learnt by a single-view student."""
 
     def __init__(self, config: TrainingConfig, stage: DistillStage, device: torch.device):
-        self._config, self._stage, self._device = config, stage, device
+        super().__init__(config, stage, device)
+        self._stage = stage
         self._teacher: DensityNetwork | None = None
         if stage.teacher is not None:
             teacher, info = load_network(stage.teacher)
@@ -126,31 +142,20 @@ class DistillTask:
             return frozen(network.encoder, network.decoder)
         return _held(network, self._stage)
 
-    def source(self) -> Callable[[int], Any]:
-        return _clips(self._config, self._stage)
-
     def losses(
         self,
         network: DensityNetwork,
         frames: list[Any],
         draws: Draws,
     ) -> dict[str, Tensor]:
-        stage = self._stage
-        batch = collate_clips(frames, stage.patches, draws.rngs, stage.views).to(self._device)
-        return distill_step(network, self._teacher, batch, stage, draws, self._config.precision)
+        batch = self._batch(frames, draws)
+        return distill_step(network, self._teacher, batch, self._stage, draws, self._precision)
 
 
 def _held(network: DensityNetwork, stage: Stage) -> AbstractContextManager[None]:
     if stage.freeze_trunk:
         return frozen(network.encoder, network.decoder)
     return nullcontext()
-
-
-def _clips(config: TrainingConfig, stage: ClipStage) -> Callable[[int], Any]:
-    width, height = config.network.image_width, config.network.image_height
-    if stage.source == "synthetic":
-        return sources.SyntheticClips(width, height)
-    return sources.RecordedClips(stage, width, height)
 
 
 def task_of(config: TrainingConfig, stage: AnyStage, device: torch.device) -> Task:

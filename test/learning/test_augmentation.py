@@ -12,8 +12,8 @@ from kdbts_ros.learning.augmentation import (
     mirror_intrinsics,
     turn_hue,
 )
-from kdbts_ros.learning.config import JitterConfig
 from kdbts_ros.learning.draws import Draws
+from kdbts_ros.learning.stages import JitterConfig
 
 
 def test_no_jitter_changes_nothing() -> None:

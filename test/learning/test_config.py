@@ -7,13 +7,9 @@ from pathlib import Path
 import pytest
 
 from kdbts_ros.errors import UserError
-from kdbts_ros.learning.config import (
-    OptimiserConfig,
-    PhotometricStage,
-    SupervisedStage,
-)
 from kdbts_ros.learning.config_file import load_config, parse_config
 from kdbts_ros.learning.schedule import learning_rate, stage_share
+from kdbts_ros.learning.stages import OptimiserConfig, PhotometricStage, SupervisedStage
 
 FILES = sorted((Path(__file__).resolve().parents[2] / "config/training").glob("*.yaml"))
 MINIMAL = {"name": "a", "stages": [{"kind": "supervised", "steps": 10}]}
@@ -28,6 +24,12 @@ def write(folder: Path, text: str) -> Path:
     path = folder / "config.yaml"
     path.write_text(text)
     return path
+
+
+def test_a_misspelt_key_of_a_distill_stage_is_told_like_any_other() -> None:
+    stage = {"kind": "distill", "steps": 1, "techer": "mvbts"}
+    with pytest.raises(UserError, match=r"unknown key 'stages.0.techer', did you mean 'teacher'"):
+        parse_config({"name": "a", "network": {"head": "kdbts"}, "stages": [stage]})
 
 
 def test_overrides_reach_into_lists_and_new_sections(tmp_path: Path) -> None:

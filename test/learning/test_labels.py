@@ -10,8 +10,8 @@ import torch
 from kdbts_ros.density.camera import View, transform
 from kdbts_ros.density.projection import project
 from kdbts_ros.learning import labels
-from kdbts_ros.learning.config import SupervisedStage
 from kdbts_ros.learning.draws import Draws
+from kdbts_ros.learning.stages import SupervisedStage
 from kdbts_ros.learning.supervised import collate, column_loss, depth_loss, occupancy_loss
 
 

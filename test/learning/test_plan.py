@@ -8,9 +8,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kdbts_ros.learning.config import PoolConfig
 from kdbts_ros.learning.draws import Draws
 from kdbts_ros.learning.plan import FramePlan
+from kdbts_ros.learning.stages import PoolConfig
 
 configs = st.builds(
     PoolConfig,
