@@ -16,6 +16,7 @@ from kdbts_ros.density.camera import View, inverse, transform
 from kdbts_ros.density.checkpoint import CheckpointInfo
 from kdbts_ros.density.network import DensityNetwork
 from kdbts_ros.density.scene import SceneCompleter
+from kdbts_ros.evaluation.intervals import FrameTable
 from kdbts_ros.learning.losses import SSIM_SHARE, ssim_distance
 from kdbts_ros.pictures import BACKGROUND, captioned, depth_picture
 
@@ -70,16 +71,24 @@ class Judge:
 
     def score(self, looks: Sequence[Look]) -> Score:
         """Figures of looks."""
-        photometric, depth = [], []
-        for clip, look in zip(self._clips, looks, strict=True):
-            judged = np.isfinite(look.error) & clip.valid
-            if judged.any():
-                photometric.append(float(look.error[judged].mean()))
-            hint = clip.hints.astype(np.float32)
-            known = (hint > 0) & np.isfinite(look.depth)
-            if known.any():
-                depth.append(float((np.abs(look.depth - hint)[known] / hint[known]).mean()))
-        return Score(_mean(photometric), _mean(depth))
+        means = self.table(looks).measures()
+        return Score(means["photometric"], means["depth"])
+
+    def table(self, looks: Sequence[Look]) -> FrameTable:
+        """The figures of every clip, to be compared clip by clip."""
+        return FrameTable.of_measures(
+            [self._figures(clip, look) for clip, look in zip(self._clips, looks, strict=True)]
+        )
+
+    @staticmethod
+    def _figures(clip: Clip, look: Look) -> dict[str, float]:
+        judged = np.isfinite(look.error) & clip.valid
+        hint = clip.hints.astype(np.float32)
+        known = (hint > 0) & np.isfinite(look.depth)
+        return {
+            "photometric": _mean(look.error[judged]),
+            "depth": _mean(np.abs(look.depth - hint)[known] / hint[known]),
+        }
 
     def pictures(
         self, before: Sequence[Look], after: Sequence[Look], count: int = 4
@@ -121,8 +130,8 @@ def _tensor(image: npt.NDArray[np.uint8]) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(image)).permute(2, 0, 1)[None].float() / 255
 
 
-def _mean(values: Sequence[float]) -> float:
-    return float(np.mean(values)) if values else float("nan")
+def _mean(values: Floats) -> float:
+    return float(values.mean()) if values.size else float("nan")
 
 
 def _panel(clip: Clip, before: Look, after: Look) -> npt.NDArray[np.uint8]:

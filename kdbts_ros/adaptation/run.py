@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import math
 import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -187,17 +188,22 @@ def _conclude(
 ) -> Result:
     """Keep the best weights if they are better than the start's, and say so."""
     before, after = session.before, session.best_score
-    improved = session.progress.best_step >= 0
+    found = session.progress.best_step >= 0
     judge, start = session.judge, session.start
     looks_before = judge.looks(start)
-    if improved:
+    if found:
         session.network.load_state_dict(session.best)
     looks_after = judge.looks(session.network)
-    if not improved:
+    if not found:
         after = judge.score(looks_after)
+    compared = judge.table(looks_before).difference_intervals(judge.table(looks_after))
+    low, high = compared.get("photometric", (math.nan, math.nan))
+    # A few clips differ by chance: better is what other clips of the kind would show as well.
+    improved = found and high < 0
     change = (
-        f"photometric error {before.photometric:.4f} -> {after.photometric:.4f}, depth against "
-        f"matching {before.depth:.3f} -> {after.depth:.3f} on held-out clips"
+        f"photometric error {before.photometric:.4f} -> {after.photometric:.4f} (95 % interval of "
+        f"the change {low:+.4f} to {high:+.4f}), depth against matching {before.depth:.3f} -> "
+        f"{after.depth:.3f} on held-out clips"
     )
     if improved:
         verdict = f"Better: {change}. Weights of step {session.progress.best_step}."

@@ -31,6 +31,7 @@ from kdbts_ros.density.checkpoint import load_network
 from kdbts_ros.density.network import DensityNetwork, NetworkSpec
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.errors import UserError
+from kdbts_ros.evaluation.intervals import FrameTable
 from kdbts_ros.learning.draws import Draws
 from kdbts_ros.learning.state_file import StateFile
 from test.adaptation.conftest import record
@@ -112,6 +113,22 @@ def test_better_weights_are_written_and_load(room_bag: Path, request_: Request) 
         )
     else:
         assert not request_.out.exists()
+
+
+def test_a_gain_that_chance_explains_is_not_better(
+    room_bag: Path, request_: Request, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The best look has the least error, but some clips gained as much as others lost."""
+    drives = [BagDrive(room_bag)]
+    scores = iter([Score(0.2, 0.3), *(Score(0.19, 0.3) for _ in range(100))])
+    monkeypatch.setattr(Judge, "score", lambda self, looks: next(scores))
+    monkeypatch.setattr(
+        FrameTable, "difference_intervals", lambda *_: {"photometric": (-0.03, 0.01)}
+    )
+    result = adapt(drives, check(drives, request_), request_, quiet, quiet_line)
+    assert not result.improved and not request_.out.exists()
+    assert "95 % interval of the change -0.0300 to +0.0100" in result.sentence
+    assert result.sentence.startswith("Not better:")
 
 
 def test_what_is_not_better_is_not_written(
