@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import cache, lru_cache, partial
+from functools import cache, lru_cache
 from pathlib import Path
 
 import cv2
@@ -15,9 +15,10 @@ from kdbts_ros.datasets.kitti_drive import KittiDrive
 from kdbts_ros.datasets.kitti_raw import KittiRawDrive
 from kdbts_ros.datasets.pose_check import check_poses
 from kdbts_ros.datasets.splits import read_split
-from kdbts_ros.datasets.synthetic.training import training_pair, training_views
+from kdbts_ros.datasets.synthetic.training import LOW_HEIGHTS, training_pair, training_views
 from kdbts_ros.datasets.synthetic.truth import occupied
 from kdbts_ros.density.camera import View
+from kdbts_ros.density.training_camera import TrainingCamera
 from kdbts_ros.errors import UserError
 from kdbts_ros.learning.labels import LabelledFrame, label_frame, level_base
 from kdbts_ros.learning.photometric import Clip
@@ -27,24 +28,38 @@ from kdbts_ros.learning.stages import ClipStage
 class LabelledWorlds:
     """One labelled frame of each procedural world, its number being the world's seed.
 
-    `extra` further views of each world come along.
+    `extra` further views of each world come along, and `low_share` of the cameras are low ones,
+    whose world is enlarged until they look from the training camera's height, which is what the
+    canonical camera makes of what a low camera sees.
     """
 
-    def __init__(self, width: int, height: int, points: int, columns: int, extra: int) -> None:
+    def __init__(
+        self,
+        width: int,
+        height: int,
+        points: int,
+        columns: int,
+        extra: int,
+        low_share: float = 0.0,
+    ) -> None:
         self._size = width, height
         self._points, self._columns, self._extra = points, columns, extra
+        self._low_share = low_share
 
     def __call__(self, seed: int) -> LabelledFrame:
-        frame, others = training_views(seed, self._extra, *self._size)
+        frame, others = training_views(seed, self._extra, *self._size, low_share=self._low_share)
+        height = float(frame.T_world_cam[2, 3])
+        scale = TrainingCamera().height / height if height < LOW_HEIGHTS[1] else 1.0
+        view, *further = (enlarged(view, scale) for view in (frame.view, *others))
         return label_frame(
-            frame.view,
-            frame.depth,
-            level_base(frame.T_world_cam),
-            partial(occupied, frame.world),
+            view,
+            frame.depth * scale,
+            level_base(view.T_world_cam),
+            lambda points: occupied(frame.world, points / scale),
             self._points,
             np.random.default_rng([seed, 1]),
             self._columns,
-            others,
+            further,
         )
 
 
@@ -145,6 +160,13 @@ def shrunk(view: View, width: int, height: int) -> View:
     """A view of another size; area averages, because the network has never seen aliasing."""
     image = cv2.resize(view.image, (width, height), interpolation=cv2.INTER_AREA)
     return View(np.asarray(image, np.uint8), view.camera.resized(width, height), view.T_world_cam)
+
+
+def enlarged(view: View, scale: float) -> View:
+    """The same image, of a world that is `scale` times as large about its origin."""
+    T = view.T_world_cam.copy()
+    T[:3, 3] *= scale
+    return View(view.image, view.camera, T)
 
 
 def clip_of(views: Sequence[View]) -> Clip:

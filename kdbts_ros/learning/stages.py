@@ -109,6 +109,13 @@ class SupervisedStage(Stage):
     views: int = Field(
         default=1, ge=1, le=8, description="encoded views of a scene; more need the head mvbts"
     )
+    low_cameras: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="share of the scenes seen from 0.6 to 1.5 m above the ground, enlarged as the "
+        "canonical camera enlarges what a low camera sees",
+    )
     length: float = Field(
         default=0.5, gt=0, le=5, description="metres over which a density becomes a probability"
     )

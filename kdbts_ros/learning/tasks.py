@@ -69,6 +69,7 @@ class SupervisedTask:
             round(self._stage.columns * slices),
             # One more than is encoded, so that a frame that is used again looks different.
             extra=self._stage.views if self._stage.views > 1 else 0,
+            low_share=self._stage.low_cameras,
         )
 
     def losses(

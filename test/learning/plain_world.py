@@ -62,7 +62,13 @@ class PlainWorlds:
     """Stands in for the source of a supervised stage."""
 
     def __init__(
-        self, width: int, height: int, points: int, columns: int = 0, extra: int = 0
+        self,
+        width: int,
+        height: int,
+        points: int,
+        columns: int = 0,
+        extra: int = 0,
+        low_share: float = 0.0,
     ) -> None:
         self._points, self._columns, self._extra = points, columns, extra
 

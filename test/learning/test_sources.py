@@ -21,8 +21,9 @@ KITTI = Path(os.environ.get("KDBTS_SHARED", REPOSITORY.parent / "shared")) / "da
 WIDTH, HEIGHT = 160, 64
 
 
-def test_surfaces_of_a_world_separate_free_from_occupied() -> None:
-    source = pickle.loads(pickle.dumps(LabelledWorlds(WIDTH, HEIGHT, 4000, 300, 2)))
+@pytest.mark.parametrize("low_share", [0.0, 1.0])
+def test_surfaces_of_a_world_separate_free_from_occupied(low_share: float) -> None:
+    source = pickle.loads(pickle.dumps(LabelledWorlds(WIDTH, HEIGHT, 4000, 300, 2, low_share)))
     frame = source(7)
     assert frame.images.shape == (3, HEIGHT, WIDTH, 3) and len(frame.points) <= 4000
     image_point = frame.points @ frame.K_ndc[0].T
@@ -34,6 +35,15 @@ def test_surfaces_of_a_world_separate_free_from_occupied() -> None:
     # A pixel shows one depth but covers several at edges: a few points may disagree.
     assert frame.occupied[before].mean() < 0.03
     assert frame.occupied[~before].mean() > 0.3
+
+
+def test_a_low_camera_sees_a_world_enlarged_to_the_training_camera() -> None:
+    usual, low = (LabelledWorlds(WIDTH, HEIGHT, 200, 10, 1, share)(11) for share in (0.0, 1.0))
+    baselines = [np.linalg.norm(frame.T_ref_cam[1, :3, 3]) for frame in (usual, low)]
+    assert baselines[0] == pytest.approx(0.54)
+    assert 1.65 / 1.5 < baselines[1] / baselines[0] < 1.65 / 0.6
+    road = [frame.z[-1, WIDTH // 2].astype(float) for frame in (usual, low)]
+    assert road[1] == pytest.approx(road[0], rel=0.15)
 
 
 def test_equal_seeds_make_equal_frames() -> None:

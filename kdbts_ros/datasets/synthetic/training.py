@@ -10,7 +10,7 @@ import numpy as np
 from kdbts_ros.datasets.synthetic.casting import Floats
 from kdbts_ros.datasets.synthetic.ground import street_to_world
 from kdbts_ros.datasets.synthetic.raycast import render
-from kdbts_ros.datasets.synthetic.rig import front_stereo, training_camera
+from kdbts_ros.datasets.synthetic.rig import Rig, front_stereo, training_camera
 from kdbts_ros.datasets.synthetic.world import StreetWorld
 from kdbts_ros.density.camera import Array, Camera, View
 
@@ -49,10 +49,19 @@ def _frame(world: StreetWorld, camera: Camera, T_world_cam: Array, threads: int)
     return TrainingFrame(View(drawn.image, camera, T_world_cam), drawn.depth, world)
 
 
-def _random_rig(rng: np.random.Generator, camera: Camera) -> dict[str, tuple[Camera, Array]]:
+def _random_rig(rng: np.random.Generator, camera: Camera) -> Rig:
     """KITTI's stereo rig with the tolerance of a mount and of a car's suspension."""
     pitch, roll = rng.normal(0.0, 0.012), rng.normal(0.0, 0.008)
     return front_stereo(camera, float(rng.uniform(1.5, 1.8)), float(pitch), float(roll))
+
+
+def _lowered(rig: Rig, height: float) -> Rig:
+    """The rig with its cameras `height` m above the ground."""
+    lowered = {name: (camera, T.copy()) for name, (camera, T) in rig.items()}
+    shift = height - lowered["left"][1][2, 3]
+    for _, T_base_cam in lowered.values():
+        T_base_cam[2, 3] += shift
+    return lowered
 
 
 def training_frame(
@@ -100,19 +109,33 @@ def training_pair(
 # the street (mostly behind, as a moving robot has them), and how far the odd camera looks aside.
 ALONG = (-8.0, 4.0)
 ASIDE_SHARE, ASIDE_RAD = 0.25, 0.5
+# Metres above the ground of cameras of robots smaller than a car.
+LOW_HEIGHTS = (0.6, 1.5)
 
 
 def training_views(
-    seed: int, extra: int, width: int = 640, height: int = 192, threads: int = 1
+    seed: int,
+    extra: int,
+    width: int = 640,
+    height: int = 192,
+    threads: int = 1,
+    low_share: float = 0.0,
 ) -> tuple[TrainingFrame, list[View]]:
     """The frame of `training_frame` and `extra` further views of its street.
 
     The first extra is the other camera of the stereo pair; the rest come from either camera
     elsewhere along the street, some of them turned aside. Equal arguments, equal bytes.
+
+    Args:
+        low_share: chance that the rig is mounted as low as on a small robot, `LOW_HEIGHTS`.
     """
     rng = np.random.default_rng([21, seed])
     world = StreetWorld.generate(seed)
     rig = _random_rig(rng, training_camera(width, height))
+    # Draws of their own: without low cameras the frames are those of `training_frame`.
+    draws = np.random.default_rng([23, seed])
+    if draws.random() < low_share:
+        rig = _lowered(rig, float(draws.uniform(*LOW_HEIGHTS)))
     d, yaw = world.lane_d + rng.normal(0, 0.15), rng.normal(0, 0.04)
     camera, T_base_cam = rig["left"]
     frame = _frame(world, camera, _base_pose(world, 0.0, d, yaw) @ T_base_cam, threads)
