@@ -98,6 +98,23 @@ def tap_table(position, steps):  # type: ignore[no-untyped-def]
     return j, at - np.float32(j)
 
 
+@njit(fastmath=FAST, cache=True)
+def begin_hidden(folded, head, q, work):  # type: ignore[no-untyped-def]
+    """Fill work[0] with what u and depth of a seen q (3,) contribute, work[1] with the map there.
+
+    Lower neighbour and fraction in the table of v: its part belongs into the loop that adds all up.
+    """
+    steps = head.steps
+    inverse_z = np.float32(1) / q[2]
+    u, v = q[0] * inverse_z, q[1] * inverse_z
+    j, g = tap_table(u, steps)
+    blend(head.u, j, g, work)
+    mapped = head.slope * inverse_z + head.shift
+    add_depth_half(head.z, head.z_low, steps, head.z_waves, head.octaves, mapped, work)
+    pixel(folded, u, v, work)
+    return tap_table(v, steps)
+
+
 @njit(cache=True)
 def seen_points(q, valid):  # type: ignore[no-untyped-def]
     """(N,) bool: which of q (N,3) are in view."""
@@ -131,21 +148,14 @@ def is_lit(qx, qy, qz, reach):  # type: ignore[no-untyped-def]
 def point_densities(folded, head, valid, q, threads):  # type: ignore[no-untyped-def]
     """Densities (N,) 1/m at q (N,3), NaN where unseen. folded (H,W,C), valid see `is_seen`."""
     out = np.empty(q.shape[0], np.float32)
-    weights, bias, steps = head.out[0], head.out_bias[0], head.steps
+    weights, bias = head.out[0], head.out_bias[0]
     for part in prange(threads):
         work = np.empty((2, head.hidden), np.float32)
         for i in range(part * q.shape[0] // threads, (part + 1) * q.shape[0] // threads):
             if not is_seen(q[i, 0], q[i, 1], q[i, 2], valid):
                 out[i] = np.nan
                 continue
-            inverse_z = np.float32(1) / q[i, 2]
-            u, v = q[i, 0] * inverse_z, q[i, 1] * inverse_z
-            j, g = tap_table(u, steps)
-            blend(head.u, j, g, work)
-            mapped = head.slope * inverse_z + head.shift
-            add_depth_half(head.z, head.z_low, steps, head.z_waves, head.octaves, mapped, work)
-            pixel(folded, u, v, work)
-            j, g = tap_table(v, steps)
+            j, g = begin_hidden(folded, head, q[i], work)
             total = np.float32(0)
             for c in range(weights.shape[0]):
                 low = head.v[j, c]

@@ -10,7 +10,7 @@ import numpy as np
 from numba import njit, prange
 
 from kdbts_ros.density.heads import MASKED_LOGIT
-from kdbts_ros.density.kernels import add_depth_half, blend, is_seen, pixel, tap_table
+from kdbts_ros.density.kernels import begin_hidden, is_seen
 from kdbts_ros.density.numeric import FAST, exp_of_negative, relu, softplus
 
 _MASKED = np.float32(MASKED_LOGIT)
@@ -46,7 +46,6 @@ def view_votes(folded, head, valid, q, votes, threads):  # type: ignore[no-untyp
 
     Where the view does not see a point its logit leaves it no weight and its vote is 0.
     """
-    steps = head.steps
     for part in prange(threads):
         work = np.empty((2, head.hidden), np.float32)
         hidden = work[0]
@@ -55,14 +54,7 @@ def view_votes(folded, head, valid, q, votes, threads):  # type: ignore[no-untyp
                 votes[i, :] = 0
                 votes[i, 0] = _MASKED
                 continue
-            inverse_z = np.float32(1) / q[i, 2]
-            u, v = q[i, 0] * inverse_z, q[i, 1] * inverse_z
-            j, g = tap_table(u, steps)
-            blend(head.u, j, g, work)
-            mapped = head.slope * inverse_z + head.shift
-            add_depth_half(head.z, head.z_low, steps, head.z_waves, head.octaves, mapped, work)
-            pixel(folded, u, v, work)
-            j, g = tap_table(v, steps)
+            j, g = begin_hidden(folded, head, q[i], work)
             for c in range(head.hidden):
                 low = head.v[j, c]
                 work[0, c] = relu(work[0, c] + work[1, c] + (low + g * (head.v[j + 1, c] - low)))

@@ -14,9 +14,10 @@ from kdbts_ros.datasets.kitti_files import rigid
 from kdbts_ros.datasets.sample import PosedFrame
 from kdbts_ros.density.camera import R_BODY_OPTICAL, Array, View
 from kdbts_ros.density.checkpoint import save_network
-from kdbts_ros.density.network import DensityNetwork, NetworkSpec
+from kdbts_ros.density.network import DensityNetwork
 from kdbts_ros.density.training_camera import TrainingCamera
 from test.datasets.box_room import CAMERA, room_view
+from test.density.networks import thin_spec
 
 FRAMES = 24
 SIZE = (96, 64)
@@ -56,16 +57,7 @@ def record(
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Random weights of a small network that was "trained" with the camera of the room."""
     torch.manual_seed(0)
-    spec = NetworkSpec(
-        layers=18,
-        feature_channels=8,
-        decoder_channels=(8, 8, 8, 16, 16),
-        head="bts",
-        head_widths=(16,),
-        image_height=SIZE[1],
-        image_width=SIZE[0],
-        resize="area",
-    )
+    spec = thin_spec("bts", (16,), SIZE, resize="area")
     network = DensityNetwork(spec)
     torch.nn.init.constant_(network.density_head.output_bias(), -2.5)
     camera = CAMERA.ndc

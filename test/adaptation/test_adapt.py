@@ -28,7 +28,7 @@ from kdbts_ros.datasets.bag_drive import BagDrive
 from kdbts_ros.datasets.kitti_files import rigid
 from kdbts_ros.density.camera import R_BODY_OPTICAL
 from kdbts_ros.density.checkpoint import load_network
-from kdbts_ros.density.network import DensityNetwork, NetworkSpec
+from kdbts_ros.density.network import DensityNetwork
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.errors import UserError
 from kdbts_ros.evaluation.intervals import FrameTable
@@ -36,6 +36,7 @@ from kdbts_ros.learning.draws import Draws
 from kdbts_ros.learning.state_file import StateFile
 from test.adaptation.conftest import record
 from test.datasets.box_room import room_depth, room_view
+from test.density.networks import thin_spec
 
 SETTINGS = AdaptSettings(
     minutes=0.03, batch=2, rays=40, patches=2, samples=12, held_out=0.2, look_seconds=1.0
@@ -232,16 +233,7 @@ def test_two_heads_learn_and_the_student_is_taught(tmp_path: Path, checkpoint: P
     _, info = load_network(checkpoint)
     training = run.TrainingCamera.from_notes(info.notes)
     clip = BagClips([drive], plans.learn, training, (96, 64))(0)
-    spec = NetworkSpec(
-        layers=18,
-        feature_channels=8,
-        decoder_channels=(8, 8, 8, 16, 16),
-        head="mvbts",
-        head_widths=(16, 8, 8),
-        image_height=64,
-        image_width=96,
-        student_widths=(16,),
-    )
+    spec = thin_spec("mvbts", (16, 8, 8), (96, 64), student_widths=(16,))
     torch.manual_seed(0)
     network, start = DensityNetwork(spec), DensityNetwork(spec).eval()
     start.load_state_dict(network.state_dict())

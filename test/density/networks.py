@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 
@@ -13,17 +15,36 @@ from kdbts_ros.density.scene import SceneCompleter
 WIDTHS = {"bts": (16,), "kdbts": (16,), "mvbts": (24, 8, 8), "simple_multiview": (16,)}
 
 
+def thin_spec(
+    head: str = "bts",
+    head_widths: tuple[int, ...] = (8,),
+    size: tuple[int, int] = (64, 64),
+    **changes: Any,
+) -> NetworkSpec:
+    """The smallest network there is, for tests in which its maps need not be good.
+
+    size is (width, height) of its input.
+    """
+    values = {"feature_channels": 8, "decoder_channels": (8, 8, 8, 16, 16), **changes}
+    return NetworkSpec(
+        layers=18,
+        head=head,
+        head_widths=head_widths,
+        image_width=size[0],
+        image_height=size[1],
+        **values,
+    )
+
+
 def tiny_network(head: str = "bts", seed: int = 0) -> DensityNetwork:
     """A ResNet-18 with a thin decoder and varied densities around 1 / m."""
     torch.manual_seed(seed)
-    spec = NetworkSpec(
-        layers=18,
+    spec = thin_spec(
+        head,
+        WIDTHS[head],
+        (128, 64),
         feature_channels=16,
         decoder_channels=(8, 8, 8, 8, 8),
-        head=head,
-        head_widths=WIDTHS[head],
-        image_height=64,
-        image_width=128,
         resize="area",
     )
     network = DensityNetwork(spec).eval()

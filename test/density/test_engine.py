@@ -15,11 +15,11 @@ from kdbts_ros.density.camera import View
 from kdbts_ros.density.checkpoint import CheckpointInfo
 from kdbts_ros.density.compiled_queries import CompiledQueries
 from kdbts_ros.density.lattice import Lattice
-from kdbts_ros.density.network import DensityNetwork, NetworkSpec
+from kdbts_ros.density.network import DensityNetwork
 from kdbts_ros.density.profile import fast_profile, profile_grid, profile_points
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.density.torch_queries import TorchQueries
-from test.density.networks import base_pose, camera, forward_pose, tiny_scene, view
+from test.density.networks import base_pose, camera, forward_pose, thin_spec, tiny_scene, view
 from test.density.test_scene import LATTICE, plain_density
 
 
@@ -120,15 +120,13 @@ def test_the_profile_is_that_of_its_points():
 
 def test_one_view_is_answered_by_the_student_several_by_the_teacher():
     torch.manual_seed(0)
-    spec = NetworkSpec(
-        layers=18,
+    spec = thin_spec(
+        "mvbts",
+        (24, 8, 8),
+        (128, 64),
         feature_channels=16,
         decoder_channels=(8, 8, 8, 8, 8),
-        head="mvbts",
-        head_widths=(24, 8, 8),
         student_widths=(16,),
-        image_height=64,
-        image_width=128,
     )
     network = DensityNetwork(spec).eval()
     info = CheckpointInfo("test", spec, "0" * 64)

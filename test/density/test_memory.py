@@ -11,11 +11,11 @@ import numpy as np
 import pytest
 
 from kdbts_ros.density.checkpoint import save_network
-from kdbts_ros.density.network import DensityNetwork, NetworkSpec
+from kdbts_ros.density.network import DensityNetwork
 from kdbts_ros.density.pipeline import Pipeline, PipelineSettings
 from kdbts_ros.density.request import Moment, Wanted
 from kdbts_ros.density.view_buffer import BufferRules
-from test.density.networks import base_pose, view
+from test.density.networks import base_pose, thin_spec, view
 
 FRAMES = int(os.environ.get("KDBTS_SOAK_FRAMES", "120"))
 WARM_UP = FRAMES // 3
@@ -33,15 +33,7 @@ def resident_mb() -> float:
 @pytest.fixture
 def pipeline(tmp_path: Path) -> Pipeline:
     """The smallest network there is, on a small map, with views of a real size."""
-    spec = NetworkSpec(
-        layers=18,
-        feature_channels=8,
-        decoder_channels=(8, 8, 8, 8, 8),
-        head="mvbts",
-        head_widths=(8, 8, 8),
-        image_height=64,
-        image_width=64,
-    )
+    spec = thin_spec("mvbts", (8, 8, 8), (64, 64), decoder_channels=(8, 8, 8, 8, 8))
     path = save_network(tmp_path / "tiny.safetensors", DensityNetwork(spec), {"licence": "none"})
     rules = BufferRules(max_bytes=10 * VIEW_BYTES, min_overlap=0.0)
     made = Pipeline(

@@ -23,18 +23,11 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     import torch
 
     from kdbts_ros.density.checkpoint import save_network
-    from kdbts_ros.density.network import DensityNetwork, NetworkSpec
+    from kdbts_ros.density.network import DensityNetwork
+    from test.density.networks import thin_spec
 
     torch.manual_seed(0)
-    spec = NetworkSpec(
-        layers=18,
-        feature_channels=8,
-        decoder_channels=(8, 8, 8, 16, 16),
-        head="bts",
-        head_widths=(8,),
-        image_height=HEIGHT,
-        image_width=WIDTH,
-    )
+    spec = thin_spec("bts", (8,), (WIDTH, HEIGHT))
     path = tmp_path_factory.mktemp("weights") / "tiny.safetensors"
     return save_network(path, DensityNetwork(spec), {"licence": "none"})
 

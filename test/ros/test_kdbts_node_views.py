@@ -14,8 +14,9 @@ from sensor_msgs.msg import CameraInfo, Image
 from tf2_msgs.msg import TFMessage
 
 from kdbts_ros.density.checkpoint import save_network
-from kdbts_ros.density.network import DensityNetwork, NetworkSpec
+from kdbts_ros.density.network import DensityNetwork
 from kdbts_ros.node.messages import to_time
+from test.density.networks import thin_spec
 from test.ros.robot import (
     HEIGHT,
     SECOND,
@@ -35,15 +36,7 @@ START = 500 * SECOND
 def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Random weights of a network that fuses views."""
     torch.manual_seed(0)
-    spec = NetworkSpec(
-        layers=18,
-        feature_channels=8,
-        decoder_channels=(8, 8, 8, 16, 16),
-        head="mvbts",
-        head_widths=(8, 8, 8),
-        image_height=HEIGHT,
-        image_width=WIDTH,
-    )
+    spec = thin_spec("mvbts", (8, 8, 8), (WIDTH, HEIGHT))
     path = tmp_path_factory.mktemp("weights") / "tiny_mvbts.safetensors"
     return save_network(path, DensityNetwork(spec), {"licence": "none"})
 
