@@ -1,8 +1,9 @@
 """Compiled CPU loops over columns of an affine grid, for a single-view head.
 
-Where a grid is affine in the world, so are its homogeneous image positions: q(level, row, column)
-= origin + column e_x + row e_y + level e_level, given as `axes` (4,3) in that order. No list of
-points is made.
+For `axes` see `column_geometry`, for `folded` and `size` see `kernels`.
+
+What u and depth add to the first layer, the base, is the same for all levels of a column that
+stands upright in the image, as columns of the world do before a level camera.
 """
 
 from __future__ import annotations
@@ -10,109 +11,73 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
-from kdbts_ros.density.kernels import add_depth_half, blend, is_lit, is_seen, tap, tap_table
+from kdbts_ros.density.column_geometry import (
+    ACROSS,
+    BETWEEN,
+    BLOCK,
+    DOWN,
+    ENTRY,
+    FLOATS,
+    INTEGERS,
+    LEFT,
+    MAPPED,
+    SEEN,
+    SIGMA,
+    UPPER,
+    U,
+    place,
+    position,
+    stands_upright,
+)
+from kdbts_ros.density.kernels import dot_relu, fill_base, is_lit, is_seen, sum_of_six, tap_table
 from kdbts_ros.density.numeric import FAST, relu, softplus
-from kdbts_ros.density.projection import MIN_DEPTH
-
-_MIN_DEPTH = np.float32(MIN_DEPTH)
-# Levels that are computed together: softplus and the geometry take eight lanes at a time.
-BLOCK = 16
-# Rows of the integer and of the float scratch of a block.
-_SEEN, _ROW, _ENTRY = range(3)
-_U, _MAPPED, _DOWN, _BETWEEN, _SIGMA = range(5)
 
 
-@njit(cache=True, inline="always")
-def position(axes, column, row, level):  # type: ignore[no-untyped-def]
-    """q of a cell; column, row and level are float32."""
-    qx = axes[0, 0] + column * axes[1, 0] + row * axes[2, 0] + level * axes[3, 0]
-    qy = axes[0, 1] + column * axes[1, 1] + row * axes[2, 1] + level * axes[3, 1]
-    qz = axes[0, 2] + column * axes[1, 2] + row * axes[2, 2] + level * axes[3, 2]
-    return qx, qy, qz
-
-
-@njit(fastmath=FAST, cache=True)
-def place(whole, part, axes, valid, slope, shift, steps, height, column, row, begin, count):  # type: ignore[no-untyped-def]
-    """Where `count` levels of a column fall, from `begin` on; returns how many are in view.
-
-    whole (3,BLOCK) int32: in view, upper pixel of v, lower entry of the table of v. part (5,BLOCK):
-    u, mapped depth, fraction of the pixel and of the entry; the last row is left alone.
-    """
-    one, half = np.float32(1), np.float32(0.5)
-    ox, oy, oz = position(axes, column, row, begin)
-    dx, dy, dz = axes[3, 0], axes[3, 1], axes[3, 2]
-    bottom, limit = np.float32(height - 1), np.int32(height - 2)
-    last = np.int32(2 * steps) - np.int32(1)
-    for k in range(BLOCK):
-        level = np.float32(k)
-        qx, qy, qz = ox + level * dx, oy + level * dy, oz + level * dz
-        inverse_z = one / max(qz, _MIN_DEPTH)
-        whole[_SEEN, k] = (qz > _MIN_DEPTH) & (abs(qx) <= qz) & (abs(qy) <= qz) & (k < count)
-        part[_U, k] = qx * inverse_z
-        part[_MAPPED, k] = slope * inverse_z + shift
-        # Out of view the numbers need only be harmless.
-        v = min(max(qy * inverse_z, -one), one)
-        y = min(max((v + one) * np.float32(height) * half - half, np.float32(0)), bottom)
-        whole[_ROW, k] = min(np.int32(y), limit)
-        part[_DOWN, k] = y - np.float32(whole[_ROW, k])
-        at = (v + one) * steps
-        whole[_ENTRY, k] = min(np.int32(at), last)
-        part[_BETWEEN, k] = at - np.float32(whole[_ENTRY, k])
-    found = 0
-    for k in range(count):
-        if whole[_SEEN, k] and valid.size > 1:
-            level = np.float32(k)
-            whole[_SEEN, k] = is_seen(ox + level * dx, oy + level * dy, oz + level * dz, valid)
-        found += whole[_SEEN, k]
-    return found
-
-
-@njit(fastmath=FAST, cache=True)
-def pixel_rows(folded, upper, left, fx, work):  # type: ignore[no-untyped-def]
-    """Fill work[1] with work[0] plus the upper pixels' blend, work[2] with the step downwards."""
-    for c in range(work.shape[1]):
-        a = folded[upper, left, c]
-        a += fx * (folded[upper, left + 1, c] - a)
-        b = folded[upper + 1, left, c]
-        b += fx * (folded[upper + 1, left + 1, c] - b)
-        work[1, c] = a + work[0, c]
-        work[2, c] = b - a
-
-
-@njit(fastmath=FAST, cache=True)
-def near_pre_density(folded, head, left, fx, upper, fy, u, j, g, mapped, work):  # type: ignore[no-untyped-def]
-    """Pre-density without the bias of a point nearer than the table of depths goes."""
-    ju, gu = tap_table(u, head.steps)
-    blend(head.u, ju, gu, work)
-    add_depth_half(head.z, head.z_low, head.steps, head.z_waves, head.octaves, mapped, work)
-    pixel_rows(folded, upper, left, fx, work)
-    total, weights = np.float32(0), head.out[0]
-    for c in range(weights.shape[0]):
-        low = head.v[j, c]
-        h = work[1, c] + fy * work[2, c] + (low + g * (head.v[j + 1, c] - low))
+@njit(inline="always")
+def dot_relu_slanting(  # type: ignore[no-untyped-def]
+    folded, corner, right, down, fx, fy, v_table, j, g, u_table, ju, gu, z_table, jz, gz, weights
+):
+    """`kernels.dot_relu` with a base that is read from the tables on the way."""
+    width, one = np.uint64(weights.shape[0]), np.float32(1)
+    w = (one - fx) * (one - fy), fx * (one - fy), (one - fx) * fy, fx * fy
+    beside, below, across = corner + right, corner + down, corner + right + down
+    p, q, r = np.uint64(j) * width, np.uint64(ju) * width, np.uint64(jz) * width
+    fu, fz = one - gu, one - gz
+    total = np.float32(0)
+    for c in range(width):
+        base = u_table[q + c] * fu + u_table[q + width + c] * gu
+        base += z_table[r + c] * fz + z_table[r + width + c] * gz
+        h = sum_of_six(
+            base, w, folded[corner + c], folded[beside + c], folded[below + c],
+            folded[across + c], g, v_table[p + c], v_table[p + width + c],
+        )  # fmt: skip
         total += relu(h) * weights[c]
     return total
 
 
 @njit(fastmath=FAST, cache=True)
-def row_densities(folded, head, valid, axes, row, limit, sigma, seen):  # type: ignore[no-untyped-def]
+def row_densities(folded, size, head, valid, axes, row, limit, sigma, seen):  # type: ignore[no-untyped-def]
     """Densities 1/m and masks of one row of a grid into sigma and seen (columns,levels).
 
     sigma is 0 where unseen. A column ends where its sum of densities, unseen levels counting as 1,
     has passed `limit`: the levels of later blocks stay as they were.
     """
     columns, levels = sigma.shape
-    height, width, hidden = folded.shape[0], folded.shape[1], head.hidden
-    u_table, v_table, z_table, steps = head.u, head.v, head.z, head.steps
-    weights, bias, one = head.out[0], head.out_bias[0], np.float32(1)
-    whole, part = np.zeros((3, BLOCK), np.int32), np.zeros((5, BLOCK), np.float32)
-    work = np.zeros((3, hidden), np.float32)
+    u_table, v_table, z_table, z_low, steps = head.u, head.v, head.z, head.z_low, head.steps
+    waves, octaves = head.z_waves, head.octaves
+    weights, bias = head.out, head.out_bias[0]
+    right, down = np.uint64(head.hidden), np.uint64(head.hidden * size[1])
+    last_u = np.int32(2 * steps) - np.int32(1)
+    last_z = np.int32(z_table.shape[0] // head.hidden - 2)
+    whole, part = np.zeros((INTEGERS, BLOCK), np.int32), np.zeros((FLOATS, BLOCK), np.float32)
+    base = np.zeros(head.hidden, np.float32)
+    upright = stands_upright(axes)
     for column in range(columns):
-        running = np.float32(0)
+        running, based = np.float32(0), False
         for begin in range(0, levels, BLOCK):
             count = min(BLOCK, levels - begin)
             found = place(
-                whole, part, axes, valid, head.slope, head.shift, steps, height,
+                whole, part, axes, valid, size, head.slope, head.shift, steps,
                 np.float32(column), np.float32(row), np.float32(begin), count,
             )  # fmt: skip
             if found == 0:
@@ -121,50 +86,39 @@ def row_densities(folded, head, valid, axes, row, limit, sigma, seen):  # type: 
                 running += count
                 continue
             for k in range(count):
-                if whole[_SEEN, k] == 0:
+                if whole[SEEN, k] == 0:
                     continue
-                u, mapped = part[_U, k], part[_MAPPED, k]
-                upper, fy, j, g = (
-                    whole[_ROW, k],
-                    part[_DOWN, k],
-                    whole[_ENTRY, k],
-                    part[_BETWEEN, k],
+                corner = np.uint64(whole[UPPER, k]) * down + np.uint64(whole[LEFT, k]) * right
+                fx, fy, j, g = part[ACROSS, k], part[DOWN, k], whole[ENTRY, k], part[BETWEEN, k]
+                u, mapped = part[U, k], part[MAPPED, k]
+                at = (mapped - z_low) * steps
+                if not upright and at <= np.float32(last_z + 1):
+                    ju, gu = tap_table((u + np.float32(1)) * steps, last_u)
+                    jz, gz = tap_table(at, last_z)
+                    part[SIGMA, k] = bias + dot_relu_slanting(
+                        folded, corner, right, down, fx, fy, v_table, j, g,
+                        u_table, ju, gu, z_table, jz, gz, weights,
+                    )  # fmt: skip
+                    continue
+                if not (upright and based):
+                    fill_base(u_table, z_table, z_low, waves, octaves, steps, u, mapped, base)
+                    based = True
+                part[SIGMA, k] = bias + dot_relu(
+                    folded, corner, right, down, fx, fy, v_table, j, g, base, weights
                 )
-                left, fx = tap(u, width)
-                at = (mapped - head.z_low) * steps
-                jz = min(np.int32(at), np.int32(z_table.shape[0] - 2))
-                gz = at - np.float32(jz)
-                if gz > 1:
-                    part[_SIGMA, k] = bias + near_pre_density(
-                        folded, head, left, fx, upper, fy, u, j, g, mapped, work
-                    )
-                    continue
-                ju, gu = tap_table(u, steps)
-                w00, w01 = (one - fx) * (one - fy), fx * (one - fy)
-                w10, w11 = (one - fx) * fy, fx * fy
-                total = np.float32(0)
-                for c in range(weights.shape[0]):
-                    u_low, v_low, z_low = u_table[ju, c], v_table[j, c], z_table[jz, c]
-                    h = folded[upper, left, c] * w00 + folded[upper, left + 1, c] * w01
-                    h += folded[upper + 1, left, c] * w10 + folded[upper + 1, left + 1, c] * w11
-                    h += u_low + gu * (u_table[ju + 1, c] - u_low)
-                    h += v_low + g * (v_table[j + 1, c] - v_low)
-                    h += z_low + gz * (z_table[jz + 1, c] - z_low)
-                    total += relu(h) * weights[c]
-                part[_SIGMA, k] = total + bias
             for k in range(BLOCK):
-                part[_SIGMA, k] = softplus(part[_SIGMA, k])
+                part[SIGMA, k] = softplus(part[SIGMA, k])
             for k in range(count):
-                inside = whole[_SEEN, k] != 0
+                inside = whole[SEEN, k] != 0
                 seen[column, begin + k] = inside
-                sigma[column, begin + k] = part[_SIGMA, k] if inside else np.float32(0)
-                running += part[_SIGMA, k] if inside else np.float32(1)
+                sigma[column, begin + k] = part[SIGMA, k] if inside else np.float32(0)
+                running += part[SIGMA, k] if inside else np.float32(1)
             if running > limit:
                 break
 
 
 @njit(parallel=True, cache=True, fastmath=FAST)
-def grid_densities(folded, head, valid, axes, levels, rows, columns, threads):  # type: ignore[no-untyped-def]
+def grid_densities(folded, size, head, valid, axes, levels, rows, columns, threads):  # type: ignore[no-untyped-def]
     """Densities (levels,rows,columns) 1/m, NaN where unseen."""
     out = np.empty((levels, rows, columns), np.float32)
     for part in prange(threads):
@@ -172,7 +126,7 @@ def grid_densities(folded, head, valid, axes, levels, rows, columns, threads):  
         seen = np.zeros((columns, levels), np.uint8)
         # Rows are dealt out in turn: what is in view lies together.
         for row in range(part, rows, threads):
-            row_densities(folded, head, valid, axes, row, np.float32(np.inf), sigma, seen)
+            row_densities(folded, size, head, valid, axes, row, np.float32(np.inf), sigma, seen)
             for level in range(levels):
                 for column in range(columns):
                     inside = seen[column, level] != 0
@@ -181,7 +135,7 @@ def grid_densities(folded, head, valid, axes, levels, rows, columns, threads):  
 
 
 @njit(parallel=True, cache=True, fastmath=FAST)
-def column_sums(folded, head, valid, axes, levels, rows, columns, reach, threads):  # type: ignore[no-untyped-def]
+def column_sums(folded, size, head, valid, axes, levels, rows, columns, reach, threads):  # type: ignore[no-untyped-def]
     """Per column (rows,columns): sum of seen densities 1/m, levels seen, and levels lit.
 
     reach (h,w): depth over the image up to which light gets; a level no deeper is lit. Depths are
@@ -194,7 +148,7 @@ def column_sums(folded, head, valid, axes, levels, rows, columns, reach, threads
         sigma = np.zeros((columns, levels), np.float32)
         seen = np.zeros((columns, levels), np.uint8)
         for row in range(part, rows, threads):
-            row_densities(folded, head, valid, axes, row, np.float32(np.inf), sigma, seen)
+            row_densities(folded, size, head, valid, axes, row, np.float32(np.inf), sigma, seen)
             for column in range(columns):
                 for k in range(levels):
                     if seen[column, k]:
@@ -223,7 +177,7 @@ def add_lit_cells(valid, axes, reach, found, threads):  # type: ignore[no-untype
 
 
 @njit(parallel=True, cache=True, fastmath=FAST)
-def transparent_levels(folded, head, valid, axes, levels, rows, columns, limit, threads):  # type: ignore[no-untyped-def]
+def transparent_levels(folded, size, head, valid, axes, levels, rows, columns, limit, threads):  # type: ignore[no-untyped-def]
     """How many levels (rows,columns) have a running sum of densities of at most `limit`.
 
     Unseen levels count as density 1, as the reference does. Densities are not negative, so that a
@@ -234,7 +188,7 @@ def transparent_levels(folded, head, valid, axes, levels, rows, columns, limit, 
         sigma = np.zeros((columns, levels), np.float32)
         seen = np.zeros((columns, levels), np.uint8)
         for row in range(part, rows, threads):
-            row_densities(folded, head, valid, axes, row, limit, sigma, seen)
+            row_densities(folded, size, head, valid, axes, row, limit, sigma, seen)
             for column in range(columns):
                 running, below = np.float32(0), 0
                 for k in range(levels):

@@ -21,6 +21,7 @@ from kdbts_ros.density.results import Bools, Floats
 Fusion = tuple[Floats, Floats, Floats, np.float32]
 
 EVERYWHERE = np.ones((1, 1), np.uint8)
+WITHOUT_END = np.full((1, 1), np.inf, np.float32)
 # Points whose votes are held at a time: a few megabytes per view.
 VOTE_CHUNK = 1 << 16
 # Samples that rays of several views take together before those that met something drop out.
@@ -37,7 +38,8 @@ class CompiledQueries:
     ) -> None:
         self.arrays, self.views = head.arrays, views
         self._head = head
-        self._maps = [m.permute(1, 2, 0).contiguous().numpy() for m in maps]
+        self._size = (maps[0].shape[1], maps[0].shape[2])
+        self._maps = [m.permute(1, 2, 0).flatten().numpy() for m in maps]
         self._valid = [
             EVERYWHERE if v.valid is None else np.ascontiguousarray(v.valid, np.uint8)
             for v in views
@@ -56,7 +58,7 @@ class CompiledQueries:
         if self._fusion is None:
             q = _positions(self._P[0], points)
             sigma = kernels.point_densities(
-                self._maps[0], self.arrays, self._valid[0], q, _threads()
+                self._maps[0], self._size, self.arrays, self._valid[0], q, _threads()
             )
         else:
             chunks = [points[i : i + VOTE_CHUNK] for i in range(0, len(points), VOTE_CHUNK)]
@@ -66,10 +68,10 @@ class CompiledQueries:
 
     def grid_densities(self, grid: AffineGrid) -> Floats:
         if self._fusion is not None:
-            return self._seen_grid(grid)[0]
+            return self._fused_grid(grid)
         axes = grid.seen_by(self._P[0])
         sigma = column_kernels.grid_densities(
-            self._maps[0], self.arrays, self._valid[0], axes, *grid.shape, _threads()
+            self._maps[0], self._size, self.arrays, self._valid[0], axes, *grid.shape, _threads()
         )
         if self._scale != 1:
             sigma *= self._scale
@@ -77,7 +79,8 @@ class CompiledQueries:
 
     def column_sums(self, grid: AffineGrid, reach: Sequence[Floats]) -> ColumnSums:
         if self._fusion is not None:
-            sigma, seen = self._seen_grid(grid)
+            sigma = self._fused_grid(grid)
+            seen = self.lit_grid(grid, [WITHOUT_END] * len(self.views))
             lit = self.lit_grid(grid, reach)
             # Not nansum: a density that is not a number must not pass for free space.
             total = np.where(seen, sigma, np.float32(0)).sum(0)
@@ -85,6 +88,7 @@ class CompiledQueries:
         axes = grid.seen_by(self._P[0])
         total, seen, lit = column_kernels.column_sums(
             self._maps[0],
+            self._size,
             self.arrays,
             self._valid[0],
             axes,
@@ -100,6 +104,7 @@ class CompiledQueries:
         axes = grid.seen_by(self._P[0])
         found = column_kernels.transparent_levels(
             self._maps[0],
+            self._size,
             self.arrays,
             self._valid[0],
             axes,
@@ -138,15 +143,15 @@ class CompiledQueries:
         # The product of density and step, and so the opacity, is the same at any scale.
         shown = t * scale
         parts = self._head.ray_halves(torch.from_numpy(shown), size)
-        u_half, v_half, z_half = (part.contiguous().numpy() for part in parts)
+        halves = tuple(part.flatten().numpy() for part in parts)
         expected, median, opacity = kernels.ray_depths(
             self._maps[view],
+            self._size,
             self.arrays,
-            u_half,
-            v_half,
-            z_half,
+            halves,
             shown,
             lengths(shown),
+            size,
             np.float32(stop),
             _threads(),
         )
@@ -157,17 +162,40 @@ class CompiledQueries:
         votes = np.empty((len(positions), len(positions[0]), len(self.arrays.out_bias)), np.float32)
         for k, q in enumerate(positions):
             vote_kernels.view_votes(
-                self._maps[k], self.arrays, self._valid[k], q, votes[k], _threads()
+                self._maps[k], self._size, self.arrays, self._valid[k], q, votes[k], _threads()
             )
         return np.asarray(vote_kernels.fused_densities(votes, self._fusion, _threads()))
 
-    def _seen_grid(self, grid: AffineGrid) -> tuple[Floats, Bools]:
-        """Densities and masks (levels,rows,columns), asking only about what some view sees."""
-        points = grid.points()
-        seen = self.seen(points)
-        sigma = np.full(len(points), np.nan, np.float32)
-        sigma[seen] = self.point_densities(points[seen])
-        return sigma.reshape(grid.shape), seen.reshape(grid.shape)
+    def _fused_grid(self, grid: AffineGrid) -> Floats:
+        """Densities (levels,rows,columns), NaN where no view sees, some rows at a time."""
+        levels, rows, columns = grid.shape
+        axes = [grid.seen_by(P) for P in self._P]
+        sigma = np.empty(grid.shape, np.float32)
+        step = max(1, VOTE_CHUNK // (levels * columns))
+        for first in range(0, rows, step):
+            count = min(step, rows - first)
+            shape = (len(axes), count, columns, levels, len(self.arrays.out_bias))
+            votes = np.empty(shape, np.float32)
+            for k, axis in enumerate(axes):
+                vote_kernels.column_votes(
+                    self._maps[k],
+                    self._size,
+                    self.arrays,
+                    self._valid[k],
+                    axis,
+                    levels,
+                    (first, first + count),
+                    columns,
+                    votes[k],
+                    _threads(),
+                )
+            flat = votes.reshape(len(axes), -1, shape[-1])
+            fused = vote_kernels.fused_densities(flat, self._fusion, _threads())
+            sigma[:, first : first + count] = fused.reshape(count, columns, levels).transpose(
+                2, 0, 1
+            )
+        sigma *= self._scale
+        return sigma
 
     def _fused_depths(self, view: int, t: Floats, size: tuple[int, int], stop: float) -> RayDepths:
         h, w = size
@@ -214,7 +242,7 @@ def _fusion(head: FoldedHead) -> Fusion:
     if isinstance(head.head, SimpleMultiViewHead):
         # x = relu(x) - relu(-x): the fused vote is the pre-density itself.
         signs = np.array([1, -1], np.float32)
-        return signs[:, None].copy(), np.zeros(2, np.float32), signs, np.float32(0)
+        return signs.copy(), np.zeros(2, np.float32), signs, np.float32(0)
     assert isinstance(head.head, MultiViewHead)
     second = head.head.mlp2
     w_in, b_in, w_out, b_out = (
@@ -226,4 +254,4 @@ def _fusion(head: FoldedHead) -> Fusion:
             second.lin_out.bias[0],
         )
     )
-    return w_in.copy(), b_in.copy(), w_out.copy(), np.float32(b_out)
+    return w_in.flatten(), b_in.copy(), w_out.copy(), np.float32(b_out)

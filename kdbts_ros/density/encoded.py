@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from kdbts_ros.density.camera import Array, Camera, OwnCamera, check_rigid
+from kdbts_ros.density.results import Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,6 +24,7 @@ class EncodedView:
         T_world_cam: (4,4) camera to world.
         image: (H,W,3) uint8 RGB at the map's size, for colours alone.
         scale, valid, own: see `View`.
+        reach: depth (h,w) m where half the light is gone, once asked: `SceneCompleter.reach`.
 
     Raises:
         UserError: a pose that is not rigid.
@@ -35,6 +37,7 @@ class EncodedView:
     scale: float = 1.0
     valid: npt.NDArray[np.bool_] | None = None
     own: OwnCamera | None = None
+    reach: list[Floats] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         check_rigid(self.T_world_cam, "T_world_cam")

@@ -26,11 +26,12 @@ DEPTH_CODES = (-1.25, 3.0)
 class HeadArrays(NamedTuple):
     """A perceptron over (feature, code), its feature half already folded into a map.
 
-    hidden: channels of that map. u, v, z (n,hidden): the code's half of the first layer by
-    coordinate, z with the layer's bias; `z_low` is where z begins; `steps` entries per unit.
-    z_waves (14,hidden): weights of the mapped depth, its sines and cosines in turn, and the bias;
-    octaves (6,) their frequencies. slope, shift: mapped depth = slope / z + shift.
-    out (K,hidden) and out_bias (K,): the last layer.
+    hidden: channels of that map. u, v, z (n*hidden): the code's half of the first layer by
+    coordinate, row by row, z with the layer's bias; u and v are from -1, z from `z_low`, `steps`
+    rows per unit. z_waves (14,hidden):
+    weights of the mapped depth, its sines and cosines in turn, and the bias; octaves (6,) their
+    frequencies. slope, shift: mapped depth = slope / z + shift.
+    out (K*hidden) row by row and out_bias (K,): the last layer.
     """
 
     hidden: int
@@ -51,24 +52,24 @@ def head_arrays(layers: Perceptron, spec: NetworkSpec, code: PositionalCode) -> 
     """Tables of a head over its own folded map."""
     weight = layers.lin_in.weight.detach().cpu()[:, spec.feature_channels :]
     bias = layers.lin_in.bias.detach().cpu()
-    unit = torch.linspace(-1, 1, 2 * STEPS_PER_UNIT + 1)
+    unit = _rows(-1, 1)
     low, high = DEPTH_CODES
-    depths = torch.arange(round((high - low) * STEPS_PER_UNIT) + 1) / STEPS_PER_UNIT + low
+    depths = _rows(low, high)
     near, far = 1 / spec.depth_near, 1 / spec.depth_far
     # The code orders its terms u, v, z within the raw triple and within each wave.
     waves = weight[:, 2::3].T
     return HeadArrays(
         weight.shape[0],
-        _array(coordinate_half(code, weight, unit, 0)),
-        _array(coordinate_half(code, weight, unit, 1)),
-        _array(coordinate_half(code, weight, depths, 2) + bias),
+        _array(coordinate_half(code, weight, unit, 0).flatten()),
+        _array(coordinate_half(code, weight, unit, 1).flatten()),
+        _array((coordinate_half(code, weight, depths, 2) + bias).flatten()),
         np.float32(low),
         np.float32(STEPS_PER_UNIT),
         _array(torch.cat([waves, bias[None]])),
         _array(code.freqs.cpu()[::2]),
         np.float32(2 / (near - far)),
         np.float32(-2 * far / (near - far) - 1),
-        _array(layers.lin_out.weight.detach().cpu()),
+        _array(layers.lin_out.weight.detach().cpu().flatten()),
         _array(layers.lin_out.bias.detach().cpu()),
     )
 
@@ -79,6 +80,11 @@ def coordinate_half(code: PositionalCode, weight: Tensor, values: Tensor, axis: 
     uvz[:, axis] = values.to(weight.device)
     columns = torch.arange(axis, 3 * (1 + 2 * FREQUENCIES), 3, device=weight.device)
     return code.to(weight.device)(uvz)[:, columns] @ weight[:, columns].T
+
+
+def _rows(low: float, high: float) -> Tensor:
+    """Where the rows of a table from `low` to `high` are."""
+    return torch.arange(round((high - low) * STEPS_PER_UNIT) + 1) / STEPS_PER_UNIT + low
 
 
 def _array(values: Tensor) -> Floats:

@@ -3,6 +3,10 @@
 A folded map already holds the feature half of the head's first layer, so that a density costs a
 gather, the positional half from tables, one ReLU and one dot product. Arrays are float32 and
 C-contiguous. A position is homogeneous: q = (u z, v z, z), u and v in [-1,1] over the image.
+
+A folded map of `size` (height, width) is one long row of numbers, pixel by pixel, and so are
+tables: an unsigned offset into a row costs an addition, while an index for every axis, which might
+be negative, costs more than what is done with the numbers it finds.
 """
 
 from __future__ import annotations
@@ -17,6 +21,7 @@ _MIN_DEPTH = np.float32(MIN_DEPTH)
 # Light below this share of what set out cannot move a depth by more than a millimetre in a hundred
 # metres.
 _DARK = np.float32(1e-5)
+_KEEP_ORDER = {"contract", "nsz"}
 
 
 @njit(cache=True)
@@ -47,72 +52,77 @@ def tap(position, size):  # type: ignore[no-untyped-def]
 
 
 @njit(fastmath=FAST, cache=True)
-def blend(table, j, g, work):  # type: ignore[no-untyped-def]
-    """Fill work[0] with the table's row j + g."""
-    for c in range(work.shape[1]):
-        low = table[j, c]
-        work[0, c] = low + g * (table[j + 1, c] - low)
+def add_waves(waves, octaves, mapped, base):  # type: ignore[no-untyped-def]
+    """Add to base (hidden,) what a mapped depth beyond the table contributes, with the bias.
 
-
-@njit(fastmath=FAST, cache=True)
-def add_depth_half(table, low, steps, waves, octaves, mapped, work):  # type: ignore[no-untyped-def]
-    """Add to work[0] what the mapped depth contributes, with the first layer's bias.
-
-    table from mapped depth `low` on; beyond its end waves (14,hidden), the last row the bias.
+    waves (14,hidden) as in `HeadArrays.z_waves`.
     """
-    at = (mapped - low) * steps
-    if at < table.shape[0] - 1:
-        j = np.int32(at)
-        g = at - np.float32(j)
-        for c in range(work.shape[1]):
-            a = table[j, c]
-            work[0, c] += a + g * (table[j + 1, c] - a)
-        return
-    for c in range(work.shape[1]):
-        work[0, c] += waves[13, c] + mapped * waves[0, c]
+    for c in range(base.shape[0]):
+        base[c] += waves[13, c] + mapped * waves[0, c]
     for k in range(octaves.shape[0]):
         sine = np.float32(np.sin(mapped * octaves[k]))
         cosine = np.float32(np.cos(mapped * octaves[k]))
-        for c in range(work.shape[1]):
-            work[0, c] += sine * waves[1 + 2 * k, c] + cosine * waves[2 + 2 * k, c]
+        for c in range(base.shape[0]):
+            base[c] += sine * waves[1 + 2 * k, c] + cosine * waves[2 + 2 * k, c]
 
 
-@njit(fastmath=FAST, cache=True)
-def pixel(folded, u, v, work):  # type: ignore[no-untyped-def]
-    """Fill work[1] with the map at (u, v), bilinear, border kept."""
-    left, fx = tap(u, folded.shape[1])
-    upper, fy = tap(v, folded.shape[0])
-    for c in range(work.shape[1]):
-        low = folded[upper, left, c]
-        low += fx * (folded[upper, left + 1, c] - low)
-        high = folded[upper + 1, left, c]
-        high += fx * (folded[upper + 1, left + 1, c] - high)
-        work[1, c] = low + fy * (high - low)
-
-
-@njit(cache=True)
-def tap_table(position, steps):  # type: ignore[no-untyped-def]
-    """Lower neighbour and fraction of a position in [-1,1] in the tables of u and v."""
-    at = (position + np.float32(1)) * steps
-    j = min(max(np.int32(at), np.int32(0)), np.int32(2 * steps) - np.int32(1))
+@njit(inline="always")
+def tap_table(at, last):  # type: ignore[no-untyped-def]
+    """Lower row and fraction of a position in a table, whose last row but one is `last`."""
+    j = min(max(np.int32(at), np.int32(0)), last)
     return j, at - np.float32(j)
 
 
-@njit(fastmath=FAST, cache=True)
-def begin_hidden(folded, head, q, work):  # type: ignore[no-untyped-def]
-    """Fill work[0] with what u and depth of a seen q (3,) contribute, work[1] with the map there.
+@njit(inline="always")
+def fill_base(u_table, z_table, z_low, waves, octaves, steps, u, mapped, base):  # type: ignore[no-untyped-def]
+    """Fill base (hidden,) with what u and the mapped depth add to the first layer, and its bias."""
+    width, one = np.uint64(base.shape[0]), np.float32(1)
+    last = np.int32(z_table.shape[0] // base.shape[0] - 2)
+    at = (mapped - z_low) * steps
+    j, g = tap_table((u + one) * steps, np.int32(2 * steps) - np.int32(1))
+    p, f = np.uint64(j) * width, one - g
+    if at > np.float32(last + 1):
+        for c in range(width):
+            base[c] = u_table[p + c] * f + u_table[p + width + c] * g
+        add_waves(waves, octaves, mapped, base)
+        return
+    k, gz = tap_table(at, last)
+    q, fz = np.uint64(k) * width, one - gz
+    for c in range(width):
+        h = u_table[p + c] * f + u_table[p + width + c] * g
+        base[c] = h + z_table[q + c] * fz + z_table[q + width + c] * gz
 
-    Lower neighbour and fraction in the table of v: its part belongs into the loop that adds all up.
+
+# The order of these sums matters: as one chain of additions, each would wait for the one before.
+# Without "reassoc" it stays as it is written.
+
+
+@njit(fastmath=_KEEP_ORDER, cache=True)
+def sum_of_six(base, w, m00, m01, m10, m11, g, low, high):  # type: ignore[no-untyped-def]
+    """base + a bilinear and a linear interpolation; w the four weights of the pixels."""
+    upper, lower = m00 * w[0] + m01 * w[1], m10 * w[2] + m11 * w[3]
+    return (base + upper) + (lower + (low * (np.float32(1) - g) + high * g))
+
+
+@njit(inline="always")
+def dot_relu(folded, corner, right, down, fx, fy, v_table, j, g, base, weights):  # type: ignore[no-untyped-def]
+    """Sum of weights times the rectified hidden layer: base, map and v's part.
+
+    The map's four pixels begin at `corner`, and at `right` and `down` of it; j and g are
+    `tap_table`'s of v.
     """
-    steps = head.steps
-    inverse_z = np.float32(1) / q[2]
-    u, v = q[0] * inverse_z, q[1] * inverse_z
-    j, g = tap_table(u, steps)
-    blend(head.u, j, g, work)
-    mapped = head.slope * inverse_z + head.shift
-    add_depth_half(head.z, head.z_low, steps, head.z_waves, head.octaves, mapped, work)
-    pixel(folded, u, v, work)
-    return tap_table(v, steps)
+    width, one = np.uint64(base.shape[0]), np.float32(1)
+    w = (one - fx) * (one - fy), fx * (one - fy), (one - fx) * fy, fx * fy
+    beside, below, across = corner + right, corner + down, corner + right + down
+    p = np.uint64(j) * width
+    total = np.float32(0)
+    for c in range(width):
+        h = sum_of_six(
+            base[c], w, folded[corner + c], folded[beside + c], folded[below + c],
+            folded[across + c], g, v_table[p + c], v_table[p + width + c],
+        )  # fmt: skip
+        total += relu(h) * weights[c]
+    return total
 
 
 @njit(cache=True)
@@ -145,23 +155,32 @@ def is_lit(qx, qy, qz, reach):  # type: ignore[no-untyped-def]
 
 
 @njit(parallel=True, cache=True, fastmath=FAST)
-def point_densities(folded, head, valid, q, threads):  # type: ignore[no-untyped-def]
-    """Densities (N,) 1/m at q (N,3), NaN where unseen. folded (H,W,C), valid see `is_seen`."""
+def point_densities(folded, size, head, valid, q, threads):  # type: ignore[no-untyped-def]
+    """Densities (N,) 1/m at q (N,3), NaN where unseen; valid: see `is_seen`."""
     out = np.empty(q.shape[0], np.float32)
-    weights, bias = head.out[0], head.out_bias[0]
+    height, width = size
+    u_table, v_table, z_table, z_low, steps = head.u, head.v, head.z, head.z_low, head.steps
+    waves, octaves, slope, shift = head.z_waves, head.octaves, head.slope, head.shift
+    weights, bias, one = head.out, head.out_bias[0], np.float32(1)
+    right, down = np.uint64(head.hidden), np.uint64(head.hidden * width)
+    last = np.int32(2 * steps) - np.int32(1)
     for part in prange(threads):
-        work = np.empty((2, head.hidden), np.float32)
+        base = np.empty(head.hidden, np.float32)
         for i in range(part * q.shape[0] // threads, (part + 1) * q.shape[0] // threads):
             if not is_seen(q[i, 0], q[i, 1], q[i, 2], valid):
                 out[i] = np.nan
                 continue
-            j, g = begin_hidden(folded, head, q[i], work)
-            total = np.float32(0)
-            for c in range(weights.shape[0]):
-                low = head.v[j, c]
-                h = work[0, c] + work[1, c] + (low + g * (head.v[j + 1, c] - low))
-                total += relu(h) * weights[c]
-            out[i] = softplus(total + bias)
+            inverse_z = one / q[i, 2]
+            u, v, mapped = q[i, 0] * inverse_z, q[i, 1] * inverse_z, slope * inverse_z + shift
+            fill_base(u_table, z_table, z_low, waves, octaves, steps, u, mapped, base)
+            left, fx = tap(u, width)
+            upper, fy = tap(v, height)
+            j, g = tap_table((v + one) * steps, last)
+            corner = np.uint64(upper) * down + np.uint64(left) * right
+            out[i] = bias + dot_relu(
+                folded, corner, right, down, fx, fy, v_table, j, g, base, weights
+            )
+            out[i] = softplus(out[i])
     return out
 
 
@@ -187,43 +206,53 @@ def composite_rays(sigma, step, t, begin, states, threads):  # type: ignore[no-u
             composite_block(sigma[i], step, t, begin, sigma.shape[1], states[i])
 
 
-@njit(parallel=True, cache=True, fastmath=FAST)
-def ray_depths(folded, head, u_half, v_half, z_half, t, step, stop, threads):  # type: ignore[no-untyped-def]
-    """Depth along rays of the encoded camera itself, on a grid of (h,w) pixels over its image.
+@njit(fastmath=FAST, cache=True)
+def fill_fixed(folded, size, u_half, v_half, i, j, rows, columns, fixed):  # type: ignore[no-untyped-def]
+    """Fill fixed (hidden,) with what stays the same along the ray of pixel (i, j)."""
+    height, width = size
+    row, fy = tap(np.float32((i + 0.5) / rows * 2 - 1), height)
+    column, fx = tap(np.float32((j + 0.5) / columns * 2 - 1), width)
+    hidden = np.uint64(fixed.shape[0])
+    corner = (np.uint64(row) * np.uint64(width) + np.uint64(column)) * hidden
+    beside, down = corner + hidden, np.uint64(width) * hidden
+    over, across = np.uint64(j) * hidden, np.uint64(i) * hidden
+    for c in range(hidden):
+        low, high = folded[corner + c], folded[corner + down + c]
+        low += fx * (folded[beside + c] - low)
+        high += fx * (folded[beside + down + c] - high)
+        fixed[c] = low + fy * (high - low) + u_half[over + c] + v_half[across + c]
 
-    The map is looked up once per ray. u_half (w,hidden), v_half (h,hidden), z_half (S,hidden): the
-    first layer's positional half by column, row and sample, one with the bias; t (S,) depths and
+
+@njit(parallel=True, cache=True, fastmath=FAST)
+def ray_depths(folded, size, head, halves, t, step, shape, stop, threads):  # type: ignore[no-untyped-def]
+    """Depth along rays of the encoded camera itself, on a grid of shape (h,w) over its image.
+
+    The map is looked up once per ray. halves: the first layer's positional half, row by row, by
+    column (w*hidden), row (h*hidden) and sample (S*hidden), one with the bias; t (S,) depths and
     step (S,) the lengths behind them. `stop`: a ray ends when no more light than this is left.
     Returns expected depth with a forced last sample, median depth (t[-1] where half the light
     passes) and opacity before the last was forced, each (h,w).
     """
-    height, width = folded.shape[0], folded.shape[1]
-    h, w, samples = v_half.shape[0], u_half.shape[0], t.shape[0]
+    u_half, v_half, z_half = halves
+    h, w, samples = shape[0], shape[1], t.shape[0]
     expected = np.empty((h, w), np.float32)
     median = np.empty((h, w), np.float32)
     opacity = np.empty((h, w), np.float32)
-    weights, bias, block = head.out[0], head.out_bias[0], 16
-    dark = max(stop, _DARK)
+    weights, bias, block = head.out, head.out_bias[0], 16
+    dark, hidden = max(stop, _DARK), np.uint64(head.hidden)
     for part in prange(threads):
         fixed = np.empty(head.hidden, np.float32)
         sigma, state = np.zeros(block, np.float32), np.empty(3, np.float32)
         for i in range(part, h, threads):
-            row, fy = tap(np.float32((i + 0.5) / h * 2 - 1), height)
             for j in range(w):
-                column, fx = tap(np.float32((j + 0.5) / w * 2 - 1), width)
-                for c in range(head.hidden):
-                    low = folded[row, column, c]
-                    low += fx * (folded[row, column + 1, c] - low)
-                    high = folded[row + 1, column, c]
-                    high += fx * (folded[row + 1, column + 1, c] - high)
-                    fixed[c] = low + fy * (high - low) + u_half[j, c] + v_half[i, c]
+                fill_fixed(folded, size, u_half, v_half, i, j, h, w, fixed)
                 state[0], state[1], state[2] = 1, 0, 0
                 for begin in range(0, samples, block):
                     count = min(block, samples - begin)
                     for k in range(count):
-                        total = np.float32(0)
-                        for c in range(weights.shape[0]):
-                            total += relu(fixed[c] + z_half[begin + k, c]) * weights[c]
+                        at, total = np.uint64(begin + k) * hidden, np.float32(0)
+                        for c in range(hidden):
+                            total += relu(fixed[c] + z_half[at + c]) * weights[c]
                         sigma[k] = total + bias
                     for k in range(block):
                         sigma[k] = softplus(sigma[k])

@@ -35,7 +35,9 @@ class RayDepths(NamedTuple):
 
 
 class Queries(Protocol):
-    """Answers of one head about the views in use, the first of which is the reference view."""
+    """Answers of one head about `views`, the first of which is the reference view."""
+
+    views: Sequence[EncodedView]
 
     def point_densities(self, points: Array) -> Floats:
         """(N,) 1/m of world points (N,3); what it says of unseen ones means nothing."""

@@ -136,12 +136,9 @@ class SceneCompleter:
             raise UserError("a scene needs at least one view")
         if not self.network.density_head.multi_view:
             encoded = encoded[:1]
-        index = self.field.answering(len(encoded))
-        head, maps = self.field.heads[index], [view.maps[index] for view in encoded]
-        compiled = self._compiled and CompiledQueries.supports(head)
-        self._queries = (CompiledQueries if compiled else TorchQueries)(head, encoded, maps)
+        self._queries = self._queries_of(encoded)
         self._views = tuple(encoded)
-        self.forget_depth()
+        self._depth, self._reach = {}, []
 
     def set_views(self, views: Sequence[View]) -> None:
         """Encode the views and use them."""
@@ -192,16 +189,34 @@ class SceneCompleter:
         return self.queries.lit(np.asarray(points, np.float64).reshape(-1, 3), self.reach())
 
     def reach(self) -> list[Floats]:
-        """By view, the z-depth (h,w) m over its image behind which half its light is gone."""
-        if not self._reach:
-            # Rays of several views cost as many times more: coarser ones then.
-            stride = REACH_STRIDE * min(2, len(self._views))
-            size = self.spec.image_height // stride, self.spec.image_width // stride
-            self._reach = [
-                self.queries.depths(k, self._depth_samples(DEPTH_SAMPLES, k), size, 0.5).median
-                for k in range(len(self._views))
-            ]
-        return self._reach
+        """By view, the z-depth (h,w) m over its image behind which half its light is gone.
+
+        A student tells it of each view alone, and once: what a view sees does not change with the
+        views beside it. Without a student all views are asked along each other's rays.
+        """
+        if len(self._views) > 1 and len(self.field.heads) == 1:
+            if not self._reach:
+                # Rays of several views cost as many times more: coarser ones then.
+                self._reach = [
+                    self._median_depth(self.queries, k, 2 * REACH_STRIDE)
+                    for k in range(len(self._views))
+                ]
+            return self._reach
+        for view in self._views:
+            if not view.reach:
+                view.reach.append(self._median_depth(self._queries_of((view,)), 0, REACH_STRIDE))
+        return [view.reach[0] for view in self._views]
+
+    def _median_depth(self, queries: Queries, view: int, stride: int) -> Floats:
+        size = self.spec.image_height // stride, self.spec.image_width // stride
+        samples = self._depth_samples(queries.views[view])
+        return queries.depths(view, samples, size, 0.5).median
+
+    def _queries_of(self, views: Sequence[EncodedView]) -> Queries:
+        index = self.field.answering(len(views))
+        head, maps = self.field.heads[index], [view.maps[index] for view in views]
+        compiled = self._compiled and CompiledQueries.supports(head)
+        return (CompiledQueries if compiled else TorchQueries)(head, views, maps)
 
     def depth(self) -> tuple[Floats, Floats]:
         """z-depth (H,W) m and opacity (H,W) 0..1 of view 0 on the network's pixel grid.
@@ -220,9 +235,10 @@ class SceneCompleter:
         return self._depth[stride]
 
     def forget_depth(self) -> None:
-        """Drop the rendered depth, as `set_views` does: for timing it again."""
-        self._depth = {}
-        self._reach = []
+        """Drop the rendered depth and reach of the views in use: for timing them again."""
+        self._depth, self._reach = {}, []
+        for view in self._views:
+            view.reach.clear()
 
     @torch.inference_mode()
     def render(
@@ -236,7 +252,7 @@ class SceneCompleter:
         colours = torch.zeros(camera.height * camera.width, 3, device=self.device)
         weights = torch.zeros(camera.height * camera.width, device=self.device)
         images = self._colour_images()
-        t = torch.from_numpy(self._depth_samples(samples)).to(self.device)
+        t = torch.from_numpy(self._depth_samples(self._views[0], samples)).to(self.device)
         pixels = torch.arange(camera.height * camera.width, device=self.device)
         for part in torch.split(pixels, max(1, CHUNK // samples)):
             colours[part], weights[part] = self._render_pixels(part, camera, T_world_cam, t, images)
@@ -275,7 +291,7 @@ class SceneCompleter:
     def _compute_depth(self, stride: int) -> DepthMap:
         queries, reference = self.queries, self._views[0]
         size = self.spec.image_height // stride, self.spec.image_width // stride
-        found = queries.depths(0, self._depth_samples(DEPTH_SAMPLES), size, stop=0.0)
+        found = queries.depths(0, self._depth_samples(reference), size, stop=0.0)
         camera = reference.camera.resized(size[1], size[0])
         return DepthMap(*found, camera, reference.valid, reference.own)
 
@@ -285,9 +301,9 @@ class SceneCompleter:
         stacked = np.stack([view.image for view in self._views])
         return torch.from_numpy(stacked).to(self.device).permute(0, 3, 1, 2).float() / 255
 
-    def _depth_samples(self, count: int, view: int = 0) -> Floats:
+    def _depth_samples(self, view: EncodedView, count: int = DEPTH_SAMPLES) -> Floats:
         # The network knows nothing nearer than `depth_near` in the world it is shown.
-        near = self.spec.depth_near / self._views[view].scale
+        near = self.spec.depth_near / view.scale
         return sample_distances(near, self.spec.depth_far, torch.full((count,), 0.5)).numpy()
 
     def _tensor(self, array: npt.ArrayLike) -> Tensor:

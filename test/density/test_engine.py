@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numba import njit
 
@@ -41,15 +41,19 @@ def test_exp_and_softplus_keep_their_error_bounds():
     assert np.isnan(evaluated(numeric.softplus, np.array([np.nan], np.float32))).all()
 
 
+@pytest.mark.parametrize("head", ["bts", "mvbts"])
 @given(
     st.tuples(*[st.floats(-3, 3)] * 3),
     st.tuples(*[st.floats(-0.3, 0.3)] * 3),
     st.tuples(st.integers(1, 20), st.integers(1, 5), st.integers(1, 7)),
 )
+# A level camera, before which columns stand upright; the second so near that tables end.
+@example((0.0, 0.2, 0.0), (0.0, 0.0, 0.2), (20, 5, 7))
+@example((-2.6, 0.0, 0.0), (0.0, 0.0, 0.0), (20, 5, 7))
 @settings(max_examples=15, deadline=None)
-def test_grids_equal_their_points_before_any_camera(offset, turn, shape):
+def test_grids_equal_their_points_before_any_camera(head, offset, turn, shape):
     """Tilted, rolled, before and behind the camera, nearer than the tables go."""
-    scene = tiny_scene()
+    scene = tiny_scene(head)
     roll, pitch, yaw = turn
     pose = forward_pose(yaw=yaw)
     c, s = np.cos(roll), np.sin(roll)
@@ -118,7 +122,7 @@ def test_the_profile_is_that_of_its_points():
     assert (np.abs(fast_profile(scene, 16, 8, 0.1) - expected) < 1e-6).mean() > 0.99
 
 
-def test_one_view_is_answered_by_the_student_several_by_the_teacher():
+def scene_with_student():
     torch.manual_seed(0)
     spec = thin_spec(
         "mvbts",
@@ -130,7 +134,28 @@ def test_one_view_is_answered_by_the_student_several_by_the_teacher():
     )
     network = DensityNetwork(spec).eval()
     info = CheckpointInfo("test", spec, "0" * 64)
-    scene = SceneCompleter(network, info, torch.device("cpu"), "float32")
+    return SceneCompleter(network, info, torch.device("cpu"), "float32")
+
+
+def test_where_light_ends_is_told_by_the_student_of_each_view_alone():
+    scene = scene_with_student()
+    views = [scene.encode(view(0)), scene.encode(view(1, x=0.5))]
+    alone = []
+    for encoded in views:
+        scene.use([encoded])
+        alone.append(scene.reach()[0])
+        scene.forget_depth()
+    scene.use(views)
+    together = scene.reach()
+    np.testing.assert_array_equal(together, alone)
+    assert not np.array_equal(*together)
+    # What was asked once is known for good, also under another pose.
+    scene.use([views[1].reposed(forward_pose(x=2.0))])
+    assert scene.reach()[0] is together[1]
+
+
+def test_one_view_is_answered_by_the_student_several_by_the_teacher():
+    scene = scene_with_student()
     views = [scene.encode(view(0)), scene.encode(view(1, x=0.5))]
     assert [m.shape[0] for m in views[0].maps] == [24, 16]
     points = np.array([[5.0, 0.3, 1.5], [8.0, -1.0, 1.7]])
