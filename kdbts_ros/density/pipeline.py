@@ -192,7 +192,7 @@ class Pipeline:
         depth, depth_camera, preview = None, None, None
         if wanted.depth or wanted.preview:
             with _timed(times, "depth"):
-                depth_map = self.scene.depth_map(settings.depth_stride)
+                depth_map = self.scene.depth_map(settings.depth_stride, by_student=True)
                 depth, depth_camera = depth_map.published()
         if wanted.preview:
             with _timed(times, "preview"):
@@ -285,7 +285,7 @@ class Pipeline:
             self.scene.use([encoded, encoded])
             window = GridWindow.around(0.0, 0.0, 2 * self.settings.range_m, 1.0)
             map_around(self.scene, np.eye(4), window, self._band)
-            self.scene.depth_map(self.settings.depth_stride)
+            self.scene.depth_map(self.settings.depth_stride, by_student=True)
 
 
 def _map_caption(account: ViewAccount) -> str:

@@ -154,6 +154,17 @@ def test_where_light_ends_is_told_by_the_student_of_each_view_alone():
     assert scene.reach()[0] is together[1]
 
 
+def test_depth_of_several_views_may_be_told_by_the_student_alone():
+    scene = scene_with_student()
+    views = [scene.encode(view(0)), scene.encode(view(1, x=0.5))]
+    scene.use(views[:1])
+    alone = scene.depth_map(stride=4)
+    scene.use(views)
+    told, fused = scene.depth_map(stride=4, by_student=True), scene.depth_map(stride=4)
+    np.testing.assert_array_equal(told.depth, alone.depth)
+    assert not np.array_equal(told.depth, fused.depth)
+
+
 def test_one_view_is_answered_by_the_student_several_by_the_teacher():
     scene = scene_with_student()
     views = [scene.encode(view(0)), scene.encode(view(1, x=0.5))]
