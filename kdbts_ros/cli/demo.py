@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import signal
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.console import Console
 
 from kdbts_ros.cli.options import Checkpoint, Device
+from kdbts_ros.demo import interrupt
 from kdbts_ros.demo.children import prepare_environment
 from kdbts_ros.demo.results import Results
 from kdbts_ros.errors import UserError
@@ -66,8 +65,7 @@ def demo(
         raise UserError("--drive names a drive of KITTI; give its folder with --kitti DIR")
     results = Results(out)
     results.clear()
-    for how in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(how, _interrupt)
+    interrupt.listen()
     with results.workshop() as work:
         domain = prepare_environment(work / "ros")
         _require_ros()
@@ -107,7 +105,3 @@ def _drive(kitti: Path | None, name: str | None, frames: int | None) -> Drive:
     if kitti is not None:
         return sources.kitti(kitti, name, frames)
     return sources.synthetic(frames or SYNTHETIC_FRAMES)
-
-
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    raise KeyboardInterrupt

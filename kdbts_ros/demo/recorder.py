@@ -17,6 +17,7 @@ from rclpy.signals import SignalHandlerOptions
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 from std_msgs.msg import Header
 
+from kdbts_ros.demo import interrupt
 from kdbts_ros.demo.output_bag import OutputBag
 from kdbts_ros.demo.recording import Recording
 from kdbts_ros.msg import InferenceReport
@@ -109,6 +110,7 @@ class Recorder:
     def spin(self, seconds: float) -> None:
         """Take what has come; wait at most so long for the first."""
         self._executor.spin_once(timeout_sec=seconds)
+        interrupt.check()
 
     def node_listens(self) -> bool:
         """Whether somebody else has subscribed to the images: the node is active."""
