@@ -30,7 +30,8 @@ class LabelledWorlds:
 
     `extra` further views of each world come along, and `low_share` of the cameras are low ones,
     whose world is enlarged until they look from the training camera's height, which is what the
-    canonical camera makes of what a low camera sees.
+    canonical camera makes of what a low camera sees. `alone_share` of the further views are what
+    one moving camera saw before.
     """
 
     def __init__(
@@ -41,13 +42,17 @@ class LabelledWorlds:
         columns: int,
         extra: int,
         low_share: float = 0.0,
+        alone_share: float = 0.0,
     ) -> None:
         self._size = width, height
         self._points, self._columns, self._extra = points, columns, extra
-        self._low_share = low_share
+        self._shares = low_share, alone_share
 
     def __call__(self, seed: int) -> LabelledFrame:
-        frame, others = training_views(seed, self._extra, *self._size, low_share=self._low_share)
+        low, alone = self._shares
+        frame, others = training_views(
+            seed, self._extra, *self._size, low_share=low, alone_share=alone
+        )
         height = float(frame.T_world_cam[2, 3])
         scale = TrainingCamera().height / height if height < LOW_HEIGHTS[1] else 1.0
         view, *further = (enlarged(view, scale) for view in (frame.view, *others))

@@ -116,6 +116,13 @@ class SupervisedStage(Stage):
         description="share of the scenes seen from 0.6 to 1.5 m above the ground, enlarged as the "
         "canonical camera enlarges what a low camera sees",
     )
+    one_camera: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="share of the scenes whose further views are what one forward camera saw 1 to "
+        "10 m before; the others have a second camera and any place along the street",
+    )
     length: float = Field(
         default=0.5, gt=0, le=5, description="metres over which a density becomes a probability"
     )

@@ -70,6 +70,7 @@ class SupervisedTask:
             # One more than is encoded, so that a frame that is used again looks different.
             extra=self._stage.views if self._stage.views > 1 else 0,
             low_share=self._stage.low_cameras,
+            alone_share=self._stage.one_camera,
         )
 
     def losses(

@@ -69,6 +69,7 @@ class PlainWorlds:
         columns: int = 0,
         extra: int = 0,
         low_share: float = 0.0,
+        alone_share: float = 0.0,
     ) -> None:
         self._points, self._columns, self._extra = points, columns, extra
 

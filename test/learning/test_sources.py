@@ -46,6 +46,18 @@ def test_a_low_camera_sees_a_world_enlarged_to_the_training_camera() -> None:
     assert road[1] == pytest.approx(road[0], rel=0.15)
 
 
+def test_one_camera_looks_from_where_it_was() -> None:
+    alone = LabelledWorlds(WIDTH, HEIGHT, 200, 10, 3, alone_share=1.0)
+    for seed in (3, 4, 5):
+        places = alone(seed).T_ref_cam[1:, :3, 3]
+        assert (np.diff(places[:, 2]) < 0).all(), "the newest of its places comes first"
+        assert ((places[:, 2] < -0.9) & (places[:, 2] > -10.1)).all()
+        # Straight on but for yaw: no place lies a camera's width aside of where it came from.
+        assert (np.abs(places[:, 0]) < 0.2 * np.abs(places[:, 2])).all()
+    paired = LabelledWorlds(WIDTH, HEIGHT, 200, 10, 3, alone_share=0.0)(3).T_ref_cam
+    assert paired[1, 0, 3] == pytest.approx(0.54, abs=0.02)
+
+
 def test_equal_seeds_make_equal_frames() -> None:
     first, again = (LabelledWorlds(WIDTH, HEIGHT, 200, 10, 1)(11) for _ in range(2))
     np.testing.assert_array_equal(first.images, again.images)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 
@@ -13,6 +14,9 @@ from kdbts_ros.datasets.synthetic.raycast import render
 from kdbts_ros.datasets.synthetic.rig import Rig, front_stereo, training_camera
 from kdbts_ros.datasets.synthetic.world import StreetWorld
 from kdbts_ros.density.camera import Array, Camera, View
+
+# A camera's mount T_base_cam, and where its robot is: metres along the street and turn (rad).
+Placed: TypeAlias = tuple[Array, float, float]
 
 
 @dataclass(frozen=True, eq=False)
@@ -109,6 +113,8 @@ def training_pair(
 # the street (mostly behind, as a moving robot has them), and how far the odd camera looks aside.
 ALONG = (-8.0, 4.0)
 ASIDE_SHARE, ASIDE_RAD = 0.25, 0.5
+# What a moving robot with one forward camera keeps: images from behind where it is now.
+BEHIND = (-10.0, -1.0)
 # Metres above the ground of cameras of robots smaller than a car.
 LOW_HEIGHTS = (0.6, 1.5)
 
@@ -120,6 +126,7 @@ def training_views(
     height: int = 192,
     threads: int = 1,
     low_share: float = 0.0,
+    alone_share: float = 0.0,
 ) -> tuple[TrainingFrame, list[View]]:
     """The frame of `training_frame` and `extra` further views of its street.
 
@@ -128,6 +135,8 @@ def training_views(
 
     Args:
         low_share: chance that the rig is mounted as low as on a small robot, `LOW_HEIGHTS`.
+        alone_share: chance that there is one camera, whose further views are its own from
+            `BEHIND`.
     """
     rng = np.random.default_rng([21, seed])
     world = StreetWorld.generate(seed)
@@ -139,15 +148,30 @@ def training_views(
     d, yaw = world.lane_d + rng.normal(0, 0.15), rng.normal(0, 0.04)
     camera, T_base_cam = rig["left"]
     frame = _frame(world, camera, _base_pose(world, 0.0, d, yaw) @ T_base_cam, threads)
-    poses = [(rig["right"][1], 0.0, 0.0)]
-    for _ in range(extra - 1):
-        turn = rng.normal(0, ASIDE_RAD) if rng.random() < ASIDE_SHARE else rng.normal(0, 0.02)
-        side = rig["right" if rng.random() < 0.3 else "left"][1]
-        poses.append((side, float(rng.uniform(*ALONG)), float(turn)))
+    if draws.random() < alone_share:
+        poses = _left_behind(rig["left"][1], extra, draws)
+    else:
+        poses = _from_anywhere(rig, extra, rng)
     others = [
         _frame(
             world, camera, _base_pose(world, x, d + x * math.tan(yaw), yaw + turn) @ mount, threads
         ).view
-        for mount, x, turn in poses[:extra]
+        for mount, x, turn in poses
     ]
     return frame, others
+
+
+def _from_anywhere(rig: Rig, count: int, rng: np.random.Generator) -> list[Placed]:
+    """Mounts, metres along the street and turns (rad) of the other camera of the pair, and more."""
+    poses = [(rig["right"][1], 0.0, 0.0)]
+    for _ in range(count - 1):
+        turn = rng.normal(0, ASIDE_RAD) if rng.random() < ASIDE_SHARE else rng.normal(0, 0.02)
+        side = rig["right" if rng.random() < 0.3 else "left"][1]
+        poses.append((side, float(rng.uniform(*ALONG)), float(turn)))
+    return poses[:count]
+
+
+def _left_behind(mount: Array, count: int, rng: np.random.Generator) -> list[Placed]:
+    """The same of where one camera has been, the newest place first."""
+    places = np.sort(rng.uniform(*BEHIND, count))[::-1]
+    return [(mount, float(x), float(rng.normal(0, 0.02))) for x in places]
