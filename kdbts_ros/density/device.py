@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any, Literal, TypeAlias, cast, get_args
+
 import torch
 
 from kdbts_ros.errors import UserError
+
+# Of convolutions; densities are always float32.
+Precision: TypeAlias = Literal["float32", "bfloat16"]
 
 
 def choose_device(name: str) -> torch.device:
@@ -20,11 +26,21 @@ def choose_device(name: str) -> torch.device:
     return device
 
 
-def choose_precision(name: str, device: torch.device) -> str:
-    """ "auto" takes bfloat16 convolutions on a GPU that has them, float32 elsewhere."""
-    if name not in ("auto", "float32", "bfloat16"):
-        raise UserError(f"unknown precision '{name}', use auto, float32 or bfloat16")
-    if name != "auto":
-        return name
-    fast = device.type == "cuda" and torch.cuda.is_bf16_supported()
-    return "bfloat16" if fast else "float32"
+def choose_precision(name: str, device: torch.device) -> Precision:
+    """ "auto" takes bfloat16 convolutions where the hardware multiplies them, float32 elsewhere.
+
+    A processor without such instructions emulates them, ten times slower than float32.
+    """
+    if name == "auto":
+        return "bfloat16" if _multiplies_bfloat16(device) else "float32"
+    if name not in get_args(Precision):
+        raise UserError(f"unknown precision '{name}', use auto, {', '.join(get_args(Precision))}")
+    return cast(Precision, name)
+
+
+def _multiplies_bfloat16(device: torch.device) -> bool:
+    if device.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    # Older releases of torch do not tell; the names differ between architectures.
+    has: Mapping[str, Any] = getattr(torch.cpu, "get_capabilities", dict)()
+    return any(has.get(name, False) for name in ("amx_bf16", "avx512_bf16", "bf16"))

@@ -11,6 +11,7 @@ from kdbts_ros.learning.section import Section
 from kdbts_ros.learning.stages import AnyStage, DistillStage
 
 Precision: TypeAlias = Literal["float32", "bfloat16", "float16"]
+PrecisionChoice: TypeAlias = Precision | Literal["auto"]
 
 
 class NetworkConfig(Section):
@@ -95,10 +96,11 @@ class TrainingConfig(Section):
     seed: int = Field(default=0, ge=0, description="seed of everything random")
     threads: int = Field(default=2, ge=1, le=1024, description="threads of the trainer")
     device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="where to train")
-    precision: Precision = Field(
-        default="bfloat16",
-        description="of the encoder; densities stay in float32. float16 is for GPUs without "
-        "bfloat16 and scales the loss",
+    precision: PrecisionChoice = Field(
+        default="auto",
+        description="of the encoder; densities stay in float32. auto takes bfloat16 where the "
+        "hardware multiplies it, float32 elsewhere; float16 is for GPUs without bfloat16 and "
+        "scales the loss",
     )
     average: float = Field(
         default=0.0,

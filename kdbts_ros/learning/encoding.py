@@ -5,8 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from kdbts_ros.density.device import choose_precision
 from kdbts_ros.density.network import DensityNetwork
-from kdbts_ros.learning.config import Precision
+from kdbts_ros.learning.config import Precision, PrecisionChoice
+
+
+def encoder_precision(choice: PrecisionChoice, device: torch.device) -> Precision:
+    """What "auto" means on a device; see `choose_precision`."""
+    return choose_precision(choice, device) if choice == "auto" else choice
 
 
 def encode(network: DensityNetwork, images: Tensor, precision: Precision) -> Tensor:

@@ -16,6 +16,7 @@ from kdbts_ros.learning import sources
 from kdbts_ros.learning.config import TrainingConfig
 from kdbts_ros.learning.distillation import distill_step
 from kdbts_ros.learning.draws import Draws
+from kdbts_ros.learning.encoding import encoder_precision
 from kdbts_ros.learning.freezing import frozen
 from kdbts_ros.learning.photometric import ClipBatch, collate_clips, photometric_step
 from kdbts_ros.learning.stages import (
@@ -55,6 +56,7 @@ class SupervisedTask:
 
     def __init__(self, config: TrainingConfig, stage: SupervisedStage, device: torch.device):
         self._config, self._stage, self._device = config, stage, device
+        self._precision = encoder_precision(config.precision, device)
 
     def holding(self, network: DensityNetwork) -> AbstractContextManager[None]:
         return _held(network, self._stage)
@@ -80,7 +82,7 @@ class SupervisedTask:
         draws: Draws,
     ) -> dict[str, Tensor]:
         batch = collate(frames, self._stage, draws.rngs).to(self._device)
-        return supervised_step(network, batch, self._stage, draws, self._config.precision)
+        return supervised_step(network, batch, self._stage, draws, self._precision)
 
 
 class ClipTask:
@@ -88,7 +90,7 @@ class ClipTask:
 
     def __init__(self, config: TrainingConfig, stage: ClipStage, device: torch.device):
         self._size = config.network.image_width, config.network.image_height
-        self._precision = config.precision
+        self._precision = encoder_precision(config.precision, device)
         self._clips, self._device = stage, device
 
     def source(self) -> Callable[[int], Any]:
