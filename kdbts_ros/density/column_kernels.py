@@ -1,9 +1,7 @@
 """Compiled CPU loops over columns of an affine grid, for a single-view head.
 
-For `axes` see `column_geometry`, for `folded` and `size` see `kernels`.
-
-What u and depth add to the first layer, the base, is the same for all levels of a column that
-stands upright in the image, as columns of the world do before a level camera.
+For `axes` see `column_geometry`, for `folded` and `size` see `kernels`. Columns that stand upright
+in the image are those of `upright_kernels`.
 """
 
 from __future__ import annotations
@@ -30,7 +28,11 @@ from kdbts_ros.density.column_geometry import (
     stands_upright,
 )
 from kdbts_ros.density.kernels import dot_relu, fill_base, is_lit, is_seen, sum_of_six, tap_table
-from kdbts_ros.density.numeric import FAST, relu, softplus
+from kdbts_ros.density.numeric import FAST, exp_of_negative, relu, softplus
+from kdbts_ros.density.upright_kernels import UNSEEN, upright_rows
+
+# Rows of a grid that are answered together, see `upright_rows`.
+TILE = 6
 
 
 @njit(inline="always")
@@ -56,34 +58,28 @@ def dot_relu_slanting(  # type: ignore[no-untyped-def]
 
 
 @njit(fastmath=FAST, cache=True)
-def row_densities(folded, size, head, valid, axes, row, limit, sigma, seen):  # type: ignore[no-untyped-def]
-    """Densities 1/m and masks of one row of a grid into sigma and seen (columns,levels).
-
-    sigma is 0 where unseen. A column ends where its sum of densities, unseen levels counting as 1,
-    has passed `limit`: the levels of later blocks stay as they were.
-    """
+def slanting_row(folded, size, head, valid, axes, row, limit, reach, sigma, lit):  # type: ignore[no-untyped-def]
+    """One row of `tile_densities`, of columns that need not stand upright."""
     columns, levels = sigma.shape
     u_table, v_table, z_table, z_low, steps = head.u, head.v, head.z, head.z_low, head.steps
-    waves, octaves = head.z_waves, head.octaves
+    waves, octaves, slope, shift = head.z_waves, head.octaves, head.slope, head.shift
     weights, bias = head.out, head.out_bias[0]
     right, down = np.uint64(head.hidden), np.uint64(head.hidden * size[1])
     last_u = np.int32(2 * steps) - np.int32(1)
     last_z = np.int32(z_table.shape[0] // head.hidden - 2)
     whole, part = np.zeros((INTEGERS, BLOCK), np.int32), np.zeros((FLOATS, BLOCK), np.float32)
     base = np.zeros(head.hidden, np.float32)
-    upright = stands_upright(axes)
     for column in range(columns):
-        running, based = np.float32(0), False
+        running = np.float32(0)
+        sigma[column], lit[column] = UNSEEN, 0
         for begin in range(0, levels, BLOCK):
             count = min(BLOCK, levels - begin)
             found = place(
-                whole, part, axes, valid, size, head.slope, head.shift, steps,
+                whole, part, axes, valid, size, slope, shift, steps,
                 np.float32(column), np.float32(row), np.float32(begin), count,
             )  # fmt: skip
+            running += np.float32(count - found)
             if found == 0:
-                for k in range(count):
-                    sigma[column, begin + k], seen[column, begin + k] = 0, 0
-                running += count
                 continue
             for k in range(count):
                 if whole[SEEN, k] == 0:
@@ -92,29 +88,48 @@ def row_densities(folded, size, head, valid, axes, row, limit, sigma, seen):  # 
                 fx, fy, j, g = part[ACROSS, k], part[DOWN, k], whole[ENTRY, k], part[BETWEEN, k]
                 u, mapped = part[U, k], part[MAPPED, k]
                 at = (mapped - z_low) * steps
-                if not upright and at <= np.float32(last_z + 1):
+                if at <= np.float32(last_z + 1):
                     ju, gu = tap_table((u + np.float32(1)) * steps, last_u)
                     jz, gz = tap_table(at, last_z)
                     part[SIGMA, k] = bias + dot_relu_slanting(
                         folded, corner, right, down, fx, fy, v_table, j, g,
                         u_table, ju, gu, z_table, jz, gz, weights,
                     )  # fmt: skip
-                    continue
-                if not (upright and based):
+                else:
                     fill_base(u_table, z_table, z_low, waves, octaves, steps, u, mapped, base)
-                    based = True
-                part[SIGMA, k] = bias + dot_relu(
-                    folded, corner, right, down, fx, fy, v_table, j, g, base, weights
-                )
+                    part[SIGMA, k] = bias + dot_relu(
+                        folded, corner, right, down, fx, fy, v_table, j, g, base, weights
+                    )
             for k in range(BLOCK):
                 part[SIGMA, k] = softplus(part[SIGMA, k])
             for k in range(count):
-                inside = whole[SEEN, k] != 0
-                seen[column, begin + k] = inside
-                sigma[column, begin + k] = part[SIGMA, k] if inside else np.float32(0)
-                running += part[SIGMA, k] if inside else np.float32(1)
+                if whole[SEEN, k] == 0:
+                    continue
+                sigma[column, begin + k] = part[SIGMA, k]
+                running += part[SIGMA, k]
+                qx, qy, qz = position(
+                    axes, np.float32(column), np.float32(row), np.float32(begin + k)
+                )
+                lit[column, begin + k] = is_lit(qx, qy, qz, reach)
             if running > limit:
                 break
+
+
+@njit(fastmath=FAST, cache=True)
+def tile_densities(folded, size, head, valid, axes, first, limit, reach, sigma, lit):  # type: ignore[no-untyped-def]
+    """Densities 1/m and what is lit into sigma and lit (rows,columns,levels), from row `first` on.
+
+    sigma is UNSEEN where no pixel shows a level. lit: seen and no deeper than the reach (h,w) over
+    the image. A column ends where its sum of densities, unseen levels counting as 1, has passed
+    `limit`: later blocks of levels stay UNSEEN.
+    """
+    if stands_upright(axes):
+        upright_rows(folded, size, head, valid, axes, first, limit, reach, sigma, lit)
+        return
+    for row in range(sigma.shape[0]):
+        slanting_row(
+            folded, size, head, valid, axes, first + row, limit, reach, sigma[row], lit[row]
+        )
 
 
 @njit(parallel=True, cache=True, fastmath=FAST)
@@ -122,16 +137,52 @@ def grid_densities(folded, size, head, valid, axes, levels, rows, columns, threa
     """Densities (levels,rows,columns) 1/m, NaN where unseen."""
     out = np.empty((levels, rows, columns), np.float32)
     for part in prange(threads):
-        sigma = np.zeros((columns, levels), np.float32)
-        seen = np.zeros((columns, levels), np.uint8)
-        # Rows are dealt out in turn: what is in view lies together.
-        for row in range(part, rows, threads):
-            row_densities(folded, size, head, valid, axes, row, np.float32(np.inf), sigma, seen)
+        sigma = np.zeros((TILE, columns, levels), np.float32)
+        lit, dark = np.zeros(sigma.shape, np.uint8), np.zeros((1, 1), np.float32)
+        # Tiles are dealt out in turn: what is in view lies together.
+        for first in range(part * TILE, rows, threads * TILE):
+            count = min(TILE, rows - first)
+            tile_densities(
+                folded, size, head, valid, axes, first, np.float32(np.inf), dark,
+                sigma[:count], lit[:count],
+            )  # fmt: skip
             for level in range(levels):
-                for column in range(columns):
-                    inside = seen[column, level] != 0
-                    out[level, row, column] = sigma[column, level] if inside else np.nan
+                for row in range(count):
+                    for column in range(columns):
+                        value = sigma[row, column, level]
+                        out[level, first + row, column] = np.nan if value == UNSEEN else value
     return out
+
+
+@njit(parallel=True, cache=True, fastmath=FAST)
+def grid_occupancy(folded, size, head, valid, axes, levels, rows, columns, reach, length, threads):  # type: ignore[no-untyped-def]
+    """Opacity over `length` m, NaN where unseen, and what is lit, both (levels,rows,columns)."""
+    opacity = np.empty((levels, rows, columns), np.float32)
+    observed = np.empty((levels, rows, columns), np.bool_)
+    for part in prange(threads):
+        sigma = np.zeros((TILE, columns, levels), np.float32)
+        lit = np.zeros(sigma.shape, np.uint8)
+        for first in range(part * TILE, rows, threads * TILE):
+            count = min(TILE, rows - first)
+            tile_densities(
+                folded, size, head, valid, axes, first, np.float32(np.inf), reach,
+                sigma[:count], lit[:count],
+            )  # fmt: skip
+            become_opacity(sigma.reshape(-1), length)
+            for level in range(levels):
+                for row in range(count):
+                    for column in range(columns):
+                        opacity[level, first + row, column] = sigma[row, column, level]
+                        observed[level, first + row, column] = lit[row, column, level] != 0
+    return opacity, observed
+
+
+@njit(fastmath=FAST, cache=True)
+def become_opacity(sigma, length):  # type: ignore[no-untyped-def]
+    """Turn densities (N,) into opacities over `length` m; NaN where unseen or not a number."""
+    for i in range(sigma.shape[0]):
+        opacity = np.float32(1) - exp_of_negative(-length * abs(sigma[i]))
+        sigma[i] = opacity if sigma[i] >= 0 else np.float32(np.nan)
 
 
 @njit(parallel=True, cache=True, fastmath=FAST)
@@ -145,19 +196,21 @@ def column_sums(folded, size, head, valid, axes, levels, rows, columns, reach, t
     seen_levels = np.zeros((rows, columns), np.int32)
     lit_levels = np.zeros((rows, columns), np.int32)
     for part in prange(threads):
-        sigma = np.zeros((columns, levels), np.float32)
-        seen = np.zeros((columns, levels), np.uint8)
-        for row in range(part, rows, threads):
-            row_densities(folded, size, head, valid, axes, row, np.float32(np.inf), sigma, seen)
-            for column in range(columns):
-                for k in range(levels):
-                    if seen[column, k]:
-                        qx, qy, qz = position(
-                            axes, np.float32(column), np.float32(row), np.float32(k)
-                        )
-                        total[row, column] += sigma[column, k]
-                        seen_levels[row, column] += 1
-                        lit_levels[row, column] += is_lit(qx, qy, qz, reach)
+        sigma = np.zeros((TILE, columns, levels), np.float32)
+        lit = np.zeros(sigma.shape, np.uint8)
+        for first in range(part * TILE, rows, threads * TILE):
+            count = min(TILE, rows - first)
+            tile_densities(
+                folded, size, head, valid, axes, first, np.float32(np.inf), reach,
+                sigma[:count], lit[:count],
+            )  # fmt: skip
+            for row in range(count):
+                for column in range(columns):
+                    for k in range(levels):
+                        if sigma[row, column, k] != UNSEEN:
+                            total[first + row, column] += sigma[row, column, k]
+                            seen_levels[first + row, column] += 1
+                            lit_levels[first + row, column] += lit[row, column, k]
     return total, seen_levels, lit_levels
 
 
@@ -185,16 +238,25 @@ def transparent_levels(folded, size, head, valid, axes, levels, rows, columns, l
     """
     out = np.zeros((rows, columns), np.int32)
     for part in prange(threads):
-        sigma = np.zeros((columns, levels), np.float32)
-        seen = np.zeros((columns, levels), np.uint8)
-        for row in range(part, rows, threads):
-            row_densities(folded, size, head, valid, axes, row, limit, sigma, seen)
-            for column in range(columns):
-                running, below = np.float32(0), 0
-                for k in range(levels):
-                    running += sigma[column, k] if seen[column, k] else np.float32(1)
-                    if running > limit:
-                        break
-                    below += 1
-                out[row, column] = below
+        sigma = np.zeros((TILE, columns, levels), np.float32)
+        lit, dark = np.zeros(sigma.shape, np.uint8), np.zeros((1, 1), np.float32)
+        for first in range(part * TILE, rows, threads * TILE):
+            count = min(TILE, rows - first)
+            tile_densities(
+                folded, size, head, valid, axes, first, limit, dark, sigma[:count], lit[:count]
+            )
+            for row in range(count):
+                for column in range(columns):
+                    out[first + row, column] = transparent(sigma[row, column], limit)
     return out
+
+
+@njit(cache=True)
+def transparent(sigma, limit):  # type: ignore[no-untyped-def]
+    """How many of the first levels have a running sum of at most `limit`; sigma (levels,)."""
+    running = np.float32(0)
+    for k in range(sigma.shape[0]):
+        running += np.float32(1) if sigma[k] == UNSEEN else sigma[k]
+        if running > limit:
+            return k
+    return sigma.shape[0]

@@ -15,7 +15,14 @@ from kdbts_ros.density.camera import Array
 from kdbts_ros.density.encoded import EncodedView
 from kdbts_ros.density.folded import FoldedHead
 from kdbts_ros.density.heads import MultiViewHead, SimpleMultiViewHead
-from kdbts_ros.density.queries import ColumnSums, RayDepths, lengths, projection, transparent
+from kdbts_ros.density.queries import (
+    ColumnSums,
+    RayDepths,
+    lengths,
+    opacity,
+    projection,
+    transparent,
+)
 from kdbts_ros.density.results import Bools, Floats
 
 Fusion = tuple[Floats, Floats, Floats, np.float32]
@@ -76,6 +83,24 @@ class CompiledQueries:
         if self._scale != 1:
             sigma *= self._scale
         return np.asarray(sigma)
+
+    def grid_occupancy(
+        self, grid: AffineGrid, reach: Sequence[Floats], length: float
+    ) -> tuple[Floats, Bools]:
+        if self._fusion is not None:
+            return opacity(self._fused_grid(grid), length), self.lit_grid(grid, reach)
+        probability, observed = column_kernels.grid_occupancy(
+            self._maps[0],
+            self._size,
+            self.arrays,
+            self._valid[0],
+            grid.seen_by(self._P[0]),
+            *grid.shape,
+            reach[0] * self._scale,
+            np.float32(length) * self._scale,
+            _threads(),
+        )
+        return np.asarray(probability), np.asarray(observed)
 
     def column_sums(self, grid: AffineGrid, reach: Sequence[Floats]) -> ColumnSums:
         if self._fusion is not None:

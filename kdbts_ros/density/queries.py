@@ -47,6 +47,12 @@ class Queries(Protocol):
         """(levels,rows,columns) 1/m, NaN where no view sees."""
         ...
 
+    def grid_occupancy(
+        self, grid: AffineGrid, reach: Sequence[Floats], length: float
+    ) -> tuple[Floats, Bools]:
+        """(levels,rows,columns): opacity over `length` m, NaN where no view sees, and `lit`."""
+        ...
+
     def column_sums(self, grid: AffineGrid, reach: Sequence[Floats]) -> ColumnSums:
         """Sums down the columns of a grid; reach: see `lit`."""
         ...
@@ -91,6 +97,12 @@ def lengths(t: Floats) -> Floats:
     """(S,) length a sample stands for: up to the next one, the last as long as the one before."""
     steps = np.diff(t)
     return np.append(steps, steps[-1]).astype(np.float32)
+
+
+def opacity(sigma: Floats, length: float) -> Floats:
+    """1 - exp(-length sigma) of densities 1/m, in place."""
+    np.multiply(sigma, -length, out=sigma)
+    return np.negative(np.expm1(sigma, out=sigma), out=sigma)
 
 
 def transparent(sigma: Floats, limit: float) -> npt.NDArray[np.int32]:

@@ -179,10 +179,7 @@ class SceneCompleter:
     ) -> Volume:
         """Occupancy probability of every cell of a lattice posed in the world."""
         grid = AffineGrid.of_lattice(lattice, T_world_lattice)
-        probability = self.queries.grid_densities(grid)
-        np.multiply(probability, -OPACITY_LENGTH, out=probability)
-        np.negative(np.expm1(probability, out=probability), out=probability)
-        return Volume(lattice, probability, self.queries.lit_grid(grid, self.reach()))
+        return Volume(lattice, *self.queries.grid_occupancy(grid, self.reach(), OPACITY_LENGTH))
 
     def observed(self, points: npt.ArrayLike) -> Bools:
         """(N,) bool: at least half the light of some view reaches the world point."""

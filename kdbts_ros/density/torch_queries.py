@@ -14,7 +14,7 @@ from kdbts_ros.density.camera import Array
 from kdbts_ros.density.encoded import EncodedView
 from kdbts_ros.density.folded import FoldedHead, median_depth
 from kdbts_ros.density.projection import MIN_DEPTH, Projected
-from kdbts_ros.density.queries import ColumnSums, RayDepths, projection, transparent
+from kdbts_ros.density.queries import ColumnSums, RayDepths, opacity, projection, transparent
 from kdbts_ros.density.rendering import composite
 from kdbts_ros.density.results import Bools, Floats
 
@@ -48,6 +48,11 @@ class TorchQueries:
         seen = self.seen(points)
         sigma[seen] = self.point_densities(points[seen])
         return sigma.reshape(grid.shape)
+
+    def grid_occupancy(
+        self, grid: AffineGrid, reach: Sequence[Floats], length: float
+    ) -> tuple[Floats, Bools]:
+        return opacity(self.grid_densities(grid), length), self.lit_grid(grid, reach)
 
     def column_sums(self, grid: AffineGrid, reach: Sequence[Floats]) -> ColumnSums:
         points = grid.points()

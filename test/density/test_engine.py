@@ -94,8 +94,49 @@ def test_every_query_equals_the_torch_formulation(head):
     assert 0 < sums.lit.sum() < sums.seen.sum()
     lit = scene.queries.lit_grid(grid, reach)
     assert (lit == plain.lit(grid.points(), reach).reshape(grid.shape)).all()
+    occupancy, observed = scene.queries.grid_occupancy(grid, reach, 0.5)
+    np.testing.assert_allclose(occupancy, 1 - np.exp(-0.5 * dense), atol=1e-6)
+    assert (observed == (lit & np.isfinite(dense))).all()
     levels = scene.queries.transparent_levels(grid, 2.0)
     assert (levels != plain.transparent_levels(grid, 2.0)).mean() < 0.01
+
+
+@pytest.mark.parametrize("tilt", [0.0, 0.1])
+@pytest.mark.parametrize("rows", [1, 6, 13])
+def test_occupancy_in_one_pass_is_that_of_densities_and_light(tilt, rows):
+    """Upright and slanting columns, more rows and fewer than are answered together."""
+    scene = tiny_scene()
+    pose = forward_pose()
+    c, s = np.cos(tilt), np.sin(tilt)
+    pose[:3, :3] = pose[:3, :3] @ np.array([[1, 0, 0], [0, c, -s], [0, s, c]])
+    scene.set_views([View(view().image, camera(), pose)])
+    steps = np.array([[0.4, 0, 0], [0, 0.3, 0], [0, 0, 0.11]])
+    grid = AffineGrid(np.array([2.0, -1.5, 0.0]), steps, (19, rows, 21))
+    reach = scene.reach()
+    occupancy, observed = scene.queries.grid_occupancy(grid, reach, 0.5)
+    dense = scene.queries.grid_densities(grid)
+    assert (np.isnan(occupancy) == np.isnan(dense)).all() and np.isfinite(dense).any()
+    np.testing.assert_allclose(occupancy, 1 - np.exp(-0.5 * dense), atol=1e-6)
+    lit = scene.queries.lit_grid(grid, reach)
+    # The pixel of a cell on the border of two is a matter of rounding.
+    assert (observed != lit).mean() < 2e-3 and observed.any() and not observed.all()
+    sums = scene.queries.column_sums(grid, reach)
+    assert (sums.lit == observed.sum(0)).all()
+    np.testing.assert_allclose(sums.density, np.nansum(dense, 0), rtol=1e-5)
+
+
+def test_a_density_that_is_not_a_number_is_no_free_space():
+    scene = tiny_scene()
+    with torch.no_grad():
+        scene.network.head.mlp.lin_out.bias.fill_(float("nan"))
+    scene = SceneCompleter(scene.network, scene.info, scene.device, "float32")
+    scene.set_views([view()])
+    lattice = Lattice.from_bounds((2.0, 8.0), (-1.0, 1.0), (0.0, 1.0), 0.5)
+    grid = AffineGrid.of_lattice(lattice, base_pose())
+    occupancy, _ = scene.queries.grid_occupancy(grid, scene.reach(), 0.5)
+    assert np.isnan(occupancy).all()
+    assert scene.queries.column_sums(grid, scene.reach()).seen.any()
+    assert np.isnan(scene.queries.column_sums(grid, scene.reach()).density).any()
 
 
 def test_a_cell_is_observed_when_light_of_any_view_reaches_it():

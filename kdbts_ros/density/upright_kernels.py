@@ -1,0 +1,152 @@
+"""Compiled CPU loops over columns that stand upright in the image, for a single-view head.
+
+Columns of the world do so before a level camera. All levels of such a column have one u and one
+depth: what these add to the first layer, the base, and which pixels of the map lie beside it, is
+found once. For `axes` see `column_geometry`, for `folded` and `size` see `kernels`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from kdbts_ros.density.column_geometry import BLOCK, position
+from kdbts_ros.density.kernels import fill_base, is_seen, sum_of_six, tap, tap_table
+from kdbts_ros.density.numeric import FAST, relu, softplus
+from kdbts_ros.density.projection import MIN_DEPTH
+
+_MIN_DEPTH = np.float32(MIN_DEPTH)
+LANES = 8
+# Marks levels that no pixel shows. No density is negative, while a density that is not a number
+# must stay one: it must not pass for a level nobody asked about.
+UNSEEN = np.float32(-1)
+
+
+@njit(fastmath=FAST, cache=True)
+def stand(heights, order, axes, valid, column, row, levels):  # type: ignore[no-untyped-def]
+    """Where the levels of a column fall: how many are in view, and the column's u and depth.
+
+    Fills heights with v, harmless out of view, and order with the levels in view one after the
+    other.
+    """
+    one, zero = np.float32(1), np.float32(0)
+    qx, qy, qz = position(axes, column, row, zero)
+    if not (qz > _MIN_DEPTH and abs(qx) <= qz):
+        return 0, zero, qz
+    step, inverse_z = axes[3, 1], one / qz
+    for k in range(heights.shape[0]):
+        heights[k] = min(max((qy + np.float32(k) * step) * inverse_z, -one), one)
+    found = 0
+    for k in range(levels):
+        y = qy + np.float32(k) * step
+        inside = abs(y) <= qz
+        if inside and valid.size > 1:
+            inside = is_seen(qx, y, qz, valid)
+        order[found] = k
+        found += inside
+    return found, qx * inverse_z, qz
+
+
+@njit(fastmath=FAST, cache=True)
+def light(bright, heights, order, reach, u, qz, found):  # type: ignore[no-untyped-def]
+    """Fill bright of the `found` levels in view: no deeper than the reach (h,w) of their pixel."""
+    h, w = reach.shape
+    one, half = np.float32(1), np.float32(0.5)
+    column = min(np.int32((u + one) * half * np.float32(w)), np.int32(w - 1))
+    for i in range(found):
+        k = order[i]
+        row = min(np.int32((heights[k] + one) * half * np.float32(h)), np.int32(h - 1))
+        bright[k] = qz <= reach[row, column]
+
+
+@njit(fastmath=FAST, cache=True)
+def dot_relu_pair(folded, size, base, weights, v_table, steps, left, fx, va, vb):  # type: ignore[no-untyped-def]
+    """`kernels.dot_relu` at the heights va and vb of a column; its left pixel and fraction given.
+
+    Two at a time and in a function of its own, because a chain of sums waits for itself, and
+    because a loop among many others has its numbers moved out of registers.
+    """
+    width, one = np.uint64(base.shape[0]), np.float32(1)
+    down, start = width * np.uint64(size[1]), np.uint64(left) * width
+    last = np.int32(2 * steps) - np.int32(1)
+    ia, ya = tap(va, size[0])
+    ib, yb = tap(vb, size[0])
+    ja, ga = tap_table((va + one) * steps, last)
+    jb, gb = tap_table((vb + one) * steps, last)
+    a0, b0 = start + np.uint64(ia) * down, start + np.uint64(ib) * down
+    a1, a2, b1, b2 = a0 + width, a0 + down, b0 + width, b0 + down
+    a3, b3 = a2 + width, b2 + width
+    wa = (one - fx) * (one - ya), fx * (one - ya), (one - fx) * ya, fx * ya
+    wb = (one - fx) * (one - yb), fx * (one - yb), (one - fx) * yb, fx * yb
+    p, q = np.uint64(ja) * width, np.uint64(jb) * width
+    first, second = np.float32(0), np.float32(0)
+    for c in range(width):
+        a = sum_of_six(
+            base[c], wa, folded[a0 + c], folded[a1 + c], folded[a2 + c], folded[a3 + c],
+            ga, v_table[p + c], v_table[p + width + c],
+        )  # fmt: skip
+        b = sum_of_six(
+            base[c], wb, folded[b0 + c], folded[b1 + c], folded[b2 + c], folded[b3 + c],
+            gb, v_table[q + c], v_table[q + width + c],
+        )  # fmt: skip
+        first += relu(a) * weights[c]
+        second += relu(b) * weights[c]
+    return first, second
+
+
+@njit(fastmath=FAST, cache=True)
+def rectify(raw):  # type: ignore[no-untyped-def]
+    """Softplus in place."""
+    for k in range(raw.shape[0]):
+        raw[k] = softplus(raw[k])
+
+
+@njit(fastmath=FAST, cache=True)
+def upright_rows(folded, size, head, valid, axes, first, limit, reach, sigma, lit):  # type: ignore[no-untyped-def]
+    """`column_kernels.tile_densities` of upright columns.
+
+    Columns beside each other are about as deep, so that they read the same rows of v's table, and
+    those one behind the other the same pixels: a few rows at a time find both in a near cache.
+    """
+    rows, columns, levels = sigma.shape
+    whole = (levels + LANES - 1) // LANES * LANES
+    heights, raw = np.zeros(whole, np.float32), np.zeros(whole, np.float32)
+    order, bright = np.zeros(whole + 1, np.int32), np.zeros(whole, np.uint8)
+    base = np.zeros(head.hidden, np.float32)
+    u_table, z_table, z_low, steps = head.u, head.z, head.z_low, head.steps
+    waves, octaves, slope, shift = head.z_waves, head.octaves, head.slope, head.shift
+    v_table, weights, bias = head.v, head.out, head.out_bias[0]
+    # Without a limit nothing ends early: the whole column at once.
+    block = BLOCK if limit < np.inf else whole
+    for column in range(columns):
+        for row in range(rows):
+            sigma[row, column], lit[row, column] = UNSEEN, 0
+            found, u, qz = stand(
+                heights, order, axes, valid, np.float32(column), np.float32(first + row), levels
+            )
+            if found == 0:
+                continue
+            mapped = slope / qz + shift
+            fill_base(u_table, z_table, z_low, waves, octaves, steps, u, mapped, base)
+            light(bright, heights, order, reach, u, qz, found)
+            left, fx = tap(u, size[1])
+            running, at = np.float32(0), 0
+            for begin in range(0, levels, block):
+                end, start = min(begin + block, levels), at
+                while at < found and order[at] < end:
+                    i = order[at]
+                    j = order[at + 1] if at + 1 < found and order[at + 1] < end else i
+                    a, b = dot_relu_pair(
+                        folded, size, base, weights, v_table, steps, left, fx,
+                        heights[i], heights[j],
+                    )  # fmt: skip
+                    raw[i], raw[j] = a + bias, b + bias
+                    at += 1 + (j > i)
+                rectify(raw[begin : begin + block])
+                running += np.float32(end - begin - (at - start))
+                for i in range(start, at):
+                    k = order[i]
+                    sigma[row, column, k], lit[row, column, k] = raw[k], bright[k]
+                    running += raw[k]
+                if running > limit:
+                    break
