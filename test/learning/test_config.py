@@ -27,8 +27,8 @@ def write(folder: Path, text: str) -> Path:
 
 
 def test_a_misspelt_key_of_a_distill_stage_is_told_like_any_other() -> None:
-    stage = {"kind": "distill", "steps": 1, "techer": "mvbts"}
-    with pytest.raises(UserError, match=r"unknown key 'stages.0.techer', did you mean 'teacher'"):
+    stage = {"kind": "distill", "steps": 1, "teachr": "mvbts"}
+    with pytest.raises(UserError, match=r"unknown key 'stages.0.teachr', did you mean 'teacher'"):
         parse_config({"name": "a", "network": {"head": "kdbts"}, "stages": [stage]})
 
 
