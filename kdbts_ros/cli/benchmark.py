@@ -76,19 +76,9 @@ def benchmark(
     bench = Benchmark(scene, plain.to(chosen).eval(), posed, box, repeats)
     title = f"{network or checkpoint}, {scene.spec.image_width}x{scene.spec.image_height}, "
     title += f"{scene.device}, {scene.precision}, {torch.get_num_threads()} threads"
-    figures: dict[str, object] = {}
-    lines = [
-        "| stage | plain ms | fast ms | ratio | p50 | p95 | p99 |",
-        "|---|---|---|---|---|---|---|",
-    ]
     console = Console()
-    with console.status("measuring") as status:
-        for stage, slow, fast in bench.stages():
-            status.update(f"measured {stage}")
-            figures[stage], line = _row(stage, slow, fast)
-            lines.append(line)
+    figures, lines = _stages(bench, console)
     frame = bench.frame(np.asarray(drive.T_world_base(0)))
-    figures["frame"] = frame
     summary = (
         f"frame to map: {frame['frame_ms']:.1f} ms (p50), {frame['ratio']:.2f} x the bare "
         f"network's {frame['network_ms']:.1f} ms, {frame['maps_per_s']:.1f} maps/s"
@@ -96,12 +86,27 @@ def benchmark(
     text = "\n".join([title, "", *lines, "", summary])
     console.print(text)
     if json is not None:
-        write_json(json, figures)
+        write_json(json, {**figures, "frame": frame})
     if markdown is not None:
         try:
             markdown.write_text(text + "\n")
         except OSError as error:
             raise UserError(f"cannot write {markdown}: {error.strerror}") from None
+
+
+def _stages(bench: Benchmark, console: Console) -> tuple[dict[str, object], list[str]]:
+    """Figures by stage, and a table of them in Markdown."""
+    figures: dict[str, object] = {}
+    lines = [
+        "| stage | plain ms | fast ms | ratio | p50 | p95 | p99 |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    with console.status("measuring") as status:
+        for stage, slow, fast in bench.stages():
+            status.update(f"measured {stage}")
+            figures[stage], line = _row(stage, slow, fast)
+            lines.append(line)
+    return figures, lines
 
 
 def _row(stage: str, plain: Times | None, fast: Times) -> tuple[dict[str, float], str]:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from enum import Enum
+from pathlib import Path
 from typing import Annotated
 
 import numpy as np
@@ -33,6 +35,7 @@ from kdbts_ros.density.bev import HeightBand
 from kdbts_ros.errors import UserError
 from kdbts_ros.evaluation.depth import depth_findings, evaluate_depth
 from kdbts_ros.evaluation.depth_metrics import CAP, Crop
+from kdbts_ros.evaluation.findings import Findings
 from kdbts_ros.evaluation.gallery import Gallery
 from kdbts_ros.evaluation.lidar_protocol import ALL_QUIRKS, QUIRKS, ReferenceGrid
 from kdbts_ros.evaluation.occupancy import OccupancyEvaluation, OccupancySettings
@@ -166,10 +169,7 @@ def occupancy(
 
     Example: `kdbts evaluate occupancy --dataset kitti-raw --root KITTI --drive 0009`
     """
-    recorded = dataset is not Dataset.SYNTHETIC
-    chosen = protocol or (Protocol.REFERENCE if recorded else Protocol.TRUTH)
-    if recorded and chosen is not Protocol.REFERENCE:
-        raise UserError("occupancy has exact truth only with --dataset synthetic")
+    chosen = _protocol(protocol, dataset)
     data = DataChoice(dataset, root, drive, sequence, frames, seed, worlds, views)
     settings = OccupancySettings(HeightBand(height_min, height_max, 0.25), threshold=threshold)
     by_lidar = ReferenceSettings(
@@ -180,39 +180,46 @@ def occupancy(
     samples = data.samples(0 if chosen is Protocol.TRUTH else scans)
     scenes = load_scenes([checkpoint, compare], device, precision, head, uncalibrated)
     gallery = Gallery(PICTURES if report else 0)
-    exact = OccupancyEvaluation(scenes, settings, gallery)
-    lidar = ReferenceEvaluation(scenes, by_lidar)
+    exact = None if chosen is Protocol.REFERENCE else OccupancyEvaluation(scenes, settings, gallery)
+    lidar = None if chosen is Protocol.TRUTH else ReferenceEvaluation(scenes, by_lidar)
     for sample in samples:
-        if chosen is not Protocol.REFERENCE:
+        if exact is not None:
             exact.add(sample)
-        if chosen is not Protocol.TRUTH:
+        if lidar is not None:
             lidar.add(sample)
-    networks = list(scenes)
-    found = {}
-    if chosen is not Protocol.REFERENCE:
-        found["truth"] = truth_findings(exact.scores, networks)
-    if chosen is not Protocol.TRUTH:
-        found["reference"] = reference_findings(lidar, networks)
+    truth = None if exact is None else (exact, truth_findings(exact.scores, list(scenes)))
+    reference = None if lidar is None else reference_findings(lidar, list(scenes))
     title = f"Occupancy of {checkpoint} (head {scenes[checkpoint].spec.head}) on {data}"
+    _tell({"truth": truth and truth[1], "reference": reference}, title, json)
+    if report is not None:
+        thresholds = ", ".join(f"{n} {settings.threshold_of(s):g}" for n, s in scenes.items())
+        sentence = f"Occupied from {thresholds}; band {height_min:g}-{height_max:g} m"
+        write_occupancy_report(
+            report,
+            title,
+            [sentence + ("; uncalibrated." if uncalibrated else ".")],
+            truth,
+            None if reference is None else (describe_reference(by_lidar, scans), reference),
+        )
+
+
+def _protocol(asked: Protocol | None, dataset: Dataset) -> Protocol:
+    """Exact truth where there is one, unless another protocol was asked for."""
+    recorded = dataset is not Dataset.SYNTHETIC
+    chosen = asked or (Protocol.REFERENCE if recorded else Protocol.TRUTH)
+    if recorded and chosen is not Protocol.REFERENCE:
+        raise UserError("occupancy has exact truth only with --dataset synthetic")
+    return chosen
+
+
+def _tell(by_protocol: Mapping[str, Findings | None], title: str, json: Path | None) -> None:
+    """A table for each protocol that was followed, and all figures as JSON."""
+    found = {name: findings for name, findings in by_protocol.items() if findings is not None}
     for name, findings in found.items():
         show_table(f"{title}, protocol {name}", findings.rows())
     if json is not None:
         first, *others = found.items()
         write_json(json, {**first[1].as_json(), **{n: f.as_json() for n, f in others}})
-    if report is not None:
-        thresholds = ", ".join(f"{n} {settings.threshold_of(s):g}" for n, s in scenes.items())
-        sentences = [
-            f"Occupied from {thresholds}; band {height_min:g}-{height_max:g} m"
-            + ("; uncalibrated." if uncalibrated else ".")
-        ]
-        truth, reference = found.get("truth"), found.get("reference")
-        write_occupancy_report(
-            report,
-            title,
-            sentences,
-            None if truth is None else (exact, truth),
-            None if reference is None else (describe_reference(by_lidar, scans), reference),
-        )
 
 
 def _grid(text: str, layers: int) -> ReferenceGrid:
