@@ -21,7 +21,7 @@ def adapt(
         list[Path], typer.Argument(metavar="BAG...", help="rosbag2 recordings, or folders of them.")
     ],
     out: Annotated[Path, typer.Option("--out", help="File for the weights, .safetensors.")],
-    checkpoint: options.Checkpoint = "bts",
+    checkpoint: options.Checkpoint = "mvbts",
     minutes: Annotated[float, typer.Option(min=0.01, help="Minutes of training.")] = 30.0,
     check_only: Annotated[
         bool, typer.Option("--check-only", help="Look at the recordings, train nothing.")
