@@ -31,6 +31,10 @@ def drive(
     frames: Annotated[int, typer.Option(min=9, help="Frames of each drive.")] = 40,
     rate: Annotated[float, typer.Option(min=0.5, max=60.0, help="Frames per second.")] = 5.0,
     moving: Annotated[bool, typer.Option(help="Other cars drive instead of standing.")] = False,
+    cameras: Annotated[
+        str,
+        typer.Option(help="left, or left,right: maps are of the first, the second adds views."),
+    ] = "left",
     threshold: Annotated[
         float | None,
         typer.Option(min=0.02, max=0.98, help="Occupied from here; by default as the weights say."),
@@ -59,6 +63,7 @@ def drive(
         threshold=threshold,
         rules=BufferRules(max_age=max_view_age),
         fusion=FusionSettings(decay_s=decay),
+        cameras=tuple(name.strip() for name in cameras.split(",")),
     )
     fused = SceneCompleter.load(checkpoint, device, precision)
     alone = fused if single is None else SceneCompleter.load(single, device, precision)
@@ -71,7 +76,7 @@ def drive(
             for k in range(worlds)
         ]
     traffic = "moving" if moving else "standing"
-    title = f"Maps of {checkpoint} along {worlds} synthetic drives, {traffic} cars"
+    title = f"Maps of {checkpoint} along {worlds} synthetic drives, {traffic} cars, {cameras}"
     rows = drive_report.table(results)
     show_table(title, rows)
     told = {"checkpoint": checkpoint, "single": single or checkpoint, "moving": moving}
@@ -80,6 +85,7 @@ def drive(
         "rate_hz": rate,
         "decay_s": decay,
         "gate": gate,
+        "cameras": list(settings.cameras),
     }
     if json is not None:
         write_json(json, drive_report.as_json(results, told))

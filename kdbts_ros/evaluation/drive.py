@@ -22,7 +22,6 @@ from kdbts_ros.errors import UserError
 from kdbts_ros.evaluation import drive_score as score
 from kdbts_ros.pictures import Rgb, panel
 
-CAMERA = "left"
 # Frames of a drive before its maps count: earlier there is neither history nor anything passed.
 SETTLING = 8
 
@@ -52,6 +51,7 @@ class DriveSettings:
     """What is driven and how maps are made; lengths in metres, as in PipelineSettings.
 
     threshold: probability from which a column is occupied; None takes that of the weights.
+    cameras: of the rig; the first one's newest image is what is mapped, the others only add views.
     """
 
     frames: int = 40
@@ -64,8 +64,13 @@ class DriveSettings:
     rules: BufferRules = field(default_factory=BufferRules)
     fusion: FusionSettings = field(default_factory=FusionSettings)
     rig: Rig = field(default_factory=front_stereo)
+    cameras: tuple[str, ...] = ("left",)
 
     def __post_init__(self) -> None:
+        if not self.cameras or not set(self.cameras) <= set(self.rig):
+            raise UserError(
+                f"a drive has the cameras {', '.join(self.rig)}, got {', '.join(self.cameras)}"
+            )
         if self.frames <= SETTLING:
             raise UserError(
                 f"a drive needs more than {SETTLING} frames, got {self.frames}: the first ones "
@@ -91,9 +96,10 @@ class DriveResult:
 
 @dataclass(frozen=True, eq=False)
 class _Moment:
-    """One frame of a drive with its truth."""
+    """One frame of a drive with its truth; others: what further cameras see, by name."""
 
     view: View
+    others: dict[str, View]
     T_world_base: Array
     stamp_ns: int
     window: GridWindow
@@ -198,6 +204,7 @@ class _Run:
     def _maps(self, moment: _Moment) -> dict[str, OccupancyMap]:
         """The map of every method by name."""
         plain = {1: self._single_map(moment)}
+        self._keep_others(moment)
         for count in sorted({m.views for m in self._owner.methods} - {1}):
             plain[count] = self._fused_map(moment, count)
         maps = {}
@@ -216,8 +223,14 @@ class _Run:
         fused = self._owner.fused
         if fused is not None:
             kept = encoded if fused is scene else fused.encode(moment.view)
-            self._buffer.add(KeptView(kept, CAMERA, moment.stamp_ns))
+            self._buffer.add(KeptView(kept, self._settings.cameras[0], moment.stamp_ns))
         return map_around(scene, moment.T_world_base, moment.window, self._settings.band)
+
+    def _keep_others(self, moment: _Moment) -> None:
+        fused = self._owner.fused
+        if fused is not None:
+            for camera, view in moment.others.items():
+                self._buffer.add(KeptView(fused.encode(view), camera, moment.stamp_ns))
 
     def _fused_map(self, moment: _Moment, count: int) -> OccupancyMap:
         fused, band, window = self._owner.fused, self._settings.band, moment.window
@@ -226,7 +239,7 @@ class _Run:
         points = probe_points(
             (window.x0, window.x0 + side), (window.y0, window.y0 + side), 0.0, (band.low, band.high)
         )
-        chosen = self._buffer.select(CAMERA, points, limit=count)
+        chosen = self._buffer.select(self._settings.cameras[0], points, limit=count)
         fused.use([kept.view for kept in chosen])
         self._used[count].append(len(chosen))
         return map_around(fused, moment.T_world_base, window, band)
@@ -252,16 +265,22 @@ class _Run:
 
 
 def _moments(drive: StreetDrive, settings: DriveSettings) -> Iterator[_Moment]:
-    camera, T_base_cam = drive.rig[CAMERA]
     for i in range(len(drive)):
         T = drive.T_world_base(i)
-        view = View(drive.rendered(i, CAMERA).image, camera, T @ T_base_cam)
+        reference, *others = (_view(drive, i, camera) for camera in settings.cameras)
         window = GridWindow.around(
             float(T[0, 3]), float(T[1, 3]), 2 * settings.range_m, settings.resolution
         )
         x, y = window.centres()
         truth = column_truth(drive.world_at(i), x, y, settings.band.low, settings.band.high)
-        yield _Moment(view, T, drive.stamp_ns(i), window, truth)
+        by_name = dict(zip(settings.cameras[1:], others, strict=True))
+        yield _Moment(reference, by_name, T, drive.stamp_ns(i), window, truth)
+
+
+def _view(drive: StreetDrive, index: int, camera: str) -> View:
+    intrinsics, T_base_cam = drive.rig[camera]
+    image = drive.rendered(index, camera).image
+    return View(image, intrinsics, drive.T_world_base(index) @ T_base_cam)
 
 
 def pooled(results: Sequence[DriveResult], method: str) -> score.Counts:

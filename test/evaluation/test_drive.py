@@ -86,6 +86,24 @@ def test_methods_are_those_the_weights_allow():
         DriveSettings(frames=8)
 
 
+def test_a_second_camera_adds_views_and_changes_nothing_else():
+    rig = front_stereo(training_camera(128, 48))
+    scene = tiny_scene("mvbts")
+    results = [
+        DriveEvaluation(
+            DriveSettings(frames=9, range_m=8.0, resolution=0.5, rig=rig, cameras=cameras),
+            tiny_scene(),
+            scene,
+        ).run(5)
+        for cameras in (("left",), ("left", "right"))
+    ]
+    one, two = (result.counts for result in results)
+    assert (one["single frame"] == two["single frame"]).all()
+    assert (one["2 views"] != two["2 views"]).any()
+    with pytest.raises(UserError, match="has the cameras left, right, got left, rear"):
+        DriveSettings(cameras=("left", "rear"))
+
+
 def test_a_drive_is_measured_by_every_method(tmp_path):
     rig = front_stereo(training_camera(128, 48))
     settings = DriveSettings(frames=10, range_m=8.0, resolution=0.5, moving=True, rig=rig)
