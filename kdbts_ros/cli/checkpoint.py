@@ -1,4 +1,4 @@
-"""`kdbts checkpoint`: large files as small pieces, and back."""
+"""`kdbts checkpoint`: large files as small pieces and back, and the mean of several runs."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 app = typer.Typer(
-    help="Cut checkpoints and training states into small files, and put them together again.\n\n"
+    help="Cut checkpoints and training states into small files and join them; average runs.\n\n"
     "Example: kdbts checkpoint split runs/mine/state.pt pieces",
     no_args_is_help=True,
 )
@@ -44,3 +44,21 @@ def join(
     from kdbts_ros.learning.pieces import join_file
 
     typer.echo(f"wrote {join_file(folder, out)}")
+
+
+@app.command()
+def merge(
+    checkpoints: Annotated[
+        list[str], typer.Argument(help="Two or more of one network: shipped names or files.")
+    ],
+    out: Annotated[Path, typer.Option("--out", help="File for the weights, .safetensors.")],
+) -> None:
+    """Take the mean of the weights of runs that began from the same ones.
+
+    It has no calibration of its own: `kdbts calibrate` comes next.
+
+    Example: kdbts checkpoint merge runs/a/a.safetensors runs/b/b.safetensors --out c.safetensors
+    """
+    from kdbts_ros.learning.merging import merge as write_mean
+
+    typer.echo(f"wrote {write_mean(checkpoints, out)}: calibrate it with `kdbts calibrate`")
