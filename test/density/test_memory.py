@@ -52,6 +52,8 @@ def pipeline(tmp_path: Path) -> Pipeline:
     return made
 
 
+# The long one takes as long as it takes.
+@pytest.mark.timeout(300 if FRAMES < 1000 else 0)
 @pytest.mark.skipif(not STATM.is_file(), reason="needs /proc")
 def test_a_long_drive_needs_no_more_memory_than_a_short_one(pipeline: Pipeline) -> None:
     image, wanted, resident = view(0), Wanted(depth=False), []
