@@ -25,7 +25,7 @@ class AdaptSettings:
     """
 
     minutes: float = 30.0
-    rate: float = 1e-4
+    rate: float = 3e-4
     batch: int = 4
     views: int = 3
     rays: int = 300

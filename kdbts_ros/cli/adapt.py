@@ -21,7 +21,7 @@ def adapt(
         list[Path], typer.Argument(metavar="BAG...", help="rosbag2 recordings, or folders of them.")
     ],
     out: Annotated[Path, typer.Option("--out", help="File for the weights, .safetensors.")],
-    checkpoint: options.Checkpoint = "mvbts",
+    checkpoint: options.Checkpoint = "kdbts",
     minutes: Annotated[float, typer.Option(min=0.01, help="Minutes of training.")] = 30.0,
     check_only: Annotated[
         bool, typer.Option("--check-only", help="Look at the recordings, train nothing.")
@@ -43,7 +43,7 @@ def adapt(
     base: Annotated[
         str | None, typer.Option(help="TF frame on the ground, where not base_link.")
     ] = None,
-    rate: Annotated[float, typer.Option(min=1e-7, max=1e-2, help="Learning rate.")] = 1e-4,
+    rate: Annotated[float, typer.Option(min=1e-7, max=1e-2, help="Learning rate.")] = 3e-4,
     held_out: Annotated[
         float, typer.Option(min=0.05, max=0.5, help="Share that is never learnt from.")
     ] = 0.15,
