@@ -107,6 +107,8 @@ def slanting_row(folded, size, head, valid, axes, row, limit, reach, sigma, lit)
                     continue
                 sigma[column, begin + k] = part[SIGMA, k]
                 running += part[SIGMA, k]
+                if reach.size == 0:
+                    continue
                 qx, qy, qz = position(
                     axes, np.float32(column), np.float32(row), np.float32(begin + k)
                 )
@@ -120,8 +122,8 @@ def tile_densities(folded, size, head, valid, axes, first, limit, reach, sigma, 
     """Densities 1/m and what is lit into sigma and lit (rows,columns,levels), from row `first` on.
 
     sigma is UNSEEN where no pixel shows a level. lit: seen and no deeper than the reach (h,w) over
-    the image. A column ends where its sum of densities, unseen levels counting as 1, has passed
-    `limit`: later blocks of levels stay UNSEEN.
+    the image; an empty reach asks for none. A column ends where its sum of densities, unseen levels
+    counting as 1, has passed `limit`: later blocks of levels stay UNSEEN.
     """
     if stands_upright(axes):
         upright_rows(folded, size, head, valid, axes, first, limit, reach, sigma, lit)
@@ -138,12 +140,12 @@ def grid_densities(folded, size, head, valid, axes, levels, rows, columns, threa
     out = np.empty((levels, rows, columns), np.float32)
     for part in prange(threads):
         sigma = np.zeros((TILE, columns, levels), np.float32)
-        lit, dark = np.zeros(sigma.shape, np.uint8), np.zeros((1, 1), np.float32)
+        lit, unasked = np.zeros(sigma.shape, np.uint8), np.zeros((0, 0), np.float32)
         # Tiles are dealt out in turn: what is in view lies together.
         for first in range(part * TILE, rows, threads * TILE):
             count = min(TILE, rows - first)
             tile_densities(
-                folded, size, head, valid, axes, first, np.float32(np.inf), dark,
+                folded, size, head, valid, axes, first, np.float32(np.inf), unasked,
                 sigma[:count], lit[:count],
             )  # fmt: skip
             for level in range(levels):
@@ -239,11 +241,11 @@ def transparent_levels(folded, size, head, valid, axes, levels, rows, columns, l
     out = np.zeros((rows, columns), np.int32)
     for part in prange(threads):
         sigma = np.zeros((TILE, columns, levels), np.float32)
-        lit, dark = np.zeros(sigma.shape, np.uint8), np.zeros((1, 1), np.float32)
+        lit, unasked = np.zeros(sigma.shape, np.uint8), np.zeros((0, 0), np.float32)
         for first in range(part * TILE, rows, threads * TILE):
             count = min(TILE, rows - first)
             tile_densities(
-                folded, size, head, valid, axes, first, limit, dark, sigma[:count], lit[:count]
+                folded, size, head, valid, axes, first, limit, unasked, sigma[:count], lit[:count]
             )
             for row in range(count):
                 for column in range(columns):

@@ -128,7 +128,8 @@ def upright_rows(folded, size, head, valid, axes, first, limit, reach, sigma, li
                 continue
             mapped = slope / qz + shift
             fill_base(u_table, z_table, z_low, waves, octaves, steps, u, mapped, base)
-            light(bright, heights, order, reach, u, qz, found)
+            if reach.size > 0:
+                light(bright, heights, order, reach, u, qz, found)
             left, fx = tap(u, size[1])
             running, at = np.float32(0), 0
             for begin in range(0, levels, block):
