@@ -27,6 +27,7 @@ from kdbts_ros.density.column_geometry import (
     position,
     stands_upright,
 )
+from kdbts_ros.density.fixed_kernels import SHARES, SPOTS, aim_block, fixed_slanting
 from kdbts_ros.density.kernels import dot_relu, fill_base, is_lit, is_seen, sum_of_six, tap_table
 from kdbts_ros.density.numeric import FAST, exp_of_negative, relu, softplus
 from kdbts_ros.density.upright_kernels import UNSEEN, upright_rows
@@ -58,7 +59,7 @@ def dot_relu_slanting(  # type: ignore[no-untyped-def]
 
 
 @njit(fastmath=FAST, cache=True)
-def slanting_row(folded, size, head, valid, axes, row, limit, reach, sigma, lit):  # type: ignore[no-untyped-def]
+def slanting_row(folded, size, head, fixed, valid, axes, row, limit, reach, sigma, lit):  # type: ignore[no-untyped-def]
     """One row of `tile_densities`, of columns that need not stand upright."""
     columns, levels = sigma.shape
     u_table, v_table, z_table, z_low, steps = head.u, head.v, head.z, head.z_low, head.steps
@@ -69,6 +70,11 @@ def slanting_row(folded, size, head, valid, axes, row, limit, reach, sigma, lit)
     last_z = np.int32(z_table.shape[0] // head.hidden - 2)
     whole, part = np.zeros((INTEGERS, BLOCK), np.int32), np.zeros((FLOATS, BLOCK), np.float32)
     base = np.zeros(head.hidden, np.float32)
+    spots, shares = np.zeros((SPOTS, BLOCK), np.int32), np.zeros((SHARES, BLOCK), np.int16)
+    counts, fixed_u, fixed_v, fixed_z = fixed.map, fixed.u, fixed.v, fixed.z
+    ratio, out, fixed_steps = fixed.ratio, fixed.out, fixed.steps
+    back = fixed.back[0] if counts.size > 0 else np.float32(0)
+    hidden, z_rows = np.int32(head.hidden), fixed_z.shape[0] // head.hidden
     for column in range(columns):
         running = np.float32(0)
         sigma[column], lit[column] = UNSEEN, 0
@@ -81,14 +87,26 @@ def slanting_row(folded, size, head, valid, axes, row, limit, reach, sigma, lit)
             running += np.float32(count - found)
             if found == 0:
                 continue
+            if counts.size > 0:
+                aim_block(
+                    whole, part, spots, shares, size, z_low, z_rows, steps, fixed_steps, hidden
+                )
             for k in range(count):
                 if whole[SEEN, k] == 0:
+                    continue
+                in_tables = (part[MAPPED, k] - z_low) * steps <= np.float32(last_z + 1)
+                if counts.size > 0 and in_tables:
+                    part[SIGMA, k] = bias + back * np.float32(
+                        fixed_slanting(
+                            counts, fixed_u, fixed_v, fixed_z, ratio, out, down, spots, shares, k
+                        )
+                    )
                     continue
                 corner = np.uint64(whole[UPPER, k]) * down + np.uint64(whole[LEFT, k]) * right
                 fx, fy, j, g = part[ACROSS, k], part[DOWN, k], whole[ENTRY, k], part[BETWEEN, k]
                 u, mapped = part[U, k], part[MAPPED, k]
                 at = (mapped - z_low) * steps
-                if at <= np.float32(last_z + 1):
+                if in_tables:
                     ju, gu = tap_table((u + np.float32(1)) * steps, last_u)
                     jz, gz = tap_table(at, last_z)
                     part[SIGMA, k] = bias + dot_relu_slanting(
@@ -118,7 +136,7 @@ def slanting_row(folded, size, head, valid, axes, row, limit, reach, sigma, lit)
 
 
 @njit(fastmath=FAST, cache=True)
-def tile_densities(folded, size, head, valid, axes, first, limit, reach, sigma, lit):  # type: ignore[no-untyped-def]
+def tile_densities(folded, size, head, fixed, valid, axes, first, limit, reach, sigma, lit):  # type: ignore[no-untyped-def]
     """Densities 1/m and what is lit into sigma and lit (rows,columns,levels), from row `first` on.
 
     sigma is UNSEEN where no pixel shows a level. lit: seen and no deeper than the reach (h,w) over
@@ -126,16 +144,16 @@ def tile_densities(folded, size, head, valid, axes, first, limit, reach, sigma, 
     counting as 1, has passed `limit`: later blocks of levels stay UNSEEN.
     """
     if stands_upright(axes):
-        upright_rows(folded, size, head, valid, axes, first, limit, reach, sigma, lit)
+        upright_rows(folded, size, head, fixed, valid, axes, first, limit, reach, sigma, lit)
         return
     for row in range(sigma.shape[0]):
         slanting_row(
-            folded, size, head, valid, axes, first + row, limit, reach, sigma[row], lit[row]
+            folded, size, head, fixed, valid, axes, first + row, limit, reach, sigma[row], lit[row]
         )
 
 
 @njit(parallel=True, cache=True, fastmath=FAST)
-def grid_densities(folded, size, head, valid, axes, levels, rows, columns, threads):  # type: ignore[no-untyped-def]
+def grid_densities(folded, size, head, fixed, valid, axes, levels, rows, columns, threads):  # type: ignore[no-untyped-def]
     """Densities (levels,rows,columns) 1/m, NaN where unseen."""
     out = np.empty((levels, rows, columns), np.float32)
     for part in prange(threads):
@@ -145,7 +163,7 @@ def grid_densities(folded, size, head, valid, axes, levels, rows, columns, threa
         for first in range(part * TILE, rows, threads * TILE):
             count = min(TILE, rows - first)
             tile_densities(
-                folded, size, head, valid, axes, first, np.float32(np.inf), unasked,
+                folded, size, head, fixed, valid, axes, first, np.float32(np.inf), unasked,
                 sigma[:count], lit[:count],
             )  # fmt: skip
             for level in range(levels):
@@ -157,7 +175,9 @@ def grid_densities(folded, size, head, valid, axes, levels, rows, columns, threa
 
 
 @njit(parallel=True, cache=True, fastmath=FAST)
-def grid_occupancy(folded, size, head, valid, axes, levels, rows, columns, reach, length, threads):  # type: ignore[no-untyped-def]
+def grid_occupancy(  # type: ignore[no-untyped-def]
+    folded, size, head, fixed, valid, axes, levels, rows, columns, reach, length, threads
+):
     """Opacity over `length` m, NaN where unseen, and what is lit, both (levels,rows,columns)."""
     opacity = np.empty((levels, rows, columns), np.float32)
     observed = np.empty((levels, rows, columns), np.bool_)
@@ -167,7 +187,7 @@ def grid_occupancy(folded, size, head, valid, axes, levels, rows, columns, reach
         for first in range(part * TILE, rows, threads * TILE):
             count = min(TILE, rows - first)
             tile_densities(
-                folded, size, head, valid, axes, first, np.float32(np.inf), reach,
+                folded, size, head, fixed, valid, axes, first, np.float32(np.inf), reach,
                 sigma[:count], lit[:count],
             )  # fmt: skip
             become_opacity(sigma.reshape(-1), length)
@@ -188,7 +208,7 @@ def become_opacity(sigma, length):  # type: ignore[no-untyped-def]
 
 
 @njit(parallel=True, cache=True, fastmath=FAST)
-def column_sums(folded, size, head, valid, axes, levels, rows, columns, reach, threads):  # type: ignore[no-untyped-def]
+def column_sums(folded, size, head, fixed, valid, axes, levels, rows, columns, reach, threads):  # type: ignore[no-untyped-def]
     """Per column (rows,columns): sum of seen densities 1/m, levels seen, and levels lit.
 
     reach (h,w): depth over the image up to which light gets; a level no deeper is lit. Depths are
@@ -203,7 +223,7 @@ def column_sums(folded, size, head, valid, axes, levels, rows, columns, reach, t
         for first in range(part * TILE, rows, threads * TILE):
             count = min(TILE, rows - first)
             tile_densities(
-                folded, size, head, valid, axes, first, np.float32(np.inf), reach,
+                folded, size, head, fixed, valid, axes, first, np.float32(np.inf), reach,
                 sigma[:count], lit[:count],
             )  # fmt: skip
             for row in range(count):
@@ -232,7 +252,9 @@ def add_lit_cells(valid, axes, reach, found, threads):  # type: ignore[no-untype
 
 
 @njit(parallel=True, cache=True, fastmath=FAST)
-def transparent_levels(folded, size, head, valid, axes, levels, rows, columns, limit, threads):  # type: ignore[no-untyped-def]
+def transparent_levels(  # type: ignore[no-untyped-def]
+    folded, size, head, fixed, valid, axes, levels, rows, columns, limit, threads
+):
     """How many levels (rows,columns) have a running sum of densities of at most `limit`.
 
     Unseen levels count as density 1, as the reference does. Densities are not negative, so that a
@@ -245,7 +267,17 @@ def transparent_levels(folded, size, head, valid, axes, levels, rows, columns, l
         for first in range(part * TILE, rows, threads * TILE):
             count = min(TILE, rows - first)
             tile_densities(
-                folded, size, head, valid, axes, first, limit, unasked, sigma[:count], lit[:count]
+                folded,
+                size,
+                head,
+                fixed,
+                valid,
+                axes,
+                first,
+                limit,
+                unasked,
+                sigma[:count],
+                lit[:count],
             )
             for row in range(count):
                 for column in range(columns):

@@ -13,6 +13,7 @@ from kdbts_ros.density import column_kernels, kernels, vote_kernels
 from kdbts_ros.density.affine import AffineGrid
 from kdbts_ros.density.camera import Array
 from kdbts_ros.density.encoded import EncodedView
+from kdbts_ros.density.fixed_point import ABSENT, FixedMap, fix_map
 from kdbts_ros.density.folded import FoldedHead
 from kdbts_ros.density.heads import MultiViewHead, SimpleMultiViewHead
 from kdbts_ros.density.queries import (
@@ -78,7 +79,14 @@ class CompiledQueries:
             return self._fused_grid(grid)
         axes = grid.seen_by(self._P[0])
         sigma = column_kernels.grid_densities(
-            self._maps[0], self._size, self.arrays, self._valid[0], axes, *grid.shape, _threads()
+            self._maps[0],
+            self._size,
+            self.arrays,
+            self._fixed(0),
+            self._valid[0],
+            axes,
+            *grid.shape,
+            _threads(),
         )
         if self._scale != 1:
             sigma *= self._scale
@@ -93,6 +101,7 @@ class CompiledQueries:
             self._maps[0],
             self._size,
             self.arrays,
+            self._fixed(0),
             self._valid[0],
             grid.seen_by(self._P[0]),
             *grid.shape,
@@ -115,6 +124,7 @@ class CompiledQueries:
             self._maps[0],
             self._size,
             self.arrays,
+            self._fixed(0),
             self._valid[0],
             axes,
             *grid.shape,
@@ -131,6 +141,7 @@ class CompiledQueries:
             self._maps[0],
             self._size,
             self.arrays,
+            self._fixed(0),
             self._valid[0],
             axes,
             *grid.shape,
@@ -182,9 +193,20 @@ class CompiledQueries:
         )
         return RayDepths(expected / scale, median / scale, opacity)
 
+    def _fixed(self, view: int) -> FixedMap:
+        """A view's map as integers, made when first asked for and kept with the view."""
+        if self._head.fixed_tables is None:
+            return ABSENT
+        kept = self.views[view].fixed
+        if self._head.name not in kept:
+            kept[self._head.name] = fix_map(
+                self._maps[view], self.arrays, self._head.fixed_tables, _threads()
+            )
+        return kept[self._head.name]
+
     def _fused(self, positions: Sequence[Floats]) -> Floats:
         """Densities (N,) of points at `positions` (N,3) of every view, NaN where none sees."""
-        votes = np.empty((len(positions), len(positions[0]), len(self.arrays.out_bias)), np.float32)
+        votes = np.empty((len(positions), len(self.arrays.out_bias), len(positions[0])), np.float32)
         for k, q in enumerate(positions):
             vote_kernels.view_votes(
                 self._maps[k], self._size, self.arrays, self._valid[k], q, votes[k], _threads()
@@ -196,16 +218,18 @@ class CompiledQueries:
         levels, rows, columns = grid.shape
         axes = [grid.seen_by(P) for P in self._P]
         sigma = np.empty(grid.shape, np.float32)
-        step = max(1, VOTE_CHUNK // (levels * columns))
+        # A tile of rows for every thread: its votes are read again before they leave the cache.
+        step = vote_kernels.TILE * _threads()
         for first in range(0, rows, step):
             count = min(step, rows - first)
-            shape = (len(axes), count, columns, levels, len(self.arrays.out_bias))
+            shape = (len(axes), len(self.arrays.out_bias), count, columns, levels)
             votes = np.empty(shape, np.float32)
             for k, axis in enumerate(axes):
                 vote_kernels.column_votes(
                     self._maps[k],
                     self._size,
                     self.arrays,
+                    self._fixed(k),
                     self._valid[k],
                     axis,
                     levels,
@@ -214,7 +238,7 @@ class CompiledQueries:
                     votes[k],
                     _threads(),
                 )
-            flat = votes.reshape(len(axes), -1, shape[-1])
+            flat = votes.reshape(*shape[:2], -1)
             fused = vote_kernels.fused_densities(flat, self._fusion, _threads())
             sigma[:, first : first + count] = fused.reshape(count, columns, levels).transpose(
                 2, 0, 1

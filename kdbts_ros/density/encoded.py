@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from kdbts_ros.density.camera import Array, Camera, OwnCamera, check_rigid
+from kdbts_ros.density.fixed_point import FixedMap
 from kdbts_ros.density.results import Floats
 
 
@@ -25,6 +26,7 @@ class EncodedView:
         image: (H,W,3) uint8 RGB at the map's size, for colours alone.
         scale, valid, own: see `View`.
         reach: depth (h,w) m where half the light is gone, once asked: `SceneCompleter.reach`.
+        fixed: by head, its map as integers, once asked: `CompiledQueries`.
 
     Raises:
         UserError: a pose that is not rigid.
@@ -38,6 +40,7 @@ class EncodedView:
     valid: npt.NDArray[np.bool_] | None = None
     own: OwnCamera | None = None
     reach: list[Floats] = field(default_factory=list)
+    fixed: dict[str, FixedMap] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_rigid(self.T_world_cam, "T_world_cam")
@@ -45,7 +48,8 @@ class EncodedView:
     @property
     def nbytes(self) -> int:
         """Memory this view holds, bytes."""
-        return sum(m.numel() * m.element_size() for m in self.maps) + self.image.nbytes
+        floats = sum(m.numel() * m.element_size() for m in self.maps)
+        return floats + sum(m.map.nbytes for m in self.fixed.values()) + self.image.nbytes
 
     def shows(self, uv: Tensor) -> Tensor:
         """(M,) bool: positions (M,2) in [-1,1]^2 of the image where it holds what a camera saw."""

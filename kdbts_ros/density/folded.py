@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from kdbts_ros.density import vectors
+from kdbts_ros.density.fixed_point import fix_tables
 from kdbts_ros.density.head_arrays import HeadArrays, coordinate_half, head_arrays
 from kdbts_ros.density.heads import Head
 from kdbts_ros.density.network import DensityNetwork, sample_features
@@ -23,7 +25,8 @@ from kdbts_ros.density.rendering import composite
 class FoldedHead:
     """One head of a network and the output convolution that makes its folded map.
 
-    `name` is the head's, as in `NetworkSpec.head`. `arrays` are what compiled loops read.
+    `name` is the head's, as in `NetworkSpec.head`. `arrays` are what compiled loops read, and
+    `fixed_tables` where the processor has their instructions.
     """
 
     def __init__(self, name: str, head: Head, network: DensityNetwork) -> None:
@@ -41,6 +44,7 @@ class FoldedHead:
         self.conv_weight = folded.contiguous(memory_format=torch.channels_last)
         self.conv_bias = self.feature_half @ output.bias.detach()
         self.arrays: HeadArrays = head_arrays(layers, self.spec, network.code)
+        self.fixed_tables = fix_tables(self.arrays) if vectors.available() else None
 
     def density(self, maps: Tensor, projected: Projected) -> Tensor:
         """Densities (M,) in 1/m of points projected into the V views of maps (V,hidden,H,W).

@@ -85,6 +85,10 @@ class SceneCompleter:
         for head in self.field.heads:
             self.use(encoded if head.head.multi_view else encoded[:1])
             found = differences(self.queries, self.views, self.network, head.head)
+            if not found.acceptable() and head.fixed_tables is not None:
+                head.fixed_tables = None
+                self.engine_note = f"half as fast: 16-bit integers were refused, {found}"
+                found = differences(self.queries, self.views, self.network, head.head)
             if not found.acceptable():
                 self.precision, self._compiled = "float32", False
                 self.engine_note = f"slow but exact: the fast engine was refused, {found}"

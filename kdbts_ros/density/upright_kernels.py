@@ -11,6 +11,14 @@ import numpy as np
 from numba import njit
 
 from kdbts_ros.density.column_geometry import BLOCK, position
+from kdbts_ros.density.fixed_kernels import (
+    SHARES,
+    SPOTS,
+    aim_base,
+    aim_heights,
+    fill_fixed_base,
+    fixed_upright,
+)
 from kdbts_ros.density.kernels import fill_base, is_seen, sum_of_six, tap, tap_table
 from kdbts_ros.density.numeric import FAST, relu, softplus
 from kdbts_ros.density.projection import MIN_DEPTH
@@ -23,11 +31,11 @@ UNSEEN = np.float32(-1)
 
 
 @njit(fastmath=FAST, cache=True)
-def stand(heights, order, axes, valid, column, row, levels):  # type: ignore[no-untyped-def]
+def stand(heights, shown, order, axes, valid, column, row, levels):  # type: ignore[no-untyped-def]
     """Where the levels of a column fall: how many are in view, and the column's u and depth.
 
-    Fills heights with v, harmless out of view, and order with the levels in view one after the
-    other.
+    Fills heights with v, harmless out of view, shown with what is in view, and order with the
+    levels in view one after the other.
     """
     one, zero = np.float32(1), np.float32(0)
     qx, qy, qz = position(axes, column, row, zero)
@@ -35,28 +43,28 @@ def stand(heights, order, axes, valid, column, row, levels):  # type: ignore[no-
         return 0, zero, qz
     step, inverse_z = axes[3, 1], one / qz
     for k in range(heights.shape[0]):
-        heights[k] = min(max((qy + np.float32(k) * step) * inverse_z, -one), one)
+        y = qy + np.float32(k) * step
+        heights[k] = min(max(y * inverse_z, -one), one)
+        shown[k] = abs(y) <= qz
     found = 0
     for k in range(levels):
-        y = qy + np.float32(k) * step
-        inside = abs(y) <= qz
-        if inside and valid.size > 1:
-            inside = is_seen(qx, y, qz, valid)
+        if shown[k] and valid.size > 1:
+            shown[k] = is_seen(qx, qy + np.float32(k) * step, qz, valid)
         order[found] = k
-        found += inside
+        found += shown[k]
     return found, qx * inverse_z, qz
 
 
 @njit(fastmath=FAST, cache=True)
-def light(bright, heights, order, reach, u, qz, found):  # type: ignore[no-untyped-def]
-    """Fill bright of the `found` levels in view: no deeper than the reach (h,w) of their pixel."""
+def light(lit, heights, order, reach, u, qz, found):  # type: ignore[no-untyped-def]
+    """Set lit of the `found` levels in view: no deeper than the reach (h,w) of their pixel."""
     h, w = reach.shape
     one, half = np.float32(1), np.float32(0.5)
     column = min(np.int32((u + one) * half * np.float32(w)), np.int32(w - 1))
     for i in range(found):
         k = order[i]
         row = min(np.int32((heights[k] + one) * half * np.float32(h)), np.int32(h - 1))
-        bright[k] = qz <= reach[row, column]
+        lit[k] = qz <= reach[row, column]
 
 
 @njit(fastmath=FAST, cache=True)
@@ -95,14 +103,42 @@ def dot_relu_pair(folded, size, base, weights, v_table, steps, left, fx, va, vb)
 
 
 @njit(fastmath=FAST, cache=True)
-def rectify(raw):  # type: ignore[no-untyped-def]
-    """Softplus in place."""
-    for k in range(raw.shape[0]):
+def settle(sigma, raw, shown):  # type: ignore[no-untyped-def]
+    """Fill sigma (N,) with the softplus of raw where shown, UNSEEN elsewhere; raw is scratch."""
+    # In two loops: a condition on the first would keep it from being vectorised.
+    for k in range(sigma.shape[0]):
         raw[k] = softplus(raw[k])
+    for k in range(sigma.shape[0]):
+        value = raw[k]
+        sigma[k] = value if shown[k] != 0 else UNSEEN
 
 
 @njit(fastmath=FAST, cache=True)
-def upright_rows(folded, size, head, valid, axes, first, limit, reach, sigma, lit):  # type: ignore[no-untyped-def]
+def float_levels(  # type: ignore[no-untyped-def]
+    folded, size, base, weights, bias, v_table, steps, left, fx, heights, order, first, last, raw
+):
+    """Fill raw at order[first:last] with the pre-densities of these levels of a column."""
+    for i in range(first, last, 2):
+        j, k = order[i], order[min(i + 1, last - 1)]
+        a, b = dot_relu_pair(
+            folded, size, base, weights, v_table, steps, left, fx, heights[j], heights[k]
+        )
+        raw[j], raw[k] = a + bias, b + bias
+
+
+@njit(fastmath=FAST, cache=True)
+def fixed_levels(  # type: ignore[no-untyped-def]
+    counts, v_table, ratio, out, back, bias, base, down, spots, shares, order, first, last, raw
+):
+    """The same from a fixed-point map."""
+    for i in range(first, last):
+        k = order[i]
+        found = fixed_upright(counts, v_table, ratio, out, base, down, spots, shares, k)
+        raw[k] = np.float32(found) * back + bias
+
+
+@njit(fastmath=FAST, cache=True)
+def upright_rows(folded, size, head, fixed, valid, axes, first, limit, reach, sigma, lit):  # type: ignore[no-untyped-def]
     """`column_kernels.tile_densities` of upright columns.
 
     Columns beside each other are about as deep, so that they read the same rows of v's table, and
@@ -111,43 +147,59 @@ def upright_rows(folded, size, head, valid, axes, first, limit, reach, sigma, li
     rows, columns, levels = sigma.shape
     whole = (levels + LANES - 1) // LANES * LANES
     heights, raw = np.zeros(whole, np.float32), np.zeros(whole, np.float32)
-    order, bright = np.zeros(whole + 1, np.int32), np.zeros(whole, np.uint8)
-    base = np.zeros(head.hidden, np.float32)
+    shown, order = np.zeros(whole, np.int32), np.zeros(whole + 1, np.int32)
+    spots, shares = np.zeros((SPOTS, whole), np.int32), np.zeros((SHARES, whole), np.int16)
+    base, fixed_base = np.zeros(head.hidden, np.float32), np.zeros(head.hidden, np.int16)
     u_table, z_table, z_low, steps = head.u, head.z, head.z_low, head.steps
     waves, octaves, slope, shift = head.z_waves, head.octaves, head.slope, head.shift
     v_table, weights, bias = head.v, head.out, head.out_bias[0]
+    counts, fixed_u, fixed_v, fixed_z = fixed.map, fixed.u, fixed.v, fixed.z
+    ratio, out, fixed_steps = fixed.ratio, fixed.out, fixed.steps
+    back = fixed.back[0] if counts.size > 0 else np.float32(0)
+    hidden = np.int32(head.hidden)
+    down, z_rows = np.uint64(head.hidden * size[1]), fixed_z.shape[0] // head.hidden
     # Without a limit nothing ends early: the whole column at once.
     block = BLOCK if limit < np.inf else whole
     for column in range(columns):
         for row in range(rows):
             sigma[row, column], lit[row, column] = UNSEEN, 0
             found, u, qz = stand(
-                heights, order, axes, valid, np.float32(column), np.float32(first + row), levels
-            )
+                heights, shown, order, axes, valid,
+                np.float32(column), np.float32(first + row), levels,
+            )  # fmt: skip
             if found == 0:
                 continue
             mapped = slope / qz + shift
-            fill_base(u_table, z_table, z_low, waves, octaves, steps, u, mapped, base)
-            if reach.size > 0:
-                light(bright, heights, order, reach, u, qz, found)
             left, fx = tap(u, size[1])
+            whole_numbers = counts.size > 0 and aim_base(
+                spots, shares, 0, u, mapped, z_low, z_rows, fixed_steps, hidden
+            )
+            if whole_numbers:
+                fill_fixed_base(fixed_u, fixed_z, ratio, spots, shares, 0, fixed_base)
+                aim_heights(spots, shares, heights, raw, left, fx, size, fixed_steps, hidden)
+            else:
+                fill_base(u_table, z_table, z_low, waves, octaves, steps, u, mapped, base)
+            if reach.size > 0:
+                light(lit[row, column], heights, order, reach, u, qz, found)
             running, at = np.float32(0), 0
             for begin in range(0, levels, block):
                 end, start = min(begin + block, levels), at
                 while at < found and order[at] < end:
-                    i = order[at]
-                    j = order[at + 1] if at + 1 < found and order[at + 1] < end else i
-                    a, b = dot_relu_pair(
-                        folded, size, base, weights, v_table, steps, left, fx,
-                        heights[i], heights[j],
+                    at += 1
+                if whole_numbers:
+                    fixed_levels(
+                        counts, fixed_v, ratio, out, back, bias, fixed_base, down,
+                        spots, shares, order, start, at, raw,
                     )  # fmt: skip
-                    raw[i], raw[j] = a + bias, b + bias
-                    at += 1 + (j > i)
-                rectify(raw[begin : begin + block])
-                running += np.float32(end - begin - (at - start))
-                for i in range(start, at):
-                    k = order[i]
-                    sigma[row, column, k], lit[row, column, k] = raw[k], bright[k]
-                    running += raw[k]
-                if running > limit:
-                    break
+                else:
+                    float_levels(
+                        folded, size, base, weights, bias, v_table, steps, left, fx,
+                        heights, order, start, at, raw,
+                    )  # fmt: skip
+                settle(sigma[row, column, begin:end], raw[begin:end], shown[begin:end])
+                if limit < np.inf:
+                    running += np.float32(end - begin - (at - start))
+                    for i in range(start, at):
+                        running += sigma[row, column, order[i]]
+                    if running > limit:
+                        break

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import pytest
 import torch
 
 from kdbts_ros.density.camera import R_BODY_OPTICAL, Camera, View
@@ -12,7 +13,7 @@ from kdbts_ros.density.checkpoint import CheckpointInfo
 from kdbts_ros.density.network import DensityNetwork, NetworkSpec
 from kdbts_ros.density.scene import SceneCompleter
 
-WIDTHS = {"bts": (16,), "kdbts": (16,), "mvbts": (24, 8, 8), "simple_multiview": (16,)}
+WIDTHS = {"bts": (16,), "kdbts": (16,), "mvbts": (32, 16, 8), "simple_multiview": (16,)}
 
 
 def thin_spec(
@@ -59,6 +60,19 @@ def tiny_scene(head: str = "bts", seed: int = 0) -> SceneCompleter:
     network = tiny_network(head, seed)
     info = CheckpointInfo("test", network.spec, "0" * 64)
     return SceneCompleter(network, info, torch.device("cpu"), "float32")
+
+
+NUMBERS = ("integers", "floats")
+
+
+def with_numbers(scene: SceneCompleter, numbers: str) -> SceneCompleter:
+    """The scene asked through integers, or as on a processor that has no instructions for them."""
+    for head in scene.field.heads:
+        if numbers == "floats":
+            head.fixed_tables = None
+        elif head.fixed_tables is None:
+            pytest.skip("this processor has no AVX2: nothing is asked through integers")
+    return scene
 
 
 def camera(width: int = 128, height: int = 64) -> Camera:

@@ -1,0 +1,149 @@
+"""A folded map and a head's tables as 16-bit integers, for loops that multiply sixteen at a time.
+
+A rectified sum keeps its sign when all its terms are stretched by one positive number, so that
+every channel may have a unit of its own, taken back by the last layer's weights. The unit is chosen
+such that no sum of a map's pixel and the positional half can leave 16 bits: nothing saturates.
+Tables are told once per head, in the finest unit they fit in; `ratio` brings them to the map's.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+from numba import njit, prange
+
+from kdbts_ros.density.head_arrays import Floats, HeadArrays
+from kdbts_ros.density.numeric import FAST
+from kdbts_ros.density.vectors import LANES
+
+Int16s = npt.NDArray[np.int16]
+
+# Largest sum of rounded terms; what is left of 32767 is for their rounding.
+ROOM = 32700
+# A fraction of one, as a factor of `vectors.scale`.
+UNIT = np.float32(32767)
+# Every second row of the float tables: off by 7e-5 of the fastest wave's amplitude, about as much
+# as an int16 rounds, and half the size.
+_STRIDE = 2
+_TINY = np.float32(1e-20)
+
+
+class FixedTables(NamedTuple):
+    """A head's positional half: u, v, z (n*hidden) int16 as in `HeadArrays`, `steps` rows per unit.
+
+    unit (hidden,): value per count; bound (hidden,): largest sum of the tables' magnitudes.
+    """
+
+    u: Int16s
+    v: Int16s
+    z: Int16s
+    steps: np.float32
+    unit: Floats
+    bound: Floats
+
+
+class FixedMap(NamedTuple):
+    """A view's folded map (H*W*hidden) int16 with all that a query of it needs.
+
+    u, v, z, steps: those of `FixedTables`. ratio (hidden,): what a count of the tables is worth
+    here, as a factor of `vectors.scale`. out: the last layer's weights, first those of K mod 16
+    answers (hidden,) row by row, then those of sixteen answers at a time, two channels side by
+    side: (K//16, hidden/2, 16, 2). back (K,): value per count of each answer. All empty: there is
+    none.
+    """
+
+    map: Int16s
+    u: Int16s
+    v: Int16s
+    z: Int16s
+    steps: np.float32
+    ratio: Int16s
+    out: Int16s
+    back: Floats
+
+
+_NONE = np.zeros(0, np.int16)
+ABSENT = FixedMap(_NONE, _NONE, _NONE, _NONE, np.float32(0), _NONE, _NONE, np.zeros(0, np.float32))
+
+
+def fix_tables(head: HeadArrays) -> FixedTables:
+    """The tables of a head as integers."""
+    tables = [table.reshape(-1, head.hidden)[::_STRIDE] for table in (head.u, head.v, head.z)]
+    bound = np.asarray(sum(np.abs(table).max(0) for table in tables), np.float32)
+    # Of a table that is not finite nothing is asked, see `fix_map`.
+    finite = np.isfinite(bound)
+    unit = _unit(np.where(finite, bound, 0))
+    counts = [np.round(np.where(finite, table, 0) / unit).astype(np.int16) for table in tables]
+    u, v, z = (table.flatten() for table in counts)
+    return FixedTables(u, v, z, np.float32(head.steps / _STRIDE), unit, bound)
+
+
+def fix_map(folded: Floats, head: HeadArrays, tables: FixedTables, threads: int) -> FixedMap:
+    """A folded map (H*W*hidden) as integers.
+
+    ABSENT if a number of it or of the head is not finite, or if channels do not fill whole vectors.
+    """
+    if head.hidden % LANES:
+        return ABSENT
+    largest = magnitudes(folded, head.hidden, threads).max(0)
+    if not np.isfinite(largest + tables.bound + head.out.reshape(-1, head.hidden)).all():
+        return ABSENT
+    unit = _unit(largest + tables.bound)
+    counts = to_counts(folded, 1 / unit, threads)
+    ratio = np.round(tables.unit / unit * UNIT).astype(np.int16)
+    weights = head.out.reshape(-1, head.hidden) * unit
+    # Rectified counts are at most 32767: a whole sum of products stays below 2^31.
+    back = np.maximum(np.abs(weights).sum(1), _TINY) / np.float32(60000)
+    out = _interleaved(np.round(weights / back[:, None]).astype(np.int16))
+    return FixedMap(
+        counts, tables.u, tables.v, tables.z, tables.steps, ratio, out, back.astype(np.float32)
+    )
+
+
+def _unit(bound: Floats) -> Floats:
+    """Value per count where magnitudes are at most `bound`."""
+    return np.asarray(np.maximum(bound, _TINY) / np.float32(ROOM), np.float32)
+
+
+def _interleaved(out: Int16s) -> Int16s:
+    answers, hidden = out.shape
+    single = answers % LANES
+    together = out[single:].reshape(-1, LANES, hidden // 2, 2).transpose(0, 2, 1, 3)
+    return np.concatenate([out[:single].flatten(), together.flatten()])
+
+
+# Not fast: reordered, a number minus itself would be zero whatever it is.
+@njit(parallel=True, cache=True)
+def magnitudes(folded, hidden, threads):  # type: ignore[no-untyped-def]
+    """Largest magnitude (threads,hidden) by channel; NaN where a number is not finite."""
+    out = np.zeros((threads, hidden), np.float32)
+    pixels, width = folded.shape[0] // hidden, np.uint64(hidden)
+    for part in prange(threads):
+        largest, odd = np.zeros(hidden, np.float32), np.zeros(hidden, np.float32)
+        for i in range(part * pixels // threads, (part + 1) * pixels // threads):
+            first = np.uint64(i) * width
+            for c in range(width):
+                value = folded[first + c]
+                largest[c] = max(largest[c], abs(value))
+                # Zero, unless the value is infinite or not a number.
+                odd[c] += value - value
+        out[part] = largest + odd
+    return out
+
+
+@njit(parallel=True, cache=True, fastmath=FAST)
+def to_counts(folded, per_value, threads):  # type: ignore[no-untyped-def]
+    """Values (n*hidden) times per_value (hidden,), rounded to int16."""
+    out = np.empty(folded.shape[0], np.int16)
+    hidden = per_value.shape[0]
+    pixels, width = folded.shape[0] // hidden, np.uint64(hidden)
+    # Conversion cuts off; positive before, so that half more rounds to the nearest.
+    shift, back = np.float32(32768.5), np.int32(32768)
+    for part in prange(threads):
+        for i in range(part * pixels // threads, (part + 1) * pixels // threads):
+            first = np.uint64(i) * width
+            for c in range(width):
+                out[first + c] = np.int32(folded[first + c] * per_value[c] + shift) - back
+    return out

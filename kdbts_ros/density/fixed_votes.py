@@ -1,0 +1,140 @@
+"""Compiled CPU loops of a multi-view head over a fixed-point map: one view's votes on columns.
+
+For `fixed` see `fixed_point`, for columns `upright_kernels`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+from kdbts_ros.density.fixed_kernels import (
+    SHARES,
+    SPOTS,
+    aim_base,
+    aim_heights,
+    fill_fixed_base,
+    fill_fixed_hidden,
+)
+from kdbts_ros.density.kernels import tap
+from kdbts_ros.density.numeric import FAST
+from kdbts_ros.density.upright_kernels import LANES, stand
+from kdbts_ros.density.vectors import LANES as CHANNELS
+from kdbts_ros.density.vectors import (
+    add_wide,
+    dot_pairs,
+    load,
+    load_pair,
+    nothing,
+    store_wide,
+    total,
+)
+
+_CHANNELS, _PAIR, _EIGHT = np.uint64(CHANNELS), np.uint64(2), np.uint64(8)
+# Items whose last layers are taken together: weights are read once for all of them.
+TOGETHER = 4
+
+
+@njit(fastmath=FAST, cache=True)
+def sixteen_answers(hidden, first, out, at, sums, k):  # type: ignore[no-untyped-def]
+    """Fill sums (TOGETHER,K) int32 from answer k on for the items at hidden[first:] (n,C) int16.
+
+    out: see `FixedMap`, the weights of these answers from element `at` on. Two channels after the
+    other, so that no sum goes across a vector's lanes.
+    """
+    h0, h1, h2, h3 = hidden[first], hidden[first + 1], hidden[first + 2], hidden[first + 3]
+    a0, a1, a2, a3 = nothing(), nothing(), nothing(), nothing()
+    b0, b1, b2, b3 = nothing(), nothing(), nothing(), nothing()
+    c, width = np.uint64(0), np.uint64(hidden.shape[1])
+    while c < width:
+        low, high = load(out, at), load(out, at + _CHANNELS)
+        p0, p1, p2, p3 = load_pair(h0, c), load_pair(h1, c), load_pair(h2, c), load_pair(h3, c)
+        a0, b0 = add_wide(a0, dot_pairs(p0, low)), add_wide(b0, dot_pairs(p0, high))
+        a1, b1 = add_wide(a1, dot_pairs(p1, low)), add_wide(b1, dot_pairs(p1, high))
+        a2, b2 = add_wide(a2, dot_pairs(p2, low)), add_wide(b2, dot_pairs(p2, high))
+        a3, b3 = add_wide(a3, dot_pairs(p3, low)), add_wide(b3, dot_pairs(p3, high))
+        c += _PAIR
+        at += _CHANNELS + _CHANNELS
+    p, q = np.uint64(k), np.uint64(k) + _EIGHT
+    store_wide(sums[0], p, a0)
+    store_wide(sums[0], q, b0)
+    store_wide(sums[1], p, a1)
+    store_wide(sums[1], q, b1)
+    store_wide(sums[2], p, a2)
+    store_wide(sums[2], q, b2)
+    store_wide(sums[3], p, a3)
+    store_wide(sums[3], q, b3)
+
+
+@njit(fastmath=FAST, cache=True)
+def one_answer(row, out, at):  # type: ignore[no-untyped-def]
+    """Counts of an answer of the hidden layer row (C,) int16; its weights from `at` on."""
+    found, c, width = nothing(), np.uint64(0), np.uint64(row.shape[0])
+    while c < width:
+        found = add_wide(found, dot_pairs(load(row, c), load(out, at + c)))
+        c += _CHANNELS
+    return total(found)
+
+
+@njit(fastmath=FAST, cache=True)
+def fixed_last_layers(hidden, found, out, back, bias, sums, order, answers):  # type: ignore[no-untyped-def]
+    """Fill answers (K,n) at the items of order; hidden (>=found+TOGETHER-1,C) int16 row by row."""
+    width, kinds = np.uint64(hidden.shape[1]), back.shape[0]
+    single = kinds % CHANNELS
+    for first in range(0, found, TOGETHER):
+        for k in range(single):
+            for i in range(TOGETHER):
+                sums[i, k] = one_answer(hidden[first + i], out, np.uint64(k) * width)
+        for k in range(single, kinds, CHANNELS):
+            sixteen_answers(hidden, first, out, np.uint64(k) * width, sums, k)
+        for i in range(min(TOGETHER, found - first)):
+            item, counts = order[first + i], sums[i]
+            for k in range(kinds):
+                answers[k, item] = np.float32(counts[k]) * back[k] + bias[k]
+
+
+@njit(fastmath=FAST, cache=True)
+def upright_votes(size, head, fixed, valid, axes, first, masked, votes, too_near):  # type: ignore[no-untyped-def]
+    """One view's votes on upright columns from row `first` on; votes (1+F,rows,columns,levels).
+
+    Where the view does not see a cell only the logit is written: `masked`. Sets too_near
+    (rows,columns) where a column is nearer than the tables begin, and leaves that column out. For
+    the order of columns see `upright_kernels.upright_rows`.
+    """
+    kinds, rows, columns, levels = votes.shape
+    whole = (levels + LANES - 1) // LANES * LANES
+    heights, scratch = np.zeros(whole, np.float32), np.zeros(whole, np.float32)
+    shown, order = np.zeros(whole, np.int32), np.zeros(whole + 1, np.int32)
+    spots, shares = np.zeros((SPOTS, whole), np.int32), np.zeros((SHARES, whole), np.int16)
+    base = np.zeros(head.hidden, np.int16)
+    hidden = np.zeros((whole + TOGETHER, head.hidden), np.int16)
+    sums = np.zeros((TOGETHER, kinds), np.int32)
+    z_low, slope, shift, bias = head.z_low, head.slope, head.shift, head.out_bias
+    counts, u_table, v_table, z_table = fixed.map, fixed.u, fixed.v, fixed.z
+    ratio, out, back, steps = fixed.ratio, fixed.out, fixed.back, fixed.steps
+    channels, z_rows = np.int32(head.hidden), z_table.shape[0] // head.hidden
+    down = np.uint64(head.hidden * size[1])
+    for column in range(columns):
+        for row in range(rows):
+            answers, too_near[row, column] = votes[:, row, column], False
+            found, u, qz = stand(
+                heights, shown, order, axes, valid,
+                np.float32(column), np.float32(first + row), levels,
+            )  # fmt: skip
+            for k in range(levels):
+                if found == 0 or shown[k] == 0:
+                    answers[0, k] = masked
+            if found == 0:
+                continue
+            left, fx = tap(u, size[1])
+            if not aim_base(
+                spots, shares, 0, u, slope / qz + shift, z_low, z_rows, steps, channels
+            ):
+                too_near[row, column] = True
+                continue
+            fill_fixed_base(u_table, z_table, ratio, spots, shares, 0, base)
+            aim_heights(spots, shares, heights, scratch, left, fx, size, steps, channels)
+            fill_fixed_hidden(
+                counts, v_table, ratio, base, down, spots, shares, order, found, hidden
+            )
+            fixed_last_layers(hidden, found, out, back, bias, sums, order, answers)

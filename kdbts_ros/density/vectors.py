@@ -1,0 +1,196 @@
+"""Vectors of integers inside compiled loops: what the processor multiplies sixteen at a time.
+
+The loop vectoriser widens 16-bit factors to 32 bits, which takes the gain away again. These few
+operations say which instruction is meant. They exist for x86 processors with AVX2.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import llvmlite.binding
+import numba.extending
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils as _cgutils
+from numba.core import config
+from numba.core.datamodel import models
+from numba.extending import register_model
+
+LANES = 16
+# Numba is not typed, and compiled code calls an intrinsic without its first argument.
+intrinsic: Any = numba.extending.intrinsic
+cgutils: Any = _cgutils
+primitive: Any = models.PrimitiveModel
+_I16, _I32 = ir.IntType(16), ir.IntType(32)
+_V16, _V32 = ir.VectorType(_I16, LANES), ir.VectorType(_I32, LANES // 2)
+
+
+class _Int16x16(types.Type):
+    def __init__(self) -> None:
+        super().__init__("int16x16")
+
+
+class _Int32x8(types.Type):
+    def __init__(self) -> None:
+        super().__init__("int32x8")
+
+
+int16x16, int32x8 = _Int16x16(), _Int32x8()
+
+
+@register_model(_Int16x16)
+class _Int16x16Model(primitive):  # type: ignore[misc]
+    def __init__(self, manager: Any, kind: Any) -> None:
+        super().__init__(manager, kind, _V16)
+
+
+@register_model(_Int32x8)
+class _Int32x8Model(primitive):  # type: ignore[misc]
+    def __init__(self, manager: Any, kind: Any) -> None:
+        super().__init__(manager, kind, _V32)
+
+
+def available() -> bool:
+    """Whether this processor has the instructions, and numba compiles for it and no other."""
+    features = llvmlite.binding.get_host_cpu_features()
+    itself = getattr(config, "CPU_NAME", None) is None and not getattr(config, "CPU_FEATURES", None)
+    return bool(itself and features.get("avx2", False))
+
+
+def _element(context: Any, builder: Any, kind: Any, array: Any, at: Any, wanted: Any) -> Any:
+    """Pointer to `wanted` at an element of an array, which may lie at any even address."""
+    data = context.make_array(kind)(context, builder, array).data
+    return builder.bitcast(builder.gep(data, [at]), wanted.as_pointer())
+
+
+def _call(builder: Any, name: str, result: Any, args: Any) -> Any:
+    kind = ir.FunctionType(result, [arg.type for arg in args])
+    return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), args)
+
+
+def _everywhere(builder: Any, value: Any, vector: Any) -> Any:
+    one = builder.insert_element(ir.Constant(vector, ir.Undefined), value, _I32(0))
+    order = ir.Constant(ir.VectorType(_I32, vector.count), [0] * vector.count)
+    return builder.shuffle_vector(one, one, order)
+
+
+def _of_vectors(result: Any, args: tuple[Any, ...], emit: Callable[[Any, Any], Any]) -> Any:
+    return result(*args), lambda context, builder, signature, values: emit(builder, values)
+
+
+@intrinsic
+def load(typing, array, at):  # type: ignore[no-untyped-def]
+    """Sixteen numbers of an int16 array from element `at` on."""
+
+    def emit(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        place = _element(context, builder, signature.args[0], args[0], args[1], _V16)
+        found = builder.load(place)
+        found.align = 2
+        return found
+
+    return int16x16(array, at), emit
+
+
+@intrinsic
+def store(typing, array, at, values):  # type: ignore[no-untyped-def]
+    """Write sixteen numbers into an int16 array from element `at` on."""
+
+    def emit(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        place = _element(context, builder, signature.args[0], args[0], args[1], _V16)
+        builder.store(args[2], place).align = 2
+        return context.get_dummy_value()
+
+    return types.none(array, at, int16x16), emit
+
+
+@intrinsic
+def load_pair(typing, array, at):  # type: ignore[no-untyped-def]
+    """Two numbers of an int16 array from element `at` on, eight times."""
+
+    def emit(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        found = builder.load(_element(context, builder, signature.args[0], args[0], args[1], _I32))
+        found.align = 2
+        return builder.bitcast(_everywhere(builder, found, _V32), _V16)
+
+    return int16x16(array, at), emit
+
+
+@intrinsic
+def splat(typing, value):  # type: ignore[no-untyped-def]
+    """An int16 in every lane."""
+    return _of_vectors(
+        int16x16, (types.int16,), lambda builder, args: _everywhere(builder, args[0], _V16)
+    )
+
+
+@intrinsic
+def add(typing, a, b):  # type: ignore[no-untyped-def]
+    """a + b by lane; wraps around."""
+    return _of_vectors(int16x16, (int16x16, int16x16), lambda builder, args: builder.add(*args))
+
+
+@intrinsic
+def scale(typing, a, b):  # type: ignore[no-untyped-def]
+    """a b / 32768 by lane, rounded to the nearest."""
+    return _of_vectors(
+        int16x16,
+        (int16x16, int16x16),
+        lambda builder, args: _call(builder, "llvm.x86.avx2.pmul.hr.sw", _V16, args),
+    )
+
+
+@intrinsic
+def rectify(typing, a):  # type: ignore[no-untyped-def]
+    """max(a, 0) by lane."""
+
+    def emit(builder, args):  # type: ignore[no-untyped-def]
+        zero = ir.Constant(_V16, [0] * LANES)
+        return builder.select(builder.icmp_signed(">", args[0], zero), args[0], zero)
+
+    return _of_vectors(int16x16, (int16x16,), emit)
+
+
+@intrinsic
+def dot_pairs(typing, a, b):  # type: ignore[no-untyped-def]
+    """a_0 b_0 + a_1 b_1 of every pair of lanes, as eight int32."""
+    return _of_vectors(
+        int32x8,
+        (int16x16, int16x16),
+        lambda builder, args: _call(builder, "llvm.x86.avx2.pmadd.wd", _V32, args),
+    )
+
+
+@intrinsic
+def nothing(typing):  # type: ignore[no-untyped-def]
+    """Eight zeros, int32."""
+    return _of_vectors(int32x8, (), lambda builder, args: ir.Constant(_V32, [0] * (LANES // 2)))
+
+
+@intrinsic
+def add_wide(typing, a, b):  # type: ignore[no-untyped-def]
+    """a + b of eight int32."""
+    return _of_vectors(int32x8, (int32x8, int32x8), lambda builder, args: builder.add(*args))
+
+
+@intrinsic
+def total(typing, a):  # type: ignore[no-untyped-def]
+    """Sum of eight int32."""
+    return _of_vectors(
+        types.int32,
+        (int32x8,),
+        lambda builder, args: _call(builder, "llvm.vector.reduce.add.v8i32", _I32, args),
+    )
+
+
+@intrinsic
+def store_wide(typing, array, at, values):  # type: ignore[no-untyped-def]
+    """Write eight numbers into an int32 array from element `at` on."""
+
+    def emit(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        place = _element(context, builder, signature.args[0], args[0], args[1], _V32)
+        builder.store(args[2], place).align = 4
+        return context.get_dummy_value()
+
+    return types.none(array, at, int32x8), emit

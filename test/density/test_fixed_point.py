@@ -1,0 +1,160 @@
+"""Maps as 16-bit integers: what the instructions do, what units promise, when there are none."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from numba import njit
+
+from kdbts_ros.density import folded, vectors
+from kdbts_ros.density.affine import AffineGrid
+from kdbts_ros.density.camera import View
+from kdbts_ros.density.fixed_point import ABSENT, ROOM, fix_map, fix_tables
+from kdbts_ros.density.scene import SceneCompleter
+from test.density.networks import camera, forward_pose, tiny_network, tiny_scene, view, with_numbers
+
+needs_avx2 = pytest.mark.skipif(not vectors.available(), reason="this processor has no AVX2")
+int16s = st.lists(st.integers(-32768, 32767), min_size=16, max_size=16)
+# Roundings of an answer of one channel, in counts of the map: pixels and tables, their shares, the
+# products of both, and interpolation between every second row of the float tables.
+ROUNDINGS = 20
+
+
+@njit
+def worked_out(a, b, wide):
+    """What the operations make of two rows (2,16): products, sums and rectified ones."""
+    zero = np.uint64(0)
+    x, y, row = vectors.load(a, zero), vectors.load(b, zero), np.empty((4, 16), np.int16)
+    vectors.store(row[0], zero, vectors.scale(x, y))
+    vectors.store(row[1], zero, vectors.add(x, y))
+    vectors.store(row[2], zero, vectors.rectify(x))
+    vectors.store(row[3], zero, vectors.splat(a[3]))
+    pairs = vectors.dot_pairs(x, y)
+    vectors.store_wide(wide, zero, vectors.add_wide(pairs, vectors.nothing()))
+    once = vectors.dot_pairs(vectors.load_pair(a, np.uint64(4)), y)
+    vectors.store_wide(wide, np.uint64(8), once)
+    return row, vectors.total(once)
+
+
+@needs_avx2
+@given(int16s, int16s)
+@settings(max_examples=100, deadline=None)
+def test_vectors_do_what_their_names_say(a, b):
+    x, y = np.array(a, np.int64), np.array(b, np.int64)
+    wide = np.zeros(16, np.int32)
+    row, total = worked_out(x.astype(np.int16), y.astype(np.int16), wide)
+    # The one product that does not fit, of the two most negative numbers, wraps around.
+    assert (row[0] == ((x * y + (1 << 14)) >> 15).astype(np.int16)).all()
+    assert (row[1] == (x + y).astype(np.int16)).all()
+    assert (row[2] == np.maximum(x, 0)).all()
+    assert (row[3] == x[3]).all()
+    assert (wide[:8] == (x * y).reshape(8, 2).sum(1).astype(np.int32)).all()
+    once = (np.tile(x[4:6], 8) * y).reshape(8, 2).sum(1).astype(np.int32)
+    assert (wide[8:] == once).all()
+    assert total == np.int32(once.sum() & 0xFFFFFFFF if once.sum() >= 0 else once.sum())
+
+
+def fixed(scene):
+    head = scene.field.heads[0]
+    counts = scene.views[0].maps[0].permute(1, 2, 0).flatten().numpy()
+    return head, counts, fix_map(counts, head.arrays, fix_tables(head.arrays), 2)
+
+
+def test_units_leave_room_for_every_sum():
+    scene = tiny_scene()
+    scene.set_views([view()])
+    head, values, found = fixed(scene)
+    arrays, tables = head.arrays, fix_tables(head.arrays)
+    largest = np.abs(values.reshape(-1, arrays.hidden)).max(0)
+    unit = (largest + tables.bound) / ROOM
+    back = found.map.reshape(-1, arrays.hidden) * unit
+    # Half a count, and what float32 resolves of 65536: the conversion adds 32768 before it cuts.
+    assert (np.abs(back - values.reshape(-1, arrays.hidden)) <= (0.5 + 2**-7) * unit).all()
+    worst = np.abs(found.map.reshape(-1, arrays.hidden)).max(0).astype(np.int64)
+    for table in (found.u, found.v, found.z):
+        counts = np.abs(table.reshape(-1, arrays.hidden)).max(0).astype(np.int64)
+        worst += -(-counts * found.ratio.astype(np.int64) // 32767)
+    assert worst.max() <= ROOM + 8
+    # A rectified count is at most 32767: no sum over channels leaves 32 bits.
+    sums = np.abs(found.out.astype(np.int64)).sum()
+    assert 32767 * sums < 2**31
+
+
+@needs_avx2
+@pytest.mark.parametrize("head", ["bts", "mvbts"])
+@given(st.floats(-0.4, 0.4), st.floats(0.8, 2.5), st.booleans())
+@settings(max_examples=10, deadline=None)
+def test_integers_are_off_by_no_more_than_their_roundings(head, yaw, z, tilted):
+    """Before the last softplus, whose slope is at most one, and before the fusion of views."""
+    scene = with_numbers(tiny_scene(head), "integers")
+    pose = forward_pose(yaw=yaw, z=z)
+    if tilted:
+        c, s = np.cos(0.1), np.sin(0.1)
+        pose[:3, :3] = pose[:3, :3] @ np.array([[1, 0, 0], [0, c, -s], [0, s, c]])
+    scene.set_views([View(view().image, camera(), pose)])
+    steps = np.array([[0.4, 0, 0], [0, 0.3, 0], [0, 0, 0.11]])
+    grid = AffineGrid(np.array([2.0, -1.5, 0.0]), steps, (19, 13, 21))
+    integers = scene.queries.grid_densities(grid)
+    used = scene.views[0].fixed[head]
+    with_numbers(scene, "floats")
+    floats = scene.queries.grid_densities(grid)
+    assert (np.isnan(integers) == np.isnan(floats)).all()
+    assert np.isfinite(floats).any()
+    if head == "bts":
+        # Sum over channels of weight times unit, see `fix_map`.
+        bound = ROUNDINGS * 60000 * used.back[0]
+        assert np.nanmax(np.abs(integers - floats)) <= bound
+        assert (integers != floats)[np.isfinite(floats)].any()
+    else:
+        np.testing.assert_allclose(integers, floats, rtol=2e-3, atol=1e-3)
+
+
+def test_a_map_is_made_once_and_counted_as_memory():
+    scene = with_numbers(tiny_scene(), "integers")
+    scene.set_views([view()])
+    before = scene.views[0].nbytes
+    grid = AffineGrid(np.array([3.0, 0, 0]), np.eye(3) * 0.5, (3, 3, 3))
+    assert scene.views[0].fixed == {}
+    scene.queries.grid_densities(grid)
+    made = scene.views[0].fixed["bts"]
+    assert scene.views[0].nbytes == before + made.map.nbytes
+    scene.use([scene.views[0].reposed(forward_pose(x=1.0))])
+    scene.queries.grid_densities(grid)
+    assert scene.views[0].fixed["bts"] is made
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("place", ["map", "weights", "table"])
+def test_what_is_not_finite_stays_a_float(place, value):
+    scene = tiny_scene()
+    scene.set_views([view()])
+    head, values, found = fixed(scene)
+    assert found.map.size == values.size
+    arrays = head.arrays
+    parts = {"map": values, "weights": arrays.out, "table": arrays.v}
+    parts[place] = parts[place].copy()
+    parts[place][5] = value
+    arrays = arrays._replace(out=parts["weights"], v=parts["table"])
+    assert fix_map(parts["map"], arrays, fix_tables(arrays), 2) is ABSENT
+
+
+def test_channels_that_fill_no_vectors_stay_floats():
+    scene = tiny_scene()
+    arrays = scene.field.heads[0].arrays._replace(hidden=8)
+    assert fix_map(np.ones(64, np.float32), arrays, fix_tables(arrays), 2) is ABSENT
+
+
+def test_a_processor_without_the_instructions_answers_with_floats(monkeypatch):
+    network = tiny_network()
+    info = tiny_scene().info
+    monkeypatch.setattr(folded.vectors, "available", lambda: False)
+    scene = SceneCompleter(network, info, torch.device("cpu"), "float32")
+    scene.check_engine()
+    assert scene.engine_note == ""
+    scene.set_views([view()])
+    grid = AffineGrid(np.array([3.0, 0, 0]), np.eye(3) * 0.5, (3, 3, 3))
+    assert np.isfinite(scene.queries.grid_densities(grid)).any()
+    assert scene.views[0].fixed == {}
