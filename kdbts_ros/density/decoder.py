@@ -9,6 +9,11 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 
+def mirrored(x: Tensor) -> Tensor:
+    """A pixel of mirror on every side."""
+    return F.pad(x, (1, 1, 1, 1), mode="reflect")
+
+
 class Conv3x3(nn.Module):
     """A 3x3 convolution over a mirrored border."""
 
@@ -17,7 +22,7 @@ class Conv3x3(nn.Module):
         self.conv = nn.Conv2d(inputs, outputs, 3)
 
     def forward(self, x: Tensor) -> Tensor:
-        y: Tensor = self.conv(F.pad(x, (1, 1, 1, 1), mode="reflect"))
+        y: Tensor = self.conv(mirrored(x))
         return y
 
 

@@ -64,6 +64,11 @@ ARCHITECTURES: dict[int, tuple[type[BasicBlock | Bottleneck], tuple[int, int, in
 }
 
 
+def normalised(images: Tensor) -> Tensor:
+    """One mean and deviation for all channels, as monodepth2 and BTS were trained."""
+    return (images - 0.45) / 0.225
+
+
 class ResNetEncoder(nn.Module):
     """Five feature maps at 1/2, 1/4, 1/8, 1/16 and 1/32 of the image size."""
 
@@ -84,9 +89,7 @@ class ResNetEncoder(nn.Module):
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """(N,3,H,W) in [0,1] to the five maps, finest first."""
-        # One mean and deviation for all channels, as monodepth2 and BTS were trained.
-        x = (images - 0.45) / 0.225
-        taps = [F.relu(self.bn1(self.conv1(x)))]
+        taps = [F.relu(self.bn1(self.conv1(normalised(images))))]
         x = F.max_pool2d(taps[0], 3, 2, 1)
         for index in range(1, 5):
             x = self.get_submodule(f"layer{index}")(x)

@@ -11,6 +11,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from kdbts_ros.density import packed
 from kdbts_ros.density.affine import AffineGrid
 from kdbts_ros.density.calibration import NOTE, Calibration, read_note
 from kdbts_ros.density.camera import Camera, View, transform
@@ -49,7 +50,8 @@ class SceneCompleter:
         self.precision = precision
         self.network = network.to(device).eval().requires_grad_(False)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.field = FoldedField(self.network)
+        plain_cpu = device.type == "cpu" and precision == "float32"
+        self.field = FoldedField(self.network, pack=plain_cpu and packed.supported())
         self._views: tuple[EncodedView, ...] = ()
         self._queries: Queries | None = None
         self._depth: dict[tuple[int, bool], DepthMap] = {}
@@ -90,7 +92,7 @@ class SceneCompleter:
                 self.engine_note = f"half as fast: 16-bit integers were refused, {found}"
                 found = differences(self.queries, self.views, self.network, head.head)
             if not found.acceptable():
-                self.precision, self._compiled = "float32", False
+                self.precision, self._compiled, self.field.packed = "float32", False, None
                 self.engine_note = f"slow but exact: the fast engine was refused, {found}"
         self._views, self._queries = (), None
 

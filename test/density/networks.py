@@ -13,7 +13,9 @@ from kdbts_ros.density.checkpoint import CheckpointInfo
 from kdbts_ros.density.network import DensityNetwork, NetworkSpec
 from kdbts_ros.density.scene import SceneCompleter
 
-WIDTHS = {"bts": (16,), "kdbts": (16,), "mvbts": (32, 16, 8), "simple_multiview": (16,)}
+WIDTHS = {"bts": (16,), "kdbts": (16,), "mvbts": (24, 8, 8), "simple_multiview": (16,)}
+# Channels and answers that fill whole vectors of integers; 24 do not.
+WHOLE_VECTORS = {**WIDTHS, "mvbts": (32, 16, 8)}
 
 
 def thin_spec(
@@ -37,12 +39,14 @@ def thin_spec(
     )
 
 
-def tiny_network(head: str = "bts", seed: int = 0) -> DensityNetwork:
+def tiny_network(
+    head: str = "bts", seed: int = 0, widths: dict[str, tuple[int, ...]] = WIDTHS
+) -> DensityNetwork:
     """A ResNet-18 with a thin decoder and varied densities around 1 / m."""
     torch.manual_seed(seed)
     spec = thin_spec(
         head,
-        WIDTHS[head],
+        widths[head],
         (128, 64),
         feature_channels=16,
         decoder_channels=(8, 8, 8, 8, 8),
@@ -56,8 +60,10 @@ def tiny_network(head: str = "bts", seed: int = 0) -> DensityNetwork:
     return network
 
 
-def tiny_scene(head: str = "bts", seed: int = 0) -> SceneCompleter:
-    network = tiny_network(head, seed)
+def tiny_scene(
+    head: str = "bts", seed: int = 0, widths: dict[str, tuple[int, ...]] = WIDTHS
+) -> SceneCompleter:
+    network = tiny_network(head, seed, widths)
     info = CheckpointInfo("test", network.spec, "0" * 64)
     return SceneCompleter(network, info, torch.device("cpu"), "float32")
 

@@ -21,6 +21,7 @@ from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.density.torch_queries import TorchQueries
 from test.density.networks import (
     NUMBERS,
+    WHOLE_VECTORS,
     base_pose,
     camera,
     forward_pose,
@@ -67,7 +68,7 @@ def test_exp_and_softplus_keep_their_error_bounds():
 @settings(max_examples=15, deadline=None)
 def test_grids_equal_their_points_before_any_camera(head, numbers, offset, turn, shape):
     """Tilted, rolled, before and behind the camera, nearer than the tables go."""
-    scene = with_numbers(tiny_scene(head), numbers)
+    scene = with_numbers(tiny_scene(head, widths=WHOLE_VECTORS), numbers)
     roll, pitch, yaw = turn
     pose = forward_pose(yaw=yaw)
     c, s = np.cos(roll), np.sin(roll)
@@ -89,7 +90,7 @@ def test_grids_equal_their_points_before_any_camera(head, numbers, offset, turn,
 @pytest.mark.parametrize("numbers", NUMBERS)
 @pytest.mark.parametrize("head", ["bts", "mvbts", "simple_multiview"])
 def test_every_query_equals_the_torch_formulation(head, numbers):
-    scene = with_numbers(tiny_scene(head), numbers)
+    scene = with_numbers(tiny_scene(head, widths=WHOLE_VECTORS), numbers)
     half = np.ones((2, 2), bool)
     half[:, 0] = False
     first = View(view(0).image, camera(), forward_pose(), scale=1.3, valid=half)

@@ -14,7 +14,15 @@ from kdbts_ros.density.affine import AffineGrid
 from kdbts_ros.density.camera import View
 from kdbts_ros.density.fixed_point import ABSENT, ROOM, fix_map, fix_tables
 from kdbts_ros.density.scene import SceneCompleter
-from test.density.networks import camera, forward_pose, tiny_network, tiny_scene, view, with_numbers
+from test.density.networks import (
+    WHOLE_VECTORS,
+    camera,
+    forward_pose,
+    tiny_network,
+    tiny_scene,
+    view,
+    with_numbers,
+)
 
 needs_avx2 = pytest.mark.skipif(not vectors.available(), reason="this processor has no AVX2")
 int16s = st.lists(st.integers(-32768, 32767), min_size=16, max_size=16)
@@ -89,7 +97,7 @@ def test_units_leave_room_for_every_sum():
 @settings(max_examples=10, deadline=None)
 def test_integers_are_off_by_no_more_than_their_roundings(head, yaw, z, tilted):
     """Before the last softplus, whose slope is at most one, and before the fusion of views."""
-    scene = with_numbers(tiny_scene(head), "integers")
+    scene = with_numbers(tiny_scene(head, widths=WHOLE_VECTORS), "integers")
     pose = forward_pose(yaw=yaw, z=z)
     if tilted:
         c, s = np.cos(0.1), np.sin(0.1)

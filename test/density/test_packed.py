@@ -1,0 +1,94 @@
+"""Packed convolutions: the same maps, and given up where PyTorch has others."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import torch
+
+from kdbts_ros.density import packed
+from kdbts_ros.density.checkpoint import CheckpointInfo
+from kdbts_ros.density.folded import FoldedField
+from kdbts_ros.density.network import DensityNetwork, NetworkSpec
+from kdbts_ros.density.scene import SceneCompleter
+from test.density.networks import thin_spec, tiny_network, view
+
+needs_packing = pytest.mark.skipif(not packed.supported(), reason="this PyTorch packs nothing")
+
+
+def varied(spec: NetworkSpec) -> DensityNetwork:
+    """A network whose batch norms have statistics of their own."""
+    torch.manual_seed(1)
+    network = DensityNetwork(spec).eval()
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.3)
+            module.running_var.uniform_(0.5, 2.0)
+            module.weight.data.uniform_(0.5, 1.5)
+            module.bias.data.normal_(0, 0.2)
+    return network
+
+
+@needs_packing
+@pytest.mark.parametrize("layers", [18, 50])
+@pytest.mark.parametrize("size", [(64, 64), (320, 96)])
+@torch.inference_mode()
+def test_maps_are_those_of_the_network(layers, size):
+    spec = thin_spec(size=size)
+    spec = NetworkSpec(**{**vars(spec), "layers": layers})
+    network = varied(spec)
+    fast, plain = FoldedField(network, pack=True), FoldedField(network)
+    for count in (1, 2, 1):
+        images = torch.rand(count, 3, size[1], size[0])
+        images = images.contiguous(memory_format=torch.channels_last)
+        for found, expected in zip(fast.encode(images), plain.encode(images), strict=True):
+            assert found.is_contiguous(memory_format=torch.channels_last)
+            assert found.shape == expected.shape
+            scale = expected.abs().max()
+            torch.testing.assert_close(found / scale, expected / scale, rtol=0, atol=2e-5)
+
+
+@needs_packing
+def test_the_network_on_a_cpu_is_packed_and_passes_the_check():
+    scene = scene_of(tiny_network())
+    assert scene.field.packed is not None
+    scene.check_engine()
+    assert scene.engine_note == ""
+
+
+@needs_packing
+def test_packed_weights_that_differ_are_given_up_with_a_sentence(monkeypatch):
+    scene = scene_of(tiny_network())
+    trunk = scene.field.packed[0]
+    trunk._first._bias += 3.0
+    scene.check_engine()
+    assert "refused" in scene.engine_note
+    assert scene.field.packed is None
+    plain = FoldedField(scene.network)
+    scene.set_views([view()])
+    image = torch.from_numpy(scene.views[0].image).permute(2, 0, 1)[None].float() / 255
+    np.testing.assert_allclose(
+        scene.views[0].maps[0], plain.encode(image)[0][0], rtol=1e-4, atol=1e-4
+    )
+
+
+@pytest.mark.parametrize("missing", ["operation", "schema", "library"])
+def test_another_pytorch_is_left_alone(monkeypatch, missing):
+    if missing == "library":
+        monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
+    elif missing == "operation":
+        monkeypatch.setattr(packed, "_ops", SimpleNamespace())
+    else:
+        monkeypatch.setattr(packed, "_KNOWN", ("mkldnn::other() -> ()",) * 3)
+    assert not packed.supported()
+    scene = scene_of(tiny_network())
+    assert scene.field.packed is None
+    scene.set_views([view()])
+    assert np.isfinite(scene.depth()[0]).all()
+
+
+def scene_of(network: DensityNetwork) -> SceneCompleter:
+    info = CheckpointInfo("test", network.spec, "0" * 64)
+    return SceneCompleter(network, info, torch.device("cpu"), "float32")
