@@ -7,6 +7,7 @@ import json
 import math
 import shutil
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,9 +18,10 @@ from kdbts_ros.adaptation import report
 from kdbts_ros.adaptation.checks import Inspection, inspect
 from kdbts_ros.adaptation.clips import BagClips, Clip, ClipPlan
 from kdbts_ros.adaptation.judge import Judge
+from kdbts_ros.adaptation.rehearsal import REUSE, WORLDS, Rehearsal, worlds
 from kdbts_ros.adaptation.session import Display, Session
 from kdbts_ros.adaptation.settings import AdaptSettings
-from kdbts_ros.adaptation.supply import ClipSupply
+from kdbts_ros.adaptation.supply import FrameSupply
 from kdbts_ros.datasets.bag_drive import BagDrive
 from kdbts_ros.density.checkpoint import CheckpointInfo, load_network, save_network
 from kdbts_ros.density.device import choose_device
@@ -114,13 +116,20 @@ def adapt(
         f"{session.before.depth:.3f}, on held-out clips"
     )
     wanted = min(FIRST_CLIPS, len(plans.learn))
-    with ClipSupply(
-        clips, 2 * len(plans.learn), settings.seed, session.progress.received
-    ) as supply:
+    with ExitStack() as supplies:
+        supply = supplies.enter_context(
+            FrameSupply(clips, 2 * len(plans.learn), settings.seed, session.progress.received)
+        )
+        rehearsal = None
+        if settings.worlds and settings.rehearsal:
+            made = FrameSupply(
+                worlds(info.spec), WORLDS, settings.seed, session.progress.worlds, REUSE
+            )
+            rehearsal = Rehearsal(supplies.enter_context(made), settings.worlds, settings.seed)
         while supply.having < wanted:
             supply.wait()
             display(session.share, f"matching images: clip {supply.having} of {wanted}")
-        finished = session.run(supply, display)
+        finished = session.run(supply, rehearsal, display)
     if not finished:
         return Result(False, False, f"interrupted at {session.share:.0%}, nothing is lost", None)
     return _conclude(drives, inspection, request, session, info)

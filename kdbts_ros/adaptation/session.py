@@ -13,6 +13,7 @@ from torch import Tensor
 
 from kdbts_ros.adaptation.clips import Clip
 from kdbts_ros.adaptation.judge import Judge, Score
+from kdbts_ros.adaptation.rehearsal import Rehearsal
 from kdbts_ros.adaptation.settings import AdaptSettings
 from kdbts_ros.adaptation.step import adapt_step, collate
 from kdbts_ros.density.network import DensityNetwork
@@ -52,6 +53,7 @@ class Progress:
     step: int = 0
     seconds: float = 0.0
     received: int = 0
+    worlds: int = 0
     best_step: int = -1
 
 
@@ -78,15 +80,20 @@ class Session:
         self.best_score = self.before
         self._looked_at = self._saved_at = time.monotonic()
 
-    def run(self, supply: Supply, display: Display) -> bool:
-        """Train to the end; False when Ctrl-C or SIGTERM ended it, with the state saved."""
+    def run(self, supply: Supply, rehearsal: Rehearsal | None, display: Display) -> bool:
+        """Train to the end, on worlds as well where there is a rehearsal.
+
+        False when Ctrl-C or SIGTERM ended it, with the state saved.
+        """
         with Interruption() as stop, frozen_statistics(self.network):
             while not stop.asked and self.share < 1:
                 began = time.monotonic()
-                values = self._descend(supply.draw(self.settings.batch))
+                values = self._descend(supply.draw(self.settings.batch), rehearsal)
                 self.progress.seconds += time.monotonic() - began
                 self.progress.step += 1
                 self.progress.received = supply.received
+                if rehearsal is not None:
+                    self.progress.worlds = rehearsal.supply.received
                 display(self.share, self._line(values))
                 self._regularly(display)
             if not stop.asked:
@@ -134,7 +141,7 @@ class Session:
                 f"again ({str(error).splitlines()[0]})"
             ) from error
 
-    def _descend(self, clips: list[Clip]) -> dict[str, float]:
+    def _descend(self, clips: list[Clip], rehearsal: Rehearsal | None) -> dict[str, float]:
         draws = Draws(self.settings.seed, 0, self.progress.step, range(len(clips)))
         batch = collate(clips, self.settings, draws).to(self._device)
         rate = self.settings.rate * 0.5 * (1 + math.cos(math.pi * self.share))
@@ -143,6 +150,10 @@ class Session:
             group["lr"] = rate
         self.network.train()
         losses = adapt_step(self.network, self.start, batch, self.settings, draws)
+        if rehearsal is not None:
+            known = rehearsal.losses(self.network, self.progress.step, self._device)
+            losses["worlds"] = known["loss"].detach()
+            losses["loss"] = losses["loss"] + self.settings.rehearsal * known["loss"]
         self._optimiser.zero_grad(set_to_none=True)
         losses["loss"].backward()  # type: ignore[no-untyped-call]
         norm = torch.nn.utils.clip_grad_norm_(self.network.parameters(), CLIP_NORM)

@@ -19,6 +19,8 @@ class AdaptSettings:
         photometric: weight of rendering one image from another.
         anchor: weight of staying with the start's densities where nothing is seen. What is hidden
             is taught by no image, and so would drift with what is seen.
+        rehearsal: weight of exact worlds beside the clips, and worlds: how many of them in a step;
+            see `rehearsal`. 0 shows none.
         held_out: share of every recording, its end, that is never learnt from.
         look_seconds: time between looks at the held-out part.
         seed: of everything random.
@@ -34,6 +36,8 @@ class AdaptSettings:
     hint: float = 1.0
     photometric: float = 0.5
     anchor: float = 0.1
+    rehearsal: float = 1.0
+    worlds: int = 2
     held_out: float = 0.15
     look_seconds: float = 120.0
     seed: int = 0

@@ -18,7 +18,7 @@ from kdbts_ros.density.heads import Head
 from kdbts_ros.density.network import DensityNetwork, sample_features
 from kdbts_ros.density.projection import project, rays_world
 from kdbts_ros.density.rendering import composite, sample_distances
-from kdbts_ros.learning.augmentation import jitter_colours
+from kdbts_ros.learning.augmentation import jitter_colours, mirror_intrinsics
 from kdbts_ros.learning.draws import Draws
 from kdbts_ros.learning.encoding import encode_views
 from kdbts_ros.learning.labels import FAR, NEAR
@@ -34,6 +34,7 @@ JITTER = JitterConfig(
 HIDDEN, HIDDEN_SHARE = 0.5, 0.05
 # What a student is taught beside what it sees for itself.
 STUDENT_WEIGHT = 0.1
+_REFLECTION = np.diag([-1.0, 1.0, 1.0, 1.0])
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,10 @@ class AdaptBatch:
 
 
 def collate(clips: Sequence[Clip], settings: AdaptSettings, draws: Draws) -> AdaptBatch:
-    """Draw rays of known depth and patches of clips; without hints, rays that weigh nothing."""
+    """Draw rays of known depth and patches of clips; without hints, rays that weigh nothing.
+
+    Every other draw mirrors the clip left to right.
+    """
     parts = [_draw(clip, settings, rng) for clip, rng in zip(clips, draws.rngs, strict=True)]
     return AdaptBatch(*(torch.stack(values) for values in zip(*parts, strict=True)))
 
@@ -76,11 +80,19 @@ def _draw(clip: Clip, settings: AdaptSettings, rng: np.random.Generator) -> tupl
     K = clip.K_ndc[0]
     x = ((columns + 0.5) / width * 2 - 1 - K[0, 2]) / K[0, 0]
     y = ((rows + 0.5) / height * 2 - 1 - K[1, 2]) / K[1, 1]
+    images = torch.from_numpy(clip.images).permute(0, 3, 1, 2).float() / 255
+    K_ndc = torch.from_numpy(clip.K_ndc)
+    poses = np.stack(T_first_cam)
+    if rng.random() < 0.5:
+        # One road has its trees on one side: mirrored it says nothing of sides.
+        images, K_ndc = images.flip(-1), mirror_intrinsics(K_ndc)
+        patches[..., 2], x = width - PATCH - patches[..., 2], -x
+        poses = _REFLECTION @ poses @ _REFLECTION
     return (
-        torch.from_numpy(clip.images).permute(0, 3, 1, 2).float() / 255,
-        torch.from_numpy(clip.K_ndc),
-        torch.from_numpy(np.stack(T_first_cam).astype(np.float32)),
-        torch.from_numpy(np.stack([inverse(T) for T in T_first_cam]).astype(np.float32)),
+        images,
+        K_ndc,
+        torch.from_numpy(poses.astype(np.float32)),
+        torch.from_numpy(np.stack([inverse(T) for T in poses]).astype(np.float32)),
         torch.from_numpy(render),
         torch.from_numpy(patches),
         torch.from_numpy(np.stack([x, y, np.ones_like(x)], -1).astype(np.float32)),

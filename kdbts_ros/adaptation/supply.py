@@ -1,4 +1,4 @@
-"""Clips made by another process while the network learns, and used several times."""
+"""Frames made by another process while the network learns, and used several times."""
 
 from __future__ import annotations
 
@@ -9,43 +9,53 @@ from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
-from kdbts_ros.adaptation.clips import Clip
 from kdbts_ros.errors import UserError
 
-MOST_CLIPS = 400
-# How often a clip is used before a fresh one is awaited.
+MOST_FRAMES = 400
+# How often a clip of a recording is used before a fresh one is awaited.
 REUSE = 50
 AHEAD = 4
 NICENESS = 5
 
 
-class ClipSupply:
-    """A ring of clips that a background process keeps refreshing. A context manager.
+Frame = TypeVar("Frame")
+
+
+class FrameSupply(Generic[Frame]):
+    """A ring of frames that a background process keeps refreshing. A context manager.
 
     Args:
-        make: seed to clip; must be picklable.
-        capacity: clips that are kept, bounded by `MOST_CLIPS`.
-        seed: of which clips are made and drawn.
-        received: clips that an earlier session of the same run has made.
+        make: seed to frame, as a clip of a recording or a world; must be picklable.
+        capacity: frames that are kept, bounded by `MOST_FRAMES`.
+        seed: of which frames are made and drawn.
+        received: frames that an earlier session of the same run has made.
+        reuse: how often a frame is used before a fresh one is awaited.
     """
 
     def __init__(
-        self, make: Callable[[int], Clip], capacity: int, seed: int, received: int = 0
+        self,
+        make: Callable[[int], Frame],
+        capacity: int,
+        seed: int,
+        received: int = 0,
+        reuse: int = REUSE,
     ) -> None:
-        self._capacity = max(1, min(capacity, MOST_CLIPS))
+        self._reuse = reuse
+        self._capacity = max(1, min(capacity, MOST_FRAMES))
         self._seed, self._asked, self.received = seed, received, received
         self._rng = np.random.default_rng([seed, received])
-        self._clips: list[Clip] = []
+        self._frames: list[Frame] = []
         self._uses = 0
         self._fresh = 0
-        self._coming: deque[Future[Clip]] = deque()
+        self._coming: deque[Future[Frame]] = deque()
         context = multiprocessing.get_context("spawn")
         self._worker = ProcessPoolExecutor(1, context, _prepare, (make,))
 
-    def __enter__(self) -> ClipSupply:
+    def __enter__(self) -> FrameSupply[Frame]:
         return self
 
     def __exit__(self, *exception: object) -> None:
@@ -53,46 +63,46 @@ class ClipSupply:
 
     @property
     def having(self) -> int:
-        """Clips there are."""
-        return len(self._clips)
+        """Frames there are."""
+        return len(self._frames)
 
     def wait(self) -> None:
-        """Take in the next clip.
+        """Take in the next frame.
 
         Raises:
-            UserError: no clip can be made, or the process died.
+            UserError: no frame can be made, or the process died.
         """
         while len(self._coming) < AHEAD:
             self._coming.append(self._worker.submit(_make, self._seed * 1_000_003 + self._asked))
             self._asked += 1
         try:
-            clip = self._coming.popleft().result()
+            frame = self._coming.popleft().result()
         except BrokenProcessPool:
             raise UserError(
-                "the background process that reads the recording died: free memory and continue "
+                "the background process that makes training frames died: free memory and continue "
                 "with --resume"
             ) from None
-        if len(self._clips) < self._capacity:
-            self._clips.append(clip)
+        if len(self._frames) < self._capacity:
+            self._frames.append(frame)
         else:
-            self._clips[self.received % self._capacity] = clip
+            self._frames[self.received % self._capacity] = frame
         self.received += 1
         self._fresh += 1
 
-    def draw(self, count: int) -> list[Clip]:
-        """Clips at random; awaits fresh ones where those there are have been used often enough."""
-        while not self._clips or self._uses + count > REUSE * self._fresh:
+    def draw(self, count: int) -> list[Frame]:
+        """Frames at random; awaits fresh ones where those there are have been used often enough."""
+        while not self._frames or self._uses + count > self._reuse * self._fresh:
             self.wait()
         while self._coming and self._coming[0].done():
             self.wait()
         self._uses += count
-        return [self._clips[k] for k in self._rng.integers(len(self._clips), size=count)]
+        return [self._frames[k] for k in self._rng.integers(len(self._frames), size=count)]
 
 
-_MAKE: list[Callable[[int], Clip]] = []
+_MAKE: list[Callable[[int], Any]] = []
 
 
-def _prepare(make: Callable[[int], Clip]) -> None:
+def _prepare(make: Callable[[int], Any]) -> None:
     """Set up the process: Ctrl-C is for the trainer, and so are the cores."""
     import cv2
     import torch
@@ -104,5 +114,5 @@ def _prepare(make: Callable[[int], Clip]) -> None:
     _MAKE.append(make)
 
 
-def _make(seed: int) -> Clip:
+def _make(seed: int) -> Any:
     return _MAKE[0](seed)

@@ -14,6 +14,7 @@ from kdbts_ros.density.affine import AffineGrid
 from kdbts_ros.density.camera import Array
 from kdbts_ros.density.encoded import EncodedView
 from kdbts_ros.density.fixed_point import ABSENT, FixedMap, fix_map
+from kdbts_ros.density.fixed_rays import fixed_ray_depths
 from kdbts_ros.density.folded import FoldedHead
 from kdbts_ros.density.heads import MultiViewHead, SimpleMultiViewHead
 from kdbts_ros.density.queries import (
@@ -180,17 +181,13 @@ class CompiledQueries:
         shown = t * scale
         parts = self._head.ray_halves(torch.from_numpy(shown), size)
         halves = tuple(part.flatten().numpy() for part in parts)
-        expected, median, opacity = kernels.ray_depths(
-            self._maps[view],
-            self._size,
-            self.arrays,
-            halves,
-            shown,
-            lengths(shown),
-            size,
-            np.float32(stop),
-            _threads(),
-        )
+        asked = halves, shown, lengths(shown), size, np.float32(stop), _threads()
+        folded, fixed = self._maps[view], self._fixed(view)
+        if fixed.map.size:
+            found = fixed_ray_depths(folded, self._size, self.arrays, fixed, *asked)
+        else:
+            found = kernels.ray_depths(folded, self._size, self.arrays, *asked)
+        expected, median, opacity = found
         return RayDepths(expected / scale, median / scale, opacity)
 
     def _fixed(self, view: int) -> FixedMap:

@@ -47,14 +47,15 @@ class FixedTables(NamedTuple):
 class FixedMap(NamedTuple):
     """A view's folded map (H*W*hidden) int16 with all that a query of it needs.
 
-    u, v, z, steps: those of `FixedTables`. ratio (hidden,): what a count of the tables is worth
-    here, as a factor of `vectors.scale`. out: the last layer's weights, first those of K mod 16
-    answers (hidden,) row by row, then those of sixteen answers at a time, two channels side by
-    side: (K//16, hidden/2, 16, 2). back (K,): value per count of each answer. All empty: there is
-    none.
+    unit (hidden,): value per count. u, v, z, steps: those of `FixedTables`. ratio (hidden,): what a
+    count of the tables is worth here, as a factor of `vectors.scale`. out: the last layer's
+    weights, first those of K mod 16 answers (hidden,) row by row, then those of sixteen answers at
+    a time, two channels side by side: (K//16, hidden/2, 16, 2). back (K,): value per count of each
+    answer. All empty: there is none.
     """
 
     map: Int16s
+    unit: Floats
     u: Int16s
     v: Int16s
     z: Int16s
@@ -64,8 +65,8 @@ class FixedMap(NamedTuple):
     back: Floats
 
 
-_NONE = np.zeros(0, np.int16)
-ABSENT = FixedMap(_NONE, _NONE, _NONE, _NONE, np.float32(0), _NONE, _NONE, np.zeros(0, np.float32))
+_NONE, _NO_FLOATS = np.zeros(0, np.int16), np.zeros(0, np.float32)
+ABSENT = FixedMap(_NONE, _NO_FLOATS, _NONE, _NONE, _NONE, np.float32(0), _NONE, _NONE, _NO_FLOATS)
 
 
 def fix_tables(head: HeadArrays) -> FixedTables:
@@ -98,7 +99,15 @@ def fix_map(folded: Floats, head: HeadArrays, tables: FixedTables, threads: int)
     back = np.maximum(np.abs(weights).sum(1), _TINY) / np.float32(60000)
     out = _interleaved(np.round(weights / back[:, None]).astype(np.int16))
     return FixedMap(
-        counts, tables.u, tables.v, tables.z, tables.steps, ratio, out, back.astype(np.float32)
+        counts,
+        unit,
+        tables.u,
+        tables.v,
+        tables.z,
+        tables.steps,
+        ratio,
+        out,
+        back.astype(np.float32),
     )
 
 

@@ -244,11 +244,12 @@ class SceneCompleter:
             self._depth[key] = self._compute_depth(queries, stride)
         return self._depth[key]
 
-    def forget_depth(self) -> None:
-        """Drop the rendered depth and reach of the views in use: for timing them again."""
+    def forget_answers(self) -> None:
+        """Drop what was kept of the views in use since they were encoded: for timing it again."""
         self._depth, self._reach = {}, []
         for view in self._views:
             view.reach.clear()
+            view.fixed.clear()
 
     @torch.inference_mode()
     def render(

@@ -160,8 +160,8 @@ class Benchmark:
 
     def _fast(self, query: Callable[[], object]) -> Times:
         def run() -> None:
-            # What light reaches is part of a query's price, not left from the one before.
-            self.scene.forget_depth()
+            # What is kept for the next query is part of this one's price.
+            self.scene.forget_answers()
             query()
             self._wait()
 

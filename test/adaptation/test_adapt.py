@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 import pytest
@@ -17,7 +17,7 @@ import torch
 import typer
 from typer.testing import CliRunner
 
-from kdbts_ros.adaptation import run
+from kdbts_ros.adaptation import rehearsal, run
 from kdbts_ros.adaptation.clips import BagClips, Clip
 from kdbts_ros.adaptation.judge import Judge, Score, photometric_error
 from kdbts_ros.adaptation.run import Request, adapt, check
@@ -28,7 +28,8 @@ from kdbts_ros.datasets.bag_drive import BagDrive
 from kdbts_ros.datasets.kitti_files import rigid
 from kdbts_ros.density.camera import R_BODY_OPTICAL
 from kdbts_ros.density.checkpoint import load_network
-from kdbts_ros.density.network import DensityNetwork
+from kdbts_ros.density.network import DensityNetwork, sample_features
+from kdbts_ros.density.projection import project
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.errors import UserError
 from kdbts_ros.evaluation.intervals import FrameTable
@@ -49,10 +50,15 @@ RUNNER = CliRunner()
 class InProcess:
     """Stands in for the background process: makes three clips and no more."""
 
-    made: ClassVar[dict[int, Clip]] = {}
+    made: ClassVar[dict[tuple[str, int], Any]] = {}
 
     def __init__(
-        self, make: Callable[[int], Clip], capacity: int, seed: int, received: int
+        self,
+        make: Callable[[int], Any],
+        capacity: int,
+        seed: int,
+        received: int,
+        reuse: int = 50,
     ) -> None:
         self._make, self.received, self.having = make, received, 99
 
@@ -62,19 +68,20 @@ class InProcess:
     def __exit__(self, *exception: object) -> None:
         return None
 
-    def draw(self, count: int) -> list[Clip]:
+    def draw(self, count: int) -> list[Any]:
         self.received += count
-        return [self.clip((self.received + k) % 3) for k in range(count)]
+        return [self.frame((self.received + k) % 3) for k in range(count)]
 
-    def clip(self, seed: int) -> Clip:
-        if seed not in self.made:
-            self.made[seed] = self._make(seed)
-        return self.made[seed]
+    def frame(self, seed: int) -> Any:
+        key = type(self._make).__name__, seed
+        if key not in self.made:
+            self.made[key] = self._make(seed)
+        return self.made[key]
 
 
 @pytest.fixture(autouse=True)
 def in_process(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    monkeypatch.setattr(run, "ClipSupply", InProcess)
+    monkeypatch.setattr(run, "FrameSupply", InProcess)
     monkeypatch.setattr(run, "HELD_OUT_CLIPS", 2)
     InProcess.made.clear()
     threads = torch.get_num_threads()
@@ -244,6 +251,70 @@ def test_two_heads_learn_and_the_student_is_taught(tmp_path: Path, checkpoint: P
     losses["loss"].backward()
     for head in network.heads().values():
         assert float(head.output_bias().grad.abs()) > 0
+
+
+def test_a_mirrored_clip_shows_the_same_place_from_every_view() -> None:
+    """What a ray of known depth meets looks alike in all images, mirrored or not."""
+    poses = [rigid(R_BODY_OPTICAL, (x, y, 1.2)) for x, y in ((0.0, 0.0), (0.3, 0.1), (0.0, -0.4))]
+    views = [room_view(T) for T in poses]
+    clip = Clip(
+        np.stack([view.image for view in views]),
+        np.stack([view.camera.ndc for view in views]).astype(np.float32),
+        np.stack(poses),
+        room_depth(poses[0]).astype(np.float16),
+        np.ones(views[0].image.shape[:2], bool),
+    )
+    found: dict[bool, list[float]] = {}
+    for seed in range(12):
+        batch = collate([clip], replace(SETTINGS, rays=300), Draws(seed, 0, 0, range(1)))
+        points = batch.rays * batch.z[..., None]
+        projected = project(batch.K_ndc, batch.T_cam_world, points)
+        colours = sample_features(batch.images, projected.uv)[0]
+        seen = projected.seen[0].all(0)
+        assert seen.float().mean() > 0.5
+        unlike = (colours[1:] - colours[:1]).abs().mean(-1)[:, seen].mean()
+        mirrored = bool(batch.T_world_cam[0, 2, 0, 3] < 0)
+        found.setdefault(mirrored, []).append(float(unlike))
+        # The patches are those of the mirrored image: none reaches over its border.
+        columns = batch.patches[..., 2]
+        assert columns.min() >= 0 and columns.max() <= batch.images.shape[-1] - 8
+    assert found.keys() == {True, False}
+    assert max(found[True] + found[False]) < 0.05
+
+
+def test_worlds_are_rehearsed_and_counted(room_bag: Path, request_: Request) -> None:
+    drives = [BagDrive(room_bag)]
+    inspection = check(drives, request_)
+    lines: list[str] = []
+
+    def interrupt(share: float, text: str) -> None:
+        lines.append(text)
+        if text.startswith("step"):
+            os.kill(os.getpid(), signal.SIGINT)
+
+    endless = replace(request_, settings=replace(SETTINGS, minutes=1e6))
+    adapt(drives, inspection, endless, interrupt, quiet_line)
+    assert any("worlds " in line for line in lines)
+    progress = StateFile(request_.folder / "state.pt").load()["progress"]
+    assert progress["worlds"] == SETTINGS.worlds
+    other = replace(
+        endless, out=request_.out.with_name("without.safetensors"),
+        settings=replace(endless.settings, worlds=0),
+    )  # fmt: skip
+    lines.clear()
+    adapt(drives, check(drives, other), other, interrupt, quiet_line)
+    assert not any("worlds " in line for line in lines)
+
+
+def test_rehearsed_worlds_are_none_that_anything_else_shows() -> None:
+    seeds: list[int] = []
+    make = rehearsal.WorldsFrom(96, 64)
+    make._make = seeds.append
+    for seed in (0, 99_999_999, 100_000_000, 7 * 1_000_003):
+        make(seed)
+    assert min(seeds) >= 1_000_000_000
+    # Where worlds for evaluation begin.
+    assert max(seeds) < 2_000_000_000
 
 
 def test_the_truth_has_the_least_photometric_error() -> None:

@@ -201,7 +201,7 @@ def test_where_light_ends_is_told_by_the_student_of_each_view_alone():
     for encoded in views:
         scene.use([encoded])
         alone.append(scene.reach()[0])
-        scene.forget_depth()
+        scene.forget_answers()
     scene.use(views)
     together = scene.reach()
     np.testing.assert_array_equal(together, alone)
