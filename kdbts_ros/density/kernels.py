@@ -197,6 +197,8 @@ def composite_block(sigma, step, t, begin, count, state):  # type: ignore[no-unt
     before, expected, median = state[0], state[1], state[2]
     for k in range(count):
         left, depth = before * sigma[k], t[begin + k]
+        # Numbers below the smallest normal one cost a hundred times as much; NaN must stay.
+        left = np.float32(0) if left < 1e-30 else left
         if before > 0.5 and left <= 0.5:
             median = depth
         expected += (before - left) * depth

@@ -120,6 +120,20 @@ def test_integers_are_off_by_no_more_than_their_roundings(head, yaw, z, tilted):
         np.testing.assert_allclose(integers, floats, rtol=2e-3, atol=1e-3)
 
 
+def test_depths_through_integers_are_those_through_floats():
+    scene = with_numbers(tiny_scene(), "integers")
+    scene.set_views([view()])
+    t = np.linspace(3.0, 80.0, 40, dtype=np.float32)
+    integers = scene.queries.depths(0, t, (24, 48), 0.0)
+    assert scene.views[0].fixed["bts"].map.size
+    floats = with_numbers(scene, "floats").queries.depths(0, t, (24, 48), 0.0)
+    for found, expected in zip(integers[::2], floats[::2], strict=True):
+        np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
+    # The sample at which half the light is gone is another where the half lies between two.
+    assert (integers.median == floats.median).mean() > 0.99
+    assert not np.array_equal(integers.expected, floats.expected)
+
+
 def test_a_map_is_made_once_and_counted_as_memory():
     scene = with_numbers(tiny_scene(), "integers")
     scene.set_views([view()])
