@@ -6,6 +6,7 @@ for transforms; so a single long-lived thread loads the network and runs every f
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 import traceback
@@ -138,6 +139,10 @@ class InferenceThread:
         try:
             engine = self._load()
             self.description = engine.describe()
+            # What was loaded stays: a search through its quarter of a million objects for garbage
+            # would hold up a frame for a tenth of a second.
+            gc.collect()
+            gc.freeze()
         except UserError as fault:
             self._fault = fault
             return

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import queue
 import threading
 from array import array
+from collections.abc import Iterator
 from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
@@ -70,6 +72,13 @@ def job(stamp: int = 1, settings: str = "first", **message: Any) -> Job:
     return Job(frame, Needs(CALIBRATION, np.eye(4), np.eye(4)), settings, Wanted(), 0)
 
 
+@pytest.fixture(autouse=True)
+def thawed() -> Iterator[None]:
+    """The thread freezes what was loaded; other tests' objects are not for good."""
+    yield
+    gc.unfreeze()
+
+
 @pytest.fixture
 def outcomes() -> queue.Queue[Outcome]:
     return queue.Queue()
@@ -101,6 +110,15 @@ def test_a_job_becomes_an_outcome_in_the_thread_that_loaded(
     assert thread.stop(10)
     assert len(made[0].threads) == 1
     assert threading.get_ident() not in made[0].threads
+
+
+def test_what_was_loaded_is_not_searched_for_garbage(outcomes: queue.Queue[Outcome]) -> None:
+    before = gc.get_freeze_count()
+    engine = Engine()
+    thread = started(engine, outcomes)
+    assert gc.get_freeze_count() > before
+    assert all(found is not engine for found in gc.get_objects())
+    assert thread.stop(10)
 
 
 def test_a_model_that_cannot_be_loaded_says_why(outcomes: queue.Queue[Outcome]) -> None:
