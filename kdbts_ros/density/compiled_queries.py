@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -78,17 +79,7 @@ class CompiledQueries:
     def grid_densities(self, grid: AffineGrid) -> Floats:
         if self._fusion is not None:
             return self._fused_grid(grid)
-        axes = grid.seen_by(self._P[0])
-        sigma = column_kernels.grid_densities(
-            self._maps[0],
-            self._size,
-            self.arrays,
-            self._fixed(0),
-            self._valid[0],
-            axes,
-            *grid.shape,
-            _threads(),
-        )
+        sigma = self._ask(column_kernels.grid_densities, grid)
         if self._scale != 1:
             sigma *= self._scale
         return np.asarray(sigma)
@@ -98,17 +89,11 @@ class CompiledQueries:
     ) -> tuple[Floats, Bools]:
         if self._fusion is not None:
             return opacity(self._fused_grid(grid), length), self.lit_grid(grid, reach)
-        probability, observed = column_kernels.grid_occupancy(
-            self._maps[0],
-            self._size,
-            self.arrays,
-            self._fixed(0),
-            self._valid[0],
-            grid.seen_by(self._P[0]),
-            *grid.shape,
+        probability, observed = self._ask(
+            column_kernels.grid_occupancy,
+            grid,
             reach[0] * self._scale,
             np.float32(length) * self._scale,
-            _threads(),
         )
         return np.asarray(probability), np.asarray(observed)
 
@@ -120,35 +105,13 @@ class CompiledQueries:
             # Not nansum: a density that is not a number must not pass for free space.
             total = np.where(seen, sigma, np.float32(0)).sum(0)
             return ColumnSums(total, seen.sum(0, np.int32), (lit & seen).sum(0, np.int32))
-        axes = grid.seen_by(self._P[0])
-        total, seen, lit = column_kernels.column_sums(
-            self._maps[0],
-            self._size,
-            self.arrays,
-            self._fixed(0),
-            self._valid[0],
-            axes,
-            *grid.shape,
-            reach[0] * self._scale,
-            _threads(),
-        )
+        total, seen, lit = self._ask(column_kernels.column_sums, grid, reach[0] * self._scale)
         return ColumnSums(total * self._scale, seen, lit)
 
     def transparent_levels(self, grid: AffineGrid, limit: float) -> npt.NDArray[np.int32]:
         if self._fusion is not None or self._scale != 1:
             return transparent(self.grid_densities(grid), limit)
-        axes = grid.seen_by(self._P[0])
-        found = column_kernels.transparent_levels(
-            self._maps[0],
-            self._size,
-            self.arrays,
-            self._fixed(0),
-            self._valid[0],
-            axes,
-            *grid.shape,
-            np.float32(limit),
-            _threads(),
-        )
+        found = self._ask(column_kernels.transparent_levels, grid, np.float32(limit))
         return np.asarray(found)
 
     def seen(self, points: Array) -> Bools:
@@ -189,6 +152,20 @@ class CompiledQueries:
             found = kernels.ray_depths(folded, self._size, self.arrays, *asked)
         expected, median, opacity = found
         return RayDepths(expected / scale, median / scale, opacity)
+
+    def _ask(self, loop: Callable[..., Any], grid: AffineGrid, *further: Any) -> Any:
+        """Ask a loop over columns about a grid before the only view."""
+        return loop(
+            self._maps[0],
+            self._size,
+            self.arrays,
+            self._fixed(0),
+            self._valid[0],
+            grid.seen_by(self._P[0]),
+            *grid.shape,
+            *further,
+            _threads(),
+        )
 
     def _fixed(self, view: int) -> FixedMap:
         """A view's map as integers, made when first asked for and kept with the view."""
