@@ -27,7 +27,7 @@ from kdbts_ros.density.column_geometry import (
     position,
     stands_upright,
 )
-from kdbts_ros.density.fixed_kernels import SHARES, SPOTS, aim_block, fixed_slanting
+from kdbts_ros.density.fixed_kernels import CODES, code_block, fixed_slanting
 from kdbts_ros.density.kernels import dot_relu, fill_base, is_lit, is_seen, sum_of_six, tap_table
 from kdbts_ros.density.numeric import FAST, exp_of_negative, relu, softplus
 from kdbts_ros.density.upright_kernels import UNSEEN, upright_rows
@@ -70,11 +70,11 @@ def slanting_row(folded, size, head, fixed, valid, axes, row, limit, reach, sigm
     last_z = np.int32(z_table.shape[0] // head.hidden - 2)
     whole, part = np.zeros((INTEGERS, BLOCK), np.int32), np.zeros((FLOATS, BLOCK), np.float32)
     base = np.zeros(head.hidden, np.float32)
-    spots, shares = np.zeros((SPOTS, BLOCK), np.int32), np.zeros((SHARES, BLOCK), np.int16)
+    codes = np.zeros((CODES, BLOCK), np.int32)
     counts, fixed_u, fixed_v, fixed_z = fixed.map, fixed.u, fixed.v, fixed.z
     ratio, out, fixed_steps = fixed.ratio, fixed.out, fixed.steps
     back = fixed.back[0] if counts.size > 0 else np.float32(0)
-    hidden, z_rows = np.int32(head.hidden), fixed_z.shape[0] // head.hidden
+    z_rows = np.int32(fixed_z.shape[0] // head.hidden)
     for column in range(columns):
         running = np.float32(0)
         sigma[column], lit[column] = UNSEEN, 0
@@ -88,9 +88,7 @@ def slanting_row(folded, size, head, fixed, valid, axes, row, limit, reach, sigm
             if found == 0:
                 continue
             if counts.size > 0:
-                aim_block(
-                    whole, part, spots, shares, size, z_low, z_rows, steps, fixed_steps, hidden
-                )
+                code_block(whole, part, codes, z_low, z_rows, steps, fixed_steps)
             for k in range(count):
                 if whole[SEEN, k] == 0:
                     continue
@@ -98,7 +96,7 @@ def slanting_row(folded, size, head, fixed, valid, axes, row, limit, reach, sigm
                 if counts.size > 0 and in_tables:
                     part[SIGMA, k] = bias + back * np.float32(
                         fixed_slanting(
-                            counts, fixed_u, fixed_v, fixed_z, ratio, out, down, spots, shares, k
+                            counts, fixed_u, fixed_v, fixed_z, ratio, out, down, codes, k
                         )
                     )
                     continue

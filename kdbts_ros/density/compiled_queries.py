@@ -14,7 +14,7 @@ from kdbts_ros.density import column_kernels, kernels, vote_kernels
 from kdbts_ros.density.affine import AffineGrid
 from kdbts_ros.density.camera import Array
 from kdbts_ros.density.encoded import EncodedView
-from kdbts_ros.density.fixed_point import ABSENT, FixedMap, fix_map
+from kdbts_ros.density.fixed_point import ABSENT, MOST_PIXELS, FixedMap, fix_map
 from kdbts_ros.density.fixed_rays import fixed_ray_depths
 from kdbts_ros.density.folded import FoldedHead
 from kdbts_ros.density.heads import MultiViewHead, SimpleMultiViewHead
@@ -169,7 +169,7 @@ class CompiledQueries:
 
     def _fixed(self, view: int) -> FixedMap:
         """A view's map as integers, made when first asked for and kept with the view."""
-        if self._head.fixed_tables is None:
+        if self._head.fixed_tables is None or max(self._size) > MOST_PIXELS:
             return ABSENT
         kept = self.views[view].fixed
         if self._head.name not in kept:

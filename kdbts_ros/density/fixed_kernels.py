@@ -1,8 +1,8 @@
 """Compiled CPU loops over the channels of a fixed-point map, sixteen at a time.
 
-Where something falls is told as `spots` (4,N) int32, the first element of the upper left pixel and
-of the lower rows of the tables of v, u and z; and as `shares` (10,N) int16, the weights of the four
-pixels and of two rows of each table. See `fixed_point` for `FixedMap`.
+Where something falls is told as codes, int32: the lower neighbour, and in the low bits how far it
+is to the next, PIXEL_BITS of them between pixels and ROW_BITS between rows of a table. See
+`fixed_point` for `FixedMap`.
 """
 
 from __future__ import annotations
@@ -10,19 +10,9 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from kdbts_ros.density.column_geometry import (
-    ACROSS,
-    BETWEEN,
-    DOWN,
-    ENTRY,
-    LEFT,
-    MAPPED,
-    SIGMA,
-    UPPER,
-)
+from kdbts_ros.density.column_geometry import ACROSS, BETWEEN, DOWN, ENTRY, LEFT, MAPPED, UPPER
 from kdbts_ros.density.column_geometry import U as COLUMN_U
-from kdbts_ros.density.fixed_point import UNIT
-from kdbts_ros.density.kernels import tap_table
+from kdbts_ros.density.fixed_point import PIXEL_BITS, ROW_BITS
 from kdbts_ros.density.numeric import FAST
 from kdbts_ros.density.vectors import (
     LANES,
@@ -38,197 +28,163 @@ from kdbts_ros.density.vectors import (
     total,
 )
 
-SPOTS, SHARES = 4, 10
-PIXEL, V, U, Z = range(SPOTS)
-_LANES = np.uint64(LANES)
+# Rows of the codes of a block of levels.
+X, Y, V, U, Z, CODES = range(6)
+_LANES, _ONE = np.uint64(LANES), np.int32(32767)
+_PIXEL_BITS, _ROW_BITS = np.int32(PIXEL_BITS), np.int32(ROW_BITS)
+_PIXEL_UNIT, _ROW_UNIT = np.float32(1 << PIXEL_BITS), np.float32(1 << ROW_BITS)
+_PIXEL_MASK, _ROW_MASK = np.int32((1 << PIXEL_BITS) - 1), np.int32((1 << ROW_BITS) - 1)
+# What makes a fraction of it one of 32768.
+_PIXEL_SHIFT, _ROW_SHIFT = np.int32(15 - PIXEL_BITS), np.int32(15 - ROW_BITS)
 
 
 @njit(inline="always")
-def rounded(share):  # type: ignore[no-untyped-def]
-    """A number that is not negative as the nearest int16."""
-    return np.int16(np.int32(share + np.float32(0.5)))
+def pixel_code(position, pixels):  # type: ignore[no-untyped-def]
+    """Code of a position in [-1,1] on an axis of `pixels` pixels."""
+    half, last = np.float32(0.5), np.float32(pixels - 1) * _PIXEL_UNIT - np.float32(1)
+    at = ((position + np.float32(1)) * np.float32(pixels) * half - half) * _PIXEL_UNIT
+    return np.int32(min(max(at, np.float32(0)) + half, last))
+
+
+@njit(inline="always")
+def row_code(at, rows):  # type: ignore[no-untyped-def]
+    """Code of a position in a table of so many rows; beyond them the nearest."""
+    last = np.float32(rows - 1) * _ROW_UNIT - np.float32(1)
+    return np.int32(min(max(at * _ROW_UNIT, np.float32(0)) + np.float32(0.5), last))
 
 
 @njit(fastmath=FAST, cache=True)
-def aim_base(spots, shares, k, u, mapped, z_low, z_rows, steps, hidden):  # type: ignore[no-untyped-def]
-    """Fill what concerns u and z of item k; whether the tables reach that near."""
-    one = np.float32(1)
-    at = (mapped - z_low) * steps
-    ju, gu = tap_table((u + one) * steps, np.int32(2 * steps) - np.int32(1))
-    jz, gz = tap_table(at, np.int32(z_rows - 2))
-    spots[U, k], spots[Z, k] = ju * hidden, jz * hidden
-    shares[6, k], shares[7, k] = rounded((one - gu) * UNIT), rounded(gu * UNIT)
-    shares[8, k], shares[9, k] = rounded((one - gz) * UNIT), rounded(gz * UNIT)
-    return at <= np.float32(z_rows - 1)
-
-
-# Few arrays to a loop: the compiler cannot tell more of them apart, and then does not vectorise.
-
-
-@njit(fastmath=FAST, cache=True)
-def share_out(lower, upper, fractions, whole):  # type: ignore[no-untyped-def]
-    """Fill lower and upper (N,) int16 with what 1 - f and f are of `whole` counts."""
-    for k in range(fractions.shape[0]):
-        part = fractions[k] * whole
-        lower[k], upper[k] = rounded(whole - part), rounded(part)
-
-
-@njit(fastmath=FAST, cache=True)
-def aim_heights(spots, shares, heights, fractions, left, fx, size, steps, hidden):  # type: ignore[no-untyped-def]
-    """Fill what concerns pixels and v of all heights (N,) in [-1,1] of an upright column.
-
-    left, fx: its left pixel and the right one's fraction; hidden: channels, int32; fractions (N,)
-    is scratch.
-    """
-    one, half, unit = np.float32(1), np.float32(0.5), UNIT
-    rows, last = np.float32(size[0]), np.int32(2 * steps) - np.int32(1)
-    down, start = np.int32(size[1]) * hidden, np.int32(left) * hidden
-    lowest, pixels = np.int32(size[0] - 2), spots[PIXEL]
+def code_heights(down, v, heights, rows, steps):  # type: ignore[no-untyped-def]
+    """Fill the codes down the map and of v (N,) of heights (N,) in [-1,1]; rows of the map."""
+    # In two loops: the compiler can tell few arrays apart, and does not vectorise otherwise.
+    table = np.int32(2 * steps) + np.int32(1)
     for k in range(heights.shape[0]):
-        y = min(max((heights[k] + one) * rows * half - half, np.float32(0)), rows - one)
-        upper = min(np.int32(y), lowest)
-        pixels[k], fractions[k] = upper * down + start, y - np.float32(upper)
-    share_out(shares[0], shares[2], fractions, (one - fx) * unit)
-    share_out(shares[1], shares[3], fractions, fx * unit)
-    table_rows = spots[V]
+        down[k] = pixel_code(heights[k], rows)
     for k in range(heights.shape[0]):
-        at = (heights[k] + one) * steps
-        j = min(np.int32(at), last)
-        table_rows[k], fractions[k] = j * hidden, at - np.float32(j)
-    share_out(shares[4], shares[5], fractions, unit)
+        v[k] = row_code((heights[k] + np.float32(1)) * steps, table)
 
 
 @njit(fastmath=FAST, cache=True)
-def aim_block(whole, part, spots, shares, size, z_low, z_rows, finer, steps, hidden):  # type: ignore[no-untyped-def]
-    """Fill all of a block of levels that `column_geometry.place` has placed.
+def code_block(whole, part, codes, z_low, z_rows, finer, steps):  # type: ignore[no-untyped-def]
+    """Fill codes (CODES,BLOCK) of levels that `column_geometry.place` has placed.
 
-    finer: rows per unit of the tables it was placed in; steps: of those asked here. Levels nearer
-    than the tables begin get what is there. The rows SIGMA of part are scratch.
+    finer: rows per unit of the tables they were placed in; steps: of those asked here. Levels
+    nearer than the tables begin get what is there.
     """
-    one, unit, ratio = np.float32(1), UNIT, steps / finer
-    down, last_z = np.int32(size[1]) * hidden, np.int32(z_rows - 2)
-    last = np.int32(2 * steps) - np.int32(1)
-    fractions, pixels = part[SIGMA], spots[PIXEL]
-    left, upper, across, below = whole[LEFT], whole[UPPER], part[ACROSS], part[DOWN]
-    for k in range(whole.shape[1]):
-        pixels[k] = upper[k] * down + left[k] * hidden
-    for k in range(whole.shape[1]):
-        fractions[k] = (one - across[k]) * below[k]
-    first, second = shares[0], shares[2]
-    for k in range(whole.shape[1]):
-        first[k] = rounded((one - across[k] - fractions[k]) * unit)
-        second[k] = rounded(fractions[k] * unit)
-    for k in range(whole.shape[1]):
-        fractions[k] = across[k] * below[k]
-    first, second = shares[1], shares[3]
-    for k in range(whole.shape[1]):
-        first[k] = rounded((across[k] - fractions[k]) * unit)
-        second[k] = rounded(fractions[k] * unit)
-    entries, between = whole[ENTRY], part[BETWEEN]
-    rows = spots[V]
-    for k in range(whole.shape[1]):
-        at = (np.float32(entries[k]) + between[k]) * ratio
-        j = min(np.int32(at), last)
-        rows[k], fractions[k] = j * hidden, at - np.float32(j)
-    share_out(shares[4], shares[5], fractions, unit)
-    positions, rows = part[COLUMN_U], spots[U]
-    for k in range(whole.shape[1]):
-        at = (positions[k] + one) * steps
-        j = min(max(np.int32(at), np.int32(0)), last)
-        rows[k], fractions[k] = j * hidden, at - np.float32(j)
-    share_out(shares[6], shares[7], fractions, unit)
-    positions, rows = part[MAPPED], spots[Z]
-    for k in range(whole.shape[1]):
-        at = min((positions[k] - z_low) * steps, np.float32(last_z + 1))
-        j = min(max(np.int32(at), np.int32(0)), last_z)
-        rows[k], fractions[k] = j * hidden, at - np.float32(j)
-    share_out(shares[8], shares[9], fractions, unit)
+    one, half, ratio, table = np.float32(1), np.float32(0.5), steps / finer, np.int32(2 * steps) + 1
+    for axis, low, between in ((X, whole[LEFT], part[ACROSS]), (Y, whole[UPPER], part[DOWN])):
+        code = codes[axis]
+        for k in range(code.shape[0]):
+            share = min(np.int32(between[k] * _PIXEL_UNIT + half), _PIXEL_MASK)
+            code[k] = (low[k] << _PIXEL_BITS) + share
+    code, entry, between = codes[V], whole[ENTRY], part[BETWEEN]
+    for k in range(code.shape[0]):
+        code[k] = row_code((np.float32(entry[k]) + between[k]) * ratio, table)
+    code, position = codes[U], part[COLUMN_U]
+    for k in range(code.shape[0]):
+        code[k] = row_code((position[k] + one) * steps, table)
+    code, position = codes[Z], part[MAPPED]
+    for k in range(code.shape[0]):
+        code[k] = row_code((position[k] - z_low) * steps, z_rows)
 
 
 @njit(inline="always")
-def fixed_base(u_table, z_table, ratio, spots, shares, k, c):  # type: ignore[no-untyped-def]
-    """What u and z add to the channels from c on, in the map's units."""
-    p, r = np.uint64(spots[2, k]) + c, np.uint64(spots[3, k]) + c
-    width = np.uint64(ratio.shape[0])
-    u = add(
-        scale(load(u_table, p), splat(shares[6, k])),
-        scale(load(u_table, p + width), splat(shares[7, k])),
+def split(code, width):  # type: ignore[no-untyped-def]
+    """First element of a table's lower row of `width` channels, and the shares of both rows."""
+    share = (code & _ROW_MASK) << _ROW_SHIFT
+    return (
+        np.uint64(code >> _ROW_BITS) * width,
+        splat(np.int16(_ONE - share)),
+        splat(np.int16(share)),
     )
-    z = add(
-        scale(load(z_table, r), splat(shares[8, k])),
-        scale(load(z_table, r + width), splat(shares[9, k])),
-    )
-    return scale(add(u, z), load(ratio, c))
 
 
 @njit(inline="always")
-def fixed_pixel(counts, table, ratio, right, down, spots, shares, k, c):  # type: ignore[no-untyped-def]
-    """What the map and v add to the channels from c on, in the map's units."""
-    p, q = np.uint64(spots[0, k]) + c, np.uint64(spots[1, k]) + c
-    above = add(
-        scale(load(counts, p), splat(shares[0, k])),
-        scale(load(counts, p + right), splat(shares[1, k])),
-    )
-    below = add(
-        scale(load(counts, p + down), splat(shares[2, k])),
-        scale(load(counts, p + down + right), splat(shares[3, k])),
-    )
-    v = add(
-        scale(load(table, q), splat(shares[4, k])),
-        scale(load(table, q + right), splat(shares[5, k])),
-    )
-    return add(add(above, below), scale(v, load(ratio, c)))
+def corner(x, y, right, down):  # type: ignore[no-untyped-def]
+    """First element of the upper left pixel, and the shares of the four."""
+    fx = (x & _PIXEL_MASK) << _PIXEL_SHIFT
+    fy = (y & _PIXEL_MASK) << _PIXEL_SHIFT
+    both = (fx * fy) >> np.int32(15)
+    first = np.uint64(y >> _PIXEL_BITS) * down + np.uint64(x >> _PIXEL_BITS) * right
+    upper, lower = np.int16(_ONE - fx - fy + both), np.int16(fy - both)
+    return first, splat(upper), splat(np.int16(fx - both)), splat(lower), splat(np.int16(both))
+
+
+@njit(inline="always")
+def between_rows(table, at, width, lower, upper):  # type: ignore[no-untyped-def]
+    """Sixteen channels of a table from element `at` on, between its row and the next."""
+    return add(scale(load(table, at), lower), scale(load(table, at + width), upper))
+
+
+@njit(inline="always")
+def between_pixels(counts, at, right, down, w0, w1, w2, w3):  # type: ignore[no-untyped-def]
+    """Sixteen channels of a map from element `at` on, between four pixels."""
+    above = add(scale(load(counts, at), w0), scale(load(counts, at + right), w1))
+    below = at + down
+    return add(above, add(scale(load(counts, below), w2), scale(load(counts, below + right), w3)))
 
 
 @njit(fastmath=FAST, cache=True)
-def fill_fixed_base(u_table, z_table, ratio, spots, shares, k, base):  # type: ignore[no-untyped-def]
-    """Fill base (hidden,) int16 with what u and z of item k add to the first layer."""
+def fill_fixed_base(u_table, z_table, ratio, u, z, base):  # type: ignore[no-untyped-def]
+    """Fill base (hidden,) int16 with what u and z of these codes add to the first layer."""
     c, width = np.uint64(0), np.uint64(base.shape[0])
+    p, u0, u1 = split(u, width)
+    q, z0, z1 = split(z, width)
     while c < width:
-        store(base, c, fixed_base(u_table, z_table, ratio, spots, shares, k, c))
+        both = add(
+            between_rows(u_table, p + c, width, u0, u1), between_rows(z_table, q + c, width, z0, z1)
+        )
+        store(base, c, scale(both, load(ratio, c)))
         c += _LANES
 
 
 @njit(fastmath=FAST, cache=True)
-def fixed_upright(counts, table, ratio, out, base, down, spots, shares, k):  # type: ignore[no-untyped-def]
-    """Counts of a single answer at item k of a column with this base."""
+def fixed_upright(counts, v_table, ratio, out, base, down, x, y, v):  # type: ignore[no-untyped-def]
+    """Counts of a single answer where a column with this base has these codes."""
     c, width, found = np.uint64(0), np.uint64(base.shape[0]), nothing()
+    p, w0, w1, w2, w3 = corner(x, y, width, down)
+    q, v0, v1 = split(v, width)
     while c < width:
-        h = add(
-            load(base, c),
-            fixed_pixel(counts, table, ratio, width, down, spots, shares, k, c),
-        )
+        h = add(load(base, c), between_pixels(counts, p + c, width, down, w0, w1, w2, w3))
+        h = add(h, scale(between_rows(v_table, q + c, width, v0, v1), load(ratio, c)))
         found = add_wide(found, dot_pairs(rectify(h), load(out, c)))
         c += _LANES
     return total(found)
 
 
 @njit(fastmath=FAST, cache=True)
-def fixed_slanting(counts, u_table, v_table, z_table, ratio, out, down, spots, shares, k):  # type: ignore[no-untyped-def]
-    """Counts of a single answer at item k."""
+def fixed_slanting(counts, u_table, v_table, z_table, ratio, out, down, codes, k):  # type: ignore[no-untyped-def]
+    """Counts of a single answer at item k of codes (CODES,N)."""
     c, width, found = np.uint64(0), np.uint64(ratio.shape[0]), nothing()
+    p, w0, w1, w2, w3 = corner(codes[X, k], codes[Y, k], width, down)
+    q, v0, v1 = split(codes[V, k], width)
+    r, u0, u1 = split(codes[U, k], width)
+    s, z0, z1 = split(codes[Z, k], width)
     while c < width:
-        h = add(
-            fixed_base(u_table, z_table, ratio, spots, shares, k, c),
-            fixed_pixel(counts, v_table, ratio, width, down, spots, shares, k, c),
+        both = add(
+            between_rows(u_table, r + c, width, u0, u1), between_rows(z_table, s + c, width, z0, z1)
         )
+        both = add(both, between_rows(v_table, q + c, width, v0, v1))
+        h = between_pixels(counts, p + c, width, down, w0, w1, w2, w3)
+        h = add(h, scale(both, load(ratio, c)))
         found = add_wide(found, dot_pairs(rectify(h), load(out, c)))
         c += _LANES
     return total(found)
 
 
 @njit(fastmath=FAST, cache=True)
-def fill_fixed_hidden(  # type: ignore[no-untyped-def]
-    counts, table, ratio, base, down, spots, shares, order, found, hidden
-):
-    """Fill rows of hidden (>=found,C) int16: the rectified hidden layer at the items of order."""
+def fill_fixed_hidden(counts, v_table, ratio, base, down, x, y, v, order, found, hidden):  # type: ignore[no-untyped-def]
+    """Fill rows of hidden (>=found,C) int16: the rectified hidden layer at the items of order.
+
+    x: code of the column; y and v (N,): of its levels.
+    """
     width = np.uint64(base.shape[0])
     for i in range(found):
-        c, k, row = np.uint64(0), order[i], hidden[i]
+        c, row = np.uint64(0), hidden[i]
+        p, w0, w1, w2, w3 = corner(x, y[order[i]], width, down)
+        q, v0, v1 = split(v[order[i]], width)
         while c < width:
-            h = add(
-                load(base, c),
-                fixed_pixel(counts, table, ratio, width, down, spots, shares, k, c),
-            )
+            h = add(load(base, c), between_pixels(counts, p + c, width, down, w0, w1, w2, w3))
+            h = add(h, scale(between_rows(v_table, q + c, width, v0, v1), load(ratio, c)))
             store(row, c, rectify(h))
             c += _LANES

@@ -27,6 +27,10 @@ UNIT = np.float32(32767)
 # Every fourth row of the float tables: off by 2.7e-4 of the fastest wave's amplitude, which is a
 # small part of what a head says, and a quarter of the size: v's table fits the second cache.
 _STRIDE = 4
+# Bits of a fraction between two pixels and between two rows of a table: all that float32 holds
+# beside the longest axis of an image, MOST_PIXELS, and of a table.
+PIXEL_BITS, ROW_BITS = 13, 11
+MOST_PIXELS = 1 << (24 - PIXEL_BITS)
 _TINY = np.float32(1e-20)
 
 

@@ -9,14 +9,12 @@ import numpy as np
 from numba import njit
 
 from kdbts_ros.density.fixed_kernels import (
-    SHARES,
-    SPOTS,
-    aim_base,
-    aim_heights,
+    code_heights,
     fill_fixed_base,
     fill_fixed_hidden,
+    pixel_code,
+    row_code,
 )
-from kdbts_ros.density.kernels import tap
 from kdbts_ros.density.numeric import FAST
 from kdbts_ros.density.upright_kernels import LANES, stand
 from kdbts_ros.density.vectors import LANES as CHANNELS
@@ -103,16 +101,16 @@ def upright_votes(size, head, fixed, valid, axes, first, masked, votes, too_near
     """
     kinds, rows, columns, levels = votes.shape
     whole = (levels + LANES - 1) // LANES * LANES
-    heights, scratch = np.zeros(whole, np.float32), np.zeros(whole, np.float32)
+    heights, one = np.zeros(whole, np.float32), np.float32(1)
     shown, order = np.zeros(whole, np.int32), np.zeros(whole + 1, np.int32)
-    spots, shares = np.zeros((SPOTS, whole), np.int32), np.zeros((SHARES, whole), np.int16)
+    ys, vs = np.zeros(whole, np.int32), np.zeros(whole, np.int32)
     base = np.zeros(head.hidden, np.int16)
     hidden = np.zeros((whole + TOGETHER, head.hidden), np.int16)
     sums = np.zeros((TOGETHER, kinds), np.int32)
     z_low, slope, shift, bias = head.z_low, head.slope, head.shift, head.out_bias
     counts, u_table, v_table, z_table = fixed.map, fixed.u, fixed.v, fixed.z
     ratio, out, back, steps = fixed.ratio, fixed.out, fixed.back, fixed.steps
-    channels, z_rows = np.int32(head.hidden), z_table.shape[0] // head.hidden
+    u_rows, z_rows = np.int32(2 * steps + 1), np.int32(z_table.shape[0] // head.hidden)
     down = np.uint64(head.hidden * size[1])
     for column in range(columns):
         for row in range(rows):
@@ -126,15 +124,12 @@ def upright_votes(size, head, fixed, valid, axes, first, masked, votes, too_near
                     answers[0, k] = masked
             if found == 0:
                 continue
-            left, fx = tap(u, size[1])
-            if not aim_base(
-                spots, shares, 0, u, slope / qz + shift, z_low, z_rows, steps, channels
-            ):
+            depth = (slope / qz + shift - z_low) * steps
+            if depth > np.float32(z_rows - 1):
                 too_near[row, column] = True
                 continue
-            fill_fixed_base(u_table, z_table, ratio, spots, shares, 0, base)
-            aim_heights(spots, shares, heights, scratch, left, fx, size, steps, channels)
-            fill_fixed_hidden(
-                counts, v_table, ratio, base, down, spots, shares, order, found, hidden
-            )
+            x, code = pixel_code(u, size[1]), row_code((u + one) * steps, u_rows)
+            fill_fixed_base(u_table, z_table, ratio, code, row_code(depth, z_rows), base)
+            code_heights(ys, vs, heights, size[0], steps)
+            fill_fixed_hidden(counts, v_table, ratio, base, down, x, ys, vs, order, found, hidden)
             fixed_last_layers(hidden, found, out, back, bias, sums, order, answers)

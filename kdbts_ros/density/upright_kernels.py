@@ -12,12 +12,11 @@ from numba import njit
 
 from kdbts_ros.density.column_geometry import BLOCK, position
 from kdbts_ros.density.fixed_kernels import (
-    SHARES,
-    SPOTS,
-    aim_base,
-    aim_heights,
+    code_heights,
     fill_fixed_base,
     fixed_upright,
+    pixel_code,
+    row_code,
 )
 from kdbts_ros.density.kernels import fill_base, is_seen, sum_of_six, tap, tap_table
 from kdbts_ros.density.numeric import FAST, relu, softplus
@@ -128,12 +127,12 @@ def float_levels(  # type: ignore[no-untyped-def]
 
 @njit(fastmath=FAST, cache=True)
 def fixed_levels(  # type: ignore[no-untyped-def]
-    counts, v_table, ratio, out, back, bias, base, down, spots, shares, order, first, last, raw
+    counts, v_table, ratio, out, back, bias, base, down, x, ys, vs, order, first, last, raw
 ):
-    """The same from a fixed-point map."""
+    """The same from a fixed-point map; x: code of the column, ys and vs of its levels."""
     for i in range(first, last):
         k = order[i]
-        found = fixed_upright(counts, v_table, ratio, out, base, down, spots, shares, k)
+        found = fixed_upright(counts, v_table, ratio, out, base, down, x, ys[k], vs[k])
         raw[k] = np.float32(found) * back + bias
 
 
@@ -148,7 +147,7 @@ def upright_rows(folded, size, head, fixed, valid, axes, first, limit, reach, si
     whole = (levels + LANES - 1) // LANES * LANES
     heights, raw = np.zeros(whole, np.float32), np.zeros(whole, np.float32)
     shown, order = np.zeros(whole, np.int32), np.zeros(whole + 1, np.int32)
-    spots, shares = np.zeros((SPOTS, whole), np.int32), np.zeros((SHARES, whole), np.int16)
+    ys, vs = np.zeros(whole, np.int32), np.zeros(whole, np.int32)
     base, fixed_base = np.zeros(head.hidden, np.float32), np.zeros(head.hidden, np.int16)
     u_table, z_table, z_low, steps = head.u, head.z, head.z_low, head.steps
     waves, octaves, slope, shift = head.z_waves, head.octaves, head.slope, head.shift
@@ -156,8 +155,9 @@ def upright_rows(folded, size, head, fixed, valid, axes, first, limit, reach, si
     counts, fixed_u, fixed_v, fixed_z = fixed.map, fixed.u, fixed.v, fixed.z
     ratio, out, fixed_steps = fixed.ratio, fixed.out, fixed.steps
     back = fixed.back[0] if counts.size > 0 else np.float32(0)
-    hidden = np.int32(head.hidden)
-    down, z_rows = np.uint64(head.hidden * size[1]), fixed_z.shape[0] // head.hidden
+    down, z_rows = np.uint64(head.hidden * size[1]), np.int32(fixed_z.shape[0] // head.hidden)
+    u_rows, last_z = np.int32(2 * fixed_steps + 1), np.float32(z_rows - 1)
+    one = np.float32(1)
     # Without a limit nothing ends early: the whole column at once.
     block = BLOCK if limit < np.inf else whole
     for column in range(columns):
@@ -171,12 +171,13 @@ def upright_rows(folded, size, head, fixed, valid, axes, first, limit, reach, si
                 continue
             mapped = slope / qz + shift
             left, fx = tap(u, size[1])
-            whole_numbers = counts.size > 0 and aim_base(
-                spots, shares, 0, u, mapped, z_low, z_rows, fixed_steps, hidden
-            )
+            depth = (mapped - z_low) * fixed_steps
+            whole_numbers, x = counts.size > 0 and depth <= last_z, np.int32(0)
             if whole_numbers:
-                fill_fixed_base(fixed_u, fixed_z, ratio, spots, shares, 0, fixed_base)
-                aim_heights(spots, shares, heights, raw, left, fx, size, fixed_steps, hidden)
+                x, code = pixel_code(u, size[1]), row_code((u + one) * fixed_steps, u_rows)
+                depth_code = row_code(depth, z_rows)
+                fill_fixed_base(fixed_u, fixed_z, ratio, code, depth_code, fixed_base)
+                code_heights(ys, vs, heights, size[0], fixed_steps)
             else:
                 fill_base(u_table, z_table, z_low, waves, octaves, steps, u, mapped, base)
             if reach.size > 0:
@@ -189,7 +190,7 @@ def upright_rows(folded, size, head, fixed, valid, axes, first, limit, reach, si
                 if whole_numbers:
                     fixed_levels(
                         counts, fixed_v, ratio, out, back, bias, fixed_base, down,
-                        spots, shares, order, start, at, raw,
+                        x, ys, vs, order, start, at, raw,
                     )  # fmt: skip
                 else:
                     float_levels(
