@@ -11,7 +11,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from kdbts_ros.density.network import DensityNetwork, NetworkSpec
+from kdbts_ros.density.network import DensityNetwork
 from kdbts_ros.learning.draws import Draws
 from kdbts_ros.learning.labels import LabelledFrame
 from kdbts_ros.learning.sources import LabelledWorlds
@@ -35,13 +35,8 @@ class Worlds(Protocol):
         """Worlds at random."""
 
 
-def worlds(spec: NetworkSpec) -> WorldsFrom:
-    """A picklable function from a seed to a labelled world of the network's size."""
-    return WorldsFrom(spec.image_width, spec.image_height)
-
-
-class WorldsFrom:
-    """See `worlds`."""
+class KnownWorlds:
+    """A picklable function from a seed to a labelled world, shown at the network's size."""
 
     def __init__(self, width: int, height: int) -> None:
         self._make = LabelledWorlds(width, height, _POINTS, _COLUMNS, extra=0)

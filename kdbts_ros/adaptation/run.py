@@ -18,7 +18,7 @@ from kdbts_ros.adaptation import report
 from kdbts_ros.adaptation.checks import Inspection, inspect
 from kdbts_ros.adaptation.clips import BagClips, Clip, ClipPlan
 from kdbts_ros.adaptation.judge import Judge
-from kdbts_ros.adaptation.rehearsal import REUSE, WORLDS, Rehearsal, worlds
+from kdbts_ros.adaptation.rehearsal import REUSE, WORLDS, KnownWorlds, Rehearsal
 from kdbts_ros.adaptation.session import Display, Session
 from kdbts_ros.adaptation.settings import AdaptSettings
 from kdbts_ros.adaptation.supply import FrameSupply
@@ -122,9 +122,8 @@ def adapt(
         )
         rehearsal = None
         if settings.worlds and settings.rehearsal:
-            made = FrameSupply(
-                worlds(info.spec), WORLDS, settings.seed, session.progress.worlds, REUSE
-            )
+            make = KnownWorlds(info.spec.image_width, info.spec.image_height)
+            made = FrameSupply(make, WORLDS, settings.seed, session.progress.worlds, REUSE)
             rehearsal = Rehearsal(supplies.enter_context(made), settings.worlds, settings.seed)
         while supply.having < wanted:
             supply.wait()

@@ -265,18 +265,9 @@ def transparent_levels(  # type: ignore[no-untyped-def]
         for first in range(part * TILE, rows, threads * TILE):
             count = min(TILE, rows - first)
             tile_densities(
-                folded,
-                size,
-                head,
-                fixed,
-                valid,
-                axes,
-                first,
-                limit,
-                unasked,
-                sigma[:count],
-                lit[:count],
-            )
+                folded, size, head, fixed, valid, axes, first, limit, unasked,
+                sigma[:count], lit[:count],
+            )  # fmt: skip
             for row in range(count):
                 for column in range(columns):
                     out[first + row, column] = transparent(sigma[row, column], limit)

@@ -127,6 +127,13 @@ def _interleaved(out: Int16s) -> Int16s:
     return np.concatenate([out[:single].flatten(), together.flatten()])
 
 
+@njit(inline="always")
+def to_count(value, per_value):  # type: ignore[no-untyped-def]
+    """value times per_value, rounded to the nearest int32; of what fits 16 bits."""
+    # Conversion cuts off; positive before, so that half more rounds to the nearest.
+    return np.int32(value * per_value + np.float32(32768.5)) - np.int32(32768)
+
+
 # Not fast: reordered, a number minus itself would be zero whatever it is.
 @njit(parallel=True, cache=True)
 def magnitudes(folded, hidden, threads):  # type: ignore[no-untyped-def]
@@ -152,11 +159,9 @@ def to_counts(folded, per_value, threads):  # type: ignore[no-untyped-def]
     out = np.empty(folded.shape[0], np.int16)
     hidden = per_value.shape[0]
     pixels, width = folded.shape[0] // hidden, np.uint64(hidden)
-    # Conversion cuts off; positive before, so that half more rounds to the nearest.
-    shift, back = np.float32(32768.5), np.int32(32768)
     for part in prange(threads):
         for i in range(part * pixels // threads, (part + 1) * pixels // threads):
             first = np.uint64(i) * width
             for c in range(width):
-                out[first + c] = np.int32(folded[first + c] * per_value[c] + shift) - back
+                out[first + c] = to_count(folded[first + c], per_value[c])
     return out

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit, prange
 
+from kdbts_ros.density.fixed_point import to_count
 from kdbts_ros.density.kernels import DARK, composite_block, fill_fixed
 from kdbts_ros.density.numeric import FAST, softplus
 from kdbts_ros.density.vectors import LANES, add, add_wide, dot_pairs, load, nothing, rectify, total
@@ -15,10 +16,8 @@ _BLOCK, _LANES = 16, np.uint64(LANES)
 @njit(fastmath=FAST, cache=True)
 def round_to_counts(values, per_value, counts):  # type: ignore[no-untyped-def]
     """Fill counts (C,) int16 with values (C,) times per_value (C,)."""
-    # Conversion cuts off; positive before, so that half more rounds to the nearest.
-    shift, back = np.float32(32768.5), np.int32(32768)
     for c in range(values.shape[0]):
-        counts[c] = np.int32(values[c] * per_value[c] + shift) - back
+        counts[c] = to_count(values[c], per_value[c])
 
 
 @njit(fastmath=FAST, cache=True)

@@ -56,13 +56,13 @@ class PackedConvolution:
         norm: nn.BatchNorm2d | None = None,
     ) -> None:
         shift = torch.zeros(len(weight)) if bias is None else bias.detach()
-        weight = weight.detach()
+        self._weight, self._factor = weight.detach(), None
         if norm is not None:
             assert norm.running_mean is not None and norm.running_var is not None
             factor = norm.weight.detach() / torch.sqrt(norm.running_var + norm.eps)
-            weight = weight * factor[:, None, None, None]
+            self._factor = factor[:, None, None, None]
             shift = (shift - norm.running_mean) * factor + norm.bias.detach()
-        self._weight, self._bias = weight.contiguous(), shift.contiguous()
+        self._bias = shift.contiguous()
         self._how = list(padding), list(stride), [1, 1], 1
         self._packed: tuple[torch.Size, Tensor] | None = None
 
@@ -89,7 +89,11 @@ class PackedConvolution:
     def _weights(self, x: Tensor) -> Tensor:
         # The best layout depends on the size of the image, which hardly ever changes.
         if self._packed is None or self._packed[0] != x.shape:
-            laid_out = _ops._reorder_convolution_weight(self._weight, *self._how, list(x.shape))
+            # Folded here, so that no second copy is kept beside the network's own.
+            folded = self._weight if self._factor is None else self._weight * self._factor
+            laid_out = _ops._reorder_convolution_weight(
+                folded.contiguous(), *self._how, list(x.shape)
+            )
             self._packed = x.shape, laid_out
         return self._packed[1]
 

@@ -80,6 +80,13 @@ def _of_vectors(result: Any, args: tuple[Any, ...], emit: Callable[[Any, Any], A
     return result(*args), lambda context, builder, signature, values: emit(builder, values)
 
 
+def _instruction(name: str, result: Any, vector: Any) -> Any:
+    """An instruction that makes a vector of two of int16."""
+    return _of_vectors(
+        result, (int16x16, int16x16), lambda builder, args: _call(builder, name, vector, args)
+    )
+
+
 @intrinsic
 def load(typing, array, at):  # type: ignore[no-untyped-def]
     """Sixteen numbers of an int16 array from element `at` on."""
@@ -134,11 +141,7 @@ def add(typing, a, b):  # type: ignore[no-untyped-def]
 @intrinsic
 def scale(typing, a, b):  # type: ignore[no-untyped-def]
     """a b / 32768 by lane, rounded to the nearest."""
-    return _of_vectors(
-        int16x16,
-        (int16x16, int16x16),
-        lambda builder, args: _call(builder, "llvm.x86.avx2.pmul.hr.sw", _V16, args),
-    )
+    return _instruction("llvm.x86.avx2.pmul.hr.sw", int16x16, _V16)
 
 
 @intrinsic
@@ -155,11 +158,7 @@ def rectify(typing, a):  # type: ignore[no-untyped-def]
 @intrinsic
 def dot_pairs(typing, a, b):  # type: ignore[no-untyped-def]
     """a_0 b_0 + a_1 b_1 of every pair of lanes, as eight int32."""
-    return _of_vectors(
-        int32x8,
-        (int16x16, int16x16),
-        lambda builder, args: _call(builder, "llvm.x86.avx2.pmadd.wd", _V32, args),
-    )
+    return _instruction("llvm.x86.avx2.pmadd.wd", int32x8, _V32)
 
 
 @intrinsic

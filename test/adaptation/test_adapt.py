@@ -308,7 +308,7 @@ def test_worlds_are_rehearsed_and_counted(room_bag: Path, request_: Request) -> 
 
 def test_rehearsed_worlds_are_none_that_anything_else_shows() -> None:
     seeds: list[int] = []
-    make = rehearsal.WorldsFrom(96, 64)
+    make = rehearsal.KnownWorlds(96, 64)
     make._make = seeds.append
     for seed in (0, 99_999_999, 100_000_000, 7 * 1_000_003):
         make(seed)

@@ -34,7 +34,7 @@ ROUNDINGS = 40
 
 @njit
 def worked_out(a, b, wide):
-    """What the operations make of two rows (2,16): products, sums and rectified ones."""
+    """What the operations make of a and b (16,): four rows, wide sums and a total."""
     zero = np.uint64(0)
     x, y, row = vectors.load(a, zero), vectors.load(b, zero), np.empty((4, 16), np.int16)
     vectors.store(row[0], zero, vectors.scale(x, y))
@@ -63,7 +63,7 @@ def test_vectors_do_what_their_names_say(a, b):
     assert (wide[:8] == (x * y).reshape(8, 2).sum(1).astype(np.int32)).all()
     once = (np.tile(x[4:6], 8) * y).reshape(8, 2).sum(1).astype(np.int32)
     assert (wide[8:] == once).all()
-    assert total == np.int32(once.sum() & 0xFFFFFFFF if once.sum() >= 0 else once.sum())
+    assert total == once.sum(dtype=np.int32)
 
 
 def fixed(scene):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -36,9 +37,7 @@ def varied(spec: NetworkSpec) -> DensityNetwork:
 @pytest.mark.parametrize("size", [(64, 64), (320, 96)])
 @torch.inference_mode()
 def test_maps_are_those_of_the_network(layers, size):
-    spec = thin_spec(size=size)
-    spec = NetworkSpec(**{**vars(spec), "layers": layers})
-    network = varied(spec)
+    network = varied(replace(thin_spec(size=size), layers=layers))
     fast, plain = FoldedField(network, pack=True), FoldedField(network)
     for count in (1, 2, 1):
         images = torch.rand(count, 3, size[1], size[0])
@@ -59,7 +58,7 @@ def test_the_network_on_a_cpu_is_packed_and_passes_the_check():
 
 
 @needs_packing
-def test_packed_weights_that_differ_are_given_up_with_a_sentence(monkeypatch):
+def test_packed_weights_that_differ_are_given_up_with_a_sentence():
     scene = scene_of(tiny_network())
     trunk = scene.field.packed[0]
     trunk._first._bias += 3.0
