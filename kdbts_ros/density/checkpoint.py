@@ -103,7 +103,8 @@ def save_network(
     """
     path = Path(path)
     weights = {
-        key: (value.half() if half and value.ndim == 4 else value).contiguous()
+        # Copies, because what two heads share is written for each.
+        key: (value.half() if half and value.ndim == 4 else value).contiguous().clone()
         for key, value in network.state_dict().items()
         if not key.endswith("num_batches_tracked")
     }
@@ -180,7 +181,11 @@ def _student_alone(
 ) -> tuple[dict[str, Tensor], CheckpointInfo]:
     """The single-view network within a two-headed one."""
     spec = dataclasses.replace(
-        info.spec, head="kdbts", head_widths=info.spec.student_widths, student_widths=()
+        info.spec,
+        head="kdbts",
+        head_widths=info.spec.student_widths,
+        student_widths=(),
+        shared_hidden=False,
     )
     kept = {key: value for key, value in weights.items() if not key.startswith("head.")}
     renamed = {re.sub(r"^student\.", "head.", key): value for key, value in kept.items()}

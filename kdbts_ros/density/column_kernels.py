@@ -28,7 +28,7 @@ from kdbts_ros.density.column_geometry import (
     stands_upright,
 )
 from kdbts_ros.density.fixed_kernels import CODES, code_block, fixed_slanting
-from kdbts_ros.density.kernels import dot_relu, fill_base, is_lit, is_seen, sum_of_six, tap_table
+from kdbts_ros.density.kernels import dot_relu, fill_base, is_lit, sum_of_six, tap_table
 from kdbts_ros.density.numeric import FAST, exp_of_negative, relu, softplus
 from kdbts_ros.density.upright_kernels import UNSEEN, upright_rows
 
@@ -232,21 +232,6 @@ def column_sums(folded, size, head, fixed, valid, axes, levels, rows, columns, r
                             seen_levels[first + row, column] += 1
                             lit_levels[first + row, column] += lit[row, column, k]
     return total, seen_levels, lit_levels
-
-
-@njit(parallel=True, cache=True)
-def add_lit_cells(valid, axes, reach, found, threads):  # type: ignore[no-untyped-def]
-    """Set found (levels,rows,columns) where a cell is in view and no deeper than the reach."""
-    levels, rows, columns = found.shape
-    for part in prange(threads):
-        for row in range(part, rows, threads):
-            for level in range(levels):
-                for column in range(columns):
-                    qx, qy, qz = position(
-                        axes, np.float32(column), np.float32(row), np.float32(level)
-                    )
-                    if is_seen(qx, qy, qz, valid) and is_lit(qx, qy, qz, reach):
-                        found[level, row, column] = True
 
 
 @njit(parallel=True, cache=True, fastmath=FAST)

@@ -48,8 +48,10 @@ class EncodedView:
     @property
     def nbytes(self) -> int:
         """Memory this view holds, bytes."""
-        floats = sum(m.numel() * m.element_size() for m in self.maps)
-        return floats + sum(m.map.nbytes for m in self.fixed.values()) + self.image.nbytes
+        # Heads that share their hidden layer share these.
+        maps = {m.data_ptr(): m.nbytes for m in self.maps}
+        counts = {m.map.ctypes.data: m.map.nbytes for m in self.fixed.values()}
+        return sum(maps.values()) + sum(counts.values()) + self.image.nbytes
 
     def shows(self, uv: Tensor) -> Tensor:
         """(M,) bool: positions (M,2) in [-1,1]^2 of the image where it holds what a camera saw."""

@@ -98,21 +98,25 @@ def fix_map(folded: Floats, head: HeadArrays, tables: FixedTables, threads: int)
     unit = _unit(largest + tables.bound)
     counts = to_counts(folded, 1 / unit, threads)
     ratio = np.round(tables.unit / unit * UNIT).astype(np.int16)
+    u, v, z, steps = tables.u, tables.v, tables.z, tables.steps
+    return FixedMap(counts, unit, u, v, z, steps, ratio, *_last_layer(head, unit))
+
+
+def read_by(fixed: FixedMap, head: HeadArrays) -> FixedMap:
+    """The same map for another head that shares its hidden layer; ABSENT as for `fix_map`."""
+    if not fixed.map.size or not np.isfinite(head.out).all():
+        return ABSENT
+    out, back = _last_layer(head, fixed.unit)
+    return fixed._replace(out=out, back=back)
+
+
+def _last_layer(head: HeadArrays, unit: Floats) -> tuple[Int16s, Floats]:
+    """`out` and `back` of a `FixedMap`."""
     weights = head.out.reshape(-1, head.hidden) * unit
     # Rectified counts are at most 32767: a whole sum of products stays below 2^31.
     back = np.maximum(np.abs(weights).sum(1), _TINY) / np.float32(60000)
     out = _interleaved(np.round(weights / back[:, None]).astype(np.int16))
-    return FixedMap(
-        counts,
-        unit,
-        tables.u,
-        tables.v,
-        tables.z,
-        tables.steps,
-        ratio,
-        out,
-        back.astype(np.float32),
-    )
+    return out, back.astype(np.float32)
 
 
 def _unit(bound: Floats) -> Floats:

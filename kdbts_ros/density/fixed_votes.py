@@ -1,6 +1,6 @@
 """Compiled CPU loops of a multi-view head over a fixed-point map: one view's votes on columns.
 
-For `fixed` see `fixed_point`, for columns `upright_kernels`.
+For `fixed` see `fixed_point`, for columns `upright_kernels`, for blocks of votes `fusion_kernels`.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ from kdbts_ros.density.fixed_kernels import (
     pixel_code,
     row_code,
 )
+from kdbts_ros.density.fusion_kernels import silence
 from kdbts_ros.density.numeric import FAST
-from kdbts_ros.density.upright_kernels import LANES, stand
+from kdbts_ros.density.upright_kernels import light, stand
 from kdbts_ros.density.vectors import LANES as CHANNELS
 from kdbts_ros.density.vectors import (
     add_wide,
@@ -76,7 +77,7 @@ def one_answer(row, out, at):  # type: ignore[no-untyped-def]
 
 @njit(fastmath=FAST, cache=True)
 def fixed_last_layers(hidden, found, out, back, bias, sums, order, answers):  # type: ignore[no-untyped-def]
-    """Fill answers (K,n) at the items of order; hidden (>=found+TOGETHER-1,C) int16 row by row."""
+    """Fill answers (>=K,n) at the items of order; hidden (>=found+TOGETHER-1,C) int16 by rows."""
     width, kinds = np.uint64(hidden.shape[1]), back.shape[0]
     single = kinds % CHANNELS
     for first in range(0, found, TOGETHER):
@@ -92,44 +93,50 @@ def fixed_last_layers(hidden, found, out, back, bias, sums, order, answers):  # 
 
 
 @njit(fastmath=FAST, cache=True)
-def upright_votes(size, head, fixed, valid, axes, first, masked, votes, too_near):  # type: ignore[no-untyped-def]
-    """One view's votes on upright columns from row `first` on; votes (1+F,rows,columns,levels).
+def upright_votes(  # type: ignore[no-untyped-def]
+    size, head, fixed, valid, axes, reach, levels, first, asked, ring, votes, said, left
+):
+    """`vote_kernels.column_votes` of rows `first` on, of columns that stand upright.
 
-    Where the view does not see a cell only the logit is written: `masked`. Sets too_near
-    (rows,columns) where a column is nearer than the tables begin, and leaves that column out. For
-    the order of columns see `upright_kernels.upright_rows`.
+    Sets left (rows,columns) where a column is nearer than the tables begin: it is left out. For the
+    order of columns see `upright_kernels.upright_rows`.
     """
-    kinds, rows, columns, levels = votes.shape
-    whole = (levels + LANES - 1) // LANES * LANES
-    heights, one = np.zeros(whole, np.float32), np.float32(1)
-    shown, order = np.zeros(whole, np.int32), np.zeros(whole + 1, np.int32)
+    height, width, kinds, whole = votes.shape
+    answers, one = kinds - 1, np.float32(1)
+    heights, shown = np.zeros(whole, np.float32), np.zeros(whole, np.int32)
+    order = np.zeros(whole + 1, np.int32)
     ys, vs = np.zeros(whole, np.int32), np.zeros(whole, np.int32)
     base = np.zeros(head.hidden, np.int16)
     hidden = np.zeros((whole + TOGETHER, head.hidden), np.int16)
-    sums = np.zeros((TOGETHER, kinds), np.int32)
+    sums = np.zeros((TOGETHER, answers), np.int32)
     z_low, slope, shift, bias = head.z_low, head.slope, head.shift, head.out_bias
     counts, u_table, v_table, z_table = fixed.map, fixed.u, fixed.v, fixed.z
     ratio, out, back, steps = fixed.ratio, fixed.out, fixed.back, fixed.steps
     u_rows, z_rows = np.int32(2 * steps + 1), np.int32(z_table.shape[0] // head.hidden)
     down = np.uint64(head.hidden * size[1])
-    for column in range(columns):
-        for row in range(rows):
-            answers, too_near[row, column] = votes[:, row, column], False
+    for column in range(left.shape[1]):
+        j = (column + ring[1]) % width
+        for row in range(left.shape[0]):
+            i, left[row, column] = (first + row + ring[0]) % height, False
+            if not asked[i, j]:
+                continue
             found, u, qz = stand(
                 heights, shown, order, axes, valid,
                 np.float32(column), np.float32(first + row), levels,
             )  # fmt: skip
-            for k in range(levels):
-                if found == 0 or shown[k] == 0:
-                    answers[0, k] = masked
+            said[i, j] = found > 0
             if found == 0:
                 continue
             depth = (slope / qz + shift - z_low) * steps
             if depth > np.float32(z_rows - 1):
-                too_near[row, column] = True
+                left[row, column] = True
                 continue
+            block = votes[i, j]
+            silence(block)
+            if reach.size > 0:
+                light(block[answers], heights, order, reach, u, qz, found)
             x, code = pixel_code(u, size[1]), row_code((u + one) * steps, u_rows)
             fill_fixed_base(u_table, z_table, ratio, code, row_code(depth, z_rows), base)
             code_heights(ys, vs, heights, size[0], steps)
             fill_fixed_hidden(counts, v_table, ratio, base, down, x, ys, vs, order, found, hidden)
-            fixed_last_layers(hidden, found, out, back, bias, sums, order, answers)
+            fixed_last_layers(hidden, found, out, back, bias, sums, order, block)

@@ -1,12 +1,15 @@
 """The folded heads: the same densities for a fraction of the arithmetic.
 
 Bilinear sampling and the first layer of a head are both linear, so the feature half of that layer
-can be applied to the map once, inside the decoder's output convolution, instead of at every point.
+can be applied to the map once, inside the decoder's output convolution or right after it, instead
+of at every point.
 The positional half is a sum of functions of u, of v and of depth alone. Equal to the plain
 formulation of `DensityNetwork.density` up to rounding.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -25,13 +28,17 @@ from kdbts_ros.density.rendering import composite
 
 
 class FoldedHead:
-    """One head of a network and the output convolution that makes its folded map.
+    """One head of a network and what makes its folded map.
 
-    `name` is the head's, as in `NetworkSpec.head`. `arrays` are what compiled loops read, and
-    `fixed_tables` where the processor has their instructions.
+    `name` is the head's, as in `NetworkSpec.head`. `conv_weight` and `conv_bias` are the decoder's
+    output convolution with the head's `feature_half` inside. `arrays` are what compiled loops read,
+    and `fixed_tables` where the processor has their instructions.
     """
 
-    def __init__(self, name: str, head: Head, network: DensityNetwork) -> None:
+    def __init__(
+        self, name: str, head: Head, network: DensityNetwork, beside: FoldedHead | None = None
+    ) -> None:
+        """beside: a head that reads the same hidden layer."""
         self.name, self.head, self.spec, self.code = name, head, network.spec, network.code
         layers = head.first_layers()
         weight = layers.lin_in.weight.detach()
@@ -45,7 +52,11 @@ class FoldedHead:
         folded = torch.einsum("hc,cikl->hikl", self.feature_half, output.weight.detach())
         self.conv_weight = folded.contiguous(memory_format=torch.channels_last)
         self.conv_bias = self.feature_half @ output.bias.detach()
-        self.arrays: HeadArrays = head_arrays(layers, self.spec, network.code)
+        self.arrays: HeadArrays = (
+            head_arrays(layers, self.spec, network.code)
+            if beside is None
+            else beside.arrays.reading(layers)
+        )
         self.fixed_tables = fix_tables(self.arrays) if vectors.available() else None
 
     def density(self, maps: Tensor, projected: Projected) -> Tensor:
@@ -103,21 +114,47 @@ class FoldedHead:
         return flat.reshape(*code.shape[:-1], -1)
 
 
+class PackedField:
+    """`FoldedField.encode` with convolutions as a CPU answers them fastest."""
+
+    def __init__(self, network: DensityNetwork, heads: Sequence[FoldedHead]) -> None:
+        """heads: those with a map of their own."""
+        self.trunk = PackedTrunk(network.encoder, network.decoder)
+        output = network.decoder.output.conv
+        taps, channels = output.weight[0].numel(), network.spec.feature_channels
+        hidden = sum(len(head.feature_half) for head in heads)
+        self._shared: PackedConvolution | None = None
+        # Products per pixel: of an output convolution for every head, or of one for all, whose
+        # features each head then reads.
+        if hidden * taps <= channels * taps + hidden * channels:
+            self._own = [PackedConvolution(h.conv_weight, h.conv_bias) for h in heads]
+        else:
+            self._shared = PackedConvolution.of(output)
+            self._own = [PackedConvolution(h.feature_half[:, :, None, None], None) for h in heads]
+
+    def encode(self, images: Tensor) -> list[Tensor]:
+        features = mirrored(self.trunk(images))
+        if self._shared is not None:
+            features = self._shared(features)
+        return [own(features) for own in self._own]
+
+
 class FoldedField:
     """Encodes to folded maps that every head of a network can be asked about.
 
-    `packed`: its convolutions as a CPU answers them fastest, where it can; None to do without.
+    Heads that share their hidden layer have one map. `packed`: its convolutions as a CPU answers
+    them fastest, where it can; None to do without.
     """
 
     def __init__(self, network: DensityNetwork, pack: bool = False) -> None:
         self.network = network
         self.heads = [FoldedHead(network.spec.head, network.density_head, network)]
+        shared = self.heads[0] if network.spec.shared_hidden else None
+        self._own = self.heads[:1]
         if network.student is not None:
-            self.heads.append(FoldedHead("kdbts", network.student, network))
-        self.packed: tuple[PackedTrunk, list[PackedConvolution]] | None = None
-        if pack:
-            outputs = [PackedConvolution(h.conv_weight, h.conv_bias) for h in self.heads]
-            self.packed = PackedTrunk(network.encoder, network.decoder), outputs
+            self.heads.append(FoldedHead("kdbts", network.student, network, shared))
+            self._own = self.heads if shared is None else self.heads[:1]
+        self.packed = PackedField(network, self._own) if pack else None
 
     def answering(self, views: int) -> int:
         """Index of the head that is asked: the student, where there is one, of a single view."""
@@ -128,15 +165,15 @@ class FoldedField:
 
         Maps are float32 and channels last in memory.
         """
-        if self.packed is not None:
-            trunk, outputs = self.packed
-            features = mirrored(trunk(images))
-            return [output(features) for output in outputs]
+        maps = self._encode(images) if self.packed is None else self.packed.encode(images)
+        return maps * (len(self.heads) // len(maps))
+
+    def _encode(self, images: Tensor) -> list[Tensor]:
         padded = mirrored(self.network.decoder.trunk(self.network.encoder(images)))
         # Maps feed an exponential: their convolution stays in float32 under autocast.
         with torch.autocast(images.device.type, enabled=False):
             padded = padded.float()
-            maps = [F.conv2d(padded, head.conv_weight, head.conv_bias) for head in self.heads]
+            maps = [F.conv2d(padded, head.conv_weight, head.conv_bias) for head in self._own]
         return [m.contiguous(memory_format=torch.channels_last) for m in maps]
 
 

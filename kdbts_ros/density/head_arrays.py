@@ -47,6 +47,13 @@ class HeadArrays(NamedTuple):
     out: Floats
     out_bias: Floats
 
+    def reading(self, layers: Perceptron) -> HeadArrays:
+        """The same hidden layer, read by the last layer of another perceptron."""
+        return self._replace(
+            out=_array(layers.lin_out.weight.detach().cpu().flatten()),
+            out_bias=_array(layers.lin_out.bias.detach().cpu()),
+        )
+
 
 def head_arrays(layers: Perceptron, spec: NetworkSpec, code: PositionalCode) -> HeadArrays:
     """Tables of a head over its own folded map."""

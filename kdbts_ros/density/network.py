@@ -30,8 +30,9 @@ class NetworkSpec:
     "area" without aliasing. `head_widths` are the hidden widths of the head: (hidden,) for one
     perceptron, (hidden, fused, hidden2) for "mvbts" and "attention". `student_widths` are those of
     a single-view head that a multi-view network may carry beside its own (KDBTS: teacher and
-    student over one trunk); empty means none. Images are stretched to
-    `image_height` x `image_width`, the size the network was trained on.
+    student over one trunk); empty means none. With `shared_hidden` both read one hidden layer, so
+    that a view has one folded map for both. Images are stretched to `image_height` x `image_width`,
+    the size the network was trained on.
     """
 
     layers: int = 50
@@ -45,6 +46,7 @@ class NetworkSpec:
     image_width: int = 640
     resize: str = "linear"
     student_widths: tuple[int, ...] = ()
+    shared_hidden: bool = False
 
     def __post_init__(self) -> None:
         if self.layers not in ARCHITECTURES:
@@ -65,6 +67,11 @@ class NetworkSpec:
             )
         if self.student_widths and self.head in SINGLE_VIEW_HEADS:
             raise UserError(f"a network with the head '{self.head}' cannot carry a student as well")
+        if self.shared_hidden and self.student_widths != self.head_widths[:1]:
+            raise UserError(
+                "heads that share their hidden layer need a student, and one hidden width: "
+                f"student_widths is {self.student_widths}, head_widths {self.head_widths}"
+            )
         if not 0 < self.depth_near < self.depth_far:
             raise UserError("depth_near must be positive and smaller than depth_far")
 
@@ -99,6 +106,8 @@ class DensityNetwork(nn.Module):
         if spec.student_widths:
             inputs = spec.feature_channels + PositionalCode.width
             self.student = SingleViewHead(inputs, *spec.student_widths)
+        if spec.shared_hidden and self.student is not None:
+            self.student.mlp.lin_in = self.density_head.first_layers().lin_in
 
     @property
     def density_head(self) -> Head:

@@ -75,10 +75,6 @@ class Queries(Protocol):
         """
         ...
 
-    def lit_grid(self, grid: AffineGrid, reach: Sequence[Floats]) -> Bools:
-        """The same for the points of a grid, (levels,rows,columns)."""
-        ...
-
     def depths(self, view: int, t: Floats, size: tuple[int, int], stop: float) -> RayDepths:
         """Depth on a grid of `size` (h,w) over a view's image, sampled at z-depths t (S,) m.
 

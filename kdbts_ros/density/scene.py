@@ -21,6 +21,7 @@ from kdbts_ros.density.device import choose_device, choose_precision
 from kdbts_ros.density.encoded import EncodedView
 from kdbts_ros.density.engine_check import check_views, differences
 from kdbts_ros.density.folded import FoldedField
+from kdbts_ros.density.fused_queries import FusedQueries
 from kdbts_ros.density.lattice import Lattice
 from kdbts_ros.density.network import DensityNetwork, NetworkSpec, sample_features
 from kdbts_ros.density.projection import rays_world
@@ -28,6 +29,7 @@ from kdbts_ros.density.queries import Queries
 from kdbts_ros.density.rendering import composite, sample_distances
 from kdbts_ros.density.results import Bools, DepthMap, Floats, Volume
 from kdbts_ros.density.torch_queries import CHUNK, TorchQueries, project_world
+from kdbts_ros.density.vote_store import VoteStore
 from kdbts_ros.errors import UserError
 
 # Probability of a cell is its opacity over this length, whatever the size of the cell: densities
@@ -57,6 +59,7 @@ class SceneCompleter:
         self._depth: dict[tuple[int, bool], DepthMap] = {}
         self._reach: list[Floats] = []
         self._compiled = device.type == "cpu"
+        self._votes = VoteStore(len(self.field.heads[0].arrays.out_bias))
         self.engine_note = ""
 
     @classmethod
@@ -218,8 +221,11 @@ class SceneCompleter:
     def _queries_of(self, views: Sequence[EncodedView]) -> Queries:
         index = self.field.answering(len(views))
         head, maps = self.field.heads[index], [view.maps[index] for view in views]
-        compiled = self._compiled and CompiledQueries.supports(head)
-        return (CompiledQueries if compiled else TorchQueries)(head, views, maps)
+        if self._compiled and not head.head.multi_view:
+            return CompiledQueries(head, views, maps)
+        if self._compiled and FusedQueries.supports(head):
+            return FusedQueries(head, views, maps, self._votes)
+        return TorchQueries(head, views, maps)
 
     def depth(self) -> tuple[Floats, Floats]:
         """z-depth (H,W) m and opacity (H,W) 0..1 of view 0 on the network's pixel grid.

@@ -52,7 +52,8 @@ class TorchQueries:
     def grid_occupancy(
         self, grid: AffineGrid, reach: Sequence[Floats], length: float
     ) -> tuple[Floats, Bools]:
-        return opacity(self.grid_densities(grid), length), self.lit_grid(grid, reach)
+        lit = self.lit(grid.points(), reach).reshape(grid.shape)
+        return opacity(self.grid_densities(grid), length), lit
 
     def column_sums(self, grid: AffineGrid, reach: Sequence[Floats]) -> ColumnSums:
         points = grid.points()
@@ -71,9 +72,6 @@ class TorchQueries:
 
     def seen(self, points: Array) -> Bools:
         return self.project(points).seen.any(0).cpu().numpy()
-
-    def lit_grid(self, grid: AffineGrid, reach: Sequence[Floats]) -> Bools:
-        return self.lit(grid.points(), reach).reshape(grid.shape)
 
     def lit(self, points: Array, reach: Sequence[Floats]) -> Bools:
         projected = self.project(points)

@@ -1,7 +1,8 @@
-"""Vectors of integers inside compiled loops: what the processor multiplies sixteen at a time.
+"""Vectors inside compiled loops: what the processor multiplies eight or sixteen at a time.
 
-The loop vectoriser widens 16-bit factors to 32 bits, which takes the gain away again. These few
-operations say which instruction is meant. They exist for x86 processors with AVX2.
+The loop vectoriser widens 16-bit factors to 32 bits, which takes the gain away again. The few
+operations on integers say which instruction is meant; they exist for x86 processors with AVX2.
+Those on floats keep running sums in registers, and exist everywhere.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ cgutils: Any = _cgutils
 primitive: Any = models.PrimitiveModel
 _I16, _I32 = ir.IntType(16), ir.IntType(32)
 _V16, _V32 = ir.VectorType(_I16, LANES), ir.VectorType(_I32, LANES // 2)
+_VF = ir.VectorType(ir.FloatType(), LANES // 2)
 
 
 class _Int16x16(types.Type):
@@ -37,7 +39,12 @@ class _Int32x8(types.Type):
         super().__init__("int32x8")
 
 
-int16x16, int32x8 = _Int16x16(), _Int32x8()
+class _Float32x8(types.Type):
+    def __init__(self) -> None:
+        super().__init__("float32x8")
+
+
+int16x16, int32x8, float32x8 = _Int16x16(), _Int32x8(), _Float32x8()
 
 
 @register_model(_Int16x16)
@@ -52,8 +59,14 @@ class _Int32x8Model(primitive):  # type: ignore[misc]
         super().__init__(manager, kind, _V32)
 
 
+@register_model(_Float32x8)
+class _Float32x8Model(primitive):  # type: ignore[misc]
+    def __init__(self, manager: Any, kind: Any) -> None:
+        super().__init__(manager, kind, _VF)
+
+
 def available() -> bool:
-    """Whether this processor has the instructions, and numba compiles for it and no other."""
+    """Whether this processor has the integers' instructions, and numba compiles for it alone."""
     features = llvmlite.binding.get_host_cpu_features()
     itself = getattr(config, "CPU_NAME", None) is None and not getattr(config, "CPU_FEATURES", None)
     return bool(itself and features.get("avx2", False))
@@ -193,3 +206,57 @@ def store_wide(typing, array, at, values):  # type: ignore[no-untyped-def]
         return context.get_dummy_value()
 
     return types.none(array, at, int32x8), emit
+
+
+@intrinsic
+def load_floats(typing, array, at):  # type: ignore[no-untyped-def]
+    """Eight numbers of a float32 array from element `at` on."""
+
+    def emit(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        found = builder.load(_element(context, builder, signature.args[0], args[0], args[1], _VF))
+        found.align = 4
+        return found
+
+    return float32x8(array, at), emit
+
+
+@intrinsic
+def store_floats(typing, array, at, values):  # type: ignore[no-untyped-def]
+    """Write eight numbers into a float32 array from element `at` on."""
+
+    def emit(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        place = _element(context, builder, signature.args[0], args[0], args[1], _VF)
+        builder.store(args[2], place).align = 4
+        return context.get_dummy_value()
+
+    return types.none(array, at, float32x8), emit
+
+
+@intrinsic
+def spread(typing, value):  # type: ignore[no-untyped-def]
+    """A float32 in every lane."""
+    return _of_vectors(
+        float32x8, (types.float32,), lambda builder, args: _everywhere(builder, args[0], _VF)
+    )
+
+
+@intrinsic
+def add_product(typing, a, b, c):  # type: ignore[no-untyped-def]
+    """a + b c by lane; may be rounded once."""
+
+    def emit(builder, args):  # type: ignore[no-untyped-def]
+        product = builder.fmul(args[1], args[2], flags=("contract",))
+        return builder.fadd(args[0], product, flags=("contract",))
+
+    return _of_vectors(float32x8, (float32x8, float32x8, float32x8), emit)
+
+
+@intrinsic
+def rectify_floats(typing, a):  # type: ignore[no-untyped-def]
+    """max(a, 0) by lane; NaN stays NaN."""
+
+    def emit(builder, args):  # type: ignore[no-untyped-def]
+        zero = ir.Constant(_VF, [0.0] * (LANES // 2))
+        return builder.select(builder.fcmp_ordered("<", args[0], zero), zero, args[0])
+
+    return _of_vectors(float32x8, (float32x8,), emit)

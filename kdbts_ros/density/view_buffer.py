@@ -84,8 +84,8 @@ class KeptView:
 ViewGate = Callable[[KeptView, KeptView], float]
 
 
-# A view that may be used, what it sees of the map, and its weight.
-_Candidate = tuple[KeptView, Sight, float]
+# A view that may be used, what it adds to the map, and its weight.
+_Candidate = tuple[KeptView, Novelty, float]
 
 
 @dataclass
@@ -169,17 +169,20 @@ class ViewBuffer:
             if sight is None or sight.seen.sum() < self.rules.min_overlap * enough:
                 continue
             newest = kept is self._tracks[kept.camera].newest
-            (others if newest else keyframes).append((kept, sight, weight))
-        novelty = Novelty(first)
+            novelty = Novelty(sight)
+            novelty.beside(first)
+            (others if newest else keyframes).append((kept, novelty, weight))
         for candidates, worth in ((others, 0.0), (keyframes, MIN_GAIN * enough)):
             while candidates and len(chosen) < count:
-                gains = [weight * novelty.of(sight).sum() for _, sight, weight in candidates]
+                gains = [weight * novelty.gain.sum() for _, novelty, weight in candidates]
                 best = int(np.argmax(gains))
                 if gains[best] <= worth:
                     break
-                kept, sight, _ = candidates.pop(best)
+                kept, taken, _ = candidates.pop(best)
                 chosen.append(kept)
-                novelty.add(sight)
+                if len(chosen) < count:
+                    for _, novelty, _ in (*others, *keyframes):
+                        novelty.beside(taken.sight)
 
     def _weight(self, reference: KeptView, kept: KeptView) -> float:
         """Of a candidate beside the reference; 0 if it must not be used."""

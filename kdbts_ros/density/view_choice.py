@@ -37,22 +37,20 @@ class Sight:
 
 
 class Novelty:
-    """What points gain from a further view, beside those chosen so far."""
+    """What points gain from one further view, beside those it was put beside.
 
-    def __init__(self, first: Sight) -> None:
-        self._chosen: list[Sight] = [first]
+    gain (N,) in 0..1.
+    """
 
-    def add(self, sight: Sight) -> None:
-        self._chosen.append(sight)
+    def __init__(self, sight: Sight) -> None:
+        self.sight = sight
+        self.gain = np.where(sight.seen, 1.0, 0.0)
 
-    def of(self, sight: Sight) -> Array:
-        """(N,) in 0..1."""
-        gain = np.ones(len(sight.seen))
-        for other in self._chosen:
-            cosine = np.clip((sight.rays * other.rays).sum(-1), -1.0, 1.0)
-            parallax = np.minimum(np.arccos(cosine) / FULL_PARALLAX, 1.0)
-            gain = np.where(other.seen, np.minimum(gain, parallax), gain)
-        return np.where(sight.seen, gain, 0.0)
+    def beside(self, chosen: Sight) -> None:
+        """Take into account another view that is used."""
+        cosine = np.clip((self.sight.rays * chosen.rays).sum(-1), -1.0, 1.0)
+        parallax = np.arccos(cosine) / FULL_PARALLAX
+        self.gain = np.where(chosen.seen, np.minimum(self.gain, parallax), self.gain)
 
 
 def probe_points(

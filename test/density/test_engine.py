@@ -13,7 +13,7 @@ from kdbts_ros.density import numeric
 from kdbts_ros.density.affine import AffineGrid
 from kdbts_ros.density.camera import View
 from kdbts_ros.density.checkpoint import CheckpointInfo
-from kdbts_ros.density.compiled_queries import CompiledQueries
+from kdbts_ros.density.compiled_queries import CompiledQueries, CompiledViews
 from kdbts_ros.density.lattice import Lattice
 from kdbts_ros.density.network import DensityNetwork
 from kdbts_ros.density.profile import fast_profile, profile_grid, profile_points
@@ -108,8 +108,7 @@ def test_every_query_equals_the_torch_formulation(head, numbers):
     assert (sums.seen == other.seen).all()
     assert (sums.lit == other.lit).all()
     assert 0 < sums.lit.sum() < sums.seen.sum()
-    lit = scene.queries.lit_grid(grid, reach)
-    assert (lit == plain.lit(grid.points(), reach).reshape(grid.shape)).all()
+    lit = plain.lit(grid.points(), reach).reshape(grid.shape)
     occupancy, observed = scene.queries.grid_occupancy(grid, reach, 0.5)
     np.testing.assert_allclose(occupancy, 1 - np.exp(-0.5 * dense), atol=1e-6)
     assert (observed == (lit & np.isfinite(dense))).all()
@@ -133,7 +132,7 @@ def test_occupancy_in_one_pass_is_that_of_densities_and_light(tilt, rows):
     dense = scene.queries.grid_densities(grid)
     assert (np.isnan(occupancy) == np.isnan(dense)).all() and np.isfinite(dense).any()
     np.testing.assert_allclose(occupancy, 1 - np.exp(-0.5 * dense), atol=1e-6)
-    lit = scene.queries.lit_grid(grid, reach)
+    lit = scene.queries.lit(grid.points(), reach).reshape(grid.shape)
     # The pixel of a cell on the border of two is a matter of rounding.
     assert (observed != lit).mean() < 2e-3 and observed.any() and not observed.all()
     sums = scene.queries.column_sums(grid, reach)
@@ -247,7 +246,7 @@ def test_an_engine_that_is_right_is_kept(head):
     assert scene.engine_note == ""
     assert scene.views == ()
     scene.set_views([view()])
-    assert isinstance(scene.queries, CompiledQueries)
+    assert isinstance(scene.queries, CompiledViews)
 
 
 def test_integers_that_differ_are_replaced_by_floats_with_a_sentence():

@@ -60,7 +60,7 @@ def test_the_network_on_a_cpu_is_packed_and_passes_the_check():
 @needs_packing
 def test_packed_weights_that_differ_are_given_up_with_a_sentence():
     scene = scene_of(tiny_network())
-    trunk = scene.field.packed[0]
+    trunk = scene.field.packed.trunk
     trunk._first._bias += 3.0
     scene.check_engine()
     assert "refused" in scene.engine_note

@@ -139,6 +139,7 @@ def test_parity_density_behind_the_facade(case):
     from kdbts_ros.density.compiled_queries import CompiledQueries
     from kdbts_ros.density.encoded import EncodedView
     from kdbts_ros.density.folded import FoldedField
+    from kdbts_ros.density.fused_queries import FusedQueries
 
     with torch.inference_mode():
         head = FoldedField(case.network).heads[0]
@@ -149,8 +150,9 @@ def test_parity_density_behind_the_facade(case):
         EncodedView((m,), camera, inverse(T.double().numpy()), np.zeros((192, 640, 3), np.uint8))
         for m, T in zip(maps, case.T_encoded, strict=True)
     ]
-    views = views if head.head.multi_view else views[:1]
-    queries = CompiledQueries(head, views, [v.maps[0] for v in views])
+    fused = head.head.multi_view
+    views = views if fused else views[:1]
+    queries = (FusedQueries if fused else CompiledQueries)(head, views, [v.maps[0] for v in views])
     xyz = case.xyz.double().numpy()
     good = case.comparable() & queries.seen(xyz)
     assert good.sum() > 1000

@@ -157,14 +157,16 @@ def test_novelty_is_coverage_then_parallax() -> None:
     point = np.array([[10.0, 0.0, 1.6], [-5.0, 0.0, 1.6]])
     ahead = Sight.of(camera(), forward_pose(), point)
     assert ahead.seen.tolist() == [True, False]
-    novelty = Novelty(ahead)
-    behind = Sight.of(camera(), forward_pose(x=-7.0), point)
+    behind = Novelty(Sight.of(camera(), forward_pose(x=-7.0), point))
+    behind.beside(ahead)
     # The first lies on the same ray, the second was seen by nobody.
-    assert novelty.of(behind) == pytest.approx([0.0, 1.0], abs=1e-6)
-    aside = Sight.of(camera(), forward_pose(y=10.0 * np.tan(FULL_PARALLAX / 2)), point)
-    assert novelty.of(aside)[0] == pytest.approx(0.5, abs=0.01)
-    novelty.add(aside)
-    assert novelty.of(aside)[0] == pytest.approx(0.0, abs=1e-6)
+    assert behind.gain == pytest.approx([0.0, 1.0], abs=1e-6)
+    sight = Sight.of(camera(), forward_pose(y=10.0 * np.tan(FULL_PARALLAX / 2)), point)
+    aside = Novelty(sight)
+    aside.beside(ahead)
+    assert aside.gain[0] == pytest.approx(0.5, abs=0.01)
+    aside.beside(sight)
+    assert aside.gain[0] == pytest.approx(0.0, abs=1e-6)
 
 
 steps = st.tuples(

@@ -1,0 +1,173 @@
+"""Votes that outlive their map: what a view said of a place it says of it again.
+
+The votes of a view on a column do not depend on the other views, nor on where the robot is. Maps
+lie on one raster of the world, so that a new map asks the columns it shares with the map before
+about nothing but the new view. Blocks of votes: see `fusion_kernels`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from kdbts_ros.density.affine import AffineGrid
+from kdbts_ros.density.camera import Array
+from kdbts_ros.density.encoded import EncodedView
+from kdbts_ros.density.fusion_kernels import lanes_of
+from kdbts_ros.density.results import Bools, Floats
+
+# How far a column of the map may have moved up or down, m, since it was answered: a fifth of a
+# level. The ground below the robot carries the map's band with it.
+TOLERANCE = 0.05
+# Sideways nothing may move: so many columns off the raster are rounding.
+_OFF_RASTER = 1e-3
+# Memory of all votes, bytes; of larger maps nothing is kept.
+MOST_BYTES = 256_000_000
+
+
+class Ring(NamedTuple):
+    """Where cell (0,0) of a grid lies in arrays (R,C) that wrap around."""
+
+    row: int
+    column: int
+
+
+class _Window(NamedTuple):
+    """A grid on the raster of the world: steps and shape, and the indices of its cell (0,0)."""
+
+    steps: tuple[float, ...]
+    shape: tuple[int, int, int]
+    row: int
+    column: int
+
+
+class VoteStore:
+    """Blocks of votes of the views in use over one window of the world, which may move.
+
+    Attributes:
+        votes: (S,R,C,2+F,lanes) float32.
+        said: (S,R,C): of which columns a view sees any level.
+        slots: (V,) which of S hold the views in use.
+        ring: where the window's first cell lies in R and C.
+    """
+
+    def __init__(self, numbers: int) -> None:
+        """numbers: of a vote, its confidence included: 1 + F."""
+        self._numbers = numbers
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget all votes."""
+        self.votes: Floats = np.zeros((0, 0, 0, 0, 0), np.float32)
+        self.said: Bools = np.zeros((0, 0, 0), np.bool_)
+        self.slots: npt.NDArray[np.int64] = np.zeros(0, np.int64)
+        self.ring = Ring(0, 0)
+        self._heights: Floats = np.zeros((0, 0, 0), np.float32)
+        self._owners: list[tuple[EncodedView, Floats] | None] = []
+        self._window: _Window | None = None
+        self._anchor: Array = np.zeros(2)
+        self._height: Floats = np.zeros((0, 0), np.float32)
+
+    @property
+    def nbytes(self) -> int:
+        return self.votes.nbytes + self._heights.nbytes + self.said.nbytes
+
+    def open(self, grid: AffineGrid, views: Sequence[EncodedView], reach: Sequence[Floats]) -> bool:
+        """Make room for votes of these views on the columns of a grid.
+
+        False if nothing of it is kept: it does not stand upright on a raster, or is too large.
+        """
+        levels, rows, columns = grid.shape
+        block = (self._numbers + 1) * lanes_of(levels)
+        flat_steps = (grid.steps[0, 1], grid.steps[1, 0], *grid.steps[2, :2])
+        if any(flat_steps) or len(views) * rows * columns * block * 4 > MOST_BYTES:
+            self.clear()
+            return False
+        self._move(grid)
+        self._assign(list(zip(views, reach, strict=True)), (rows, columns, block))
+        # In the ring's order, as all else.
+        row = (np.arange(rows) - self.ring.row) % rows
+        column = (np.arange(columns) - self.ring.column) % columns
+        slope_x, slope_y = grid.steps[0, 2], grid.steps[1, 2]
+        height = grid.origin[2] + row[:, None] * slope_y + column * slope_x
+        self._height = np.asarray(height, np.float32)
+        return True
+
+    def asked(self, slot: int) -> Bools:
+        """(R,C): columns of which a view has not said anything that still holds."""
+        # Not a number where nothing was said.
+        return ~(np.abs(self._heights[slot] - self._height) <= TOLERANCE)
+
+    def answered(self, slot: int, asked: Bools) -> None:
+        """Take note that these columns hold what the view says of them."""
+        self._heights[slot][asked] = self._height[asked]
+
+    def _move(self, grid: AffineGrid) -> None:
+        """Let the window lie over a grid; what it leaves behind is forgotten."""
+        _, rows, columns = grid.shape
+        steps = (grid.steps[0, 0], grid.steps[1, 1], grid.steps[2, 2])
+        before = self._window
+        exact = (grid.origin[:2] - self._anchor) / steps[:2]
+        column, row = (int(n) for n in np.rint(exact))
+        if (
+            before is None
+            or before[:2] != (steps, grid.shape)
+            or np.abs(exact - (column, row)).max() > _OFF_RASTER
+            or abs(row - before.row) >= rows
+            or abs(column - before.column) >= columns
+        ):
+            self.clear()
+            self._anchor = np.array(grid.origin[:2])
+            self._window = _Window(steps, grid.shape, 0, 0)
+            return
+        for old, new, axis in ((before.row, row, 1), (before.column, column, 2)):
+            size = self._heights.shape[axis]
+            entered = np.arange(old + size, new + size) if new > old else np.arange(new, old)
+            index: list[slice | npt.NDArray[np.int64]] = [slice(None)] * 3
+            index[axis] = entered % size
+            self._heights[tuple(index)] = np.nan
+        self._window = _Window(steps, grid.shape, row, column)
+        self.ring = Ring(row % rows, column % columns)
+
+    def _assign(self, wanted: list[tuple[EncodedView, Floats]], size: tuple[int, int, int]) -> None:
+        """Give each view a slot; those it had remain, if light still ends where it did."""
+        rows, columns, block = size
+        kept = [owner if _within(owner, wanted) else None for owner in self._owners]
+        missing = [pair for pair in wanted if not _within(pair, kept)]
+        free = [k for k, owner in enumerate(kept) if owner is None]
+        more = max(0, len(missing) - len(free))
+        if more:
+            shape = (len(kept) + more, rows, columns, self._numbers + 1)
+            votes = np.zeros((*shape, block // shape[-1]), np.float32)
+            said = np.zeros(shape[:3], np.bool_)
+            heights = np.full(shape[:3], np.nan, np.float32)
+            if kept:
+                votes[: len(kept)], said[: len(kept)] = self.votes, self.said
+                heights[: len(kept)] = self._heights
+            self.votes, self.said, self._heights = votes, said, heights
+            free += range(len(kept), len(kept) + more)
+            kept += [None] * more
+        for slot, pair in zip(free, missing, strict=False):
+            kept[slot] = pair
+            self._heights[slot] = np.nan
+        self._owners = kept
+        self.slots = np.array([_place(pair, kept) for pair in wanted], np.int64)
+
+
+def _place(
+    pair: tuple[EncodedView, Floats], owners: Sequence[tuple[EncodedView, Floats] | None]
+) -> int:
+    for slot, owner in enumerate(owners):
+        if owner is not None and owner[0] is pair[0] and owner[1] is pair[1]:
+            return slot
+    return -1
+
+
+def _within(
+    pair: tuple[EncodedView, Floats] | None,
+    owners: Sequence[tuple[EncodedView, Floats] | None],
+) -> bool:
+    return pair is not None and _place(pair, owners) >= 0

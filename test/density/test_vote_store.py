@@ -1,0 +1,184 @@
+"""Votes kept from map to map say what votes asked anew would say."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kdbts_ros.density import vote_store
+from kdbts_ros.density.affine import AffineGrid
+from kdbts_ros.density.bev import GridWindow, HeightBand, band_columns
+from kdbts_ros.density.encoded import EncodedView
+from kdbts_ros.density.fused_queries import FusedQueries
+from kdbts_ros.density.scene import SceneCompleter
+from kdbts_ros.density.vote_store import TOLERANCE, VoteStore
+from test.density.networks import base_pose, view
+from test.density.test_engine import scene_with_student
+
+BAND = HeightBand(0.3, 2.0, 0.25)
+SIDE, RESOLUTION = 12.0, 0.5
+
+
+def grid_at(x: float, y: float = 0.0, z: float = 0.0, pitch: float = 0.0) -> AffineGrid:
+    """The columns of a map around a robot, one level thicker than whole vectors."""
+    pose = base_pose(x)
+    pose[:3, 3] = x, y, z
+    c, s = np.cos(pitch), np.sin(pitch)
+    pose[:3, :3] = np.array([[c, 0, s], [0, 1, 0], [-s, 0, c]])
+    return band_columns(pose, GridWindow.around(x, y, SIDE, RESOLUTION), BAND)[0]
+
+
+@pytest.fixture(scope="module")
+def scene() -> SceneCompleter:
+    made: SceneCompleter = scene_with_student()  # type: ignore[no-untyped-call]
+    return made
+
+
+@pytest.fixture(scope="module")
+def encoded(scene: SceneCompleter) -> list[EncodedView]:
+    return [scene.encode(view(k, x=0.7 * k, yaw=0.05 * k)) for k in range(4)]
+
+
+def compare(scene: SceneCompleter, grid: AffineGrid) -> None:
+    """What the scene says with its votes kept, and what it says without any."""
+    assert isinstance(scene.queries, FusedQueries)
+    maps = [v.maps[0] for v in scene.views]
+    anew = FusedQueries(scene.field.heads[0], scene.views, maps)
+    reach = scene.reach()
+    found, expected = scene.queries.column_sums(grid, reach), anew.column_sums(grid, reach)
+    assert expected.seen.any()
+    np.testing.assert_array_equal(found.seen, expected.seen)
+    np.testing.assert_array_equal(found.lit, expected.lit)
+    np.testing.assert_allclose(found.density, expected.density, rtol=1e-4, atol=1e-5)
+
+
+def asked(scene: SceneCompleter, grid: AffineGrid) -> list[int]:
+    """How many columns each view in use would be asked about."""
+    store = scene._votes
+    assert store.open(grid, scene.views, scene.reach())
+    return [int(store.asked(slot).sum()) for slot in store.slots]
+
+
+def test_a_window_that_moves_keeps_what_it_still_shows(
+    scene: SceneCompleter, encoded: list[EncodedView]
+) -> None:
+    scene.use(encoded[:3])
+    cells = round(SIDE / RESOLUTION)
+    for x, y in ((0, 0), (0.5, 0), (1.0, -0.5), (0.5, 2.0), (30.0, 0), (1.0, 1.0)):
+        compare(scene, grid_at(x, y))
+    assert asked(scene, grid_at(1.0, 1.0)) == [0, 0, 0]
+    assert asked(scene, grid_at(1.5, 1.0)) == [cells] * 3
+    assert asked(scene, grid_at(1.0, 1.0)) == [cells] * 3, "what left the window is forgotten"
+
+
+def test_only_a_new_view_is_asked_about_the_whole_map(
+    scene: SceneCompleter, encoded: list[EncodedView]
+) -> None:
+    cells = round(SIDE / RESOLUTION) ** 2
+    scene.use(encoded[:2])
+    compare(scene, grid_at(0))
+    scene.use([encoded[2], *encoded[:2]])
+    assert asked(scene, grid_at(0)) == [cells, 0, 0]
+    compare(scene, grid_at(0))
+    scene.use([encoded[3], encoded[0]])
+    assert asked(scene, grid_at(0)) == [cells, 0]
+    compare(scene, grid_at(0))
+    assert len(scene._votes.votes) == 3, "the place of a view that is not used is taken"
+    scene.use([encoded[1], encoded[0].reposed(encoded[0].T_world_cam)])
+    assert asked(scene, grid_at(0)) == [cells, cells], "another pose is another view"
+
+
+def test_ground_that_moves_up_or_down_is_asked_anew_beyond_a_tolerance(
+    scene: SceneCompleter, encoded: list[EncodedView]
+) -> None:
+    scene.use(encoded[:2])
+    compare(scene, grid_at(0))
+    assert asked(scene, grid_at(0, z=0.9 * TOLERANCE)) == [0, 0]
+    cells = round(SIDE / RESOLUTION) ** 2
+    assert asked(scene, grid_at(0, z=-1.1 * TOLERANCE)) == [cells, cells]
+    pitched = grid_at(0, pitch=0.02)
+    some = asked(scene, pitched)
+    assert all(0 < count < cells for count in some), "what is near has hardly moved"
+    compare(scene, grid_at(0, z=0.5))
+
+
+def test_light_that_ends_elsewhere_is_asked_anew(
+    scene: SceneCompleter, encoded: list[EncodedView]
+) -> None:
+    scene.use(encoded[:2])
+    compare(scene, grid_at(0))
+    scene.forget_answers()
+    assert min(asked(scene, grid_at(0))) > 0
+    compare(scene, grid_at(0))
+
+
+@pytest.mark.parametrize("change", ["raster", "turned", "resolution", "levels"])
+def test_another_raster_begins_anew(
+    scene: SceneCompleter, encoded: list[EncodedView], change: str
+) -> None:
+    scene.use(encoded[:2])
+    before = grid_at(0)
+    compare(scene, before)
+    grid, origin, steps = before, before.origin.copy(), before.steps.copy()
+    if change == "raster":
+        origin[0] += RESOLUTION / 3
+    elif change == "turned":
+        steps[0, 1] = 0.01
+    elif change == "resolution":
+        steps[:2] *= 0.5
+        origin[:2] *= 0.5
+    grid = dataclasses.replace(before, origin=origin, steps=steps)
+    if change == "levels":
+        grid = dataclasses.replace(before, shape=(9, *before.shape[1:]))
+    compare(scene, grid)
+    compare(scene, before)
+
+
+def test_votes_of_a_map_that_is_too_large_are_not_kept(
+    scene: SceneCompleter, encoded: list[EncodedView], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.use(encoded[:2])
+    compare(scene, grid_at(0))
+    monkeypatch.setattr(vote_store, "MOST_BYTES", 1000)
+    compare(scene, grid_at(0))
+    assert scene._votes.nbytes == 0
+
+
+def test_a_store_knows_its_memory(scene: SceneCompleter, encoded: list[EncodedView]) -> None:
+    store = VoteStore(9)
+    assert store.nbytes == 0
+    assert store.open(grid_at(0), encoded[:2], [np.ones((2, 2), np.float32)] * 2)
+    levels = grid_at(0).shape[0]
+    assert levels == 7
+    cells = round(SIDE / RESOLUTION) ** 2
+    assert store.nbytes == 2 * cells * (10 * 8 * 4 + 4 + 1)
+
+
+moves = st.lists(
+    st.tuples(
+        st.integers(-3, 3),
+        st.integers(-3, 3),
+        st.sets(st.integers(0, 3), min_size=2, max_size=3),
+    ),
+    min_size=2,
+    max_size=6,
+)
+
+
+@settings(max_examples=15, deadline=None)
+@given(moves=moves)
+def test_any_drive_says_what_it_would_say_without_memory(
+    scene: SceneCompleter,
+    encoded: list[EncodedView],
+    moves: list[tuple[int, int, set[int]]],
+) -> None:
+    x = y = 0.0
+    for column, row, chosen in moves:
+        x, y = x + RESOLUTION * column, y + RESOLUTION * row
+        scene.use([encoded[k] for k in sorted(chosen)])
+        if abs(x) < 4 and abs(y) < 4:
+            compare(scene, grid_at(x, y))
