@@ -31,6 +31,7 @@ def build_network(config: NetworkConfig) -> DensityNetwork:
         # Worlds are rendered with smoothed edges: camera images must not come in with aliases.
         resize="area",
         student_widths=(config.head_width,) if config.student and not single else (),
+        shared_hidden=config.shared_hidden,
     )
     network = DensityNetwork(spec)
     for head in network.heads().values():

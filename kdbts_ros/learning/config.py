@@ -38,6 +38,11 @@ class NetworkConfig(Section):
     student: bool = Field(
         default=False, description="give a multi-view network a single-view head beside its own"
     )
+    shared_hidden: bool = Field(
+        default=False,
+        description="let the student and the multi-view head read one hidden layer, so that a view "
+        "has one map for both; head_width is then the first of multi_view_widths",
+    )
     image_height: int = Field(
         default=96, ge=64, le=1024, multiple_of=32, description="network input rows"
     )

@@ -76,6 +76,10 @@ class Stage(Section):
         "decoder stay as they are. A new head learns to read a trained trunk in a quarter of the "
         "time, and does not disturb it",
     )
+    freeze_student: bool = Field(
+        default=False,
+        description="the student stays as it is, with a hidden layer that other heads may share",
+    )
     view_dropout: float = Field(
         default=0.5,
         ge=0,

@@ -7,7 +7,7 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any, Protocol
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from kdbts_ros.density.checkpoint import load_network
 from kdbts_ros.density.network import DensityNetwork
@@ -157,9 +157,12 @@ class DistillTask(ClipTask):
 
 
 def _held(network: DensityNetwork, stage: Stage) -> AbstractContextManager[None]:
+    held: list[nn.Module] = []
     if stage.freeze_trunk:
-        return frozen(network.encoder, network.decoder)
-    return nullcontext()
+        held += [network.encoder, network.decoder]
+    if stage.freeze_student and network.student is not None:
+        held.append(network.student)
+    return frozen(*held) if held else nullcontext()
 
 
 def task_of(config: TrainingConfig, stage: AnyStage, device: torch.device) -> Task:

@@ -184,3 +184,36 @@ def test_distill_needs_a_stage_that_distils(tmp_path: Path) -> None:
     file.write_text("name: a\nstages:\n  - {kind: supervised, minutes: 5}\n")
     with pytest.raises(UserError, match="no stage of kind distill"):
         distill(file)
+
+
+def test_a_frozen_student_stays_while_the_other_head_learns_over_its_hidden_layer(
+    tmp_path: Path,
+) -> None:
+    stage = {
+        "kind": "supervised",
+        "steps": 3,
+        "batch": 2,
+        "views": 2,
+        "freeze_trunk": True,
+        "freeze_student": True,
+        "points": 64,
+        "rays": 16,
+        "columns": 8,
+        "samples": 8,
+        "pool": {"capacity": 8, "minimum": 2, "reuse": 2},
+    }
+    network = {
+        **plain_world.settings(tmp_path)["network"],
+        "head": "mvbts",
+        "student": True,
+        "shared_hidden": True,
+        "multi_view_widths": [16, 4, 4],
+    }
+    trainer = trainer_of(tmp_path, network=network, stages=[stage])
+    before = {name: value.clone() for name, value in trainer.network.state_dict().items()}
+    assert trainer.run()
+    with trainer.descent.average.applied(trainer.network):
+        after = trainer.network.state_dict()
+        moved = {name for name in after if not torch.equal(after[name], before[name])}
+    assert moved and all(name.startswith(("head.mlp.lin_out", "head.mlp2")) for name in moved)
+    assert load_network(trainer.export())[1].spec.shared_hidden
