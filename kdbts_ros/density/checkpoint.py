@@ -180,13 +180,7 @@ def _student_alone(
     weights: dict[str, Tensor], info: CheckpointInfo
 ) -> tuple[dict[str, Tensor], CheckpointInfo]:
     """The single-view network within a two-headed one."""
-    spec = dataclasses.replace(
-        info.spec,
-        head="kdbts",
-        head_widths=info.spec.student_widths,
-        student_widths=(),
-        shared_hidden=False,
-    )
+    spec = info.spec.of_student()
     kept = {key: value for key, value in weights.items() if not key.startswith("head.")}
     renamed = {re.sub(r"^student\.", "head.", key): value for key, value in kept.items()}
     return renamed, dataclasses.replace(info, spec=spec)

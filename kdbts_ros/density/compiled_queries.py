@@ -15,9 +15,16 @@ from kdbts_ros.density.affine import AffineGrid
 from kdbts_ros.density.camera import Array
 from kdbts_ros.density.encoded import EncodedView
 from kdbts_ros.density.fixed_point import ABSENT, MOST_PIXELS, FixedMap, fix_map, read_by
-from kdbts_ros.density.fixed_rays import fixed_ray_depths
+from kdbts_ros.density.fixed_rays import fixed_ray_depths, fixed_ray_reach
 from kdbts_ros.density.folded import FoldedHead
-from kdbts_ros.density.queries import ColumnSums, RayDepths, lengths, projection, transparent
+from kdbts_ros.density.queries import (
+    HALF_LIGHT,
+    ColumnSums,
+    RayDepths,
+    lengths,
+    projection,
+    transparent,
+)
 from kdbts_ros.density.results import Bools, Floats
 
 EVERYWHERE = np.ones((1, 1), np.uint8)
@@ -109,8 +116,7 @@ class CompiledQueries(CompiledViews):
         scale = np.float32(self.views[view].scale)
         # The product of density and step, and so the opacity, is the same at any scale.
         shown = t * scale
-        parts = self._head.ray_halves(torch.from_numpy(shown), size)
-        halves = tuple(part.flatten().numpy() for part in parts)
+        halves = self._head.flat_ray_halves(shown, size)
         asked = halves, shown, lengths(shown), size, np.float32(stop), threads()
         folded, fixed = self._maps[view], self._fixed(view)
         if fixed.map.size:
@@ -119,6 +125,17 @@ class CompiledQueries(CompiledViews):
             found = kernels.ray_depths(folded, self._size, self.arrays, *asked)
         expected, median, opacity = found
         return RayDepths(expected / scale, median / scale, opacity)
+
+    def reach(self, view: int, t: Floats, size: tuple[int, int]) -> Floats:
+        scale, fixed = np.float32(self.views[view].scale), self._fixed(view)
+        if not fixed.map.size:
+            return self.depths(view, t, size, HALF_LIGHT).median
+        shown = t * scale
+        halves = self._head.flat_ray_halves(shown, size)
+        found = fixed_ray_reach(
+            self._size, self.arrays, fixed, halves, shown, lengths(shown), size, threads()
+        )
+        return np.asarray(found / scale)
 
     def _ask(self, loop: Callable[..., Any], grid: AffineGrid, *further: Any) -> Any:
         """Ask a loop over columns about a grid before the only view."""

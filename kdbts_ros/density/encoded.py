@@ -49,8 +49,8 @@ class EncodedView:
     def nbytes(self) -> int:
         """Memory this view holds, bytes."""
         # Heads that share their hidden layer share these.
-        maps = {m.data_ptr(): m.nbytes for m in self.maps}
-        counts = {m.map.ctypes.data: m.map.nbytes for m in self.fixed.values()}
+        maps = {id(m): m.numel() * m.element_size() for m in self.maps}
+        counts = {id(m.map): m.map.nbytes for m in self.fixed.values()}
         return sum(maps.values()) + sum(counts.values()) + self.image.nbytes
 
     def shows(self, uv: Tensor) -> Tensor:

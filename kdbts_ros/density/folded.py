@@ -25,6 +25,11 @@ from kdbts_ros.density.packed import PackedConvolution, PackedTrunk
 from kdbts_ros.density.positional import map_depth
 from kdbts_ros.density.projection import Projected
 from kdbts_ros.density.rendering import composite
+from kdbts_ros.density.results import Floats
+
+# Sets of rays whose positional halves are kept: of the map's light and of the depth image, for
+# cameras of two scales.
+KEPT_RAYS = 4
 
 
 class FoldedHead:
@@ -58,6 +63,7 @@ class FoldedHead:
             else beside.arrays.reading(layers)
         )
         self.fixed_tables = fix_tables(self.arrays) if vectors.available() else None
+        self._ray_halves: dict[tuple[tuple[int, int], bytes], tuple[Floats, Floats, Floats]] = {}
 
     def density(self, maps: Tensor, projected: Projected) -> Tensor:
         """Densities (M,) in 1/m of points projected into the V views of maps (V,hidden,H,W).
@@ -106,6 +112,18 @@ class FoldedHead:
             for axis, values in enumerate((u, v, mapped))
         ]
         return halves[0], halves[1], halves[2] + self.code_bias
+
+    def flat_ray_halves(self, t: Floats, size: tuple[int, int]) -> tuple[Floats, Floats, Floats]:
+        """`ray_halves` row by row for compiled loops; kept, as frames ask for the same ones."""
+        key = size, t.tobytes()
+        if key not in self._ray_halves:
+            if len(self._ray_halves) == KEPT_RAYS:
+                self._ray_halves.pop(next(iter(self._ray_halves)))
+            u, v, z = (
+                part.flatten().numpy() for part in self.ray_halves(torch.from_numpy(t), size)
+            )
+            self._ray_halves[key] = u, v, z
+        return self._ray_halves[key]
 
     def _positional(self, uv: Tensor, z: Tensor) -> Tensor:
         depth = map_depth(z, self.spec.depth_near, self.spec.depth_far).unsqueeze(-1)

@@ -15,7 +15,14 @@ from kdbts_ros.density.compiled_queries import CompiledViews, positions, threads
 from kdbts_ros.density.encoded import EncodedView
 from kdbts_ros.density.folded import FoldedHead
 from kdbts_ros.density.heads import MultiViewHead, SimpleMultiViewHead
-from kdbts_ros.density.queries import ColumnSums, RayDepths, lengths, opacity, transparent
+from kdbts_ros.density.queries import (
+    HALF_LIGHT,
+    ColumnSums,
+    RayDepths,
+    lengths,
+    opacity,
+    transparent,
+)
 from kdbts_ros.density.results import Bools, Floats
 from kdbts_ros.density.upright_kernels import LANES, UNSEEN
 from kdbts_ros.density.vote_store import Ring, VoteStore
@@ -115,6 +122,9 @@ class FusedQueries(CompiledViews):
         return RayDepths(
             expected.reshape(size), median.reshape(size), (1 - states[:, 0]).reshape(size)
         )
+
+    def reach(self, view: int, t: Floats, size: tuple[int, int]) -> Floats:
+        return self.depths(view, t, size, HALF_LIGHT).median
 
     def _fused(self, asked: Sequence[Floats]) -> Floats:
         """Densities (N,) of points at positions (N,3) of every view, NaN where none sees."""

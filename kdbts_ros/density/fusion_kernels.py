@@ -26,9 +26,11 @@ from kdbts_ros.density.vectors import (
 )
 
 MASKED = np.float32(MASKED_LOGIT)
-_LANES = np.uint64(LANES)
+_LANES, _ONE = np.uint64(LANES), np.uint64(1)
 # Hidden units of the last perceptron whose sums run side by side, as a sum waits for itself.
-_TOGETHER = 4
+_TOGETHER = np.uint64(4)
+# Rows of scratch behind the views' weights: seen by any, largest logit, sum of weights.
+_ROWS = np.uint64(3)
 
 
 def lanes_of(levels: int) -> int:
@@ -53,112 +55,116 @@ def fused_columns(votes, said, slots, ring, rows, columns, fusion, threads):  # 
     """
     begin, end = rows
     _, height, width, kinds, lanes = votes.shape
-    flat, block = votes.reshape(-1), np.uint64(kinds * lanes)
+    flat, block, whole = votes.reshape(-1), np.uint64(kinds * lanes), np.uint64(lanes)
     sigma = np.empty((end - begin, columns, lanes), np.float32)
     lit = np.empty((end - begin, columns, lanes), np.uint8)
+    densities, light = sigma.reshape(-1), lit.reshape(-1)
     for part in prange(threads):
         starts = np.empty(slots.shape[0], np.uint64)
-        shares = np.empty((slots.shape[0] + 3) * LANES, np.float32)
-        fused = np.empty(kinds * LANES, np.float32)
+        scratch = np.empty((slots.shape[0] + kinds + 3) * LANES, np.float32)
         for row in range(begin + part, end, threads):
             i = (row + ring[0]) % height
             for column in range(columns):
-                j = (column + ring[1]) % width
-                views = 0
+                j, views = (column + ring[1]) % width, np.uint64(0)
                 for s in range(slots.shape[0]):
                     if said[slots[s], i, j]:
                         starts[views] = block * np.uint64((slots[s] * height + i) * width + j)
-                        views += 1
-                out, light = sigma[row - begin, column], lit[row - begin, column]
+                        views += np.uint64(1)
+                out = np.uint64((row - begin) * columns + column) * whole
                 if views == 0:
-                    out[:], light[:] = UNSEEN, 0
+                    for k in range(whole):
+                        densities[out + k], light[out + k] = UNSEEN, 0
                     continue
-                for first in range(0, lanes, LANES):
+                first = np.uint64(0)
+                while first < whole:
+                    share(flat, starts, views, first, scratch)
                     fuse(
-                        flat, starts[:views], np.uint64(first), np.uint64(lanes),
-                        shares, fused, fusion, out, light,
+                        flat, starts, views, first, whole, scratch, fusion,
+                        densities, light, out + first,
                     )  # fmt: skip
+                    first += _LANES
     return sigma, lit
 
 
 @njit(fastmath=FAST, cache=True)
-def fuse(flat, starts, first, lanes, shares, fused, fusion, sigma, lit):  # type: ignore[no-untyped-def]
-    """Densities and light of eight levels from `first` on; starts (V,): where blocks begin."""
+def fuse(flat, starts, views, first, lanes, scratch, fusion, sigma, lit, out):  # type: ignore[no-untyped-def]
+    """Densities and light of eight levels from `first` on, written from element `out` on.
+
+    starts (>=V,): where blocks begin. scratch: as `share` left it.
+    """
     w_in, b_in, w_out, b_out = fusion
     numbers = np.uint64(w_in.shape[0] // b_in.shape[0])
-    share(flat, starts, first, shares)
+    known, fused = views * _LANES, (views + _ROWS) * _LANES
     for f in range(numbers):
-        vote, at = spread(np.float32(0)), first + np.uint64(f + 1) * lanes
-        for v in range(starts.shape[0]):
-            mine = load_floats(shares, np.uint64(v) * _LANES)
+        vote, at = spread(np.float32(0)), first + (f + np.uint64(1)) * lanes
+        for v in range(views):
+            mine = load_floats(scratch, v * _LANES)
             vote = add_product(vote, mine, load_floats(flat, starts[v] + at))
-        store_floats(fused, np.uint64(f) * _LANES, vote)
+        store_floats(scratch, fused + f * _LANES, vote)
     answer = spread(b_out)
-    h, last = 0, b_in.shape[0]
+    h, last = np.uint64(0), np.uint64(b_in.shape[0])
     while h + _TOGETHER <= last:
-        p0 = np.uint64(h) * numbers
+        p0 = h * numbers
         p1, p2, p3 = p0 + numbers, p0 + numbers + numbers, p0 + numbers + numbers + numbers
-        a, b = spread(b_in[h]), spread(b_in[h + 1])
-        c, d = spread(b_in[h + 2]), spread(b_in[h + 3])
+        a, b = spread(b_in[h]), spread(b_in[h + _ONE])
+        c, d = spread(b_in[h + _ONE + _ONE]), spread(b_in[h + _ONE + _ONE + _ONE])
         for f in range(numbers):
-            vote = load_floats(fused, np.uint64(f) * _LANES)
+            vote = load_floats(scratch, fused + f * _LANES)
             a = add_product(a, spread(w_in[p0 + f]), vote)
             b = add_product(b, spread(w_in[p1 + f]), vote)
             c = add_product(c, spread(w_in[p2 + f]), vote)
             d = add_product(d, spread(w_in[p3 + f]), vote)
         answer = add_product(answer, rectify_floats(a), spread(w_out[h]))
-        answer = add_product(answer, rectify_floats(b), spread(w_out[h + 1]))
-        answer = add_product(answer, rectify_floats(c), spread(w_out[h + 2]))
-        answer = add_product(answer, rectify_floats(d), spread(w_out[h + 3]))
+        answer = add_product(answer, rectify_floats(b), spread(w_out[h + _ONE]))
+        answer = add_product(answer, rectify_floats(c), spread(w_out[h + _ONE + _ONE]))
+        answer = add_product(answer, rectify_floats(d), spread(w_out[h + _ONE + _ONE + _ONE]))
         h += _TOGETHER
     while h < last:
-        p0, a = np.uint64(h) * numbers, spread(b_in[h])
+        p0, a = h * numbers, spread(b_in[h])
         for f in range(numbers):
-            vote = load_floats(fused, np.uint64(f) * _LANES)
-            a = add_product(a, spread(w_in[p0 + f]), vote)
+            a = add_product(a, spread(w_in[p0 + f]), load_floats(scratch, fused + f * _LANES))
         answer = add_product(answer, rectify_floats(a), spread(w_out[h]))
-        h += 1
-    store_floats(fused, np.uint64(0), answer)
-    known = shares[starts.shape[0] * LANES :]
-    for k in range(LANES):
-        value = softplus(fused[k])
-        sigma[first + k] = value if known[k] != 0 else UNSEEN
-    light, at = np.zeros(LANES, np.float32), first + (numbers + np.uint64(1)) * lanes
-    for v in range(starts.shape[0]):
-        for k in range(_LANES):
-            light[k] = max(light[k], flat[starts[v] + at + k])
-    for k in range(LANES):
-        lit[first + k] = light[k] > 0
+        h += _ONE
+    store_floats(scratch, fused, answer)
+    for k in range(_LANES):
+        value = softplus(scratch[fused + k])
+        sigma[out + k] = value if scratch[known + k] != 0 else UNSEEN
+    light, at = spread(np.float32(0)), first + (numbers + _ONE) * lanes
+    for v in range(views):
+        light = add_product(light, spread(np.float32(1)), load_floats(flat, starts[v] + at))
+    store_floats(scratch, fused, light)
+    for k in range(_LANES):
+        lit[out + k] = scratch[fused + k] > 0
 
 
 @njit(fastmath=FAST, cache=True)
-def share(flat, starts, first, shares):  # type: ignore[no-untyped-def]
-    """Fill shares with each view's weight at eight levels; behind them whether any sees a level.
+def share(flat, starts, views, first, scratch):  # type: ignore[no-untyped-def]
+    """Fill scratch with each view's weight at eight levels, and behind them _ROWS rows.
 
-    A level that a view does not see gets no weight beside one that sees it.
+    The first of these says whether any view sees a level. A level that a view does not see gets no
+    weight beside one that sees it.
     """
-    views = starts.shape[0]
-    known, best = shares[views * LANES :], shares[(views + 1) * LANES :]
-    total = shares[(views + 2) * LANES :]
-    for k in range(LANES):
-        known[k], best[k], total[k] = 0, MASKED, 0
+    known = views * _LANES
+    best, total = known + _LANES, known + _LANES + _LANES
+    for k in range(_LANES):
+        scratch[known + k], scratch[best + k], scratch[total + k] = 0, MASKED, 0
     for v in range(views):
         at = starts[v] + first
         for k in range(_LANES):
             logit = flat[at + k]
-            best[k] = max(best[k], logit)
+            scratch[best + k] = max(scratch[best + k], logit)
             # Also where it is not a number.
-            known[k] = known[k] if logit <= MASKED else np.float32(1)
+            scratch[known + k] = scratch[known + k] if logit <= MASKED else np.float32(1)
     for v in range(views):
-        mine, at = shares[v * LANES :], starts[v] + first
+        at, mine = starts[v] + first, v * _LANES
         for k in range(_LANES):
-            mine[k] = exp_of_negative(flat[at + k] - best[k])
-        for k in range(LANES):
-            total[k] += mine[k]
+            scratch[mine + k] = exp_of_negative(flat[at + k] - scratch[best + k])
+        for k in range(_LANES):
+            scratch[total + k] += scratch[mine + k]
     for v in range(views):
-        mine = shares[v * LANES :]
-        for k in range(LANES):
-            mine[k] /= total[k]
+        mine = v * _LANES
+        for k in range(_LANES):
+            scratch[mine + k] /= scratch[total + k]
 
 
 @njit(parallel=True, cache=True, fastmath=FAST)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 import torch
@@ -74,6 +74,16 @@ class NetworkSpec:
             )
         if not 0 < self.depth_near < self.depth_far:
             raise UserError("depth_near must be positive and smaller than depth_far")
+
+    def of_student(self) -> NetworkSpec:
+        """The network of the student alone: the same trunk under a single-view head."""
+        return replace(
+            self,
+            head="kdbts",
+            head_widths=self.student_widths,
+            student_widths=(),
+            shared_hidden=False,
+        )
 
 
 def build_head(spec: NetworkSpec) -> nn.Module:

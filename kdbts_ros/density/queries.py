@@ -17,6 +17,9 @@ from kdbts_ros.density.camera import Array, inverse
 from kdbts_ros.density.encoded import EncodedView
 from kdbts_ros.density.results import Bools, Floats
 
+# Where less light than this is left, light counts as ended.
+HALF_LIGHT = 0.5
+
 
 class ColumnSums(NamedTuple):
     """Per column (rows,columns): sum of seen densities 1/m, levels seen, levels lit."""
@@ -81,6 +84,10 @@ class Queries(Protocol):
         `stop`: a ray may end when less light than this is left. The expectation forces the last
         sample opaque.
         """
+        ...
+
+    def reach(self, view: int, t: Floats, size: tuple[int, int]) -> Floats:
+        """(h,w): the median depth of `depths` alone, which is where half the light is gone."""
         ...
 
 

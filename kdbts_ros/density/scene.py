@@ -125,8 +125,10 @@ class SceneCompleter:
         images = images.contiguous(memory_format=torch.channels_last)
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
             maps = self.field.encode(images)
+        # One object for heads that share a map.
+        first = {id(m): m[0] for m in maps}
         return EncodedView(
-            tuple(m[0] for m in maps),
+            tuple(first[id(m)] for m in maps),
             view.camera,
             view.T_world_cam,
             image,
@@ -216,7 +218,7 @@ class SceneCompleter:
     def _median_depth(self, queries: Queries, view: int, stride: int) -> Floats:
         size = self.spec.image_height // stride, self.spec.image_width // stride
         samples = self._depth_samples(queries.views[view])
-        return queries.depths(view, samples, size, 0.5).median
+        return queries.reach(view, samples, size)
 
     def _queries_of(self, views: Sequence[EncodedView]) -> Queries:
         index = self.field.answering(len(views))

@@ -14,7 +14,14 @@ from kdbts_ros.density.camera import Array
 from kdbts_ros.density.encoded import EncodedView
 from kdbts_ros.density.folded import FoldedHead, median_depth
 from kdbts_ros.density.projection import MIN_DEPTH, Projected
-from kdbts_ros.density.queries import ColumnSums, RayDepths, opacity, projection, transparent
+from kdbts_ros.density.queries import (
+    HALF_LIGHT,
+    ColumnSums,
+    RayDepths,
+    opacity,
+    projection,
+    transparent,
+)
 from kdbts_ros.density.rendering import composite
 from kdbts_ros.density.results import Bools, Floats
 
@@ -97,6 +104,9 @@ class TorchQueries:
             expected, median, opacity = self.head.own_depth(self._maps[view], samples * scale, size)
             expected, median = expected / scale, median / scale
         return RayDepths(*(a.cpu().numpy() for a in (expected, median, opacity)))
+
+    def reach(self, view: int, t: Floats, size: tuple[int, int]) -> Floats:
+        return self.depths(view, t, size, HALF_LIGHT).median
 
     def _fused_depths(
         self, view: int, t: Tensor, size: tuple[int, int]

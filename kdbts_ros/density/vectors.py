@@ -197,6 +197,27 @@ def total(typing, a):  # type: ignore[no-untyped-def]
 
 
 @intrinsic
+def store_totals(typing, array, at, a, b, c, d):  # type: ignore[no-untyped-def]
+    """Write the sums of four times eight int32 into an int32 array from element `at` on."""
+
+    def emit(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        name = "llvm.x86.avx2.phadd.d"
+        pairs = [_call(builder, name, _V32, args[k : k + 2]) for k in (2, 4)]
+        # Lanes 0 to 3 then hold half of each sum, lanes 4 to 7 the other half.
+        both = _call(builder, name, _V32, pairs)
+        half = ir.VectorType(_I32, 4)
+        parts = [
+            builder.shuffle_vector(both, both, ir.Constant(half, list(range(first, first + 4))))
+            for first in (0, 4)
+        ]
+        place = _element(context, builder, signature.args[0], args[0], args[1], half)
+        builder.store(builder.add(*parts), place).align = 4
+        return context.get_dummy_value()
+
+    return types.none(array, at, int32x8, int32x8, int32x8, int32x8), emit
+
+
+@intrinsic
 def store_wide(typing, array, at, values):  # type: ignore[no-untyped-def]
     """Write eight numbers into an int32 array from element `at` on."""
 

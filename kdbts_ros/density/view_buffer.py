@@ -198,8 +198,9 @@ class ViewBuffer:
 
     def _is_apart(self, a: KeptView, b: KeptView) -> bool:
         rules = self.rules
-        turned = _angle(a.view.T_world_cam, b.view.T_world_cam)
-        return _distance(a, b) >= rules.min_baseline or turned >= rules.keyframe_rotation
+        if _distance(a, b) >= rules.min_baseline:
+            return True
+        return _angle(a.view.T_world_cam, b.view.T_world_cam) >= rules.keyframe_rotation
 
     def _is_jump(self, before: KeptView, after: KeptView) -> bool:
         seconds = abs(after.stamp_ns - before.stamp_ns) / 1e9

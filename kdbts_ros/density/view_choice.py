@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from kdbts_ros.density.camera import Array, Camera, inverse, transform
+from kdbts_ros.density.camera import Array, Camera, inverse
 
 # Rays that meet at this angle fix a point in space about as well as any (rad, about 6 degrees).
 FULL_PARALLAX = 0.1
@@ -27,13 +27,12 @@ class Sight:
 
     @classmethod
     def of(cls, camera: Camera, T_world_cam: Array, points: Array) -> Sight:
-        uv, z = camera.project(transform(inverse(T_world_cam), points))
-        size = [camera.width, camera.height]
-        with np.errstate(invalid="ignore"):
-            seen = (z > 0) & (uv >= 0).all(-1) & (uv <= size).all(-1)
+        P = camera.ndc @ inverse(T_world_cam)[:3]
+        x, y, z = P[:, :3] @ points.T + P[:, 3:]
+        seen = (z > 0) & (np.abs(x) <= z) & (np.abs(y) <= z)
         rays = points - T_world_cam[:3, 3]
-        length = np.linalg.norm(rays, axis=-1, keepdims=True)
-        return cls(seen, rays / np.maximum(length, 1e-9))
+        length = np.sqrt(np.einsum("ij,ij->i", rays, rays))
+        return cls(seen, rays / np.maximum(length, 1e-9)[:, None])
 
 
 class Novelty:
@@ -48,8 +47,8 @@ class Novelty:
 
     def beside(self, chosen: Sight) -> None:
         """Take into account another view that is used."""
-        cosine = np.clip((self.sight.rays * chosen.rays).sum(-1), -1.0, 1.0)
-        parallax = np.arccos(cosine) / FULL_PARALLAX
+        cosine = np.einsum("ij,ij->i", self.sight.rays, chosen.rays)
+        parallax = np.arccos(np.clip(cosine, -1.0, 1.0)) / FULL_PARALLAX
         self.gain = np.where(chosen.seen, np.minimum(self.gain, parallax), self.gain)
 
 

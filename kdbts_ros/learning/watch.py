@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 
 import cv2
@@ -72,13 +72,7 @@ class Watcher:
         """
         if network.student is None:
             return copy.deepcopy(network)
-        spec = replace(
-            network.spec,
-            head="kdbts",
-            head_widths=network.spec.student_widths,
-            student_widths=(),
-        )
-        student = DensityNetwork(spec)
+        student = DensityNetwork(network.spec.of_student())
         adopt(student, network, CheckpointInfo("training", network.spec, ""))
         return student
 
