@@ -11,7 +11,7 @@ from torch import Tensor
 TRANSMITTANCE_FLOOR = 1e-10
 
 
-def sample_distances(near: float, far: float, jitter: Tensor) -> Tensor:
+def sample_distances(near: float, far: float | Tensor, jitter: Tensor) -> Tensor:
     """Ray parameters (...,S), one per bin of equal inverse depth; jitter in [0,1) places it there.
 
     0.5 everywhere is the deterministic choice. The last bin ends at `far`, so its middle lies well

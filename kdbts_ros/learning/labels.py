@@ -30,6 +30,9 @@ COLUMN_BOX = ((3.0, 28.0), (-10.0, 10.0))
 # are asked for are obstacles: most pixels show road and sky, which are learnt in no time.
 OBSTACLE_HEIGHT, OBSTACLE_RANGE = 0.25, 50.0
 OBSTACLE_SHARE = 0.5
+# From here on things are few pixels high, and a network that is asked about them as rarely as they
+# are shown puts them nearer than they are.
+FAR_THINGS = 30.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,13 +45,15 @@ class LabelledFrame:
         images: (V,H,W,3) uint8 RGB, the reference first.
         K_ndc: (V,3,3) float32, optical frames to [-1,1]^2.
         T_ref_cam: (V,4,4) float64, the identity first.
-        z: (H,W) float16 z-depth in metres, `FAR` where nothing nearer is hit.
+        z: (H,W) float16 z-depth in metres, `far` where nothing nearer is hit.
         obstacle: (H,W) bool, whether the pixel shows something that stands on the ground.
+        far_thing: (H,W) bool, whether it shows something `FAR_THINGS` away or more that does.
         points: (M,3) float32, all inside the image.
         occupied: (M,) bool.
         columns: (C,LEVELS,3) float32, points of columns over the height band, bottom up; at least
             half of each column is inside the image.
         column_occupied: (C,) bool, whether anything stands in the band.
+        far: how far the image is asked about, m: `FAR`, or as much more as its world was enlarged.
     """
 
     images: npt.NDArray[np.uint8]
@@ -56,10 +61,12 @@ class LabelledFrame:
     T_ref_cam: Array
     z: npt.NDArray[np.float16]
     obstacle: npt.NDArray[np.bool_]
+    far_thing: npt.NDArray[np.bool_]
     points: npt.NDArray[np.float32]
     occupied: npt.NDArray[np.bool_]
     columns: npt.NDArray[np.float32]
     column_occupied: npt.NDArray[np.bool_]
+    far: float = FAR
 
 
 def label_frame(
@@ -71,6 +78,7 @@ def label_frame(
     rng: np.random.Generator,
     columns: int = 0,
     others: Sequence[View] = (),
+    far: float = FAR,
 ) -> LabelledFrame:
     """Choose and label about `count` points and `columns` columns of a view of an exact world.
 
@@ -79,14 +87,15 @@ def label_frame(
     Args:
         depth: (H,W) z-depth in metres; infinity or NaN where nothing is hit.
         occupied: (N,3) world points to (N,) whether they are inside something.
+        far: see `LabelledFrame`.
     """
-    z = np.where(np.isfinite(depth), depth, FAR)
-    obstacle = obstacle_pixels(view, z, T_world_base)
+    z = np.where(np.isfinite(depth), depth, far)
+    obstacle = obstacle_pixels(view, z, T_world_base, 0.0, OBSTACLE_RANGE)
     near_surfaces = round(count * SURFACE_SHARE)
     useful = round(count * USEFUL_SHARE)
     points = np.concatenate(
         [
-            surface_points(view.camera, z, obstacle, near_surfaces, rng),
+            surface_points(view.camera, z, obstacle, near_surfaces, far, rng),
             useful_points(view, T_world_base, useful, rng),
             frustum_points(view.camera, count - near_surfaces - useful, rng),
         ]
@@ -99,12 +108,14 @@ def label_frame(
         images=np.stack([v.image for v in views]),
         K_ndc=np.stack([v.camera.ndc for v in views]).astype(np.float32),
         T_ref_cam=np.stack([T_ref_world @ v.T_world_cam for v in views]),
-        z=np.clip(z, 0, FAR).astype(np.float16),
+        z=np.clip(z, 0, far).astype(np.float16),
         obstacle=obstacle,
+        far_thing=obstacle_pixels(view, z, T_world_base, FAR_THINGS, far),
         points=points.astype(np.float32),
         occupied=occupied(transform(view.T_world_cam, points)),
         columns=_over(feet, LEVEL_HEIGHTS, T_ref_world @ T_world_base),
         column_occupied=_stands_in(feet, occupied, T_world_base),
+        far=far,
     )
 
 
@@ -119,24 +130,30 @@ def level_base(T_world_cam: Array) -> Array:
 
 
 def obstacle_pixels(
-    view: View, z: npt.NDArray[np.floating], T_world_base: Array
+    view: View, z: npt.NDArray[np.floating], T_world_base: Array, near: float, far: float
 ) -> npt.NDArray[np.bool_]:
-    """(H,W) bool: pixels whose surface lies above the ground and not too far away."""
+    """(H,W) bool: pixels whose surface lies above the ground, from `near` to `far` m away."""
     up = (inverse(T_world_base) @ view.T_world_cam)[2]
     height = (view.camera.rays() @ up[:3]) * z + up[3]
-    return np.asarray((height > OBSTACLE_HEIGHT) & (z < OBSTACLE_RANGE))
+    return np.asarray((height > OBSTACLE_HEIGHT) & (z >= near) & (z < far))
 
 
 def draw_pixels(
-    obstacle: npt.NDArray[np.bool_], count: int, rng: np.random.Generator
+    shape: tuple[int, ...],
+    wanted: Sequence[tuple[npt.NDArray[np.bool_], float]],
+    count: int,
+    rng: np.random.Generator,
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Rows and columns of `count` pixels: half of them obstacles where there are any."""
-    pixels = rng.integers(obstacle.size, size=count)
-    candidates = np.flatnonzero(obstacle)
-    if len(candidates):
-        wanted = round(count * OBSTACLE_SHARE)
-        pixels[:wanted] = candidates[rng.integers(len(candidates), size=wanted)]
-    rows, columns = np.divmod(pixels, obstacle.shape[1])
+    """Rows and columns of `count` pixels of an image: of each mask its share, where it has any."""
+    pixels = rng.integers(shape[0] * shape[1], size=count)
+    first = 0
+    for mask, share in wanted:
+        candidates, number = np.flatnonzero(mask), round(count * share)
+        if len(candidates):
+            chosen = candidates[rng.integers(len(candidates), size=number)]
+            pixels[first : first + number] = chosen
+        first += number
+    rows, columns = np.divmod(pixels, shape[1])
     return rows, columns
 
 
@@ -145,10 +162,11 @@ def surface_points(
     z: npt.NDArray[np.floating],
     obstacle: npt.NDArray[np.bool_],
     count: int,
+    far: float,
     rng: np.random.Generator,
 ) -> Array:
     """(count,3) points around what is seen: just before, just behind, and far behind it."""
-    rows, columns = draw_pixels(obstacle, count, rng)
+    rows, columns = draw_pixels(z.shape, [(obstacle, OBSTACLE_SHARE)], count, rng)
     surface = np.asarray(z, np.float64)[rows, columns]
     kind = rng.random(count)
     # Uncertainty of depth grows with depth, so the shell in which it is asked does too.
@@ -158,7 +176,7 @@ def surface_points(
         [-rng.exponential(scale), rng.exponential(scale)],
         rng.uniform(0.5, 12.0, count),
     )
-    distance = np.clip(surface + offset, 0.5, FAR)
+    distance = np.clip(surface + offset, 0.5, far)
     return _along_rays(camera, columns + rng.random(count), rows + rng.random(count), distance)
 
 

@@ -20,7 +20,7 @@ from kdbts_ros.datasets.synthetic.truth import occupied
 from kdbts_ros.density.camera import View
 from kdbts_ros.density.training_camera import TrainingCamera
 from kdbts_ros.errors import UserError
-from kdbts_ros.learning.labels import LabelledFrame, label_frame, level_base
+from kdbts_ros.learning.labels import FAR, LabelledFrame, label_frame, level_base
 from kdbts_ros.learning.photometric import Clip
 from kdbts_ros.learning.stages import ClipStage
 
@@ -65,6 +65,7 @@ class LabelledWorlds:
             np.random.default_rng([seed, 1]),
             self._columns,
             further,
+            FAR * scale,
         )
 
 

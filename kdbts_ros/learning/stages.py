@@ -104,6 +104,13 @@ class SupervisedStage(Stage):
     rays: int = Field(
         default=600, ge=8, le=100_000, description="rays of an image that know their depth"
     )
+    far_share: float = Field(
+        default=0.0,
+        ge=0,
+        le=0.5,
+        description="share of the rays that end at things 30 m away or more; half end at what is "
+        "nearer than 50 m, the rest anywhere",
+    )
     columns: int = Field(
         default=200, ge=0, le=100_000, description="labelled map columns of an image"
     )

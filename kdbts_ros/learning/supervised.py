@@ -18,7 +18,14 @@ from kdbts_ros.learning.augmentation import jitter_colours, mirror_intrinsics
 from kdbts_ros.learning.config import Precision
 from kdbts_ros.learning.draws import Draws
 from kdbts_ros.learning.encoding import encode_views
-from kdbts_ros.learning.labels import FAR, LEVEL_THICKNESS, NEAR, LabelledFrame, draw_pixels
+from kdbts_ros.learning.labels import (
+    FAR,
+    LEVEL_THICKNESS,
+    NEAR,
+    OBSTACLE_SHARE,
+    LabelledFrame,
+    draw_pixels,
+)
 from kdbts_ros.learning.masking import masked_mean
 from kdbts_ros.learning.sampling import draw_views, drop_views
 from kdbts_ros.learning.stages import SupervisedStage
@@ -32,8 +39,8 @@ class SupervisedBatch:
     """Everything in the optical frame of each first image.
 
     images (B,V,3,H,W) in [0,1]; K_ndc (B,V,3,3); T_cam_ref (B,V,4,4); points (B,M,3) m and occupied
-    (B,M) 0 or 1; rays: directions (B,R,3) with z = 1 and their true z-depth (B,R); columns
-    (B,C,L,3) m bottom up and column_occupied (B,C) 0 or 1.
+    (B,M) 0 or 1; rays: directions (B,R,3) with z = 1, their true z-depth (B,R) and how far they are
+    asked about (B,); columns (B,C,L,3) m bottom up and column_occupied (B,C) 0 or 1.
     """
 
     images: Tensor
@@ -43,6 +50,7 @@ class SupervisedBatch:
     occupied: Tensor
     rays: Tensor
     z: Tensor
+    far: Tensor
     columns: Tensor
     column_occupied: Tensor
 
@@ -65,7 +73,8 @@ def _draw(
     views = draw_views(len(frame.images), stage.views, rng)
     chosen = _slice(len(frame.points), stage.points, rng)
     standing = _slice(len(frame.columns), columns, rng)
-    rows, cols = draw_pixels(frame.obstacle, stage.rays, rng)
+    wanted = [(frame.obstacle, OBSTACLE_SHARE), (frame.far_thing, stage.far_share)]
+    rows, cols = draw_pixels(frame.z.shape, wanted, stage.rays, rng)
     images = torch.from_numpy(frame.images[views]).permute(0, 3, 1, 2).float() / 255
     K_ndc = torch.from_numpy(frame.K_ndc[views])
     T_cam_ref = np.stack([inverse(T) for T in frame.T_ref_cam[views]]).astype(np.float32)
@@ -85,7 +94,8 @@ def _draw(
         points,
         torch.from_numpy(frame.occupied[chosen]).float(),
         rays,
-        torch.from_numpy(frame.z[rows, cols].astype(np.float32)).clamp(NEAR, FAR),
+        torch.from_numpy(frame.z[rows, cols].astype(np.float32)).clamp(NEAR, frame.far),
+        torch.tensor(frame.far),
         over,
         torch.from_numpy(frame.column_occupied[standing]).float(),
     )
@@ -128,7 +138,7 @@ def depth_loss(sigma: Tensor, t: Tensor, z: Tensor) -> Tensor:
     """
     weights = composite(sigma, t, force_last=True).weights
     inverse_depth = (weights / t).sum(-1)
-    return (torch.log(inverse_depth.clamp_min(1 / (2 * FAR))) + torch.log(z)).abs().mean()
+    return (torch.log(inverse_depth.clamp_min(1 / (4 * FAR))) + torch.log(z)).abs().mean()
 
 
 def column_loss(sigma: Tensor, seen: Tensor, occupied: Tensor) -> Tensor:
@@ -154,7 +164,7 @@ def supervised_step(
     images = jitter_colours(batch.images, stage.jitter, draws)
     features = encode_views(network, images, precision)
     jitter = draws.uniform(*batch.z.shape, stage.samples).to(batch.z.device)
-    t = sample_distances(NEAR, FAR, jitter)
+    t = sample_distances(NEAR, batch.far[:, None, None], jitter)
     queries = [
         batch.points,
         (batch.rays.unsqueeze(2) * t.unsqueeze(-1)).flatten(1, 2),

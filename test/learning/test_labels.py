@@ -29,24 +29,54 @@ def inside(view: View, points: np.ndarray) -> np.ndarray:
 def test_all_points_are_in_the_image(view: View) -> None:
     rng = np.random.default_rng(0)
     z = plain_world.depth_from(view.T_world_cam, 10.0)
-    obstacle = labels.obstacle_pixels(view, z, np.eye(4))
+    obstacle = labels.obstacle_pixels(view, z, np.eye(4), 0.0, 50.0)
     assert obstacle.any() and not obstacle.all()
     for points in (
-        labels.surface_points(view.camera, z, obstacle, 500, rng),
+        labels.surface_points(view.camera, z, obstacle, 500, 80.0, rng),
         labels.frustum_points(view.camera, 500, rng),
         labels.useful_points(view, np.eye(4), 200, rng),
     ):
         assert len(points) and inside(view, points).all()
 
 
-def test_half_of_the_pixels_show_obstacles() -> None:
-    obstacle = np.zeros((10, 20), bool)
+def test_pixels_of_each_kind_get_their_share() -> None:
+    obstacle, far = np.zeros((2, 10, 20), bool)
+    wanted = [(obstacle, 0.5), (far, 0.25)]
     rng = np.random.default_rng(0)
-    rows, columns = labels.draw_pixels(obstacle, 100, rng)
+    rows, columns = labels.draw_pixels((10, 20), wanted, 1000, rng)
     assert rows.max() < 10 and columns.max() < 20
-    obstacle[3, 7] = True
-    rows, columns = labels.draw_pixels(obstacle, 100, rng)
-    assert np.count_nonzero((rows == 3) & (columns == 7)) >= 50
+    assert len(np.unique(rows * 20 + columns)) > 190, "without any of them all pixels alike"
+    obstacle[3, 7] = far[9, 19] = True
+    rows, columns = labels.draw_pixels((10, 20), wanted, 1000, rng)
+    for row, column, share in ((3, 7, 0.5), (9, 19, 0.25)):
+        found = np.count_nonzero((rows == row) & (columns == column))
+        assert 1000 * share <= found < 1000 * share + 30
+
+
+def test_what_is_far_is_asked_about_as_often_as_the_stage_says() -> None:
+    wall = 60.0
+    view = plain_world.picture(plain_world.pose(), wall)
+    depth = plain_world.depth_from(view.T_world_cam, wall)
+    frame = labels.label_frame(
+        view,
+        depth,
+        np.eye(4),
+        lambda points: plain_world.occupied(points, wall),
+        100,
+        np.random.default_rng(0),
+        20,
+        far=70.0,
+    )
+    assert frame.far_thing.any() and not frame.obstacle.any()
+    assert frame.z.max() <= 70 and frame.points[:, 2].max() <= 70
+    shares = []
+    for share in (0.0, 0.4):
+        stage = supervised_stage(rays=400, far_share=share)
+        batch = collate([frame], stage, Draws(0, 0, 0, range(1)).rngs)
+        assert batch.far.tolist() == [70.0]
+        standing = (batch.z > 59) & (batch.rays[..., 1] * batch.z < plain_world.HEIGHT - 0.3)
+        shares.append(float(standing.float().mean()))
+    assert shares[1] == pytest.approx(0.4 + 0.6 * shares[0], abs=0.06)
 
 
 def test_useful_points_lie_in_the_band_a_robot_drives_through(view: View) -> None:

@@ -44,6 +44,9 @@ def test_a_low_camera_sees_a_world_enlarged_to_the_training_camera() -> None:
     assert 1.65 / 1.5 < baselines[1] / baselines[0] < 1.65 / 0.6
     road = [frame.z[-1, WIDTH // 2].astype(float) for frame in (usual, low)]
     assert road[1] == pytest.approx(road[0], rel=0.15)
+    assert usual.far == 80
+    assert low.far / usual.far == pytest.approx(baselines[1] / baselines[0])
+    assert low.z.max() > usual.z.max()
 
 
 def test_one_camera_looks_from_where_it_was() -> None:
