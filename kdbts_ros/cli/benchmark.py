@@ -83,6 +83,11 @@ def benchmark(
         f"frame to map: {frame['frame_ms']:.1f} ms (p50), {frame['ratio']:.2f} x the bare "
         f"network's {frame['network_ms']:.1f} ms, {frame['maps_per_s']:.1f} maps/s"
     )
+    if views > 1 and "views_ratio" in frame:
+        summary += (
+            f"\nof {views} views, one of them new: {frame['views_ratio']:.2f} x a frame of one, "
+            f"{frame['single_frame_ms']:.1f} ms"
+        )
     text = "\n".join([title, "", *lines, "", summary])
     console.print(text)
     if json is not None:
