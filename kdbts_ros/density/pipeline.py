@@ -212,6 +212,7 @@ class Pipeline:
         """Drop what earlier frames left: time has jumped."""
         if self._views is not None:
             self._views.clear()
+        self.scene.forget_votes()
         if self._local is not None:
             self._local.clear()
 

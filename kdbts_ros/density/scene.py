@@ -259,6 +259,10 @@ class SceneCompleter:
             view.reach.clear()
             view.fixed.clear()
 
+    def forget_votes(self) -> None:
+        """Drop what views of earlier maps said, and with it those views."""
+        self._votes.clear()
+
     @torch.inference_mode()
     def render(
         self, camera: Camera, T_world_cam: npt.NDArray[np.float64], samples: int = DEPTH_SAMPLES

@@ -78,6 +78,30 @@ def _element(context: Any, builder: Any, kind: Any, array: Any, at: Any, wanted:
     return builder.bitcast(builder.gep(data, [at]), wanted.as_pointer())
 
 
+def _loading(vector: Any, align: int) -> Any:
+    """Reads a vector from an element of an array on."""
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        found = builder.load(
+            _element(context, builder, signature.args[0], args[0], args[1], vector)
+        )
+        found.align = align
+        return found
+
+    return emit
+
+
+def _storing(vector: Any, align: int) -> Any:
+    """Writes one there."""
+
+    def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        place = _element(context, builder, signature.args[0], args[0], args[1], vector)
+        builder.store(args[2], place).align = align
+        return context.get_dummy_value()
+
+    return emit
+
+
 def _call(builder: Any, name: str, result: Any, args: Any) -> Any:
     kind = ir.FunctionType(result, [arg.type for arg in args])
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), args)
@@ -103,26 +127,13 @@ def _instruction(name: str, result: Any, vector: Any) -> Any:
 @intrinsic
 def load(typing, array, at):  # type: ignore[no-untyped-def]
     """Sixteen numbers of an int16 array from element `at` on."""
-
-    def emit(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        place = _element(context, builder, signature.args[0], args[0], args[1], _V16)
-        found = builder.load(place)
-        found.align = 2
-        return found
-
-    return int16x16(array, at), emit
+    return int16x16(array, at), _loading(_V16, 2)
 
 
 @intrinsic
 def store(typing, array, at, values):  # type: ignore[no-untyped-def]
     """Write sixteen numbers into an int16 array from element `at` on."""
-
-    def emit(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        place = _element(context, builder, signature.args[0], args[0], args[1], _V16)
-        builder.store(args[2], place).align = 2
-        return context.get_dummy_value()
-
-    return types.none(array, at, int16x16), emit
+    return types.none(array, at, int16x16), _storing(_V16, 2)
 
 
 @intrinsic
@@ -220,37 +231,19 @@ def store_totals(typing, array, at, a, b, c, d):  # type: ignore[no-untyped-def]
 @intrinsic
 def store_wide(typing, array, at, values):  # type: ignore[no-untyped-def]
     """Write eight numbers into an int32 array from element `at` on."""
-
-    def emit(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        place = _element(context, builder, signature.args[0], args[0], args[1], _V32)
-        builder.store(args[2], place).align = 4
-        return context.get_dummy_value()
-
-    return types.none(array, at, int32x8), emit
+    return types.none(array, at, int32x8), _storing(_V32, 4)
 
 
 @intrinsic
 def load_floats(typing, array, at):  # type: ignore[no-untyped-def]
     """Eight numbers of a float32 array from element `at` on."""
-
-    def emit(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        found = builder.load(_element(context, builder, signature.args[0], args[0], args[1], _VF))
-        found.align = 4
-        return found
-
-    return float32x8(array, at), emit
+    return float32x8(array, at), _loading(_VF, 4)
 
 
 @intrinsic
 def store_floats(typing, array, at, values):  # type: ignore[no-untyped-def]
     """Write eight numbers into a float32 array from element `at` on."""
-
-    def emit(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        place = _element(context, builder, signature.args[0], args[0], args[1], _VF)
-        builder.store(args[2], place).align = 4
-        return context.get_dummy_value()
-
-    return types.none(array, at, float32x8), emit
+    return types.none(array, at, float32x8), _storing(_VF, 4)
 
 
 @intrinsic

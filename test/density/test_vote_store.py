@@ -158,6 +158,17 @@ def test_a_store_knows_its_memory(scene: SceneCompleter, encoded: list[EncodedVi
     assert store.nbytes == 2 * cells * (10 * 8 * 4 + 4 + 1)
 
 
+def test_votes_and_their_views_are_dropped_when_time_jumps(
+    scene: SceneCompleter, encoded: list[EncodedView]
+) -> None:
+    scene.use(encoded[:2])
+    compare(scene, grid_at(0))
+    assert scene._votes.nbytes > 0
+    scene.forget_votes()
+    assert scene._votes.nbytes == 0 and not scene._votes._owners
+    compare(scene, grid_at(0))
+
+
 moves = st.lists(
     st.tuples(
         st.integers(-3, 3),
