@@ -12,6 +12,10 @@ from kdbts_ros.learning.draws import Draws
 from kdbts_ros.learning.stages import JitterConfig
 
 LUMA = (0.299, 0.587, 0.114)
+# Of `patches_of_light`: cells of the noise over an image, slopes of an edge, factors.
+PATCH_GRID = (4, 8)
+EDGES = (3.0, 60.0)
+LIGHTS = (0.15, 2.0)
 
 
 def jitter_colours(images: Tensor, jitter: JitterConfig, draws: Draws) -> Tensor:
@@ -27,7 +31,10 @@ def jitter_colours(images: Tensor, jitter: JitterConfig, draws: Draws) -> Tensor
         values = (draws.uniform(B, width) * 2 - 1) * amount
         return values.to(images.device).reshape(B, *([1] * (extra - 3)), width, 1, 1)
 
-    x = images * (1 + draw(jitter.gain)) * (1 + draw(jitter.channel_gain, 3))
+    x = images
+    if jitter.shade:
+        x = x * patches_of_light(x, jitter.shade, draws)
+    x = x * (1 + draw(jitter.gain)) * (1 + draw(jitter.channel_gain, 3))
     mean = x.mean((-3, -2, -1), keepdim=True)
     x = (x - mean) * (1 + draw(jitter.contrast)) + mean
     luma = torch.tensor(LUMA, device=x.device).reshape(3, 1, 1)
@@ -43,6 +50,24 @@ def jitter_colours(images: Tensor, jitter: JitterConfig, draws: Draws) -> Tensor
         noise = draws.normal(*x.shape).to(x.device)
         x = x + deviation * jitter.noise * noise
     return x.clamp(0, 1)
+
+
+def patches_of_light(images: Tensor, chance: float, draws: Draws) -> Tensor:
+    """Factors (B,...,1,H,W) on the brightness of (B,...,3,H,W) images, 1 in those spared.
+
+    Cast shadows and glare as no world has them: areas bounded by a level line of smooth noise,
+    sharply or softly, each as bright throughout.
+    """
+    B, *views, _, height, width = images.shape
+    shape = (B, *views, 1, 1, 1)
+    coarse = draws.normal(B, *views, *PATCH_GRID).to(images.device)
+    noise = F.interpolate(
+        coarse.reshape(-1, 1, *PATCH_GRID), (height, width), mode="bicubic", align_corners=False
+    ).reshape(B, *views, 1, height, width)
+    level, sharpness, light, spared = (draws.uniform(*shape).to(images.device) for _ in range(4))
+    inside = torch.sigmoid((noise - level) * EDGES[0] * (EDGES[1] / EDGES[0]) ** sharpness)
+    factor = LIGHTS[0] * (LIGHTS[1] / LIGHTS[0]) ** light
+    return torch.where(spared < chance, 1 + (factor - 1) * inside, torch.ones_like(inside))
 
 
 def turn_hue(images: Tensor, angle: Tensor) -> Tensor:

@@ -37,5 +37,5 @@ def build_network(config: NetworkConfig) -> DensityNetwork:
     for head in network.heads().values():
         torch.nn.init.constant_(head.output_bias(), config.density_bias)
     if config.start_from is not None:
-        adopt(network, *load_network(config.start_from))
+        adopt(network, *load_network(config.start_from), config.fresh_decoder)
     return network

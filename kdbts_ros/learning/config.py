@@ -59,6 +59,11 @@ class NetworkConfig(Section):
     start_from: str | None = Field(
         default=None, description="a checkpoint to start from: a shipped name or a file"
     )
+    fresh_decoder: bool = Field(
+        default=False,
+        description="keep of start_from its encoder and the heads that fit, and begin the decoder "
+        "anew, for instance in other widths",
+    )
 
 
 class WatchConfig(Section):

@@ -116,6 +116,7 @@ class Trainer:
                         self._save()
                         return False
                     position = self.position
+                    self._keep_stage(position.stage)
                     self.position = Position(position.stage + 1, step=self.step, best=position.best)
                     self._save()
         except LostProcess:
@@ -135,6 +136,11 @@ class Trainer:
         target = path or self.folder.path / f"{self.config.name}.safetensors"
         with self.descent.average.applied(self.network):
             return save_network(target, self.network, notes)
+
+    def _keep_stage(self, index: int) -> None:
+        """Keep what a stage has reached: the next one may lose some of it."""
+        if self.diary is not None and index + 1 < len(self.config.stages):
+            self.export(self.folder.path / f"stage{index}.safetensors")
 
     def _run_stage(self, index: int) -> bool:
         """Take the steps of a stage; False when the run was interrupted."""

@@ -42,6 +42,13 @@ class JitterConfig(Section):
         default=0.04, ge=0, le=0.5, description="largest standard deviation of noise"
     )
     blur: float = Field(default=0.3, ge=0, le=1, description="chance of a 3x3 blur")
+    shade: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="chance that patches of an image lie in another light, a seventh to twice "
+        "as bright: what is dark is then no object for that",
+    )
 
 
 class PoolConfig(Section):
@@ -191,6 +198,8 @@ class ClipStage(Stage):
             raise ValueError(f"source '{self.source}' needs 'root' and 'drives', or a 'split'")
         if self.cameras and len(self.cameras) != 2:
             raise ValueError("'cameras' names two cameras")
+        if self.jitter.shade:
+            raise ValueError("'jitter.shade' would be taken for geometry by a photometric loss")
         return self
 
 

@@ -62,6 +62,18 @@ def test_another_trunk_is_refused(tmp_path: Path) -> None:
         adopt(DensityNetwork(wider), donor, info)
 
 
+def test_a_decoder_of_other_widths_starts_afresh_where_asked(tmp_path: Path) -> None:
+    donor, info = load_network(saved(SINGLE, tmp_path))
+    network = DensityNetwork(NetworkSpec(**{**vars(BOTH), "decoder_channels": (4, 8, 8, 8, 16)}))
+    before = {name: value.clone() for name, value in network.state_dict().items()}
+    left = adopt(network, donor, info, fresh_decoder=True)
+    assert left and all(name.startswith(("decoder.", "head.")) for name in left)
+    after = network.state_dict()
+    assert all(torch.equal(after[name], before[name]) for name in left)
+    taken = [name for name in after if name.startswith("encoder.")]
+    assert all(torch.equal(after[name], donor.state_dict()[name]) for name in taken)
+
+
 def test_a_student_needs_a_teacher() -> None:
     with pytest.raises(UserError, match="cannot carry a student"):
         NetworkSpec(head="bts", student_widths=(64,))

@@ -7,9 +7,11 @@ import math
 import torch
 
 from kdbts_ros.learning.augmentation import (
+    LIGHTS,
     blur3,
     jitter_colours,
     mirror_intrinsics,
+    patches_of_light,
     turn_hue,
 )
 from kdbts_ros.learning.draws import Draws
@@ -44,6 +46,19 @@ def test_a_third_of_a_turn_swaps_channels() -> None:
 
 def test_blur_keeps_flat_images() -> None:
     torch.testing.assert_close(blur3(torch.full((2, 3, 5, 6), 0.3)), torch.full((2, 3, 5, 6), 0.3))
+
+
+def test_patches_of_light_differ_between_images_and_spare_some() -> None:
+    images = torch.full((40, 2, 3, 24, 80), 0.5)
+    factors = patches_of_light(images, 0.5, Draws(3, 0, 0, range(40)))
+    assert factors.shape == (40, 2, 1, 24, 80)
+    assert factors.min() > 0.99 * LIGHTS[0] and factors.max() < 1.01 * LIGHTS[1]
+    spared = (factors == 1).flatten(2).all(-1)
+    assert 0.3 < spared.float().mean() < 0.7
+    assert not torch.equal(factors[:, 0], factors[:, 1])
+    # An area in another light, not an image that is brighter or darker throughout.
+    spread = factors.flatten(2).std(-1)[~spared]
+    assert (spread > 0.05).float().mean() > 0.6
 
 
 def test_mirrored_intrinsics_project_the_mirrored_point() -> None:

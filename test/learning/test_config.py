@@ -81,6 +81,15 @@ def test_a_stage_must_end_and_know_its_data() -> None:
         parse_config({"name": "a", "stages": [stage]})
 
 
+def test_images_that_are_compared_with_each_other_lie_in_one_light() -> None:
+    for kind in ("photometric", "distill"):
+        stage = {"kind": kind, "steps": 1, "teacher": "mvbts", "jitter": {"shade": 0.5}}
+        if kind == "photometric":
+            del stage["teacher"]
+        with pytest.raises(UserError, match="'jitter.shade' would be taken for geometry"):
+            parse_config({"name": "a", "stages": [stage]})
+
+
 def test_kinds_of_stages() -> None:
     stages = [*MINIMAL["stages"], {"kind": "photometric", "minutes": 1}]
     first, second = parse_config({"name": "a", "stages": stages}).stages

@@ -53,6 +53,12 @@ def test_a_run_goes_through_its_stages_and_exports(tmp_path: Path) -> None:
     network, info = load_network(trainer.export())
     assert info.notes["steps"] == "5"
     assert network.spec.image_width == plain_world.WIDTH_PX
+    first, info = load_network(tmp_path / "tiny" / "stage0.safetensors")
+    assert 0 < int(info.notes["steps"]) < 5
+    assert any(
+        not torch.equal(a, b) for a, b in zip(first.parameters(), network.parameters(), strict=True)
+    )
+    assert not (tmp_path / "tiny" / "stage1.safetensors").exists()
     lines = [json.loads(x) for x in (tmp_path / "tiny" / "metrics.jsonl").read_text().splitlines()]
     assert [x["step"] for x in lines if "watched" not in x] == [1, 2, 3, 4, 5]
     assert all(x["samples_per_s"] > 0 for x in lines if "watched" not in x)
