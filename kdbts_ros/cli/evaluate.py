@@ -32,6 +32,7 @@ from kdbts_ros.cli.evaluation_data import (
     show_table,
 )
 from kdbts_ros.density.bev import HeightBand
+from kdbts_ros.density.camera_adapter import choose_mode
 from kdbts_ros.errors import UserError
 from kdbts_ros.evaluation.depth import depth_findings, evaluate_depth
 from kdbts_ros.evaluation.depth_metrics import CAP, Crop
@@ -99,6 +100,9 @@ def depth(
     views: Views = "left",
     scaling: Annotated[Scaling, typer.Option(help="none, or median per frame.")] = Scaling.NONE,
     cap: Annotated[float, typer.Option(min=1.0, help="Farthest depth that counts, m.")] = CAP[1],
+    canonical_camera: Annotated[
+        str, typer.Option(help="Show other cameras as the node does: auto, on or off.")
+    ] = "auto",
     head: options.Head = None,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
@@ -114,14 +118,18 @@ def depth(
     scenes = load_scenes([checkpoint, compare], device, precision, head)
     crop: Crop = "none" if dataset is Dataset.SYNTHETIC else "garg"
     gallery = Gallery(PICTURES if report else 0)
-    tables = evaluate_depth(scenes, samples, (CAP[0], cap), crop, scaling.value, gallery)
+    canonical = choose_mode(canonical_camera)
+    tables = evaluate_depth(scenes, samples, (CAP[0], cap), crop, scaling.value, gallery, canonical)
     findings = depth_findings(tables, list(scenes))
     title = f"Depth of {checkpoint} (head {scenes[checkpoint].spec.head}) on {data}"
     show_table(title, findings.rows())
     if json is not None:
         write_json(json, findings.as_json())
     if report is not None:
-        protocol = f"Crop {crop}, cap {cap:g} m, scaling {scaling.value}; means over frames."
+        protocol = (
+            f"Crop {crop}, cap {cap:g} m, scaling {scaling.value}, canonical camera {canonical}; "
+            "means over frames."
+        )
         worst = ", ".join(f"{name} ({-value:.3f})" for name, value in gallery.worst())
         text = [protocol, *findings.as_markdown(), f"Worst frames by abs_rel: {worst}."]
         write_report(report, title, text, gallery.pictures())

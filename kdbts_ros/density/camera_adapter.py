@@ -18,6 +18,18 @@ Mode = Literal["auto", "on", "off"]
 MODES: tuple[Mode, ...] = ("auto", "on", "off")
 
 
+def choose_mode(name: str) -> Mode:
+    """The mode of this name.
+
+    Raises:
+        UserError: there is none.
+    """
+    for mode in MODES:
+        if mode == name:
+            return mode
+    raise UserError(f"canonical_camera must be auto, on or off, got '{name}'")
+
+
 @dataclass(frozen=True)
 class Tolerance:
     """How far from the training camera `auto` leaves an image as it is, and how much of a change
@@ -54,9 +66,7 @@ class CameraAdapter:
         scale_height: bool = True,
         tolerance: Tolerance | None = None,
     ) -> None:
-        if mode not in MODES:
-            raise UserError(f"canonical_camera must be auto, on or off, got '{mode}'")
-        self.training, self.size, self.mode = training, size, mode
+        self.training, self.size, self.mode = training, size, choose_mode(mode)
         self.scale_height = scale_height
         self.tolerance = tolerance or Tolerance()
         self._canonical: list[Canonical] = []

@@ -8,7 +8,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
+from kdbts_ros.density.camera import View, inverse
+from kdbts_ros.density.camera_adapter import CameraAdapter, Mode
+from kdbts_ros.density.lenses import Lens
 from kdbts_ros.density.scene import SceneCompleter
+from kdbts_ros.density.training_camera import TrainingCamera
 from kdbts_ros.evaluation.depth_metrics import (
     CAP,
     Crop,
@@ -39,22 +43,27 @@ def evaluate_depth(
     crop: Crop = "garg",
     scaling: Scaling = "none",
     gallery: Gallery | None = None,
+    canonical_camera: Mode = "auto",
 ) -> dict[str, list[Metrics]]:
     """Measures by method and frame, by the Eigen protocol (NIPS 2014).
 
-    The prediction is resized to the truth by nearest neighbour. The ground plane baseline knows the
+    Networks are shown what the node would show them of a camera, see `CameraAdapter`; what that
+    leaves out of an image has no prediction. The rest is resized to the truth by nearest neighbour.
+    The ground plane baseline knows the
     camera's height and pitch; the constant is the best one for these very frames. The gallery gets
     the first network's frames.
     """
     gallery = gallery or Gallery(0)
     methods: dict[str, list[Metrics]] = {name: [] for name in scenes}
     first = next(iter(scenes))
+    adapters = {name: _adapter(scene, canonical_camera) for name, scene in scenes.items()}
     # Truth of the frames as flat depths: all that the best constant needs of them.
     counted: list[Depth] = []
     for sample in samples:
         for name, scene in scenes.items():
-            scene.set_views(sample.views)
-            predicted = _resized(scene.depth_map().depth, sample.depth)
+            scene.set_views([_shown(view, sample, adapters[name]) for view in sample.views])
+            predicted, _ = scene.depth_map().published(min_opacity=0.0)
+            predicted = _resized(predicted, sample.depth)
             found = depth_metrics(predicted, sample.depth, cap, crop, scaling)
             methods[name].append(found)
             if name == first:
@@ -75,6 +84,16 @@ def depth_findings(methods: Mapping[str, Sequence[Metrics]], networks: Sequence[
     """networks: the checkpoint and, where there is one, the second."""
     tables = {name: FrameTable.of_measures(frames) for name, frames in methods.items()}
     return Findings(networks[0], tables, networks[1] if len(networks) > 1 else None)
+
+
+def _adapter(scene: SceneCompleter, mode: Mode) -> CameraAdapter:
+    size = scene.spec.image_width, scene.spec.image_height
+    return CameraAdapter(TrainingCamera.from_notes(scene.info.notes), size, mode)
+
+
+def _shown(view: View, sample: Sample, adapter: CameraAdapter) -> View:
+    T_base_cam = inverse(sample.T_world_base) @ view.T_world_cam
+    return adapter.view(view.image, Lens(view.camera), T_base_cam, view.T_world_cam)
 
 
 def _resized(depth: Depth, truth: Depth) -> Depth:
