@@ -94,6 +94,19 @@ class GraphedFrame:
         """One frame from beginning to end."""
         return self.result(self.submit(image, params))
 
+    def device_times(self, repeats: int) -> tuple[float, ...]:
+        """Milliseconds of the device alone for the frame that slot 0 holds, by its own clock."""
+        pairs = []
+        with torch.cuda.stream(self.stream):
+            for _ in range(repeats):
+                begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))  # type: ignore[no-untyped-call]
+                begin.record(self.stream)
+                self.launch(0)
+                end.record(self.stream)
+                pairs.append((begin, end))
+        self.stream.synchronize()
+        return tuple(begin.elapsed_time(end) for begin, end in pairs)
+
     def folded_map(self) -> Tensor:
         """(hidden,H,W) float32: the folded map of the frame that was handed over last, a copy."""
         self.stream.synchronize()

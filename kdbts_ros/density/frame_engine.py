@@ -104,6 +104,11 @@ class FrameEngine:
         occupancy = OccupancyMap(window, found.probability, found.observed)
         return FrameMap(occupancy, found.trinary, found.percent)
 
+    def device_times(self, repeats: int) -> tuple[float, ...]:
+        """Milliseconds of the device alone for a frame like the last one."""
+        assert self._last is not None
+        return self._last.device_times(repeats)
+
     def encoded(self, view: View) -> EncodedView:
         """The view that `map` was asked about last, for the scene's other queries."""
         assert self._last is not None
