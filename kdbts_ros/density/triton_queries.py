@@ -14,7 +14,7 @@ import triton.language as tl
 SUMS, VOLUME, MAP = tl.constexpr(0), tl.constexpr(1), tl.constexpr(2)
 # Widths of the padded code.
 CODE = tl.constexpr(64)
-# Numbers of a frame in `params`, see `frame_params.pack`.
+# Numbers of a frame in `packed`, see `frame_params.pack`.
 _MIN_DEPTH = tl.constexpr(1e-3)
 _FAINTEST = tl.constexpr(1e-12)
 # Pi in two parts, the first with few enough bits to be multiplied exactly.
@@ -74,7 +74,7 @@ def _curve(tau, half, steepness, ceiling):  # type: ignore[no-untyped-def]
 
 @triton.jit
 def columns(  # type: ignore[no-untyped-def]
-    folded, code_weight, code_bias, octaves, out_weight, params, valid, reach,
+    folded, code_weight, code_bias, octaves, out_weight, packed, valid, reach,
     floats, first, second, third,
     rows, across, height, width, valid_height, valid_width, reach_height, reach_width,
     LEVELS: tl.constexpr, HIDDEN: tl.constexpr, OUTPUT: tl.constexpr,
@@ -83,7 +83,7 @@ def columns(  # type: ignore[no-untyped-def]
     """Densities down every column of an affine grid.
 
     code_weight (CODE,HIDDEN), code_bias (HIDDEN,), octaves (2,CODE) frequency and phase,
-    out_weight (HIDDEN+1,) with the bias last; reach (rh,rw) and params as the network is shown.
+    out_weight (HIDDEN+1,) with the bias last; reach (rh,rw) and packed as the network is shown.
 
     SUMS: floats densities, first and second int32 levels seen and lit, each (rows,across).
     VOLUME: floats (levels,rows,across), NaN unseen, first int8 lit. MAP: floats probabilities,
@@ -93,11 +93,11 @@ def columns(  # type: ignore[no-untyped-def]
     inside = cell < rows * across
     row, column = (cell // across).to(tl.float32), (cell % across).to(tl.float32)
     # Homogeneous position of level 0, and a level's step.
-    qx0 = tl.load(params) + column * tl.load(params + 3) + row * tl.load(params + 6)
-    qy0 = tl.load(params + 1) + column * tl.load(params + 4) + row * tl.load(params + 7)
-    qz0 = tl.load(params + 2) + column * tl.load(params + 5) + row * tl.load(params + 8)
-    dx, dy, dz = tl.load(params + 9), tl.load(params + 10), tl.load(params + 11)
-    slope, shift, scale = tl.load(params + 12), tl.load(params + 13), tl.load(params + 14)
+    qx0 = tl.load(packed) + column * tl.load(packed + 3) + row * tl.load(packed + 6)
+    qy0 = tl.load(packed + 1) + column * tl.load(packed + 4) + row * tl.load(packed + 7)
+    qz0 = tl.load(packed + 2) + column * tl.load(packed + 5) + row * tl.load(packed + 8)
+    dx, dy, dz = tl.load(packed + 9), tl.load(packed + 10), tl.load(packed + 11)
+    slope, shift, scale = tl.load(packed + 12), tl.load(packed + 13), tl.load(packed + 14)
 
     k, c = tl.arange(0, CODE), tl.arange(0, HIDDEN)
     weight = tl.load(code_weight + k[:, None] * HIDDEN + c[None, :])
@@ -146,16 +146,16 @@ def columns(  # type: ignore[no-untyped-def]
         tl.store(first + cell, count, mask=inside)
         tl.store(second + cell, lit_count, mask=inside)
     if OUTPUT == MAP:
-        thickness, least_seen = tl.load(params + 15), tl.load(params + 16)
-        near, middle = tl.load(params + 17), tl.load(params + 18)
-        threshold, completed = tl.load(params + 25), tl.load(params + 26)
+        thickness, least_seen = tl.load(packed + 15), tl.load(packed + 16)
+        near, middle = tl.load(packed + 17), tl.load(packed + 18)
+        threshold, completed = tl.load(packed + 25), tl.load(packed + 26)
         known = (count.to(tl.float32) >= least_seen) & (qz0 + middle * dz >= near)
         observed = known & (lit_count * 2 >= count)
         tau = total * thickness
         p = tl.where(
             observed,
-            _curve(tau, tl.load(params + 19), tl.load(params + 20), tl.load(params + 21)),
-            _curve(tau, tl.load(params + 22), tl.load(params + 23), tl.load(params + 24)),
+            _curve(tau, tl.load(packed + 19), tl.load(packed + 20), tl.load(packed + 21)),
+            _curve(tau, tl.load(packed + 22), tl.load(packed + 23), tl.load(packed + 24)),
         )
         p = tl.where(known, p, float("nan"))
         occupied, free = p >= threshold, p < threshold
