@@ -16,7 +16,7 @@ from kdbts_ros.cli import options
 from kdbts_ros.cli.benchmark_node import benchmark_node, split_rates
 from kdbts_ros.datasets.synthetic.drive import StreetDrive
 from kdbts_ros.density.checkpoint import CheckpointInfo, load_network
-from kdbts_ros.density.device import choose_device, choose_precision
+from kdbts_ros.density.device import choose_device, inference_precision
 from kdbts_ros.density.lattice import Lattice
 from kdbts_ros.density.network import DensityNetwork, NetworkSpec
 from kdbts_ros.density.scene import SceneCompleter
@@ -70,7 +70,9 @@ def benchmark(
     box = _lattice(lattice)
     plain, info = _random(network, head, size) if network else load_network(checkpoint, head)
     chosen = choose_device(device)
-    scene = SceneCompleter(copy.deepcopy(plain), info, chosen, choose_precision(precision, chosen))
+    scene = SceneCompleter(
+        copy.deepcopy(plain), info, chosen, inference_precision(precision, chosen)
+    )
     drive = StreetDrive(0, frames=views)
     posed = [drive.frame(i).views["left"] for i in range(views)]
     bench = Benchmark(scene, plain.to(chosen).eval(), posed, box, repeats)

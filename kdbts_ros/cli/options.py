@@ -19,4 +19,4 @@ Head = Annotated[
     typer.Option("--head", help="Head of an original file: bts, kdbts, mvbts, simple_multiview."),
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
-Precision = Annotated[str, typer.Option("--precision", help="auto, float32 or bfloat16.")]
+Precision = Annotated[str, typer.Option("--precision", help="auto, float32, bfloat16 or float16.")]

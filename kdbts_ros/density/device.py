@@ -7,10 +7,13 @@ from typing import Any, Literal, TypeAlias, cast, get_args
 
 import torch
 
+from kdbts_ros.density import cuda_engine
 from kdbts_ros.errors import UserError
 
 # Of convolutions; densities are always float32.
-Precision: TypeAlias = Literal["float32", "bfloat16"]
+Precision: TypeAlias = Literal["float32", "bfloat16", "float16"]
+# Those of half a width, which the GPU's own engine takes.
+HALF = {"bfloat16": torch.bfloat16, "float16": torch.float16}
 
 
 def choose_device(name: str) -> torch.device:
@@ -36,6 +39,16 @@ def choose_precision(name: str, device: torch.device) -> Precision:
     if name not in get_args(Precision):
         raise UserError(f"unknown precision '{name}', use auto, {', '.join(get_args(Precision))}")
     return cast(Precision, name)
+
+
+def inference_precision(name: str, device: torch.device) -> Precision:
+    """As `choose_precision`, but "auto" takes float16 where the GPU's own engine can run.
+
+    There it is as fast as bfloat16 and eight times as exact; training would have to scale losses.
+    """
+    if name == "auto" and cuda_engine.available(device):
+        return "float16"
+    return choose_precision(name, device)
 
 
 def _multiplies_bfloat16(device: torch.device) -> bool:

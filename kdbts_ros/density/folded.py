@@ -10,6 +10,7 @@ formulation of `DensityNetwork.density` up to rounding.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -145,38 +146,51 @@ class PackedField:
         # Products per pixel: of an output convolution for every head, or of one for all, whose
         # features each head then reads.
         if hidden * taps <= channels * taps + hidden * channels:
-            self._own = [PackedConvolution(h.conv_weight, h.conv_bias) for h in heads]
+            self.own = [PackedConvolution(h.conv_weight, h.conv_bias) for h in heads]
         else:
             self._shared = PackedConvolution.of(output)
-            self._own = [PackedConvolution(h.feature_half[:, :, None, None], None) for h in heads]
+            self.own = [PackedConvolution(h.feature_half[:, :, None, None], None) for h in heads]
 
     def encode(self, images: Tensor) -> list[Tensor]:
         features = mirrored(self.trunk(images))
         if self._shared is not None:
             features = self._shared(features)
-        return [own(features) for own in self._own]
+        return [own(features) for own in self.own]
+
+
+class MapEncoder(Protocol):
+    """What answers `FoldedField.encode` in its place."""
+
+    def encode(self, images: Tensor) -> list[Tensor]:
+        """(N,3,H,W) in [0,1] to a folded map (N,hidden,H,W) float32 per head with one of its own,
+        channels last."""
+        ...
 
 
 class FoldedField:
     """Encodes to folded maps that every head of a network can be asked about.
 
-    Heads that share their hidden layer have one map. `packed`: its convolutions as a CPU answers
-    them fastest, where it can; None to do without.
+    Heads that share their hidden layer have one map. `packed`: its convolutions as a CPU or a GPU
+    answers them fastest, where it can; None to do without. `own`: heads with a map of their own.
     """
 
     def __init__(self, network: DensityNetwork, pack: bool = False) -> None:
         self.network = network
         self.heads = [FoldedHead(network.spec.head, network.density_head, network)]
         shared = self.heads[0] if network.spec.shared_hidden else None
-        self._own = self.heads[:1]
+        self.own = self.heads[:1]
         if network.student is not None:
             self.heads.append(FoldedHead("kdbts", network.student, network, shared))
-            self._own = self.heads if shared is None else self.heads[:1]
-        self.packed = PackedField(network, self._own) if pack else None
+            self.own = self.heads if shared is None else self.heads[:1]
+        self.packed: MapEncoder | None = PackedField(network, self.own) if pack else None
 
     def answering(self, views: int) -> int:
         """Index of the head that is asked: the student, where there is one, of a single view."""
         return len(self.heads) - 1 if views == 1 else 0
+
+    def map_index(self, head: int) -> int:
+        """Which of the maps of `own` heads the head of an index reads."""
+        return head if len(self.own) > 1 else 0
 
     def encode(self, images: Tensor) -> list[Tensor]:
         """(N,3,H,W) in [0,1] to a folded map (N,hidden,H,W) per head.
@@ -191,7 +205,7 @@ class FoldedField:
         # Maps feed an exponential: their convolution stays in float32 under autocast.
         with torch.autocast(images.device.type, enabled=False):
             padded = padded.float()
-            maps = [F.conv2d(padded, head.conv_weight, head.conv_bias) for head in self._own]
+            maps = [F.conv2d(padded, head.conv_weight, head.conv_bias) for head in self.own]
         return [m.contiguous(memory_format=torch.channels_last) for m in maps]
 
 

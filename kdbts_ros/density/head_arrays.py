@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import NamedTuple
 
 import numpy as np
@@ -86,7 +87,9 @@ def coordinate_half(code: PositionalCode, weight: Tensor, values: Tensor, axis: 
     uvz = torch.zeros(len(values), 3, device=weight.device)
     uvz[:, axis] = values.to(weight.device)
     columns = torch.arange(axis, 3 * (1 + 2 * FREQUENCIES), 3, device=weight.device)
-    return code.to(weight.device)(uvz)[:, columns] @ weight[:, columns].T
+    # Not `code.to`, which would move the network's own code.
+    placed = code if code.freqs.device == weight.device else deepcopy(code).to(weight.device)
+    return placed(uvz)[:, columns] @ weight[:, columns].T
 
 
 def _rows(low: float, high: float) -> Tensor:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +27,9 @@ from kdbts_ros.density.view_buffer import BufferRules, KeptView
 from kdbts_ros.density.view_choice import probe_points
 from kdbts_ros.density.view_use import MODES, Mode, ViewAccount, ViewUse
 from kdbts_ros.errors import UserError
+
+if TYPE_CHECKING:
+    from kdbts_ros.density.frame_engine import FrameEngine, FrameMap
 
 Pose = npt.NDArray[np.float64]
 
@@ -117,6 +121,7 @@ class Pipeline:
         self._gate = ConsistencyGate(depth_from(self.scene), settings.consistency)
         self._views = self._make_view_use()
         self._local = LocalMap(settings.fusion) if settings.accumulate else None
+        self._frames = self._make_frames()
         self._warm_up()
 
     def update(self, settings: PipelineSettings) -> None:
@@ -138,7 +143,7 @@ class Pipeline:
             "sha256": self.scene.info.sha256[:12],
             "device": str(self.scene.device),
             "precision": self.scene.precision,
-            "engine": self.scene.engine_note or "fast",
+            "engine": self.scene.engine_note or (self._frames and self._frames.note) or "fast",
             "input": f"{spec.image_width}x{spec.image_height}",
         }
 
@@ -171,27 +176,37 @@ class Pipeline:
         and be fused with earlier maps.
         """
         settings, times = self.settings, dict[str, float]()
-        with _timed(times, "network"):
-            encoded = self.scene.encode(view)
         window = GridWindow.around(
             float(T_fixed_base[0, 3]),
             float(T_fixed_base[1, 3]),
             2 * settings.range_m,
             settings.resolution,
         )
-        with _timed(times, "views"):
-            account = self._use(encoded, moment, window, float(T_fixed_base[2, 3]))
+        with _timed(times, "network"):
+            whole = self._whole_frame(view, T_fixed_base, window)
+            encoded = self.scene.encode(view) if whole is None else None
+        account = ViewAccount(note=self._single_because)
+        if encoded is not None:
+            with _timed(times, "views"):
+                account = self._use(encoded, moment, window, float(T_fixed_base[2, 3]))
         with _timed(times, "query"):
-            occupancy = map_around(self.scene, T_fixed_base, window, self._band)
+            if whole is None:
+                occupancy = map_around(self.scene, T_fixed_base, window, self._band)
+            else:
+                occupancy = whole.occupancy
             if self._local is not None and moment is not None:
                 occupancy = self._local.fuse(occupancy, moment.stamp_ns)
-                window = occupancy.window
-            threshold = settings.occupied_threshold or self.scene.calibration.occupied_from
-            trinary = occupancy.trinary(threshold, settings.completed_cells)
-            percent = occupancy.percent(settings.completed_cells) if wanted.percent else None
+                window, whole = occupancy.window, None
+            if whole is not None:
+                trinary, percent = whole.trinary, whole.percent if wanted.percent else None
+            else:
+                trinary = occupancy.trinary(self._threshold, settings.completed_cells)
+                percent = occupancy.percent(settings.completed_cells) if wanted.percent else None
         depth, depth_camera, preview = None, None, None
         if wanted.depth or wanted.preview:
             with _timed(times, "depth"):
+                if encoded is None and self._frames is not None:
+                    self.scene.use([self._frames.encoded(view)])
                 depth_map = self.scene.depth_map(settings.depth_stride, by_student=True)
                 depth, depth_camera = depth_map.published()
         if wanted.preview:
@@ -215,6 +230,28 @@ class Pipeline:
         self.scene.forget_votes()
         if self._local is not None:
             self._local.clear()
+
+    @property
+    def _threshold(self) -> float:
+        """Probability from which a column is called occupied."""
+        return self.settings.occupied_threshold or self.scene.calibration.occupied_from
+
+    def _whole_frame(self, view: View, T_fixed_base: Pose, window: GridWindow) -> FrameMap | None:
+        """The map as the GPU computes it in one go; None where it does not."""
+        if self._frames is None:
+            return None
+        completed = self.settings.completed_cells
+        threshold = self.settings.occupied_threshold or self._frames.calibration.occupied_from
+        return self._frames.map(view, T_fixed_base, window, self._band, threshold, completed)
+
+    def _make_frames(self) -> FrameEngine | None:
+        """None where maps may be of several views, or there is no GPU with kernels."""
+        if self._views is not None or not self.scene.maps_in_one_go:
+            return None
+        # Triton comes with it.
+        from kdbts_ros.density.frame_engine import FrameEngine
+
+        return FrameEngine(self.scene)
 
     def _use(
         self, encoded: EncodedView, moment: Moment | None, window: GridWindow, ground: float

@@ -11,17 +11,18 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from kdbts_ros.density import packed
+from kdbts_ros.density import cuda_engine, packed
 from kdbts_ros.density.affine import AffineGrid
 from kdbts_ros.density.calibration import NOTE, Calibration, read_note
 from kdbts_ros.density.camera import Camera, View, transform
 from kdbts_ros.density.checkpoint import CheckpointInfo, load_network
 from kdbts_ros.density.compiled_queries import CompiledQueries
-from kdbts_ros.density.device import choose_device, choose_precision
+from kdbts_ros.density.device import HALF, choose_device, inference_precision
 from kdbts_ros.density.encoded import EncodedView
 from kdbts_ros.density.engine_check import check_views, differences
 from kdbts_ros.density.folded import FoldedField
 from kdbts_ros.density.fused_queries import FusedQueries
+from kdbts_ros.density.gpu_kernels import GpuKernels
 from kdbts_ros.density.lattice import Lattice
 from kdbts_ros.density.network import DensityNetwork, NetworkSpec, sample_features
 from kdbts_ros.density.projection import rays_world
@@ -59,6 +60,9 @@ class SceneCompleter:
         self._depth: dict[tuple[int, bool], DepthMap] = {}
         self._reach: list[Floats] = []
         self._compiled = device.type == "cpu"
+        self._kernels = (
+            GpuKernels(self.field, HALF.get(precision)) if cuda_engine.available(device) else None
+        )
         self._votes = VoteStore(len(self.field.heads[0].arrays.out_bias))
         self.engine_note = ""
 
@@ -72,10 +76,11 @@ class SceneCompleter:
     ) -> SceneCompleter:
         """From a shipped name, a `.safetensors` or an original `.pt`.
 
-        precision: "float32", "bfloat16" (convolutions only) or "auto", see `choose_precision`.
+        precision: of convolutions: "float32", "bfloat16", "float16" or "auto", see
+            `inference_precision`.
         """
         chosen = choose_device(device)
-        chosen_precision = choose_precision(precision, chosen)
+        chosen_precision = inference_precision(precision, chosen)
         network, info = load_network(checkpoint, head)
         scene = cls(network, info, chosen, chosen_precision)
         scene.check_engine()
@@ -96,6 +101,7 @@ class SceneCompleter:
                 found = differences(self.queries, self.views, self.network, head.head)
             if not found.acceptable():
                 self.precision, self._compiled, self.field.packed = "float32", False, None
+                self._kernels = None
                 self.engine_note = f"slow but exact: the fast engine was refused, {found}"
         self._views, self._queries = (), None
 
@@ -104,13 +110,27 @@ class SceneCompleter:
         return self.info.spec
 
     @property
+    def maps_in_one_go(self) -> bool:
+        """Whether a `FrameEngine` can make maps of single views."""
+        head = self.field.heads[self.field.answering(1)]
+        return (
+            self._kernels is not None
+            and self.field.packed is not None
+            and cuda_engine.supports(head)
+        )
+
+    @property
     def calibration(self) -> Calibration:
         """What optical depth is worth as a probability, for the head in use."""
-        return self._calibrations.get(self.head_in_use, Calibration())
+        return self.calibration_of(self.head_in_use)
 
     @calibration.setter
     def calibration(self, calibration: Calibration) -> None:
         self._calibrations[self.head_in_use] = calibration
+
+    def calibration_of(self, head: str) -> Calibration:
+        """The same for the head of that name, whether in use or not."""
+        return self._calibrations.get(head, Calibration())
 
     @property
     def head_in_use(self) -> str:
@@ -120,10 +140,11 @@ class SceneCompleter:
     @torch.inference_mode()
     def encode(self, view: View) -> EncodedView:
         """Run the network on a posed image; the result can be queried now or later, see `use`."""
-        image = self._resize(view.image)
+        image = self.resized(view.image)
         images = torch.from_numpy(image).to(self.device).permute(2, 0, 1)[None].float() / 255
         images = images.contiguous(memory_format=torch.channels_last)
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=self.precision == "bfloat16"):
+        half = HALF.get(self.precision)
+        with torch.autocast(self.device.type, half, enabled=half is not None):
             maps = self.field.encode(images)
         # One object for heads that share a map.
         first = {id(m): m[0] for m in maps}
@@ -217,7 +238,7 @@ class SceneCompleter:
 
     def _median_depth(self, queries: Queries, view: int, stride: int) -> Floats:
         size = self.spec.image_height // stride, self.spec.image_width // stride
-        samples = self._depth_samples(queries.views[view])
+        samples = self.depth_samples(queries.views[view].scale)
         return queries.reach(view, samples, size)
 
     def _queries_of(self, views: Sequence[EncodedView]) -> Queries:
@@ -227,6 +248,8 @@ class SceneCompleter:
             return CompiledQueries(head, views, maps)
         if self._compiled and FusedQueries.supports(head):
             return FusedQueries(head, views, maps, self._votes)
+        if self._kernels is not None and cuda_engine.supports(head):
+            return self._kernels.queries(index, views, maps)
         return TorchQueries(head, views, maps)
 
     def depth(self) -> tuple[Floats, Floats]:
@@ -275,7 +298,7 @@ class SceneCompleter:
         colours = torch.zeros(camera.height * camera.width, 3, device=self.device)
         weights = torch.zeros(camera.height * camera.width, device=self.device)
         images = self._colour_images()
-        t = torch.from_numpy(self._depth_samples(self._views[0], samples)).to(self.device)
+        t = torch.from_numpy(self.depth_samples(self._views[0].scale, samples)).to(self.device)
         pixels = torch.arange(camera.height * camera.width, device=self.device)
         for part in torch.split(pixels, max(1, CHUNK // samples)):
             colours[part], weights[part] = self._render_pixels(part, camera, T_world_cam, t, images)
@@ -314,7 +337,7 @@ class SceneCompleter:
     def _compute_depth(self, queries: Queries, stride: int) -> DepthMap:
         reference = queries.views[0]
         size = self.spec.image_height // stride, self.spec.image_width // stride
-        found = queries.depths(0, self._depth_samples(reference), size, stop=0.0)
+        found = queries.depths(0, self.depth_samples(reference.scale), size, stop=0.0)
         camera = reference.camera.resized(size[1], size[0])
         return DepthMap(*found, camera, reference.valid, reference.own)
 
@@ -324,15 +347,17 @@ class SceneCompleter:
         stacked = np.stack([view.image for view in self._views])
         return torch.from_numpy(stacked).to(self.device).permute(0, 3, 1, 2).float() / 255
 
-    def _depth_samples(self, view: EncodedView, count: int = DEPTH_SAMPLES) -> Floats:
+    def depth_samples(self, scale: float, count: int = DEPTH_SAMPLES) -> Floats:
+        """Depths (count,) m at which rays of a view of that scale are sampled."""
         # The network knows nothing nearer than `depth_near` in the world it is shown.
-        near = self.spec.depth_near / view.scale
+        near = self.spec.depth_near / scale
         return sample_distances(near, self.spec.depth_far, torch.full((count,), 0.5)).numpy()
 
     def _tensor(self, array: npt.ArrayLike) -> Tensor:
         return torch.from_numpy(np.asarray(array, np.float32)).to(self.device)
 
-    def _resize(self, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    def resized(self, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        """(h,w,3) uint8 at the network's size: what it is shown."""
         size = (self.spec.image_width, self.spec.image_height)
         if image.shape[1::-1] == size:
             return np.ascontiguousarray(image)

@@ -138,6 +138,27 @@ class Benchmark:
         occupancy = self._fast(lambda: self.scene.occupancy(self.lattice))
         yield "lattice", self._plain_points(centres), occupancy
         yield "depth", self._plain_depth(), self._fast(self._depth)
+        if self.scene.maps_in_one_go:
+            yield from self._frame_graph()
+
+    def _frame_graph(self) -> Iterator[tuple[str, Times | None, Times]]:
+        """A frame from the image in host memory to the map there, and the device's part of it."""
+        # Triton comes with it.
+        from kdbts_ros.density.frame_engine import FrameEngine
+
+        engine, view = FrameEngine(self.scene), self.views[0]
+        base = np.eye(4)
+        base[:2, 3] = view.T_world_cam[:2, 3]
+        window = GridWindow.around(float(base[0, 3]), float(base[1, 3]), 40.0, 0.2)
+        threshold = engine.calibration.occupied_from
+
+        def run() -> object:
+            return engine.map(view, base, window, HeightBand(), threshold, "keep")
+
+        if run() is not None:
+            yield "frame_graph", None, measure(run, self.repeats)
+            device = engine.device_times(self.repeats)
+            yield "frame_graph_device", None, Times(tuple(sorted(device)))
 
     def frame(self, T_world_base: Array) -> dict[str, float]:
         """A frame to its map, beside the bare network, of a robot that drives on.

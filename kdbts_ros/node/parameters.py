@@ -41,7 +41,7 @@ class Parameters:
     )
     device: str = _rule("auto", "Where the network runs: auto, cpu, cuda or cuda:N.")
     precision: str = _rule(
-        "auto", "Convolutions of the network.", choices=("auto", "float32", "bfloat16")
+        "auto", "Convolutions of the network.", choices=("auto", "float32", "bfloat16", "float16")
     )
     autostart: bool = _rule(
         True, "Configure and activate at start; false leaves that to a lifecycle manager."

@@ -78,7 +78,7 @@ def test_compiled_depth_equals_the_torch_formulation(head):
     scene.set_views([view(0), view(1, x=0.5)])
     depth = scene.depth_map(stride=4)
     plain = TorchQueries(scene.field.heads[0], scene.views, [v.maps[0] for v in scene.views])
-    t = scene._depth_samples(scene.views[0])
+    t = scene.depth_samples(scene.views[0].scale)
     expected = plain.depths(0, t, depth.depth.shape, 0.0)
     np.testing.assert_allclose(depth.depth, expected.expected, rtol=2e-3)
     np.testing.assert_allclose(depth.opacity, expected.opacity, atol=1e-4)

@@ -1,0 +1,29 @@
+"""Whether this machine has what the GPU's own engine needs; light to import."""
+
+from __future__ import annotations
+
+import importlib.util
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from kdbts_ros.density.folded import FoldedHead
+
+# Matrix units for half precision, as the kernels ask for them, came with this capability.
+_LEAST_CAPABILITY = (8, 0)
+
+
+def available(device: torch.device) -> bool:
+    """Whether kernels can be compiled for and run on the device."""
+    return (
+        device.type == "cuda"
+        and importlib.util.find_spec("triton") is not None
+        and torch.cuda.get_device_capability(device) >= _LEAST_CAPABILITY
+    )
+
+
+def supports(head: FoldedHead) -> bool:
+    """Whether the kernels know a head: of one view, its hidden layer a power of two wide."""
+    hidden = head.arrays.hidden
+    return not head.head.multi_view and hidden >= 16 and hidden & (hidden - 1) == 0

@@ -1,0 +1,195 @@
+"""The steps of a frame on a GPU, from the image's bytes to the map's.
+
+Needs Triton: imported only where `cuda_engine.available()`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+import torch
+import triton
+from torch import Tensor
+
+from kdbts_ros.density.cuda_field import CudaField
+from kdbts_ros.density.cuda_head import MAP, CudaHead
+from kdbts_ros.density.cuda_trunk import INPUT_CHANNELS
+from kdbts_ros.density.frame_params import PARAMS
+from kdbts_ros.density.image_sampling import Sampling, Separable
+from kdbts_ros.density.results import Bools, Floats
+from kdbts_ros.density.triton_image import remap_image, resize_image
+
+# As in `resnet.normalised`.
+MEAN, DEVIATION = 0.45, 0.225
+_PIXELS = 128
+# Of a cell of the answer: its probability and three small numbers.
+_BYTES = 7
+
+
+@dataclass(frozen=True, eq=False)
+class FramePlan:
+    """What a graph is captured for; everything else of a frame is in its parameters.
+
+    Attributes:
+        sampling: of the network's input from the image that is uploaded.
+        shape: (levels,rows,columns) of the map's grid.
+        samples: (S,) depths as the network is shown, at which light is asked where it ends.
+        reach: (h,w) of the grid of rays along which that is asked.
+        valid: see `View.valid`.
+    """
+
+    sampling: Sampling
+    shape: tuple[int, int, int]
+    samples: Floats
+    reach: tuple[int, int]
+    valid: Bools | None = None
+
+
+class FrameGrids(NamedTuple):
+    """(rows,columns) each: probability, NaN unknown; trinary and percent int8; observed."""
+
+    probability: Floats
+    trinary: npt.NDArray[np.int8]
+    percent: npt.NDArray[np.int8]
+    observed: Bools
+
+
+class Slot:
+    """The host's memory of a frame in flight, pinned where the device is a GPU.
+
+    image (h,w,3) uint8 and params (PARAMS,) float32 are filled before a frame; `grids` is what came
+    back of it, and `folded` its bare map (1,hidden,H,W) on the device.
+    """
+
+    def __init__(self, plan: FramePlan, pinned: bool) -> None:
+        _, rows, across = plan.shape
+        self._shape = rows, across
+        source = (*plan.sampling.source, 3)
+        self.image_tensor = torch.zeros(source, dtype=torch.uint8, pin_memory=pinned)
+        self.params_tensor = torch.zeros(PARAMS, pin_memory=pinned)
+        size = rows * across * _BYTES
+        self.answer_tensor = torch.zeros(size, dtype=torch.uint8, pin_memory=pinned)
+        self.image, self.params = self.image_tensor.numpy(), self.params_tensor.numpy()
+        self._answer = self.answer_tensor.numpy()
+        self.folded: Tensor | None = None
+
+    def grids(self) -> FrameGrids:
+        """Copies: the next frame in this slot overwrites what came back."""
+        cells = self._shape[0] * self._shape[1]
+        probability = self._answer[: 4 * cells].view(np.float32)
+        trinary, percent, observed = self._answer[4 * cells :].view(np.int8).reshape(3, cells)
+        return FrameGrids(
+            probability.reshape(self._shape).copy(),
+            trinary.reshape(self._shape).copy(),
+            percent.reshape(self._shape).copy(),
+            observed.reshape(self._shape).astype(np.bool_),
+        )
+
+
+class FrameSteps:
+    """Steps that launch on the current stream and neither wait nor allocate on the host.
+
+    What one step leaves to the next stands in the object: they are for one frame at a time.
+    """
+
+    def __init__(self, field: CudaField, index: int, head: CudaHead, plan: FramePlan) -> None:
+        """index: which of the field's maps the head reads."""
+        self._field, self._index, self._head, self.plan = field, index, head, plan
+        device = head.code_weight.device
+        _, rows, across = plan.shape
+        cells = rows * across
+        self.image = torch.zeros((*plan.sampling.source, 3), dtype=torch.uint8, device=device)
+        self.params = torch.zeros(PARAMS, device=device)
+        self.input = field.blank_input()
+        self.reach = torch.zeros(plan.reach, device=device)
+        self._answer = torch.zeros(cells * _BYTES, dtype=torch.uint8, device=device)
+        self._grids = [
+            self._answer[: 4 * cells].view(torch.float32),
+            *(self._answer[k * cells : (k + 1) * cells].view(torch.int8) for k in (4, 5, 6)),
+        ]
+        known = np.ones((1, 1), np.uint8) if plan.valid is None else plan.valid.astype(np.uint8)
+        self._valid = torch.from_numpy(known).to(device)
+        self._rays = head.ray_tables(plan.samples, plan.reach)
+        self._tables = _sampling_tables(plan.sampling, device)
+        self.taps: list[Tensor] | None = None
+        self.features: Tensor | None = None
+        self.folded: Tensor | None = None
+
+    def all(self, slot: Slot) -> None:
+        """A whole frame from a slot's memory and back to it."""
+        self.upload(slot)
+        self.sample()
+        self.encode()
+        self.decode()
+        self.project()
+        self.find_reach()
+        self.find_map()
+        self.download(slot)
+        slot.folded = self.folded
+
+    def upload(self, slot: Slot) -> None:
+        """Image and parameters to the device."""
+        self.image.copy_(slot.image_tensor, non_blocking=True)
+        self.params.copy_(slot.params_tensor, non_blocking=True)
+
+    def sample(self) -> None:
+        """The image to the network's normalised input."""
+        height, width = self.input.shape[2:]
+        source, tables = self.plan.sampling.source, self._tables
+        grid = (triton.cdiv(height * width, _PIXELS),)
+        sizes = (*source, height, width, MEAN, DEVIATION)
+        if isinstance(self.plan.sampling, Separable):
+            resize_image[grid](
+                self.image, self.input, *tables, *sizes, ROW_TAPS=tables[1].shape[1],
+                COLUMN_TAPS=tables[3].shape[1], CHANNELS=INPUT_CHANNELS, BLOCK=_PIXELS,
+            )  # fmt: skip
+        else:
+            remap_image[grid](
+                self.image, self.input, *tables, *sizes, FACTOR=self.plan.sampling.factor,
+                CHANNELS=INPUT_CHANNELS, BLOCK=_PIXELS,
+            )  # fmt: skip
+
+    def encode(self) -> None:
+        self.taps = self._field.trunk.encode(self.input)
+
+    def decode(self) -> None:
+        assert self.taps is not None
+        self.features = self._field.trunk.decode(self.taps)
+
+    def project(self) -> None:
+        """The output convolution, with the head's first layer inside."""
+        assert self.features is not None
+        self.folded = self._field.output(self.features, self._index)
+
+    def find_reach(self) -> None:
+        """Where half the light is gone."""
+        assert self.folded is not None
+        self._head.rays(self.folded[0], True, self._rays, self.reach)
+
+    def find_map(self) -> None:
+        assert self.folded is not None
+        self._head.columns(
+            self.folded[0],
+            True,
+            self.params,
+            self._valid,
+            self.reach,
+            self.plan.shape,
+            MAP,
+            *self._grids,
+        )
+
+    def download(self, slot: Slot) -> None:
+        """The map's bytes to the host."""
+        slot.answer_tensor.copy_(self._answer, non_blocking=True)
+
+
+def _sampling_tables(sampling: Sampling, device: torch.device) -> list[Tensor]:
+    if isinstance(sampling, Separable):
+        rows, columns = sampling.rows, sampling.columns
+        arrays = [rows.start, rows.weights, columns.start, columns.weights]
+        return [torch.from_numpy(np.ascontiguousarray(a)).to(device) for a in arrays]
+    return [torch.from_numpy(sampling.xy).to(device)]

@@ -1,0 +1,55 @@
+"""The GPU's column kernel in numpy and torch, from the same parameters: what they must mean."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from kdbts_ros.density.folded import FoldedHead
+from kdbts_ros.density.network import sample_features
+
+MIN_DEPTH = 1e-3
+
+
+def columns(
+    head: FoldedHead, folded: Tensor, params: np.ndarray, reach: np.ndarray, shape: tuple
+) -> dict[str, np.ndarray]:
+    """probability, trinary, percent, observed (rows,across) of a map (hidden,H,W) with its bias.
+
+    params: see `frame_params`; reach (h,w) as the network is shown.
+    """
+    origin, along_x, along_y, up = params[:12].reshape(4, 3).astype(np.float64)
+    level, row, column = np.meshgrid(*(np.arange(n) for n in shape), indexing="ij")
+    q = origin + column[..., None] * along_x + row[..., None] * along_y + level[..., None] * up
+    z = np.maximum(q[..., 2], MIN_DEPTH)
+    uv = (q[..., :2] / z[..., None]).astype(np.float32)
+    seen = (q[..., 2] > MIN_DEPTH) & (np.abs(uv) <= 1).all(-1)
+    at = ((np.clip(uv, -1, 1) + 1) / 2 * np.array(reach.shape[::-1])).astype(int)
+    x, y = np.minimum(at, np.array(reach.shape[::-1]) - 1).reshape(-1, 2).T
+    lit = seen & (q[..., 2] <= reach[y, x].reshape(shape))
+    points = torch.from_numpy(uv).reshape(1, 1, -1, 2)
+    sampled = sample_features(folded[None, None], points)[0, 0]
+    mapped = torch.from_numpy((params[12] / z + params[13]).astype(np.float32)).reshape(-1, 1)
+    code = head.code(torch.cat([points[0, 0], mapped], -1))
+    pre = head.last(F.relu(sampled + code @ head.code_weight.T + head.code_bias))[:, 0]
+    sigma = F.softplus(pre).reshape(shape).numpy() * params[14]
+    tau = (sigma * seen).sum(0) * params[15]
+    count = seen.sum(0)
+    known = (count >= params[16]) & (q[0, ..., 2] + params[18] * up[2] >= params[17])
+    observed = known & (2 * lit.sum(0) >= count)
+    p = np.where(observed, _curve(tau, *params[19:22]), _curve(tau, *params[22:25]))
+    p = np.where(known, p, np.nan).astype(np.float32)
+    threshold, completed = params[25], params[26]
+    free = (p < threshold) & (observed | (p < threshold / 2) | (completed != 1))
+    told = observed | (completed != 2)
+    trinary = np.where((p >= threshold) & told, 100, np.where(free & told, 0, -1))
+    percent = np.where(known & told, np.rint(np.nan_to_num(p) * 100), -1)
+    return {"probability": p, "trinary": trinary, "percent": percent, "observed": observed}
+
+
+def _curve(tau: np.ndarray, half: float, steepness: float, ceiling: float) -> np.ndarray:
+    if steepness == 0:
+        return -np.expm1(-tau)
+    return ceiling / (1 + (half / np.maximum(tau, 1e-12)) ** steepness)

@@ -1,0 +1,138 @@
+"""The GPU's engine: what can be tested of it without one, and its kernels where Triton is."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+
+import cv2
+import numpy as np
+import pytest
+import torch
+
+from kdbts_ros.density import frame_params
+from kdbts_ros.density.bev import (
+    MIN_SEEN_SHARE,
+    GridWindow,
+    HeightBand,
+    band_columns,
+    map_around,
+)
+from kdbts_ros.density.calibration import Calibration, Curve
+from kdbts_ros.density.camera import View
+from kdbts_ros.density.checkpoint import load_network
+from kdbts_ros.density.image_sampling import Separable, Table
+from kdbts_ros.density.lenses import Lens
+from kdbts_ros.density.queries import projection
+from kdbts_ros.density.scene import SceneCompleter
+from kdbts_ros.density.warp import Warp
+from test.density import gpu_reference
+from test.density.networks import base_pose, camera, forward_pose, tiny_scene, view, with_numbers
+
+KERNELS = os.environ.get("TRITON_INTERPRET") == "1" and importlib.util.find_spec("triton")
+interpreted = pytest.mark.skipif(
+    not KERNELS, reason="kernels run on a CPU where Triton is installed and TRITON_INTERPRET is 1"
+)
+on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no GPU")
+
+SETTINGS = (
+    ("keep", Calibration()),
+    ("discount", Calibration(Curve(1.0, 1.2, 0.99), Curve(0.8, 1.3, 0.9), 0.4)),
+    ("unknown", Calibration(Curve(1.0, 1.2, 0.99), None, 0.4)),
+)
+
+
+@pytest.mark.parametrize("method", ["area", "linear"])
+@pytest.mark.parametrize(
+    "source", [(375, 1242), (192, 640), (384, 1280), (147, 900), (96, 320), (300, 500)]
+)
+def test_separable_weights_are_opencvs_resize(source: tuple[int, int], method: str) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (*source, 3), np.uint8)
+    shrinks = source[0] > 192 and source[1] > 640
+    how = cv2.INTER_AREA if method == "area" and shrinks else cv2.INTER_LINEAR
+    expected = cv2.resize(image, (640, 192), interpolation=how)
+    found = Separable.resize(source, (192, 640), method).apply(image)
+    assert np.abs(found - expected).max() <= 1.0
+
+
+def test_a_table_holds_the_positions_of_a_warp() -> None:
+    lens = Lens(camera(100, 60))
+    turn = cv2.Rodrigues(np.array([0.05, 0.1, 0.02]))[0]
+    warp = Warp.build(lens, camera(64, 32), turn)
+    image = np.random.default_rng(0).integers(0, 256, (60, 100, 3), np.uint8)
+    table = Table.of_warp(warp, 1)
+    x, y = np.ascontiguousarray(table.xy[..., 0]), np.ascontiguousarray(table.xy[..., 1])
+    found = cv2.remap(
+        image.astype(np.float32), x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+    )
+    assert table.source == (60, 100)
+    assert np.abs(found - warp.image(image)).max() <= 1.0
+
+
+def _frame(completed: str, calibration: Calibration) -> tuple:
+    scene = with_numbers(tiny_scene("bts"), "floats")
+    scene.calibration = calibration
+    posed = View(view().image, camera(), forward_pose(x=1e5), scale=1.2)
+    scene.set_views([posed])
+    base = base_pose(x=1e5)
+    window, band = GridWindow.around(1e5 + 5, 0.0, 16, 0.5), HeightBand()
+    grid, thickness = band_columns(base, window, band)
+    arrays = scene.field.heads[0].arrays
+    params = frame_params.pack_grid(grid, projection(scene.views[0]), arrays, posed.scale)
+    threshold = calibration.occupied_from
+    frame_params.pack_map(
+        params, grid.shape[0], thickness, scene.spec.depth_near, calibration, threshold,
+        completed, MIN_SEEN_SHARE,
+    )  # fmt: skip
+    return scene, params, grid.shape, map_around(scene, base, window, band)
+
+
+@pytest.mark.parametrize(("completed", "calibration"), SETTINGS)
+def test_parameters_mean_the_map_of_a_scene(completed: str, calibration: Calibration) -> None:
+    """At odometry coordinates of a hundred kilometres."""
+    scene, params, shape, expected = _frame(completed, calibration)
+    reach = scene.reach()[0] * np.float32(1.2)
+    found = gpu_reference.columns(
+        scene.field.heads[0], scene.views[0].maps[0], params, reach, shape
+    )
+    known = np.isfinite(expected.probability)
+    assert known.sum() > 100
+    assert (np.isfinite(found["probability"]) != known).mean() < 0.005
+    both = known & np.isfinite(found["probability"])
+    np.testing.assert_allclose(found["probability"][both], expected.probability[both], atol=2e-3)
+    threshold = calibration.occupied_from
+    assert (found["trinary"] != expected.trinary(threshold, completed)).mean() < 0.01
+    assert np.abs(found["percent"] - expected.percent(completed))[both].max() <= 1
+
+
+@interpreted
+@pytest.mark.parametrize(("completed", "calibration"), SETTINGS[1:2])
+def test_steps_of_a_frame_make_the_map_of_a_scene(completed: str, calibration: Calibration) -> None:
+    from kdbts_ros.density.cuda_field import CudaField
+    from kdbts_ros.density.cuda_head import CudaHead
+    from kdbts_ros.density.cuda_steps import FramePlan, FrameSteps, Slot
+
+    scene, params, shape, expected = _frame(completed, calibration)
+    samples = scene.depth_samples(1.2) * np.float32(1.2)
+    sampling = Separable.resize((64, 128), (64, 128), "area")
+    plan = FramePlan(sampling, shape, samples, (32, 64))
+    field = CudaField(scene.network, scene.field.own, torch.float32)
+    slot = Slot(plan, pinned=False)
+    slot.image[:], slot.params[:] = scene.views[0].image, params
+    with torch.inference_mode():
+        FrameSteps(field, 0, CudaHead(scene.field.heads[0]), plan).all(slot)
+    found = slot.grids()
+    np.testing.assert_allclose(found.probability, expected.probability, atol=2e-3)
+    assert (found.trinary != expected.trinary(calibration.occupied_from, completed)).mean() < 0.01
+    assert (found.observed == expected.observed).mean() > 0.99
+    own = found.probability
+    assert (found.percent[np.isfinite(own)] >= -1).all()
+
+
+@on_gpu
+def test_a_gpu_says_what_the_plain_formulation_says() -> None:
+    network, info = load_network("kdbts")
+    scene = SceneCompleter(network, info, torch.device("cuda"), "float16")
+    scene.check_engine()
+    assert scene.engine_note == ""
+    assert scene.maps_in_one_go
