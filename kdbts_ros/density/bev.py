@@ -130,8 +130,10 @@ def map_around(
     # A density that is not a number is not free space: it makes its column unknown.
     known = (sums.seen >= MIN_SEEN_SHARE * grid.shape[0]) & _within_range(scene, grid)
     observed = known & (sums.lit * 2 >= sums.seen)
-    found = scene.calibration.probability(sums.density * np.float32(thickness), observed)
-    probability = np.where(known, found, np.float32(np.nan))
+    probability = np.full(known.shape, np.nan, np.float32)
+    probability[known] = scene.calibration.probability(
+        sums.density[known] * np.float32(thickness), observed[known]
+    )
     return OccupancyMap(window, probability, observed)
 
 

@@ -76,9 +76,11 @@ class Calibration:
             observed: (...) whether light of any view reaches the column.
         """
         depth = np.asarray(optical_depth, np.float32)
-        return np.where(
-            observed, _probability(self.observed, depth), _probability(self.completed, depth)
-        )
+        found = np.empty_like(depth)
+        # A logarithm and an exponential per column: by the one curve that it needs.
+        for curve, chosen in ((self.observed, observed), (self.completed, ~observed)):
+            found[chosen] = _probability(curve, depth[chosen])
+        return found
 
 
 def write_note(calibrations: Mapping[str, Calibration]) -> str:
