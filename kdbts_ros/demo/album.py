@@ -14,7 +14,7 @@ from kdbts_ros.demo.results import Results
 from kdbts_ros.demo.score import Agreement, TruthMap, compare, masked_truth
 from kdbts_ros.density.bev import HeightBand
 from kdbts_ros.density.camera import Array
-from kdbts_ros.density.pipeline import map_with_robot
+from kdbts_ros.density.preview import map_with_robot
 from kdbts_ros.node.drops import Dropped
 
 Progress = Callable[[int], None]

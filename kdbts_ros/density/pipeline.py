@@ -20,6 +20,7 @@ from kdbts_ros.density.consistency import ConsistencyGate, ConsistencyRules, dep
 from kdbts_ros.density.encoded import EncodedView
 from kdbts_ros.density.lenses import Lens
 from kdbts_ros.density.local_map import FusionSettings, LocalMap
+from kdbts_ros.density.preview import preview_panel
 from kdbts_ros.density.request import MAP_AND_DEPTH, Moment, Wanted
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.density.training_camera import TrainingCamera
@@ -212,7 +213,7 @@ class Pipeline:
         if wanted.preview:
             with _timed(times, "preview"):
                 maps = [(_map_caption(account), trinary)]
-                preview = self.preview(view, depth_map.valid(), window, maps, T_fixed_base)
+                preview = preview_panel(view, depth_map.valid(), window, maps, T_fixed_base)
         return FrameResult(
             window, trinary, percent, occupancy, depth, depth_camera, preview, times, account
         )
@@ -287,21 +288,6 @@ class Pipeline:
         self._single_because = f"the head '{head}' reads one view"
         return None
 
-    def preview(
-        self,
-        view: View,
-        depth: npt.NDArray[np.float32],
-        window: GridWindow,
-        maps: list[tuple[str, npt.NDArray[np.int8]]],
-        T_fixed_base: Pose,
-    ) -> npt.NDArray[np.uint8]:
-        """Camera, depth and captioned maps side by side."""
-        return pictures.panel(
-            view.image,
-            depth,
-            [(name, map_with_robot(window, cells, T_fixed_base)) for name, cells in maps],
-        )
-
     def _warm_up(self) -> None:
         # The first frame compiles kernels and allocates; it must not count as a dropped second.
         spec = self.scene.spec
@@ -328,19 +314,6 @@ class Pipeline:
 
 def _map_caption(account: ViewAccount) -> str:
     return "map" if account.used == 1 else f"map of {account.used} views"
-
-
-def map_with_robot(
-    window: GridWindow, grid: npt.NDArray[np.int8], T_fixed_base: Pose
-) -> npt.NDArray[np.uint8]:
-    """A map's picture (x up, y left) with the robot drawn on it."""
-    picture = pictures.map_picture(grid)
-    scale = max(1, round(400 / picture.shape[0]))
-    picture = pictures.fitted(picture, picture.shape[0] * scale)
-    column = (window.height - (T_fixed_base[1, 3] - window.y0) / window.resolution) * scale
-    row = (window.width - (T_fixed_base[0, 3] - window.x0) / window.resolution) * scale
-    heading = float(np.arctan2(T_fixed_base[1, 0], T_fixed_base[0, 0]))
-    return pictures.robot_marker(picture, row, column, heading)
 
 
 @contextmanager

@@ -9,12 +9,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from kdbts_ros.density import cuda_engine, packed
 from kdbts_ros.density.affine import AffineGrid
 from kdbts_ros.density.calibration import NOTE, Calibration, read_note
-from kdbts_ros.density.camera import Camera, View, transform
+from kdbts_ros.density.camera import Camera, View
 from kdbts_ros.density.checkpoint import CheckpointInfo, load_network
 from kdbts_ros.density.compiled_queries import CompiledQueries
 from kdbts_ros.density.device import HALF, choose_device, inference_precision
@@ -24,12 +23,12 @@ from kdbts_ros.density.folded import FoldedField
 from kdbts_ros.density.fused_queries import FusedQueries
 from kdbts_ros.density.gpu_kernels import GpuKernels
 from kdbts_ros.density.lattice import Lattice
-from kdbts_ros.density.network import DensityNetwork, NetworkSpec, sample_features
-from kdbts_ros.density.projection import rays_world
+from kdbts_ros.density.network import DensityNetwork, NetworkSpec
+from kdbts_ros.density.novel_view import render_view
 from kdbts_ros.density.queries import Queries
-from kdbts_ros.density.rendering import composite, sample_distances
+from kdbts_ros.density.rendering import sample_distances
 from kdbts_ros.density.results import Bools, DepthMap, Floats, Volume
-from kdbts_ros.density.torch_queries import CHUNK, TorchQueries, project_world
+from kdbts_ros.density.torch_queries import TorchQueries
 from kdbts_ros.density.vote_store import VoteStore
 from kdbts_ros.errors import UserError
 
@@ -295,44 +294,10 @@ class SceneCompleter:
         Densities weigh the colours that the views' images have at the projected samples; weight is
         the share of a pixel's light that some view could colour.
         """
-        colours = torch.zeros(camera.height * camera.width, 3, device=self.device)
-        weights = torch.zeros(camera.height * camera.width, device=self.device)
-        images = self._colour_images()
-        t = torch.from_numpy(self.depth_samples(self._views[0].scale, samples)).to(self.device)
-        pixels = torch.arange(camera.height * camera.width, device=self.device)
-        for part in torch.split(pixels, max(1, CHUNK // samples)):
-            colours[part], weights[part] = self._render_pixels(part, camera, T_world_cam, t, images)
-        rgb = (colours / weights.clamp_min(1e-6).unsqueeze(-1) * 255).round().clamp(0, 255)
-        shape = (camera.height, camera.width)
-        return (
-            rgb.view(*shape, 3).to(torch.uint8).cpu().numpy(),
-            weights.view(shape).cpu().numpy(),
-        )
-
-    def _render_pixels(
-        self,
-        pixels: Tensor,
-        camera: Camera,
-        T_world_cam: npt.NDArray[np.float64],
-        t: Tensor,
-        images: Tensor,
-    ) -> tuple[Tensor, Tensor]:
-        u = ((pixels % camera.width) + 0.5) / camera.width * 2 - 1
-        v = ((pixels // camera.width) + 0.5) / camera.height * 2 - 1
-        K, T = self._tensor(camera.ndc), torch.eye(4, device=self.device)
-        _, direction = rays_world(torch.stack([u, v], -1), K, T, unit=False)
-        local = (direction[:, None] * t[:, None]).reshape(-1, 3).cpu().numpy()
-        projected = project_world(self._views, transform(T_world_cam, local))
-        seen = projected.seen.any(0)
-        # Unseen space neither stops light nor has a colour.
-        found, _ = self.density(transform(T_world_cam, local))
-        sigma = self._tensor(np.nan_to_num(found)).view(len(pixels), -1)
-        rendered = composite(sigma, t.expand_as(sigma), force_last=True)
-        sampled = sample_features(images[None], projected.uv[None])[0]
-        share = projected.seen.float().unsqueeze(-1)
-        mixed = ((sampled * share).sum(0) / share.sum(0).clamp_min(1)).view(len(pixels), -1, 3)
-        weight = rendered.weights * seen.view(len(pixels), -1)
-        return (weight.unsqueeze(-1) * mixed).sum(1), weight.sum(1)
+        if not self._views:
+            raise UserError("no views yet: call set_views before rendering")
+        t = self.depth_samples(self._views[0].scale, samples)
+        return render_view(self._views, self.density, camera, T_world_cam, t, self.device)
 
     def _compute_depth(self, queries: Queries, stride: int) -> DepthMap:
         reference = queries.views[0]
@@ -341,20 +306,11 @@ class SceneCompleter:
         camera = reference.camera.resized(size[1], size[0])
         return DepthMap(*found, camera, reference.valid, reference.own)
 
-    def _colour_images(self) -> Tensor:
-        if not self._views:
-            raise UserError("no views yet: call set_views before rendering")
-        stacked = np.stack([view.image for view in self._views])
-        return torch.from_numpy(stacked).to(self.device).permute(0, 3, 1, 2).float() / 255
-
     def depth_samples(self, scale: float, count: int = DEPTH_SAMPLES) -> Floats:
         """Depths (count,) m at which rays of a view of that scale are sampled."""
         # The network knows nothing nearer than `depth_near` in the world it is shown.
         near = self.spec.depth_near / scale
         return sample_distances(near, self.spec.depth_far, torch.full((count,), 0.5)).numpy()
-
-    def _tensor(self, array: npt.ArrayLike) -> Tensor:
-        return torch.from_numpy(np.asarray(array, np.float32)).to(self.device)
 
     def resized(self, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         """(h,w,3) uint8 at the network's size: what it is shown."""

@@ -25,7 +25,7 @@ from kdbts_ros.density.camera import Array, Camera, OwnCamera, View, inverse, tr
 from kdbts_ros.density.camera_adapter import CameraAdapter
 from kdbts_ros.density.canonical import Canonical
 from kdbts_ros.density.lenses import Equidistant, Lens
-from kdbts_ros.density.pipeline import map_with_robot
+from kdbts_ros.density.preview import map_with_robot
 from kdbts_ros.density.results import DepthMap, Floats
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.density.training_camera import TrainingCamera

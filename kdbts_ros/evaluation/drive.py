@@ -14,7 +14,7 @@ from kdbts_ros.density.bev import UNKNOWN, GridWindow, HeightBand, OccupancyMap,
 from kdbts_ros.density.camera import Array, View
 from kdbts_ros.density.consistency import ConsistencyGate, ConsistencyRules, depth_from
 from kdbts_ros.density.local_map import FusionSettings, LocalMap
-from kdbts_ros.density.pipeline import map_with_robot
+from kdbts_ros.density.preview import map_with_robot
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.density.view_buffer import BufferRules, KeptView, ViewBuffer, ViewGate
 from kdbts_ros.density.view_choice import probe_points
