@@ -16,7 +16,7 @@ from kdbts_ros.density.encoded import EncodedView
 from kdbts_ros.density.fused_queries import FusedQueries
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.density.vote_store import TOLERANCE, VoteStore
-from test.density.networks import base_pose, view
+from test.density.networks import NUMBERS, base_pose, view, with_numbers
 from test.density.test_engine import scene_with_student
 
 BAND = HeightBand(0.3, 2.0, 0.25)
@@ -32,10 +32,10 @@ def grid_at(x: float, y: float = 0.0, z: float = 0.0, pitch: float = 0.0) -> Aff
     return band_columns(pose, GridWindow.around(x, y, SIDE, RESOLUTION), BAND)[0]
 
 
-@pytest.fixture(scope="module")
-def scene() -> SceneCompleter:
-    made: SceneCompleter = scene_with_student()  # type: ignore[no-untyped-call]
-    return made
+@pytest.fixture(scope="module", params=NUMBERS)
+def scene(request: pytest.FixtureRequest) -> SceneCompleter:
+    made: SceneCompleter = scene_with_student((32, 8, 8))  # type: ignore[no-untyped-call]
+    return with_numbers(made, request.param)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,10 @@ def compare(scene: SceneCompleter, grid: AffineGrid) -> None:
     assert expected.seen.any()
     np.testing.assert_array_equal(found.seen, expected.seen)
     np.testing.assert_array_equal(found.lit, expected.lit)
-    np.testing.assert_allclose(found.density, expected.density, rtol=1e-4, atol=1e-5)
+    whole = scene.field.heads[0].fixed_tables is not None
+    # Where a window begins moves what is rounded, by a count of the map.
+    close = {"rtol": 2e-3, "atol": 1e-3} if whole else {"rtol": 1e-4, "atol": 1e-5}
+    np.testing.assert_allclose(found.density, expected.density, **close)
 
 
 def asked(scene: SceneCompleter, grid: AffineGrid) -> list[int]:
@@ -155,7 +158,8 @@ def test_a_store_knows_its_memory(scene: SceneCompleter, encoded: list[EncodedVi
     levels = grid_at(0).shape[0]
     assert levels == 7
     cells = round(SIDE / RESOLUTION) ** 2
-    assert store.nbytes == 2 * cells * (10 * 8 * 4 + 4 + 1)
+    # Eight rows share a byte that says which of them a view sees.
+    assert store.nbytes == 2 * cells * (10 * 7 * 4 + 4) + 2 * cells // 8
 
 
 def test_votes_and_their_views_are_dropped_when_time_jumps(
