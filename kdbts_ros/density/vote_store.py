@@ -8,6 +8,7 @@ about nothing but the new view. Blocks of votes: see `fusion_kernels`.
 from __future__ import annotations
 
 import math
+import weakref
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -29,6 +30,9 @@ TOLERANCE = 0.05
 _OFF_RASTER = 1e-3
 # Memory of all votes, bytes; of larger maps nothing is kept.
 MOST_BYTES = 256_000_000
+# Views whose votes are kept, four in use and five keyframes: these are used again some metres after
+# their image came.
+SLOTS = 9
 
 
 class Ring(NamedTuple):
@@ -47,8 +51,23 @@ class _Window(NamedTuple):
     column: int
 
 
+class _Owner(NamedTuple):
+    """Whose votes a slot holds, which end where its light did, and the last map that used them."""
+
+    view: weakref.ref[EncodedView]
+    reach: Floats
+    used: int
+
+    def is_gone(self, wanted: Sequence[tuple[EncodedView, Floats]]) -> bool:
+        """Whether nobody holds the view any more, or its light ends elsewhere now."""
+        view = self.view()
+        return view is None or any(view is v and self.reach is not r for v, r in wanted)
+
+
 class VoteStore:
-    """Blocks of votes of the views in use over one window of the world, which may move.
+    """Blocks of votes of views over one window of the world, which may move.
+
+    Views are not held: once nobody else does, their place is free.
 
     Attributes:
         votes: (S,G,C,2+F,cells), G groups of R rows.
@@ -69,14 +88,18 @@ class VoteStore:
         self.slots: npt.NDArray[np.int64] = np.zeros(0, np.int64)
         self.ring = Ring(0, 0)
         self._heights: Floats = np.zeros((0, 0, 0), np.float32)
-        self._owners: list[tuple[EncodedView, Floats] | None] = []
+        self._owners: list[_Owner | None] = []
+        self._maps = 0
         self._window: _Window | None = None
         self._anchor: Array = np.zeros(2)
         self._height: Floats = np.zeros((0, 0), np.float32)
 
     @property
     def nbytes(self) -> int:
-        return self.votes.nbytes + self._heights.nbytes + self.said.nbytes
+        """Memory of the slots that were ever taken."""
+        whole = self.votes.nbytes + self._heights.nbytes + self.said.nbytes
+        taken = sum(owner is not None for owner in self._owners)
+        return whole * taken // max(1, len(self._owners))
 
     def open(self, grid: AffineGrid, views: Sequence[EncodedView], reach: Sequence[Floats]) -> bool:
         """Make room for votes of these views on the columns of a grid.
@@ -139,29 +162,44 @@ class VoteStore:
         size: tuple[int, int],
         block: tuple[int, int, int, int],
     ) -> None:
-        """Give each view a slot; those it had remain, if light still ends where it did."""
-        kept = [owner if _within(owner, wanted) else None for owner in self._owners]
-        missing = [pair for pair in wanted if not _within(pair, kept)]
-        free = [k for k, owner in enumerate(kept) if owner is None]
-        more = max(0, len(missing) - len(free))
-        if more:
-            slots = len(kept) + more
-            votes, said = (
-                np.zeros((slots, *block), np.float32),
-                np.zeros((slots, *block[:2]), np.uint8),
-            )
-            heights = np.full((slots, *size), np.nan, np.float32)
-            if kept:
-                votes[: len(kept)], said[: len(kept)] = self.votes, self.said
-                heights[: len(kept)] = self._heights
-            self.votes, self.said, self._heights = votes, said, heights
-            free += range(len(kept), slots)
-            kept += [None] * more
-        for slot, pair in zip(free, missing, strict=False):
-            kept[slot] = pair
+        """Give each view a slot; those it had remain, if light still ends where it did.
+
+        So do those of views that may come back, as long as there is room.
+        """
+        self._maps += 1
+        owners = [
+            None if owner is None or owner.is_gone(wanted) else owner for owner in self._owners
+        ]
+        missing = [pair for pair in wanted if _place(pair, owners) < 0]
+        in_use = {_place(pair, owners) for pair in wanted}
+        idle = [(o.used, k) for k, o in enumerate(owners) if o is not None and k not in in_use]
+        free = [k for k, owner in enumerate(owners) if owner is None]
+        room = max(len(wanted), min(SLOTS, MOST_BYTES // (math.prod(block) * 4)))
+        if len(missing) > len(free) and room > len(owners):
+            # All at once: what was said before is copied, and of memory only what is used is taken.
+            more = room - len(owners)
+            self._grow(more, size, block)
+            free += range(len(owners), len(owners) + more)
+            owners += [None] * more
+        free += [k for _, k in sorted(idle)]
+        for slot, (view, reach) in zip(free, missing, strict=False):
+            owners[slot] = _Owner(weakref.ref(view), reach, self._maps)
             self._heights[slot] = np.nan
-        self._owners = kept
-        self.slots = np.array([_place(pair, kept) for pair in wanted], np.int64)
+        self.slots = np.array([_place(pair, owners) for pair in wanted], np.int64)
+        for slot in self.slots:
+            owner = owners[slot]
+            owners[slot] = None if owner is None else owner._replace(used=self._maps)
+        self._owners = owners
+
+    def _grow(self, more: int, size: tuple[int, int], block: tuple[int, int, int, int]) -> None:
+        """Further slots behind those there are."""
+        slots = len(self._owners) + more
+        votes = np.zeros((slots, *block), np.float32)
+        said = np.zeros((slots, *block[:2]), np.uint8)
+        heights = np.full((slots, *size), np.nan, np.float32)
+        if self._owners:
+            votes[:-more], said[:-more], heights[:-more] = self.votes, self.said, self._heights
+        self.votes, self.said, self._heights = votes, said, heights
 
 
 # In one pass, where numpy takes four.
@@ -175,17 +213,8 @@ def _further(a, b, tolerance):  # type: ignore[no-untyped-def]
     return out
 
 
-def _place(
-    pair: tuple[EncodedView, Floats], owners: Sequence[tuple[EncodedView, Floats] | None]
-) -> int:
+def _place(pair: tuple[EncodedView, Floats], owners: Sequence[_Owner | None]) -> int:
     for slot, owner in enumerate(owners):
-        if owner is not None and owner[0] is pair[0] and owner[1] is pair[1]:
+        if owner is not None and owner.view() is pair[0] and owner.reach is pair[1]:
             return slot
     return -1
-
-
-def _within(
-    pair: tuple[EncodedView, Floats] | None,
-    owners: Sequence[tuple[EncodedView, Floats] | None],
-) -> bool:
-    return pair is not None and _place(pair, owners) >= 0

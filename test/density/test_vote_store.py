@@ -82,6 +82,7 @@ def test_only_a_new_view_is_asked_about_the_whole_map(
     scene: SceneCompleter, encoded: list[EncodedView]
 ) -> None:
     cells = round(SIDE / RESOLUTION) ** 2
+    scene.forget_votes()
     scene.use(encoded[:2])
     compare(scene, grid_at(0))
     scene.use([encoded[2], *encoded[:2]])
@@ -90,9 +91,42 @@ def test_only_a_new_view_is_asked_about_the_whole_map(
     scene.use([encoded[3], encoded[0]])
     assert asked(scene, grid_at(0)) == [cells, 0]
     compare(scene, grid_at(0))
-    assert len(scene._votes.votes) == 3, "the place of a view that is not used is taken"
     scene.use([encoded[1], encoded[0].reposed(encoded[0].T_world_cam)])
-    assert asked(scene, grid_at(0)) == [cells, cells], "another pose is another view"
+    assert asked(scene, grid_at(0)) == [0, cells], "another pose is another view"
+
+
+def test_a_view_that_comes_back_is_asked_about_what_is_new_alone(
+    scene: SceneCompleter, encoded: list[EncodedView], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.forget_votes()
+    monkeypatch.setattr(vote_store, "SLOTS", 3)
+    cells = round(SIDE / RESOLUTION) ** 2
+    for first, second, expected in (
+        (0, 1, [cells, cells]),
+        (0, 2, [0, cells]),
+        (0, 1, [0, 0]),
+        (0, 3, [0, cells]),
+        (0, 1, [0, 0]),
+        (0, 2, [0, cells]),
+    ):
+        scene.use([encoded[first], encoded[second]])
+        assert asked(scene, grid_at(0)) == expected
+        compare(scene, grid_at(0))
+        assert len(scene._votes.votes) <= 3
+    scene.use([encoded[0], encoded[1]])
+    moved = round(SIDE / RESOLUTION)
+    assert asked(scene, grid_at(RESOLUTION)) == [moved, moved]
+    compare(scene, grid_at(RESOLUTION))
+
+
+def test_the_place_of_a_view_that_nobody_holds_is_taken(
+    scene: SceneCompleter, encoded: list[EncodedView]
+) -> None:
+    scene.forget_votes()
+    for _ in range(3):
+        scene.use([encoded[0], dataclasses.replace(encoded[1])])
+        compare(scene, grid_at(0))
+    assert sum(owner is not None for owner in scene._votes._owners) <= 3
 
 
 def test_ground_that_moves_up_or_down_is_asked_anew_beyond_a_tolerance(
