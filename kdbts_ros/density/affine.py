@@ -39,6 +39,12 @@ class AffineGrid:
         origin = P[:, :3] @ self.origin + P[:, 3]
         return np.vstack([origin, self.steps @ P[:, :3].T]).astype(np.float32)
 
+    def rows(self, part: slice) -> AffineGrid:
+        """Some of its rows, one after the other."""
+        levels, _, columns = self.shape
+        origin = self.origin + part.start * self.steps[1]
+        return AffineGrid(origin, self.steps, (levels, part.stop - part.start, columns))
+
     def points(self) -> Array:
         """(levels*rows*columns,3) in the world."""
         levels, rows, columns = (np.arange(n)[:, None] for n in self.shape)

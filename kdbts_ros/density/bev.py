@@ -149,12 +149,10 @@ def _within_range(scene: SceneCompleter, grid: AffineGrid) -> Bools:
     within = np.zeros((height, width), np.bool_)
     for view in scene.views:
         axis, centre = view.T_world_cam[:3, 2], view.T_world_cam[:3, 3]
-        depth = (
-            (middle - centre) @ axis
-            + np.arange(width) * (along_x @ axis)
-            + np.arange(height)[:, None] * (along_y @ axis)
-        )
-        within |= depth * view.scale >= scene.spec.depth_near
+        first = (middle - centre) @ axis
+        # Depth, which is affine: what a column adds, against what a row lacks.
+        missing = scene.spec.depth_near / view.scale - first - np.arange(height) * (along_y @ axis)
+        within |= np.arange(width) * (along_x @ axis) >= missing[:, None]
     return within
 
 

@@ -52,10 +52,9 @@ class FixedMap(NamedTuple):
     """A view's folded map (H*W*hidden) int16 with all that a query of it needs.
 
     unit (hidden,): value per count. u, v, z, steps: those of `FixedTables`. ratio (hidden,): what a
-    count of the tables is worth here, as a factor of `vectors.scale`. out: the last layer's
-    weights, first those of K mod 16 answers (hidden,) row by row, then those of sixteen answers at
-    a time, two channels side by side: (K//16, hidden/2, 16, 2). back (K,): value per count of each
-    answer. All empty: there is none.
+    count of the tables is worth here, as a factor of `vectors.scale`. out (K*hidden): the last
+    layer's weights, row by row. back (K,): value per count of each answer. All empty: there is
+    none.
     """
 
     map: Int16s
@@ -115,20 +114,13 @@ def _last_layer(head: HeadArrays, unit: Floats) -> tuple[Int16s, Floats]:
     weights = head.out.reshape(-1, head.hidden) * unit
     # Rectified counts are at most 32767: a whole sum of products stays below 2^31.
     back = np.maximum(np.abs(weights).sum(1), _TINY) / np.float32(60000)
-    out = _interleaved(np.round(weights / back[:, None]).astype(np.int16))
-    return out, back.astype(np.float32)
+    out = np.round(weights / back[:, None]).astype(np.int16)
+    return out.flatten(), back.astype(np.float32)
 
 
 def _unit(bound: Floats) -> Floats:
     """Value per count where magnitudes are at most `bound`."""
     return np.asarray(np.maximum(bound, _TINY) / np.float32(ROOM), np.float32)
-
-
-def _interleaved(out: Int16s) -> Int16s:
-    answers, hidden = out.shape
-    single = answers % LANES
-    together = out[single:].reshape(-1, LANES, hidden // 2, 2).transpose(0, 2, 1, 3)
-    return np.concatenate([out[:single].flatten(), together.flatten()])
 
 
 @njit(inline="always")

@@ -14,6 +14,7 @@ from kdbts_ros.density.camera import Array
 from kdbts_ros.density.compiled_queries import CompiledViews, positions, threads
 from kdbts_ros.density.encoded import EncodedView
 from kdbts_ros.density.folded import FoldedHead
+from kdbts_ros.density.fusion_kernels import groups_of
 from kdbts_ros.density.heads import MultiViewHead, SimpleMultiViewHead
 from kdbts_ros.density.queries import (
     HALF_LIGHT,
@@ -24,11 +25,12 @@ from kdbts_ros.density.queries import (
     transparent,
 )
 from kdbts_ros.density.results import Bools, Floats
-from kdbts_ros.density.upright_kernels import LANES, UNSEEN
+from kdbts_ros.density.upright_kernels import LANES
 from kdbts_ros.density.vote_store import Ring, VoteStore
 
 Fusion = tuple[Floats, Floats, Floats, np.float32]
 Bytes = npt.NDArray[np.uint8]
+Slots = npt.NDArray[np.int64]
 
 NOWHERE = np.zeros((0, 0), np.float32)
 # Points whose votes are held at a time: a few megabytes per view.
@@ -77,17 +79,17 @@ class FusedQueries(CompiledViews):
         return opacity(sigma, length), lit
 
     def column_sums(self, grid: AffineGrid, reach: Sequence[Floats]) -> ColumnSums:
-        levels, rows, columns = grid.shape
-        if self._store is not None and self._store.open(grid, self.views, reach):
-            self._vote(grid, reach, self._store)
-            votes, said = self._store.votes, self._store.said
-            sigma, lit = self._fuse(
-                votes, said, self._store.slots, self._store.ring, (0, rows), columns
-            )
+        store, rows = self._store, grid.shape[1]
+        if store is not None and store.open(grid, self.views, reach):
+            self._vote(grid, reach, store)
+            asked = store.votes, store.said, store.slots, self._fusion, store.ring
+            total, seen, light = fusion_kernels.fused_sums(*asked, rows, threads())
         else:
-            parts = [part for _, *part in self._by_rows(grid, reach)]
-            sigma, lit = (np.concatenate(found) for found in zip(*parts, strict=True))
-        total, seen, light = fusion_kernels.summed_columns(sigma, lit, levels, threads())
+            parts = [
+                fusion_kernels.fused_sums(*asked, Ring(0, 0), part.stop - part.start, threads())
+                for part, asked in self._by_rows(grid, reach)
+            ]
+            total, seen, light = (np.concatenate(found) for found in zip(*parts, strict=True))
         return ColumnSums(total * self._scale, seen, light)
 
     def transparent_levels(self, grid: AffineGrid, limit: float) -> npt.NDArray[np.int32]:
@@ -128,9 +130,9 @@ class FusedQueries(CompiledViews):
 
     def _fused(self, asked: Sequence[Floats]) -> Floats:
         """Densities (N,) of points at positions (N,3) of every view, NaN where none sees."""
-        blocks = -(-len(asked[0]) // LANES)
+        blocks = groups_of(len(asked[0]))
         votes = np.empty((len(asked), 1, blocks, self._kinds, LANES), np.float32)
-        said = np.empty(votes.shape[:3], np.bool_)
+        said = np.empty(votes.shape[:3], np.uint8)
         for k, q in enumerate(asked):
             vote_kernels.point_votes(
                 self._maps[k],
@@ -142,54 +144,55 @@ class FusedQueries(CompiledViews):
                 said[k, 0],
                 threads(),
             )
-        sigma, _ = self._fuse(votes, said, np.arange(len(asked)), Ring(0, 0), (0, 1), blocks)
-        return _unknown(sigma.reshape(-1)[: len(asked[0])])
+        sigma, _ = fusion_kernels.fused_cells(
+            votes, said, np.arange(len(asked)), self._fusion, LANES, threads()
+        )
+        return np.asarray(sigma[0].T.reshape(-1)[: len(asked[0])])
 
     def _whole_grid(self, grid: AffineGrid, reach: Sequence[Floats]) -> tuple[Floats, Bools]:
         """Densities 1/m, NaN where no view sees, and light, both (levels,rows,columns)."""
         sigma, lit = np.empty(grid.shape, np.float32), np.empty(grid.shape, np.bool_)
-        for rows, found, light in self._by_rows(grid, reach):
-            sigma[:, rows] = _unknown(found[..., : len(sigma)]).transpose(2, 0, 1)
-            lit[:, rows] = light[..., : len(lit)].transpose(2, 0, 1)
+        for rows, asked in self._by_rows(grid, reach):
+            found = fusion_kernels.fused_cells(*asked, rows.stop - rows.start, threads())
+            sigma[:, rows], lit[:, rows] = found
         sigma *= self._scale
         return sigma, lit
 
     def _by_rows(
         self, grid: AffineGrid, reach: Sequence[Floats]
-    ) -> Iterator[tuple[slice, Floats, Bytes]]:
-        """Rows of a grid with their densities and light (rows,columns,lanes), a few at a time."""
+    ) -> Iterator[tuple[slice, tuple[Floats, Bytes, Slots, Fusion]]]:
+        """Rows of a grid with what fuses their votes, a few at a time."""
         levels, rows, columns = grid.shape
-        # A tile of rows for every thread: its votes are read again before they leave the cache.
-        step = min(rows, vote_kernels.TILE * threads())
-        lanes, slots = fusion_kernels.lanes_of(levels), np.arange(len(self.views))
-        votes = np.empty((len(slots), step, columns, self._kinds, lanes), np.float32)
-        said, everything = np.empty(votes.shape[:3], np.bool_), np.ones((step, columns), np.bool_)
+        # A group of rows for every thread: its votes are read again before they leave the cache.
+        step = LANES * threads()
+        slots: Slots = np.arange(len(self.views), dtype=np.int64)
+        shape = len(slots), groups_of(step), columns, self._kinds, levels * LANES
+        votes, said = np.empty(shape, np.float32), np.zeros(shape[:3], np.uint8)
         for first in range(0, rows, step):
-            part = (first, min(first + step, rows))
-            ring = Ring(-first % step, 0)
+            part = slice(first, min(first + step, rows))
+            shown = grid.rows(part)
+            asked = np.ones(shown.shape[1:], np.bool_)
             for k in range(len(slots)):
-                self._vote_rows(k, grid, reach[k], part, everything, ring, votes[k], said[k])
-            yield slice(*part), *self._fuse(votes, said, slots, ring, part, columns)
+                self._vote_columns(k, shown, reach[k], asked, Ring(0, 0), votes[k], said[k])
+            yield part, (votes, said, slots, self._fusion)
 
     def _vote(self, grid: AffineGrid, reach: Sequence[Floats], store: VoteStore) -> None:
         """Complete the votes kept of earlier maps."""
         for k, slot in enumerate(store.slots):
             asked = store.asked(slot)
             votes, said = store.votes[slot], store.said[slot]
-            rows = (0, grid.shape[1])
-            self._vote_rows(k, grid, reach[k], rows, asked, store.ring, votes, said)
+            self._vote_columns(k, grid, reach[k], asked, store.ring, votes, said)
             store.answered(slot, asked)
 
-    def _vote_rows(
+    def _vote_columns(
         self,
         view: int,
         grid: AffineGrid,
         reach: Floats,
-        rows: tuple[int, int],
         asked: Bools,
         ring: Ring,
         votes: Floats,
-        said: Bools,
+        said: Bytes,
     ) -> None:
         vote_kernels.column_votes(
             self._maps[view],
@@ -199,9 +202,6 @@ class FusedQueries(CompiledViews):
             self._valid[view],
             grid.seen_by(self._P[view]),
             reach * np.float32(self.views[view].scale),
-            grid.shape[0],
-            rows,
-            grid.shape[2],
             asked,
             ring,
             votes,
@@ -209,33 +209,14 @@ class FusedQueries(CompiledViews):
             threads(),
         )
 
-    def _fuse(
-        self,
-        votes: Floats,
-        said: Bools,
-        slots: npt.NDArray[np.int64],
-        ring: Ring,
-        rows: tuple[int, int],
-        columns: int,
-    ) -> tuple[Floats, Bytes]:
-        sigma, lit = fusion_kernels.fused_columns(
-            votes, said, slots, ring, rows, columns, self._fusion, threads()
-        )
-        return np.asarray(sigma), np.asarray(lit)
-
     @property
     def _kinds(self) -> int:
         """Rows of a block of votes: confidence, vote and light."""
         return len(self.arrays.out_bias) + 1
 
 
-def _unknown(sigma: Floats) -> Floats:
-    """The same with NaN instead of UNSEEN."""
-    return np.where(sigma == UNSEEN, np.float32(np.nan), sigma)
-
-
 def _fusion(head: FoldedHead) -> Fusion:
-    """The perceptron over the fused vote, as `fused_columns` takes it."""
+    """The perceptron over the fused vote, as `fusion_kernels` takes it."""
     if isinstance(head.head, SimpleMultiViewHead):
         # x = relu(x) - relu(-x): the fused vote is the pre-density itself.
         signs = np.array([1, -1], np.float32)

@@ -72,7 +72,7 @@ def available() -> bool:
     return bool(itself and features.get("avx2", False))
 
 
-def _element(context: Any, builder: Any, kind: Any, array: Any, at: Any, wanted: Any) -> Any:
+def element(context: Any, builder: Any, kind: Any, array: Any, at: Any, wanted: Any) -> Any:
     """Pointer to `wanted` at an element of an array, which may lie at any even address."""
     data = context.make_array(kind)(context, builder, array).data
     return builder.bitcast(builder.gep(data, [at]), wanted.as_pointer())
@@ -82,9 +82,7 @@ def _loading(vector: Any, align: int) -> Any:
     """Reads a vector from an element of an array on."""
 
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        found = builder.load(
-            _element(context, builder, signature.args[0], args[0], args[1], vector)
-        )
+        found = builder.load(element(context, builder, signature.args[0], args[0], args[1], vector))
         found.align = align
         return found
 
@@ -95,7 +93,7 @@ def _storing(vector: Any, align: int) -> Any:
     """Writes one there."""
 
     def emit(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        place = _element(context, builder, signature.args[0], args[0], args[1], vector)
+        place = element(context, builder, signature.args[0], args[0], args[1], vector)
         builder.store(args[2], place).align = align
         return context.get_dummy_value()
 
@@ -105,6 +103,11 @@ def _storing(vector: Any, align: int) -> Any:
 def _call(builder: Any, name: str, result: Any, args: Any) -> Any:
     kind = ir.FunctionType(result, [arg.type for arg in args])
     return builder.call(cgutils.get_or_insert_function(builder.module, kind, name), args)
+
+
+def phadd(builder: Any, args: Any) -> Any:
+    """Sums of neighbouring lanes of two vectors of eight int32, by halves of the vectors."""
+    return _call(builder, "llvm.x86.avx2.phadd.d", _V32, args)
 
 
 def _everywhere(builder: Any, value: Any, vector: Any) -> Any:
@@ -134,18 +137,6 @@ def load(typing, array, at):  # type: ignore[no-untyped-def]
 def store(typing, array, at, values):  # type: ignore[no-untyped-def]
     """Write sixteen numbers into an int16 array from element `at` on."""
     return types.none(array, at, int16x16), _storing(_V16, 2)
-
-
-@intrinsic
-def load_pair(typing, array, at):  # type: ignore[no-untyped-def]
-    """Two numbers of an int16 array from element `at` on, eight times."""
-
-    def emit(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        found = builder.load(_element(context, builder, signature.args[0], args[0], args[1], _I32))
-        found.align = 2
-        return builder.bitcast(_everywhere(builder, found, _V32), _V16)
-
-    return int16x16(array, at), emit
 
 
 @intrinsic
@@ -212,26 +203,18 @@ def store_totals(typing, array, at, a, b, c, d):  # type: ignore[no-untyped-def]
     """Write the sums of four times eight int32 into an int32 array from element `at` on."""
 
     def emit(context, builder, signature, args):  # type: ignore[no-untyped-def]
-        name = "llvm.x86.avx2.phadd.d"
-        pairs = [_call(builder, name, _V32, args[k : k + 2]) for k in (2, 4)]
         # Lanes 0 to 3 then hold half of each sum, lanes 4 to 7 the other half.
-        both = _call(builder, name, _V32, pairs)
+        both = phadd(builder, [phadd(builder, args[k : k + 2]) for k in (2, 4)])
         half = ir.VectorType(_I32, 4)
         parts = [
             builder.shuffle_vector(both, both, ir.Constant(half, list(range(first, first + 4))))
             for first in (0, 4)
         ]
-        place = _element(context, builder, signature.args[0], args[0], args[1], half)
+        place = element(context, builder, signature.args[0], args[0], args[1], half)
         builder.store(builder.add(*parts), place).align = 4
         return context.get_dummy_value()
 
     return types.none(array, at, int32x8, int32x8, int32x8, int32x8), emit
-
-
-@intrinsic
-def store_wide(typing, array, at, values):  # type: ignore[no-untyped-def]
-    """Write eight numbers into an int32 array from element `at` on."""
-    return types.none(array, at, int32x8), _storing(_V32, 4)
 
 
 @intrinsic

@@ -13,13 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from kdbts_ros.density.camera import Array
-from kdbts_ros.density.view_choice import Novelty, Sight
+from kdbts_ros.density.camera import Array, inverse
+from kdbts_ros.density.view_choice import Novelty, Sights
 from kdbts_ros.errors import UserError
 
 if TYPE_CHECKING:
@@ -79,13 +80,14 @@ class KeptView:
         """(3,) of the camera in the world, metres."""
         return self.view.T_world_cam[:3, 3]
 
+    @cached_property
+    def projection(self) -> Array:
+        """(3,4): homogeneous image positions of points in the world."""
+        return np.asarray(self.view.camera.ndc @ inverse(self.view.T_world_cam)[:3])
+
 
 # How far a view can be trusted beside the reference view: 1 fully, 0 not at all (a veto).
 ViewGate = Callable[[KeptView, KeptView], float]
-
-
-# A view that may be used, what it adds to the map, and its weight.
-_Candidate = tuple[KeptView, Novelty, float]
 
 
 @dataclass
@@ -159,30 +161,26 @@ class ViewBuffer:
 
     def _choose(self, chosen: list[KeptView], count: int, points: Array) -> None:
         reference = chosen[0]
-        first = _sight(reference, points)
-        enough = max(1.0, first.seen.sum())
-        others: list[_Candidate] = []
-        keyframes: list[_Candidate] = []
-        for kept in self:
-            weight = 0.0 if kept is reference else self._weight(reference, kept)
-            sight = _sight(kept, points) if weight > 0 else None
-            if sight is None or sight.seen.sum() < self.rules.min_overlap * enough:
-                continue
-            newest = kept is self._tracks[kept.camera].newest
-            novelty = Novelty(sight)
-            novelty.beside(first)
-            (others if newest else keyframes).append((kept, novelty, weight))
-        for candidates, worth in ((others, 0.0), (keyframes, MIN_GAIN * enough)):
-            while candidates and len(chosen) < count:
-                gains = [weight * novelty.gain.sum() for _, novelty, weight in candidates]
+        others = [kept for kept in self if kept is not reference]
+        weights = np.array([0.0, *(self._weight(reference, kept) for kept in others)])
+        views = [reference, *others]
+        sights = Sights.of([k.projection for k in views], [k.centre for k in views], points)
+        shown = sights.seen.sum(1)
+        enough = max(1.0, shown[0])
+        weights[shown < self.rules.min_overlap * enough] = 0.0
+        newest = np.array([kept is self._tracks[kept.camera].newest for kept in views])
+        novelty = Novelty(sights)
+        novelty.beside(0)
+        for candidates, worth in ((newest, 0.0), (~newest, MIN_GAIN * enough)):
+            while len(chosen) < count:
+                gains = np.where(candidates, weights * novelty.gain.sum(1), 0.0)
                 best = int(np.argmax(gains))
                 if gains[best] <= worth:
                     break
-                kept, taken, _ = candidates.pop(best)
-                chosen.append(kept)
+                weights[best] = 0.0
+                chosen.append(views[best])
                 if len(chosen) < count:
-                    for _, novelty, _ in (*others, *keyframes):
-                        novelty.beside(taken.sight)
+                    novelty.beside(best)
 
     def _weight(self, reference: KeptView, kept: KeptView) -> float:
         """Of a candidate beside the reference; 0 if it must not be used."""
@@ -235,10 +233,6 @@ class ViewBuffer:
         else:
             track.keyframes.remove(gone)
         return True
-
-
-def _sight(kept: KeptView, points: Array) -> Sight:
-    return Sight.of(kept.view.camera, kept.view.T_world_cam, points)
 
 
 def _distance(a: KeptView, b: KeptView) -> float:

@@ -12,44 +12,46 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from kdbts_ros.density.camera import Array, Camera, inverse
+from kdbts_ros.density.camera import Array
 
 # Rays that meet at this angle fix a point in space about as well as any (rad, about 6 degrees).
 FULL_PARALLAX = 0.1
 
 
 @dataclass(frozen=True)
-class Sight:
-    """Which points (N,) a view has in its image, and the unit rays (N,3) to them."""
+class Sights:
+    """Which points views have in their images, seen (V,N), and the unit rays (V,N,3) to them."""
 
     seen: npt.NDArray[np.bool_]
     rays: Array
 
     @classmethod
-    def of(cls, camera: Camera, T_world_cam: Array, points: Array) -> Sight:
-        P = camera.ndc @ inverse(T_world_cam)[:3]
-        x, y, z = P[:, :3] @ points.T + P[:, 3:]
+    def of(cls, projections: Sequence[Array], centres: Sequence[Array], points: Array) -> Sights:
+        """Of views by their projection (3,4) and centre (3,); points (N,3)."""
+        P = np.stack(projections)
+        x, y, z = np.moveaxis(P[:, :, :3] @ points.T + P[:, :, 3:], 1, 0)
         seen = (z > 0) & (np.abs(x) <= z) & (np.abs(y) <= z)
-        rays = points - T_world_cam[:3, 3]
-        length = np.sqrt(np.einsum("ij,ij->i", rays, rays))
-        return cls(seen, rays / np.maximum(length, 1e-9)[:, None])
+        rays = points - np.stack(centres)[:, None]
+        length = np.sqrt(np.einsum("vij,vij->vi", rays, rays))
+        return cls(seen, rays / np.maximum(length, 1e-9)[..., None])
 
 
 class Novelty:
-    """What points gain from one further view, beside those it was put beside.
+    """What points gain from one further view each, beside those it was put beside.
 
-    gain (N,) in 0..1.
+    gain (V,N) in 0..1.
     """
 
-    def __init__(self, sight: Sight) -> None:
-        self.sight = sight
-        self.gain = np.where(sight.seen, 1.0, 0.0)
+    def __init__(self, sights: Sights) -> None:
+        self._sights = sights
+        self.gain = np.where(sights.seen, 1.0, 0.0)
 
-    def beside(self, chosen: Sight) -> None:
-        """Take into account another view that is used."""
-        cosine = np.einsum("ij,ij->i", self.sight.rays, chosen.rays)
+    def beside(self, chosen: int) -> None:
+        """Take into account that one of the views is used."""
+        seen, rays = self._sights.seen, self._sights.rays
+        cosine = np.einsum("vij,ij->vi", rays, rays[chosen])
         parallax = np.arccos(np.clip(cosine, -1.0, 1.0)) / FULL_PARALLAX
-        self.gain = np.where(chosen.seen, np.minimum(self.gain, parallax), self.gain)
+        self.gain = np.where(seen[chosen], np.minimum(self.gain, parallax), self.gain)
 
 
 def probe_points(

@@ -178,11 +178,11 @@ def test_the_profile_is_that_of_its_points():
     assert (np.abs(fast_profile(scene, 16, 8, 0.1) - expected) < 1e-6).mean() > 0.99
 
 
-def scene_with_student():
+def scene_with_student(widths=(24, 8, 8)):
     torch.manual_seed(0)
     spec = thin_spec(
         "mvbts",
-        (24, 8, 8),
+        widths,
         (128, 64),
         feature_channels=16,
         decoder_channels=(8, 8, 8, 8, 8),

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from kdbts_ros.density.camera import Camera
 from kdbts_ros.density.view_buffer import BufferRules, KeptView, ViewBuffer
-from kdbts_ros.density.view_choice import FULL_PARALLAX, Novelty, Sight, probe_points
+from kdbts_ros.density.view_choice import FULL_PARALLAX, Novelty, Sights, probe_points
 from kdbts_ros.density.view_use import RECOVERY_FRAMES, ViewUse
 from kdbts_ros.errors import UserError
 from test.density.networks import camera, forward_pose
@@ -154,19 +154,18 @@ def test_contradicting_rules_are_refused() -> None:
 
 
 def test_novelty_is_coverage_then_parallax() -> None:
-    point = np.array([[10.0, 0.0, 1.6], [-5.0, 0.0, 1.6]])
-    ahead = Sight.of(camera(), forward_pose(), point)
-    assert ahead.seen.tolist() == [True, False]
-    behind = Novelty(Sight.of(camera(), forward_pose(x=-7.0), point))
-    behind.beside(ahead)
-    # The first lies on the same ray, the second was seen by nobody.
-    assert behind.gain == pytest.approx([0.0, 1.0], abs=1e-6)
-    sight = Sight.of(camera(), forward_pose(y=10.0 * np.tan(FULL_PARALLAX / 2)), point)
-    aside = Novelty(sight)
-    aside.beside(ahead)
-    assert aside.gain[0] == pytest.approx(0.5, abs=0.01)
-    aside.beside(sight)
-    assert aside.gain[0] == pytest.approx(0.0, abs=1e-6)
+    points = np.array([[10.0, 0.0, 1.6], [-5.0, 0.0, 1.6]])
+    aside = 10.0 * np.tan(FULL_PARALLAX / 2)
+    views = [kept(0), kept(0, x=-7.0), kept(0, y=aside)]
+    sights = Sights.of([v.projection for v in views], [v.centre for v in views], points)
+    assert sights.seen.tolist() == [[True, False], [True, True], [True, False]]
+    novelty = Novelty(sights)
+    novelty.beside(0)
+    # The first lies on the same ray from behind, the second was seen by nobody.
+    assert novelty.gain[1] == pytest.approx([0.0, 1.0], abs=1e-6)
+    assert novelty.gain[2, 0] == pytest.approx(0.5, abs=0.01)
+    novelty.beside(2)
+    assert novelty.gain[2, 0] == pytest.approx(0.0, abs=1e-6)
 
 
 steps = st.tuples(

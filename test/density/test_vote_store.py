@@ -16,7 +16,7 @@ from kdbts_ros.density.encoded import EncodedView
 from kdbts_ros.density.fused_queries import FusedQueries
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.density.vote_store import TOLERANCE, VoteStore
-from test.density.networks import base_pose, view
+from test.density.networks import NUMBERS, base_pose, view, with_numbers
 from test.density.test_engine import scene_with_student
 
 BAND = HeightBand(0.3, 2.0, 0.25)
@@ -32,10 +32,10 @@ def grid_at(x: float, y: float = 0.0, z: float = 0.0, pitch: float = 0.0) -> Aff
     return band_columns(pose, GridWindow.around(x, y, SIDE, RESOLUTION), BAND)[0]
 
 
-@pytest.fixture(scope="module")
-def scene() -> SceneCompleter:
-    made: SceneCompleter = scene_with_student()  # type: ignore[no-untyped-call]
-    return made
+@pytest.fixture(scope="module", params=NUMBERS)
+def scene(request: pytest.FixtureRequest) -> SceneCompleter:
+    made: SceneCompleter = scene_with_student((32, 8, 8))  # type: ignore[no-untyped-call]
+    return with_numbers(made, request.param)
 
 
 @pytest.fixture(scope="module")
@@ -53,7 +53,10 @@ def compare(scene: SceneCompleter, grid: AffineGrid) -> None:
     assert expected.seen.any()
     np.testing.assert_array_equal(found.seen, expected.seen)
     np.testing.assert_array_equal(found.lit, expected.lit)
-    np.testing.assert_allclose(found.density, expected.density, rtol=1e-4, atol=1e-5)
+    whole = scene.field.heads[0].fixed_tables is not None
+    # Where a window begins moves what is rounded, by a count of the map.
+    close = {"rtol": 2e-3, "atol": 1e-3} if whole else {"rtol": 1e-4, "atol": 1e-5}
+    np.testing.assert_allclose(found.density, expected.density, **close)
 
 
 def asked(scene: SceneCompleter, grid: AffineGrid) -> list[int]:
@@ -79,6 +82,7 @@ def test_only_a_new_view_is_asked_about_the_whole_map(
     scene: SceneCompleter, encoded: list[EncodedView]
 ) -> None:
     cells = round(SIDE / RESOLUTION) ** 2
+    scene.forget_votes()
     scene.use(encoded[:2])
     compare(scene, grid_at(0))
     scene.use([encoded[2], *encoded[:2]])
@@ -87,9 +91,42 @@ def test_only_a_new_view_is_asked_about_the_whole_map(
     scene.use([encoded[3], encoded[0]])
     assert asked(scene, grid_at(0)) == [cells, 0]
     compare(scene, grid_at(0))
-    assert len(scene._votes.votes) == 3, "the place of a view that is not used is taken"
     scene.use([encoded[1], encoded[0].reposed(encoded[0].T_world_cam)])
-    assert asked(scene, grid_at(0)) == [cells, cells], "another pose is another view"
+    assert asked(scene, grid_at(0)) == [0, cells], "another pose is another view"
+
+
+def test_a_view_that_comes_back_is_asked_about_what_is_new_alone(
+    scene: SceneCompleter, encoded: list[EncodedView], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scene.forget_votes()
+    monkeypatch.setattr(vote_store, "SLOTS", 3)
+    cells = round(SIDE / RESOLUTION) ** 2
+    for first, second, expected in (
+        (0, 1, [cells, cells]),
+        (0, 2, [0, cells]),
+        (0, 1, [0, 0]),
+        (0, 3, [0, cells]),
+        (0, 1, [0, 0]),
+        (0, 2, [0, cells]),
+    ):
+        scene.use([encoded[first], encoded[second]])
+        assert asked(scene, grid_at(0)) == expected
+        compare(scene, grid_at(0))
+        assert len(scene._votes.votes) <= 3
+    scene.use([encoded[0], encoded[1]])
+    moved = round(SIDE / RESOLUTION)
+    assert asked(scene, grid_at(RESOLUTION)) == [moved, moved]
+    compare(scene, grid_at(RESOLUTION))
+
+
+def test_the_place_of_a_view_that_nobody_holds_is_taken(
+    scene: SceneCompleter, encoded: list[EncodedView]
+) -> None:
+    scene.forget_votes()
+    for _ in range(3):
+        scene.use([encoded[0], dataclasses.replace(encoded[1])])
+        compare(scene, grid_at(0))
+    assert sum(owner is not None for owner in scene._votes._owners) <= 3
 
 
 def test_ground_that_moves_up_or_down_is_asked_anew_beyond_a_tolerance(
@@ -155,7 +192,8 @@ def test_a_store_knows_its_memory(scene: SceneCompleter, encoded: list[EncodedVi
     levels = grid_at(0).shape[0]
     assert levels == 7
     cells = round(SIDE / RESOLUTION) ** 2
-    assert store.nbytes == 2 * cells * (10 * 8 * 4 + 4 + 1)
+    # Eight rows share a byte that says which of them a view sees.
+    assert store.nbytes == 2 * cells * (10 * 7 * 4 + 4) + 2 * cells // 8
 
 
 def test_votes_and_their_views_are_dropped_when_time_jumps(
