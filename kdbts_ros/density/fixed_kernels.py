@@ -139,14 +139,48 @@ def fill_fixed_base(u_table, z_table, ratio, u, z, base):  # type: ignore[no-unt
 
 
 @njit(fastmath=FAST, cache=True)
-def fixed_upright(counts, v_table, ratio, out, base, down, x, y, v):  # type: ignore[no-untyped-def]
+def fixed_upright(counts, v_table, out, base, down, x, y, v):  # type: ignore[no-untyped-def]
     """Counts of a single answer where a column with this base has these codes."""
     c, width, found = np.uint64(0), np.uint64(base.shape[0]), nothing()
     p, w0, w1, w2, w3 = corner(x, y, width, down)
     q, v0, v1 = split(v, width)
     while c < width:
         h = add(load(base, c), between_pixels(counts, p + c, width, down, w0, w1, w2, w3))
-        h = add(h, scale(between_rows(v_table, q + c, width, v0, v1), load(ratio, c)))
+        h = add(h, between_rows(v_table, q + c, width, v0, v1))
+        found = add_wide(found, dot_pairs(rectify(h), load(out, c)))
+        c += _LANES
+    return total(found)
+
+
+@njit(fastmath=FAST, cache=True)
+def fill_fixed_rows(counts, base, down, x, first, last, rows):  # type: ignore[no-untyped-def]
+    """Fill rows with the map's rows from `first` to `last` at a column with this base and code."""
+    width = np.uint64(base.shape[0])
+    fx = (x & _PIXEL_MASK) << _PIXEL_SHIFT
+    left, right = splat(np.int16(_ONE - fx)), splat(np.int16(fx))
+    at = np.uint64(first) * down + np.uint64(x >> _PIXEL_BITS) * width
+    to = np.uint64(0)
+    for _ in range(first, last + 1):
+        c = np.uint64(0)
+        while c < width:
+            here = between_rows(counts, at + c, width, left, right)
+            store(rows, to + c, add(load(base, c), here))
+            c += _LANES
+        at += down
+        to += width
+
+
+@njit(fastmath=FAST, cache=True)
+def fixed_between(rows, v_table, out, width, first, y, v):  # type: ignore[no-untyped-def]
+    """Counts of a single answer at these codes of a column whose rows from `first` on are given."""
+    c, found = np.uint64(0), nothing()
+    fy = (y & _PIXEL_MASK) << _PIXEL_SHIFT
+    upper, lower = splat(np.int16(_ONE - fy)), splat(np.int16(fy))
+    p = np.uint64((y >> _PIXEL_BITS) - first) * width
+    q, v0, v1 = split(v, width)
+    while c < width:
+        h = between_rows(rows, p + c, width, upper, lower)
+        h = add(h, between_rows(v_table, q + c, width, v0, v1))
         found = add_wide(found, dot_pairs(rectify(h), load(out, c)))
         c += _LANES
     return total(found)
@@ -164,8 +198,8 @@ def fixed_slanting(counts, u_table, v_table, z_table, ratio, out, down, codes, k
         both = add(
             between_rows(u_table, r + c, width, u0, u1), between_rows(z_table, s + c, width, z0, z1)
         )
-        both = add(both, between_rows(v_table, q + c, width, v0, v1))
         h = between_pixels(counts, p + c, width, down, w0, w1, w2, w3)
+        h = add(h, between_rows(v_table, q + c, width, v0, v1))
         h = add(h, scale(both, load(ratio, c)))
         found = add_wide(found, dot_pairs(rectify(h), load(out, c)))
         c += _LANES
@@ -173,7 +207,7 @@ def fixed_slanting(counts, u_table, v_table, z_table, ratio, out, down, codes, k
 
 
 @njit(fastmath=FAST, cache=True)
-def fill_fixed_hidden(counts, v_table, ratio, base, down, x, y, v, order, found, hidden):  # type: ignore[no-untyped-def]
+def fill_fixed_hidden(counts, v_table, base, down, x, y, v, order, found, hidden):  # type: ignore[no-untyped-def]
     """Fill rows of hidden (>=found,C) int16: the rectified hidden layer at the items of order.
 
     x: code of the column; y and v (N,): of its levels.
@@ -185,6 +219,6 @@ def fill_fixed_hidden(counts, v_table, ratio, base, down, x, y, v, order, found,
         q, v0, v1 = split(v[order[i]], width)
         while c < width:
             h = add(load(base, c), between_pixels(counts, p + c, width, down, w0, w1, w2, w3))
-            h = add(h, scale(between_rows(v_table, q + c, width, v0, v1), load(ratio, c)))
+            h = add(h, between_rows(v_table, q + c, width, v0, v1))
             store(row, c, rectify(h))
             c += _LANES

@@ -3,7 +3,8 @@
 A rectified sum keeps its sign when all its terms are stretched by one positive number, so that
 every channel may have a unit of its own, taken back by the last layer's weights. The unit is chosen
 such that no sum of a map's pixel and the positional half can leave 16 bits: nothing saturates.
-Tables are told once per head, in the finest unit they fit in; `ratio` brings them to the map's.
+Tables of u and z are told once per head, in the finest unit they fit in; `ratio` brings them to the
+map's.
 """
 
 from __future__ import annotations
@@ -35,13 +36,15 @@ _TINY = np.float32(1e-20)
 
 
 class FixedTables(NamedTuple):
-    """A head's positional half: u, v, z (n*hidden) int16 as in `HeadArrays`, `steps` rows per unit.
+    """A head's positional half: u, v, z (n*hidden) as in `HeadArrays`, `steps` rows per unit.
 
-    unit (hidden,): value per count; bound (hidden,): largest sum of the tables' magnitudes.
+    u and z are int16; v is float32, because every map gets it in units of its own: it is asked at
+    every level of a column. unit (hidden,): value per count; bound (hidden,): largest sum of the
+    tables' magnitudes.
     """
 
     u: Int16s
-    v: Int16s
+    v: Floats
     z: Int16s
     steps: np.float32
     unit: Floats
@@ -51,10 +54,10 @@ class FixedTables(NamedTuple):
 class FixedMap(NamedTuple):
     """A view's folded map (H*W*hidden) int16 with all that a query of it needs.
 
-    unit (hidden,): value per count. u, v, z, steps: those of `FixedTables`. ratio (hidden,): what a
-    count of the tables is worth here, as a factor of `vectors.scale`. out (K*hidden): the last
-    layer's weights, row by row. back (K,): value per count of each answer. All empty: there is
-    none.
+    unit (hidden,): value per count. u, z, steps: those of `FixedTables`; v in counts of the map.
+    ratio (hidden,): what a count of u and z is worth here, as a factor of `vectors.scale`. out
+    (K*hidden): the last layer's weights, row by row. back (K,): value per count of each answer. All
+    empty: there is none.
     """
 
     map: Int16s
@@ -79,9 +82,9 @@ def fix_tables(head: HeadArrays) -> FixedTables:
     # Of a table that is not finite nothing is asked, see `fix_map`.
     finite = np.isfinite(bound)
     unit = _unit(np.where(finite, bound, 0))
-    counts = [np.round(np.where(finite, table, 0) / unit).astype(np.int16) for table in tables]
-    u, v, z = (table.flatten() for table in counts)
-    return FixedTables(u, v, z, np.float32(head.steps / _STRIDE), unit, bound)
+    u, v, z = (np.where(finite, table, np.float32(0)) for table in tables)
+    u, z = (np.round(table / unit).astype(np.int16).flatten() for table in (u, z))
+    return FixedTables(u, v.flatten(), z, np.float32(head.steps / _STRIDE), unit, bound)
 
 
 def fix_map(folded: Floats, head: HeadArrays, tables: FixedTables, threads: int) -> FixedMap:
@@ -95,10 +98,11 @@ def fix_map(folded: Floats, head: HeadArrays, tables: FixedTables, threads: int)
     if not np.isfinite(largest + tables.bound + head.out.reshape(-1, head.hidden)).all():
         return ABSENT
     unit = _unit(largest + tables.bound)
-    counts = to_counts(folded, 1 / unit, threads)
+    counts, v = to_counts(folded, 1 / unit, threads), to_counts(tables.v, 1 / unit, threads)
     ratio = np.round(tables.unit / unit * UNIT).astype(np.int16)
-    u, v, z, steps = tables.u, tables.v, tables.z, tables.steps
-    return FixedMap(counts, unit, u, v, z, steps, ratio, *_last_layer(head, unit))
+    return FixedMap(
+        counts, unit, tables.u, v, tables.z, tables.steps, ratio, *_last_layer(head, unit)
+    )
 
 
 def read_by(fixed: FixedMap, head: HeadArrays) -> FixedMap:

@@ -150,7 +150,7 @@ def upright_group(size, head, fixed, valid, axes, reach, column, rows, scratch, 
         x, code = pixel_code(u, size[1]), row_code((u + one) * steps, u_rows)
         fill_fixed_base(u_table, z_table, ratio, code, row_code(depth, z_rows), base)
         code_heights(ys, vs, heights, size[0], steps)
-        fill_fixed_hidden(counts, v_table, ratio, base, down, x, ys, vs, order, found, hidden)
+        fill_fixed_hidden(counts, v_table, base, down, x, ys, vs, order, found, hidden)
         fixed_last_layers(
             hidden, order, found, r, fixed.out, fixed.back, head.out_bias, answers, block
         )

@@ -14,16 +14,22 @@ from kdbts_ros.density.column_geometry import BLOCK, position
 from kdbts_ros.density.fixed_kernels import (
     code_heights,
     fill_fixed_base,
+    fill_fixed_rows,
+    fixed_between,
     fixed_upright,
     pixel_code,
     row_code,
 )
+from kdbts_ros.density.fixed_point import PIXEL_BITS
 from kdbts_ros.density.kernels import fill_base, is_seen, sum_of_six, tap, tap_table
 from kdbts_ros.density.numeric import FAST, relu, softplus
 from kdbts_ros.density.projection import MIN_DEPTH
 
 _MIN_DEPTH = np.float32(MIN_DEPTH)
+_PIXEL_BITS = np.int32(PIXEL_BITS)
 LANES = 8
+# Levels per row of the map beside them from which rows are worth making once for all.
+DENSE = np.float32(1.25)
 # Marks levels that no pixel shows. No density is negative, while a density that is not a number
 # must stay one: it must not pass for a level nobody asked about.
 UNSEEN = np.float32(-1)
@@ -126,13 +132,30 @@ def float_levels(  # type: ignore[no-untyped-def]
 
 
 @njit(fastmath=FAST, cache=True)
+def span(ys, order, found):  # type: ignore[no-untyped-def]
+    """First and last row of the map beside the `found` levels in view of a column."""
+    ends = ys[order[0]] >> _PIXEL_BITS, ys[order[found - 1]] >> _PIXEL_BITS
+    return min(ends), max(ends) + np.int32(1)
+
+
+@njit(fastmath=FAST, cache=True)
 def fixed_levels(  # type: ignore[no-untyped-def]
-    counts, v_table, ratio, out, back, bias, base, down, x, ys, vs, order, first, last, raw
+    counts, v_table, out, back, bias, base, down, x, ys, vs, order, first, last, raw
 ):
     """The same from a fixed-point map; x: code of the column, ys and vs of its levels."""
     for i in range(first, last):
         k = order[i]
-        found = fixed_upright(counts, v_table, ratio, out, base, down, x, ys[k], vs[k])
+        found = fixed_upright(counts, v_table, out, base, down, x, ys[k], vs[k])
+        raw[k] = np.float32(found) * back + bias
+
+
+@njit(fastmath=FAST, cache=True)
+def dense_levels(rows, v_table, out, back, bias, top, ys, vs, order, first, last, raw):  # type: ignore[no-untyped-def]
+    """The same of levels that lie closer than the map's rows; rows: those from `top` on."""
+    width = np.uint64(out.shape[0])
+    for i in range(first, last):
+        k = order[i]
+        found = fixed_between(rows, v_table, out, width, top, ys[k], vs[k])
         raw[k] = np.float32(found) * back + bias
 
 
@@ -149,6 +172,7 @@ def upright_rows(folded, size, head, fixed, valid, axes, first, limit, reach, si
     shown, order = np.zeros(whole, np.int32), np.zeros(whole + 1, np.int32)
     ys, vs = np.zeros(whole, np.int32), np.zeros(whole, np.int32)
     base, fixed_base = np.zeros(head.hidden, np.float32), np.zeros(head.hidden, np.int16)
+    beside = np.zeros((whole + 1) * head.hidden, np.int16)
     u_table, z_table, z_low, steps = head.u, head.z, head.z_low, head.steps
     waves, octaves, slope, shift = head.z_waves, head.octaves, head.slope, head.shift
     v_table, weights, bias = head.v, head.out, head.out_bias[0]
@@ -157,7 +181,7 @@ def upright_rows(folded, size, head, fixed, valid, axes, first, limit, reach, si
     back = fixed.back[0] if counts.size > 0 else np.float32(0)
     down, z_rows = np.uint64(head.hidden * size[1]), np.int32(fixed_z.shape[0] // head.hidden)
     u_rows, last_z = np.int32(2 * fixed_steps + 1), np.float32(z_rows - 1)
-    one = np.float32(1)
+    one, dense, top = np.float32(1), False, np.int32(0)
     # Without a limit nothing ends early: the whole column at once.
     block = BLOCK if limit < np.inf else whole
     for column in range(columns):
@@ -178,6 +202,10 @@ def upright_rows(folded, size, head, fixed, valid, axes, first, limit, reach, si
                 depth_code = row_code(depth, z_rows)
                 fill_fixed_base(fixed_u, fixed_z, ratio, code, depth_code, fixed_base)
                 code_heights(ys, vs, heights, size[0], fixed_steps)
+                top, bottom = span(ys, order, found)
+                dense = DENSE * (bottom - top + 1) <= found
+                if dense:
+                    fill_fixed_rows(counts, fixed_base, down, x, top, bottom, beside)
             else:
                 fill_base(u_table, z_table, z_low, waves, octaves, steps, u, mapped, base)
             if reach.size > 0:
@@ -187,9 +215,13 @@ def upright_rows(folded, size, head, fixed, valid, axes, first, limit, reach, si
                 end, start = min(begin + block, levels), at
                 while at < found and order[at] < end:
                     at += 1
-                if whole_numbers:
+                if whole_numbers and dense:
+                    dense_levels(
+                        beside, fixed_v, out, back, bias, top, ys, vs, order, start, at, raw
+                    )
+                elif whole_numbers:
                     fixed_levels(
-                        counts, fixed_v, ratio, out, back, bias, fixed_base, down,
+                        counts, fixed_v, out, back, bias, fixed_base, down,
                         x, ys, vs, order, start, at, raw,
                     )  # fmt: skip
                 else:

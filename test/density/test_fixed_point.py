@@ -12,7 +12,7 @@ from numba import njit
 from kdbts_ros.density import folded, vectors
 from kdbts_ros.density.affine import AffineGrid
 from kdbts_ros.density.camera import View
-from kdbts_ros.density.fixed_point import ABSENT, ROOM, fix_map, fix_tables
+from kdbts_ros.density.fixed_point import ABSENT, ROOM, UNIT, fix_map, fix_tables
 from kdbts_ros.density.scene import SceneCompleter
 from test.density.networks import (
     camera,
@@ -80,9 +80,9 @@ def test_units_leave_room_for_every_sum():
     # Half a count, and what float32 resolves of 65536: the conversion adds 32768 before it cuts.
     assert (np.abs(back - values.reshape(-1, arrays.hidden)) <= (0.5 + 2**-7) * unit).all()
     worst = np.abs(found.map.reshape(-1, arrays.hidden)).max(0).astype(np.int64)
-    for table in (found.u, found.v, found.z):
+    for table, ratio in ((found.u, found.ratio), (found.v, UNIT), (found.z, found.ratio)):
         counts = np.abs(table.reshape(-1, arrays.hidden)).max(0).astype(np.int64)
-        worst += -(-counts * found.ratio.astype(np.int64) // 32767)
+        worst += -(-counts * np.int64(ratio) // 32767)
     assert worst.max() <= ROOM + 8
     # A rectified count is at most 32767: no sum over channels leaves 32 bits.
     sums = np.abs(found.out.astype(np.int64)).sum()
