@@ -164,8 +164,9 @@ def grid_densities(folded, size, head, fixed, valid, axes, levels, rows, columns
                 folded, size, head, fixed, valid, axes, first, np.float32(np.inf), unasked,
                 sigma[:count], lit[:count],
             )  # fmt: skip
-            for level in range(levels):
-                for row in range(count):
+            # A row at a time: its densities stay in the first cache from level to level.
+            for row in range(count):
+                for level in range(levels):
                     for column in range(columns):
                         value = sigma[row, column, level]
                         out[level, first + row, column] = np.nan if value == UNSEEN else value
@@ -189,8 +190,8 @@ def grid_occupancy(  # type: ignore[no-untyped-def]
                 sigma[:count], lit[:count],
             )  # fmt: skip
             become_opacity(sigma.reshape(-1), length)
-            for level in range(levels):
-                for row in range(count):
+            for row in range(count):
+                for level in range(levels):
                     for column in range(columns):
                         opacity[level, first + row, column] = sigma[row, column, level]
                         observed[level, first + row, column] = lit[row, column, level] != 0
