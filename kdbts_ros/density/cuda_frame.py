@@ -6,7 +6,7 @@ Needs Triton: imported only where `cuda_engine.available()`.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -116,15 +116,11 @@ class GraphedFrame:
             full: Tensor = (self._last.folded.float() + bias)[0]
         return full
 
-    def graph_of(self, steps: Sequence[Callable[[], None]]) -> torch.cuda.CUDAGraph:
-        """A graph of some steps alone: for timing them."""
-        return self._graph(steps, None)
-
     def _capture(self) -> None:
         pool = None
         try:
             for slot in self.slots:
-                self._graphs.append(self._graph([lambda slot=slot: self.steps.all(slot)], pool))  # type: ignore[misc]
+                self._graphs.append(self._graph(slot, pool))
                 # One frame at a time is computed: graphs may share what lies between steps.
                 pool = self._graphs[0].pool()
         except RuntimeError as error:
@@ -133,15 +129,14 @@ class GraphedFrame:
             self._graphs.clear()
             torch.cuda.synchronize()
 
-    def _graph(self, steps: Sequence[Callable[[], None]], pool: Any) -> torch.cuda.CUDAGraph:
+    def _graph(self, slot: Slot, pool: Any) -> torch.cuda.CUDAGraph:
         graph = torch.cuda.CUDAGraph()
         # Other threads may allocate meanwhile.
         capture = torch.cuda.graph(
             graph, pool=pool, stream=self.stream, capture_error_mode="thread_local"
         )
         with settings(), capture:
-            for step in steps:
-                step()
+            self.steps.all(slot)
         return graph
 
 

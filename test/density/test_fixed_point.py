@@ -13,7 +13,9 @@ from kdbts_ros.density import folded, vectors
 from kdbts_ros.density.affine import AffineGrid
 from kdbts_ros.density.camera import View
 from kdbts_ros.density.fixed_point import ABSENT, ROOM, UNIT, fix_map, fix_tables
+from kdbts_ros.density.queries import projection
 from kdbts_ros.density.scene import SceneCompleter
+from kdbts_ros.density.upright_kernels import DENSE
 from test.density.networks import (
     camera,
     forward_pose,
@@ -119,6 +121,26 @@ def test_integers_are_off_by_no_more_than_their_roundings(head, widths, yaw, z, 
         assert (integers != floats)[np.isfinite(floats)].any()
     else:
         np.testing.assert_allclose(integers, floats, rtol=2e-3, atol=1e-3)
+
+
+@needs_avx2
+@pytest.mark.parametrize("up", [0.0125, -0.0125])
+def test_levels_closer_than_rows_of_the_map_are_off_by_no_more(up):
+    """The rows beside an upright column are then made once; upwards and downwards."""
+    scene = with_numbers(tiny_scene("bts"), "integers")
+    scene.set_views([View(view().image, camera(), forward_pose())])
+    steps = np.array([[0.4, 0, 0], [0, 0.3, 0], [0, 0, up]])
+    grid = AffineGrid(np.array([4.0, -1.5, 0.6]), steps, (40, 13, 21))
+    q = grid.seen_by(projection(scene.views[0]))
+    v = np.array([q[0, 1] + k * q[3, 1] for k in (0, 39)]) / q[0, 2]
+    rows = abs(np.diff(v)[0]) / 2 * scene.spec.image_height
+    assert 1 < rows < 40 / DENSE - 2, "the nearest column, whose levels are furthest apart"
+    integers = scene.queries.grid_densities(grid)
+    bound = ROUNDINGS * 60000 * scene.views[0].fixed["bts"].back[0]
+    floats = with_numbers(scene, "floats").queries.grid_densities(grid)
+    assert (np.isnan(integers) == np.isnan(floats)).all() and np.isfinite(floats).any()
+    assert np.nanmax(np.abs(integers - floats)) <= bound
+    assert (integers != floats)[np.isfinite(floats)].any()
 
 
 def test_depths_through_integers_are_those_through_floats():
