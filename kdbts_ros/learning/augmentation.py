@@ -10,6 +10,7 @@ from torch.nn import functional as F
 
 from kdbts_ros.learning.draws import Draws
 from kdbts_ros.learning.stages import JitterConfig
+from kdbts_ros.learning.styles import bloom, colour_filter, grain
 
 LUMA = (0.299, 0.587, 0.114)
 # Of `patches_of_light`: cells of the noise over an image, slopes of an edge, factors.
@@ -32,6 +33,10 @@ def jitter_colours(images: Tensor, jitter: JitterConfig, draws: Draws) -> Tensor
         return values.to(images.device).reshape(B, *([1] * (extra - 3)), width, 1, 1)
 
     x = images
+    if jitter.filter:
+        x = colour_filter(x, jitter.filter, draws)
+    if jitter.grain:
+        x = x * grain(x, jitter.grain, draws)
     if jitter.shade:
         x = x * patches_of_light(x, jitter.shade, draws)
     x = x * (1 + draw(jitter.gain)) * (1 + draw(jitter.channel_gain, 3))
@@ -42,6 +47,8 @@ def jitter_colours(images: Tensor, jitter: JitterConfig, draws: Draws) -> Tensor
     x = (x - grey) * (1 + draw(jitter.saturation)) + grey
     if jitter.hue:
         x = turn_hue(x, draw(jitter.hue) * 2 * math.pi)
+    if jitter.bloom:
+        x = bloom(x, jitter.bloom, draws)
     x = x.clamp(0, 1) ** draw(jitter.gamma).exp()
     if jitter.blur:
         x = torch.where(draw(0.5) + 0.5 < jitter.blur, blur3(x), x)

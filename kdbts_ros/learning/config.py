@@ -8,7 +8,7 @@ from typing import Annotated, Literal, TypeAlias
 from pydantic import Field, model_validator
 
 from kdbts_ros.learning.section import Section
-from kdbts_ros.learning.stages import AnyStage, DistillStage
+from kdbts_ros.learning.stages import AnyStage, DistillStage, SupervisedStage
 
 Precision: TypeAlias = Literal["float32", "bfloat16", "float16"]
 PrecisionChoice: TypeAlias = Precision | Literal["auto"]
@@ -164,6 +164,12 @@ class TrainingConfig(Section):
                 raise ValueError(
                     f"stages.{index} encodes {stage.views} views, but the head "
                     f"'{self.network.head}' reads one; use head: mvbts"
+                )
+            distils = isinstance(stage, SupervisedStage) and stage.distillation > 0
+            if distils and (single or not self.network.student or stage.views < 2):
+                raise ValueError(
+                    f"stages.{index} has 'distillation': a student learns from the same network's "
+                    "multi-view head; use head: mvbts, student: true, and 2 or more views"
                 )
         return self
 

@@ -49,6 +49,26 @@ class JitterConfig(Section):
         description="chance that patches of an image lie in another light, a seventh to twice "
         "as bright: what is dark is then no object for that",
     )
+    filter: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="chance that a scene's images go through a random 3x3 colour filter in part",
+    )
+    grain: float = Field(
+        default=0.0,
+        ge=0,
+        le=2,
+        description="largest strength of texture laid over an image, blotches to specks",
+    )
+    bloom: float = Field(
+        default=0.0, ge=0, le=1, description="chance that the highlights of an image bleed"
+    )
+
+    @property
+    def paints(self) -> bool:
+        """Whether images of one scene come to differ in more than noise and blur."""
+        return self.shade > 0 or self.grain > 0 or self.bloom > 0
 
 
 class PoolConfig(Section):
@@ -147,6 +167,13 @@ class SupervisedStage(Stage):
     depth_weight: float = Field(
         default=0.5, ge=0, le=100, description="weight of the log-depth term"
     )
+    distillation: float = Field(
+        default=0.0,
+        ge=0,
+        le=1000,
+        description="weight of the L1 between the clipped densities of the student and of the "
+        "network's own multi-view head, beside what both learn from the truth (KDBTS)",
+    )
     jitter: JitterConfig = Field(default_factory=lambda: JitterConfig())
     pool: PoolConfig = Field(default_factory=lambda: PoolConfig())
 
@@ -198,8 +225,11 @@ class ClipStage(Stage):
             raise ValueError(f"source '{self.source}' needs 'root' and 'drives', or a 'split'")
         if self.cameras and len(self.cameras) != 2:
             raise ValueError("'cameras' names two cameras")
-        if self.jitter.shade:
-            raise ValueError("'jitter.shade' would be taken for geometry by a photometric loss")
+        if self.jitter.paints:
+            raise ValueError(
+                "'shade', 'grain' and 'bloom' of 'jitter' would be taken for geometry by a "
+                "photometric loss"
+            )
         return self
 
 

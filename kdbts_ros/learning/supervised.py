@@ -26,6 +26,7 @@ from kdbts_ros.learning.labels import (
     LabelledFrame,
     draw_pixels,
 )
+from kdbts_ros.learning.losses import distillation_loss
 from kdbts_ros.learning.masking import masked_mean
 from kdbts_ros.learning.sampling import draw_views, drop_views
 from kdbts_ros.learning.stages import SupervisedStage
@@ -160,7 +161,11 @@ def supervised_step(
     draws: Draws,
     precision: Precision,
 ) -> dict[str, Tensor]:
-    """Losses of a batch; `loss` is the one to descend. All heads of the network learn."""
+    """Losses of a batch; `loss` is the one to descend. All heads of the network learn.
+
+    With `stage.distillation` the student also learns what the multi-view head knows of a point
+    from all the views that see it, at all points that the first view sees.
+    """
     images = jitter_colours(batch.images, stage.jitter, draws)
     features = encode_views(network, images, precision)
     jitter = draws.uniform(*batch.z.shape, stage.samples).to(batch.z.device)
@@ -175,14 +180,19 @@ def supervised_step(
     )
     found: dict[str, Tensor] = {}
     loss = torch.zeros((), device=vectors.device)
+    taught = told = None
     for name, head in network.heads().items():
         per_view = head.first_layers()(vectors)
         if head.multi_view:
             usable = drop_views(seen, stage.view_dropout, draws)
             sigma, judged = F.softplus(head.fuse(per_view, usable)).unsqueeze(1), seen[:, :1]
+            if stage.distillation:
+                with torch.no_grad():
+                    taught = head.fuse(per_view, seen)
         else:
             # Each view is a lesson of its own to a head that reads one.
             sigma, judged = F.softplus(per_view[..., 0]), seen
+            told = per_view[:, 0, :, 0]
         terms = _terms(sigma, judged, batch, stage, t)
         loss = loss + (
             terms["occupancy"]
@@ -190,6 +200,10 @@ def supervised_step(
             + stage.column_weight * terms["columns"]
         )
         found |= {f"{name}{term}": value.detach() for term, value in terms.items()}
+    if taught is not None and told is not None:
+        distilled = distillation_loss(told, taught, seen[:, 0])
+        loss = loss + stage.distillation * distilled
+        found["distilled"] = distilled.detach()
     return {"loss": loss, **found}
 
 

@@ -140,3 +140,57 @@ def test_photometric_learning_with_several_views_reaches_both_heads() -> None:
 def test_a_distill_stage_encodes_at_least_two_views() -> None:
     with pytest.raises(ValueError, match="greater than or equal to 2"):
         DistillStage(**{**STAGE, "views": 1})
+
+
+EXACT = {"kind": "supervised", "steps": 1, "batch": 2, "views": 2, "points": 64, "rays": 16}
+
+
+def exact_losses(network: DensityNetwork, **stage: object) -> dict[str, float]:
+    config = parse_config({"name": "t", "network": NETWORK, "stages": [{**EXACT, **stage}]})
+    task = task_of(config, config.stages[0], torch.device("cpu"))
+    frames = [plain_world.PlainWorlds(0, 0, 64, 8, 2)(seed) for seed in (1, 2)]
+    network.train()
+    found = task.losses(network, frames, Draws(0, 0, 0, range(2)))
+    found["loss"].backward()
+    return {name: float(value.detach()) for name, value in found.items()}
+
+
+def test_beside_the_truth_the_teacher_is_heard_but_not_taught() -> None:
+    torch.manual_seed(0)
+    network = DensityNetwork(TWO_HEADED)
+    plain, distilled = (
+        exact_losses(network, view_dropout=0.0, **extra) for extra in ({}, {"distillation": 0.7})
+    )
+    assert "distilled" not in plain
+    assert distilled["distilled"] > 0
+    rest = {name: value for name, value in distilled.items() if name not in ("loss", "distilled")}
+    assert rest == pytest.approx({name: plain[name] for name in rest})
+    expected = plain["loss"] + 0.7 * distilled["distilled"]
+    assert distilled["loss"] == pytest.approx(expected)
+
+
+def test_the_lesson_carries_no_gradient_to_its_teacher() -> None:
+    def head_gradient(**stage: object) -> torch.Tensor:
+        torch.manual_seed(0)
+        network = DensityNetwork(TWO_HEADED)
+        exact_losses(network, view_dropout=0.0, **stage)
+        gradient = network.head.mlp2.lin_out.weight.grad
+        assert gradient is not None
+        return gradient
+
+    torch.testing.assert_close(head_gradient(), head_gradient(distillation=100.0))
+
+
+@pytest.mark.parametrize(
+    ("network", "stage"),
+    [
+        ({**NETWORK, "student": False}, {"distillation": 1.0}),
+        ({"head": "bts"}, {"views": 1, "distillation": 1.0}),
+        (NETWORK, {"views": 1, "distillation": 1.0}),
+    ],
+)
+def test_distillation_beside_the_truth_needs_a_student_and_several_views(
+    network: dict[str, object], stage: dict[str, object]
+) -> None:
+    with pytest.raises(UserError, match=r"stages\.0 has .distillation."):
+        parse_config({"name": "t", "network": network, "stages": [{**EXACT, **stage}]})
