@@ -1,8 +1,11 @@
 """`kdbts_node`: a lifecycle node that turns images, calibration and poses into occupancy maps.
 
-Two threads. The executor's does input and output: it takes messages, lets images wait for their
-pose, and publishes. The inference thread owns the model. Between them lie a one-slot mailbox (the
-newest image wins) on the way in, and a guard condition that wakes the executor on the way out.
+Two threads. The executor's takes messages, lets images wait for their pose, and keeps the accounts.
+The inference thread owns the model, and publishes a map as soon as it has one: handed over, it
+would wait for the images that the executor takes meanwhile. Between them lie a one-slot mailbox
+(the newest image wins) on the way in, and on the way out a guard condition that wakes the executor
+to count what came of an image, and to report it. `Lives` keeps what a deactivation or a jump in
+time has overtaken from being published.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
+from typing import Any
 
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
@@ -21,13 +25,14 @@ from kdbts_ros.node.drops import Dropped
 from kdbts_ros.node.fastdds import use_large_messages
 from kdbts_ros.node.health import Surroundings, assess
 from kdbts_ros.node.intake import Intake, Needs
+from kdbts_ros.node.lives import Lives
 from kdbts_ros.node.outputs import Outputs, stages_ms
 from kdbts_ros.node.parameters import Parameters
 from kdbts_ros.node.process import run_node
 from kdbts_ros.node.ros_parameters import NodeParameters
 from kdbts_ros.node.tally import Tally
 from kdbts_ros.node.waiting import Frame
-from kdbts_ros.node.worker import InferenceThread, Job, Outcome
+from kdbts_ros.node.worker import InferenceThread, Job, Outcome, Published
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 HEALTH_PERIOD = 1.0
@@ -47,7 +52,7 @@ class KdbtsNode(LifecycleNode):
         self._thread: InferenceThread | None = None
         self._outputs: Outputs | None = None
         self._intake: Intake | None = None
-        self._life = 0
+        self._lives = Lives()
         self._ended_by = drops.DEACTIVATED
         self._outcomes: deque[Outcome] = deque()
         self._wake = self.create_guard_condition(self._collect)
@@ -64,7 +69,7 @@ class KdbtsNode(LifecycleNode):
             parameters = self._declared.read()
         except UserError as fault:
             return self._failed("configure", fault)
-        thread = InferenceThread(lambda: engine.load(parameters), self._deliver)
+        thread = InferenceThread(lambda: engine.load(parameters), self._publish, self._deliver)
         # Known before it runs: stopped while it loads, the process must end it.
         self._thread = thread
         try:
@@ -75,7 +80,7 @@ class KdbtsNode(LifecycleNode):
             return self._failed("configure", fault)
         self._values, self._fault = parameters, ""
         self._tally = Tally(time.monotonic())
-        self._outputs = Outputs(self, lambda: self._values)
+        self._outputs = Outputs(self, lambda: self._values, self._lives)
         self._enter("inactive")
         model = ", ".join(f"{key} {value}" for key, value in thread.description.items())
         self.get_logger().info(f"model ready: {model}")
@@ -152,21 +157,25 @@ class KdbtsNode(LifecycleNode):
         for _ in range(waiting):
             self._tally.drop(ended, now)
         self._intake = None
-        self._life += 1
         self._ended_by = drops.DEACTIVATED
+        self._lives.end()
 
     def _release(self) -> None:
         self._release_inputs()
+        # Publishers must not go while one is used, though the thread were too busy to stop.
+        self._lives.end()
         if self._thread is not None:
             self._thread.stop(timeout=30.0)
+            # What has come of images so far must not count in the next configuration.
+            self._collect()
             self._thread = None
         if self._outputs is not None:
             self._outputs.close()
             self._outputs = None
 
     def _begin_new_life(self) -> None:
-        self._life += 1
         self._ended_by = drops.TIME_JUMP
+        self._lives.end()
         past = Dropped(drops.TIME_JUMP, "time jumped before inference began")
         for _ in self._thread.clear() if self._thread is not None else ():
             self._tally.drop(past, time.monotonic())
@@ -176,13 +185,18 @@ class KdbtsNode(LifecycleNode):
             return
         wanted = self._outputs.wanted() if frame.camera == self._intake.reference else None
         settings = engine.settings(self._values)
-        job = Job(frame, needs, settings, wanted, self._life, self._tally.pose_faults)
+        job = Job(frame, needs, settings, wanted, self._lives.now, self._tally.pose_faults)
         if self._thread.submit(job) is not None:
             newer = Dropped(drops.SUPERSEDED, "a newer image came before inference was free")
             self._tally.drop(newer, time.monotonic())
 
+    def _publish(self, job: Job, result: Any) -> Published | None:
+        """In the inference thread: send what listeners wait for."""
+        outputs = self._outputs
+        return None if outputs is None else outputs.publish(job, result)
+
     def _deliver(self, outcome: Outcome) -> None:
-        """In the inference thread: leave the outcome for the executor."""
+        """In the inference thread: leave the outcome for the executor to count."""
         self._outcomes.append(outcome)
         self._wake.trigger()
 
@@ -190,26 +204,22 @@ class KdbtsNode(LifecycleNode):
         while self._outcomes:
             outcome = self._outcomes.popleft()
             now = time.monotonic()
-            if outcome.job.life != self._life:
+            if outcome.published is not None:
+                self._account(outcome, outcome.published)
+            elif outcome.job.life != self._lives.now:
                 self._tally.drop(Dropped(self._ended_by, "it ended during inference"), now)
             elif outcome.drop is not None:
                 self._tally.drop(outcome.drop, now)
-            elif self._outputs is not None:
+            else:
                 self._tally.concerns[outcome.job.frame.frame_id] = outcome.concerns
-                if outcome.job.wanted is None:
-                    self._tally.views_in += 1
-                else:
-                    self._publish(outcome, self._outputs)
+                self._tally.views_in += 1
 
-    def _publish(self, outcome: Outcome, outputs: Outputs) -> None:
-        began = time.monotonic()
-        outputs.publish(outcome.job, outcome.result)
-        published = time.monotonic()
-        age_ms = (self.get_clock().now().nanoseconds - outcome.job.frame.stamp_ns) / 1e6
-        stages = stages_ms(outcome, began, published, age_ms)
-        self._tally.map(published, stages)
-        model = self._thread.description if self._thread else {}
-        outputs.publish_report(outcome, stages, model, self._tally)
+    def _account(self, outcome: Outcome, published: Published) -> None:
+        self._tally.concerns[outcome.job.frame.frame_id] = outcome.concerns
+        stages = stages_ms(outcome, published)
+        self._tally.map(published.ended, stages)
+        if self._thread is not None and self._outputs is not None:
+            self._outputs.publish_report(outcome, stages, self._thread.description, self._tally)
 
     def _assess(self) -> None:
         now, intake = time.monotonic(), self._intake

@@ -89,5 +89,5 @@ def _image(head: Header, encoding: str, pixels: npt.NDArray[Any]) -> Image:
 
 def _array(typecode: str, values: npt.NDArray[Any]) -> Any:
     filled: Any = array(typecode)
-    filled.frombytes(values.tobytes())
+    filled.frombytes(np.ascontiguousarray(values).view(np.uint8))
     return filled

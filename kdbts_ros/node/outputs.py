@@ -1,7 +1,12 @@
-"""What the node publishes, and what of it anybody wants."""
+"""What the node publishes, and what of it anybody wants.
+
+Maps, depth and preview are sent by the inference thread, which has them first; the report and a
+late joiner's map by the executor. The lock of `Lives` keeps the two apart.
+"""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -15,9 +20,10 @@ from sensor_msgs.msg import CameraInfo, Image
 from kdbts_ros.density.request import Wanted
 from kdbts_ros.msg import InferenceReport
 from kdbts_ros.node import messages
+from kdbts_ros.node.lives import Lives
 from kdbts_ros.node.parameters import Parameters
 from kdbts_ros.node.tally import Tally
-from kdbts_ros.node.worker import Job, Outcome
+from kdbts_ros.node.worker import Job, Outcome, Published
 
 # Nav2's static layer asks for a latched map and does not connect to a volatile one.
 LATCHED = QoSProfile(
@@ -31,9 +37,12 @@ NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
 class Outputs:
     """The publishers of a configured node. `parameters` gives the values of now."""
 
-    def __init__(self, node: LifecycleNode, parameters: Callable[[], Parameters]) -> None:
+    def __init__(
+        self, node: LifecycleNode, parameters: Callable[[], Parameters], lives: Lives
+    ) -> None:
         self._node = node
         self._parameters = parameters
+        self._lives = lives
         self._publishers: list[Any] = []
         self._last: tuple[Job, Any] | None = None
         self._occupancy = self._publisher(OccupancyGrid, "~/occupancy", LATCHED)
@@ -62,9 +71,21 @@ class Outputs:
             preview=self._preview.get_subscription_count() > 0,
         )
 
-    def publish(self, job: Job, result: Any) -> None:
-        """Send the map, and what else was wanted of it."""
-        self._last = (job, result)
+    def publish(self, job: Job, result: Any) -> Published | None:
+        """Send the map, and what else was wanted of it, unless the job's life has ended.
+
+        Called in the inference thread.
+        """
+        began = time.monotonic()
+        with self._lives.lock:
+            if job.life != self._lives.now:
+                return None
+            self._last = (job, result)
+            self._send(job, result)
+        ended, clock_ns = time.monotonic(), self._node.get_clock().now().nanoseconds
+        return Published(began, ended, (clock_ns - job.frame.stamp_ns) / 1e6)
+
+    def _send(self, job: Job, result: Any) -> None:
         self._occupancy.publish(self._grid(job, result, result.trinary))
         if result.percent is not None:
             self._probability.publish(self._grid(job, result, result.percent))
@@ -82,12 +103,16 @@ class Outputs:
 
     def _on_probability_matched(self, event: Any) -> None:
         """A late joiner gets the latched map, though nobody wanted it when it was made."""
-        if event.current_count_change < 1 or self._last is None:
+        if event.current_count_change < 1:
             return
-        job, result = self._last
-        if result.percent is None:
-            percent = result.occupancy.percent(self._parameters().completed_cells)
-            self._probability.publish(self._grid(job, result, percent))
+        # A newer map that is sent meanwhile must not be followed, and unlatched, by this one.
+        with self._lives.lock:
+            if self._last is None:
+                return
+            job, result = self._last
+            if result.percent is None:
+                percent = result.occupancy.percent(self._parameters().completed_cells)
+                self._probability.publish(self._grid(job, result, percent))
 
     def publish_report(
         self,
@@ -121,19 +146,17 @@ class Outputs:
         self._report.publish(report)
 
     def close(self) -> None:
-        """Destroy the publishers."""
+        """Destroy the publishers; the life of the jobs under way must have ended."""
         for publisher in self._publishers:
             self._node.destroy_lifecycle_publisher(publisher)
         self._publishers = []
 
 
-def stages_ms(
-    outcome: Outcome, publish_began: float, published: float, age_ms: float
-) -> dict[str, float]:
-    """Where the time of one map went; instants are seconds of `Frame.arrived`'s clock."""
+def stages_ms(outcome: Outcome, published: Published) -> dict[str, float]:
+    """Where the time of one map went."""
     times = outcome.result.times_ms
     arrived = outcome.job.frame.arrived
-    wait, total = (outcome.started - arrived) * 1e3, (published - arrived) * 1e3
+    wait, total = (outcome.started - arrived) * 1e3, (published.ended - arrived) * 1e3
     network = times.get("network", 0.0)
     query = sum(times.get(stage, 0.0) for stage in ("views", "query", "depth", "preview"))
     return {
@@ -141,9 +164,9 @@ def stages_ms(
         "wait": wait,
         "network": network,
         "query": query,
-        "publish": (published - publish_began) * 1e3,
-        # What is left is the node's own: decoding, hand-over between threads, messages, publishing.
+        "publish": (published.ended - published.began) * 1e3,
+        # What is left is the node's own: decoding, the executor's turns, messages, publishing.
         "ros": total - wait - network - query,
         "total": total,
-        "age": age_ms,
+        "age": published.age_ms,
     }

@@ -1,7 +1,8 @@
 """The one thread that owns the model.
 
 CUDA graphs and their memory belong to the thread that made them, and the executor must stay free
-for transforms; so a single long-lived thread loads the network and runs every frame.
+for transforms; so a single long-lived thread loads the network and runs every frame. It also sends
+what it has computed: a map that were handed over would wait for the images the executor takes.
 """
 
 from __future__ import annotations
@@ -74,10 +75,20 @@ class Job:
 
 
 @dataclass(frozen=True)
+class Published:
+    """When a map was sent, seconds of `Frame.arrived`'s clock, and its age then by the node's."""
+
+    began: float
+    ended: float
+    age_ms: float
+
+
+@dataclass(frozen=True)
 class Outcome:
     """What became of a job: a result, or the reason why there is none.
 
-    Neither where the image only added a view.
+    Neither where the image only added a view. `published` is None where nothing was sent: there is
+    no map, or its life ended first.
     concerns: why the network may do badly with the job's camera.
     """
 
@@ -86,7 +97,12 @@ class Outcome:
     drop: Dropped | None
     started: float
     decode_ms: float
+    published: Published | None = None
     concerns: tuple[str, ...] = ()
+
+
+# Sends the result of a job; None where its life has ended and nothing was sent.
+Publish = Callable[[Job, Any], Published | None]
 
 
 class InferenceThread:
@@ -94,11 +110,18 @@ class InferenceThread:
 
     Args:
         load: makes the engine, in the thread that will own it; may raise UserError.
+        publish: called in that thread with every job that asked for a map, and its result.
         deliver: called in that thread with every Outcome; must only hand it over.
     """
 
-    def __init__(self, load: Callable[[], Engine], deliver: Callable[[Outcome], None]) -> None:
+    def __init__(
+        self,
+        load: Callable[[], Engine],
+        publish: Publish,
+        deliver: Callable[[Outcome], None],
+    ) -> None:
         self._load = load
+        self._publish = publish
         self._deliver = deliver
         self._mailbox: Mailbox[Job] = Mailbox()
         self._loaded = threading.Event()
@@ -157,11 +180,11 @@ class InferenceThread:
                 # Views of a past life would be fused under poses of another.
                 engine.forget()
                 life = job.life
-            self._deliver(run(engine, job))
+            self._deliver(run(engine, job, self._publish))
 
 
-def run(engine: Engine, job: Job) -> Outcome:
-    """One frame through decoding, rectification and the engine; failures become drops."""
+def run(engine: Engine, job: Job, publish: Publish) -> Outcome:
+    """One frame through decoding, rectification, engine and publishing; failures become drops."""
     started = time.monotonic()
     decode_ms = 0.0
     needs, calibration = job.needs, job.needs.calibration
@@ -175,11 +198,15 @@ def run(engine: Engine, job: Job) -> Outcome:
         if engine.settings != job.settings:
             engine.update(job.settings)
         moment = Moment(job.frame.camera, job.frame.stamp_ns, job.pose_faults)
-        result = None
+        result, published = None, None
         if job.wanted is None:
             engine.remember(view, moment)
         else:
             result = engine.process(view, needs.T_fixed_base, job.wanted, moment)
+            published = _send(publish, job, result)
+        # Only now: nobody waits for them, but for the map.
+        T_base_camera = inverse(needs.T_fixed_base) @ needs.T_fixed_camera
+        concerns = tuple(engine.concerns(calibration.lens, T_base_camera))
     except Dropped as drop:
         return Outcome(job, None, drop, started, decode_ms)
     except UserError as error:
@@ -189,9 +216,15 @@ def run(engine: Engine, job: Job) -> Outcome:
         # frame is lost, counted and reported, and the next one gets its chance.
         drop = Dropped(drops.INFERENCE_ERROR, _in_one_line(error))
         return Outcome(job, None, drop, started, decode_ms)
-    T_base_camera = inverse(needs.T_fixed_base) @ needs.T_fixed_camera
-    concerns = tuple(engine.concerns(calibration.lens, T_base_camera))
-    return Outcome(job, result, None, started, decode_ms, concerns)
+    return Outcome(job, result, None, started, decode_ms, published, concerns)
+
+
+def _send(publish: Publish, job: Job, result: Any) -> Published | None:
+    try:
+        return publish(job, result)
+    except Exception as error:  # a middleware has reasons of its own
+        sentence = f"publishing failed: {_in_one_line(error)}"
+        raise Dropped(drops.INFERENCE_ERROR, sentence) from error
 
 
 def _in_one_line(error: Exception) -> str:

@@ -21,7 +21,7 @@ from kdbts_ros.errors import UserError
 from kdbts_ros.node import drops
 from kdbts_ros.node.camera_info import Calibration
 from kdbts_ros.node.waiting import Frame, Needs
-from kdbts_ros.node.worker import InferenceThread, Job, Outcome
+from kdbts_ros.node.worker import InferenceThread, Job, Outcome, Published
 
 CALIBRATION = Calibration(Lens(Camera(4, 2, 3, 3, 2, 1)))
 
@@ -33,7 +33,13 @@ class Engine:
         self.settings: Any = "first"
         self.threads = {threading.get_ident()}
         self.kept: list[tuple[str, int]] = []
+        self.said: list[str] = []
         self._process = process or (lambda view: view)
+
+    def publish(self, job: Job, result: Any) -> Published:
+        self.threads.add(threading.get_ident())
+        self.said.append("published")
+        return Published(0.0, 0.0, 0.0)
 
     def update(self, settings: Any) -> None:
         self.settings = settings
@@ -45,6 +51,7 @@ class Engine:
         return View(image, lens.camera, T_fixed_camera)
 
     def concerns(self, lens: Lens, T_base_camera: Any) -> list[str]:
+        self.said.append("concerns")
         return ["narrow"]
 
     def remember(self, view: View, moment: Moment) -> None:
@@ -84,8 +91,13 @@ def outcomes() -> queue.Queue[Outcome]:
     return queue.Queue()
 
 
-def started(engine: Any, outcomes: queue.Queue[Outcome]) -> InferenceThread:
-    thread = InferenceThread(engine if callable(engine) else lambda: engine, outcomes.put)
+def sent(job: Job, result: Any) -> Published:
+    return Published(1.0, 2.0, 3.0)
+
+
+def started(engine: Any, outcomes: queue.Queue[Outcome], publish: Any = sent) -> InferenceThread:
+    load = engine if callable(engine) else lambda: engine
+    thread = InferenceThread(load, publish, outcomes.put)
     thread.start(wanted=lambda: True)
     return thread
 
@@ -142,7 +154,7 @@ def test_loading_can_be_given_up(outcomes: queue.Queue[Outcome]) -> None:
         release.wait(10)
         return Engine()
 
-    thread = InferenceThread(slow, outcomes.put)
+    thread = InferenceThread(slow, sent, outcomes.put)
     with pytest.raises(UserError, match="stopped while"):
         thread.start(wanted=lambda: False)
     release.set()
@@ -165,6 +177,47 @@ def test_an_exception_costs_one_frame_and_no_more(outcomes: queue.Queue[Outcome]
     assert drop.detail.startswith("RuntimeError: out of memory (process")
     thread.submit(job(2))
     assert outcomes.get(timeout=10).result == "map"
+    thread.stop(10)
+
+
+def test_a_map_is_published_by_the_thread_before_anything_else_is_done(
+    outcomes: queue.Queue[Outcome],
+) -> None:
+    engine = Engine()
+    thread = started(engine, outcomes, engine.publish)
+    thread.submit(job())
+    published = outcomes.get(timeout=10).published
+    assert published == Published(0.0, 0.0, 0.0)
+    assert engine.said == ["published", "concerns"]
+    assert thread.stop(10)
+    # The test's thread made the engine.
+    assert len(engine.threads - {threading.get_ident()}) == 1
+
+
+def test_a_failure_to_publish_costs_one_map_and_says_so(outcomes: queue.Queue[Outcome]) -> None:
+    def publish(job: Job, result: Any) -> Published:
+        if job.frame.stamp_ns == 1:
+            raise RuntimeError("no\n room in the middleware")
+        return sent(job, result)
+
+    thread = started(Engine(), outcomes, publish)
+    thread.submit(job(1))
+    lost = outcomes.get(timeout=10)
+    assert lost.published is None
+    assert lost.drop is not None
+    assert lost.drop.reason == drops.INFERENCE_ERROR
+    words = "publishing failed: RuntimeError: no room in the middleware (publish"
+    assert lost.drop.detail.startswith(words)
+    thread.submit(job(2))
+    assert outcomes.get(timeout=10).published == sent(job(2), None)
+    thread.stop(10)
+
+
+def test_a_map_whose_life_has_ended_is_not_published(outcomes: queue.Queue[Outcome]) -> None:
+    thread = started(Engine(), outcomes, lambda job, result: None)
+    thread.submit(job())
+    outcome = outcomes.get(timeout=10)
+    assert outcome.drop is None and outcome.published is None
     thread.stop(10)
 
 
@@ -197,7 +250,7 @@ def test_a_job_without_a_map_adds_a_view(outcomes: queue.Queue[Outcome]) -> None
     thread = started(engine, outcomes)
     thread.submit(side_job(7))
     outcome = outcomes.get(timeout=10)
-    assert outcome.result is None and outcome.drop is None
+    assert outcome.result is None and outcome.drop is None and outcome.published is None
     assert engine.kept == [("left", 7)]
     thread.stop(10)
 

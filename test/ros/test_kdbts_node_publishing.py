@@ -1,0 +1,193 @@
+"""Maps leave from the inference thread: when they do, and when they must not."""
+
+from __future__ import annotations
+
+import gc
+import threading
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from rclpy.executors import SingleThreadedExecutor
+
+from kdbts_ros.density.bev import GridWindow
+from kdbts_ros.density.camera import View
+from kdbts_ros.density.view_use import ViewAccount
+from kdbts_ros.node import kdbts_node
+from kdbts_ros.node.messages import to_ns
+from test.ros.robot import SECOND, Robot
+
+START = 700 * SECOND
+
+
+class Engine:
+    """Gives a map of the stamp's seconds once it may; None for a map cannot be published."""
+
+    def __init__(self) -> None:
+        self.settings: Any = None
+        self.begun, self.go_on = threading.Event(), threading.Event()
+        self.cells: Any = np.zeros((4, 4), np.int8)
+
+    def update(self, settings: Any) -> None:
+        self.settings = settings
+
+    def view(self, image: Any, lens: Any, T_fixed_camera: Any, T_fixed_base: Any) -> View:
+        return View(image, lens.camera, T_fixed_camera)
+
+    def concerns(self, lens: Any, T_base_camera: Any) -> list[str]:
+        return []
+
+    def process(self, view: View, T: Any, wanted: Any, moment: Any) -> Any:
+        self.begun.set()
+        assert self.go_on.wait(60)
+        return SimpleNamespace(
+            window=GridWindow(0.5, 4, 4, 0.0, 0.0),
+            trinary=self.cells,
+            percent=None,
+            depth=None,
+            preview=None,
+            times_ms={},
+            views=ViewAccount(),
+        )
+
+    def forget(self) -> None:
+        """Nothing is kept."""
+
+    def describe(self) -> dict[str, str]:
+        return {"head": "none"}
+
+
+class Rig:
+    """The node in this process, whose executor turns only when told to, and a robot around it."""
+
+    def __init__(self, robot: Robot, engine: Engine) -> None:
+        self.robot, self.engine = robot, engine
+        robot.grids.clear()
+        robot.reports.clear()
+        self.node = kdbts_node.KdbtsNode()
+        self.executor = SingleThreadedExecutor()
+        self.executor.add_node(self.node)
+        self.connect()
+
+    def connect(self) -> None:
+        def connected() -> bool:
+            inputs = (self.robot.images, self.robot.infos, self.robot.tf, self.robot.tf_static)
+            return all(p.get_subscription_count() > 0 for p in inputs)
+
+        assert self.turn(connected), "the node did not subscribe"
+        # Both ends must have matched, not only ours.
+        self.turn(lambda: False, turns=50)
+
+    def turn(self, condition: Callable[[], bool], turns: int = 3000) -> bool:
+        """Let the node and the robot work until a condition holds."""
+        for _ in range(turns):
+            if condition():
+                return True
+            self.executor.spin_once(timeout_sec=0.01)
+            self.robot.executor.spin_once(timeout_sec=0.01)
+        return condition()
+
+    def see(self, stamp_ns: int) -> None:
+        self.robot.move(stamp_ns - SECOND // 10, stamp_ns + SECOND // 10)
+        self.robot.see(stamp_ns)
+
+    def begin(self, stamp_ns: int) -> None:
+        """Have an image in the engine, and keep it there."""
+        self.engine.begun.clear()
+        self.engine.go_on.clear()
+        self.see(stamp_ns)
+        assert self.turn(self.engine.begun.is_set), "inference did not begin"
+
+    def map_of(self, stamp_ns: int) -> None:
+        """An image and its map."""
+        self.engine.go_on.set()
+        self.see(stamp_ns)
+        assert self.turn(lambda: self.robot.has_map(stamp_ns)), "no map came"
+
+    def stamps(self) -> list[int]:
+        """Of the maps so far."""
+        return [to_ns(grid.header.stamp) for grid in self.robot.grids]
+
+    def close(self) -> None:
+        self.engine.go_on.set()
+        self.node.trigger_deactivate()
+        self.node.trigger_cleanup()
+        self.executor.shutdown()
+        self.node.destroy_node()
+
+
+@pytest.fixture
+def rig(robot: Robot, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
+    engine = Engine()
+    monkeypatch.setattr(kdbts_node.engine, "load", lambda parameters: engine)
+    made = Rig(robot, engine)
+    yield made
+    made.close()
+    # The inference thread freezes what was loaded; other tests' objects are not for good.
+    gc.unfreeze()
+
+
+def test_a_map_does_not_wait_for_the_executor(rig: Rig) -> None:
+    rig.begin(START)
+    rig.engine.go_on.set()
+    assert rig.robot.spin_until(lambda: rig.stamps() == [START])
+    assert not rig.robot.reports, "the executor has not turned"
+    assert rig.turn(lambda: rig.robot.has_map(START))
+    assert rig.robot.reports[-1].maps_out == 1
+
+
+def test_a_map_that_time_has_overtaken_is_not_published(rig: Rig) -> None:
+    rig.begin(START)
+    early = START - 100 * SECOND
+    rig.see(early)
+    assert rig.turn(lambda: rig.node._tally.time_jumps == 1)
+    rig.map_of(early + SECOND)
+    assert START not in rig.stamps()
+    assert rig.robot.drops()["time_jump"] == 1
+
+
+def test_a_map_is_not_published_after_deactivation(rig: Rig) -> None:
+    rig.begin(START)
+    rig.node.trigger_deactivate()
+    rig.engine.go_on.set()
+    assert rig.turn(lambda: rig.node._tally.dropped["deactivated"] == 1)
+    rig.node.trigger_activate()
+    rig.connect()
+    rig.map_of(START + SECOND)
+    # A writer's messages arrive in order: an earlier one would be here.
+    assert rig.stamps() == [START + SECOND]
+    assert rig.robot.drops() == {"deactivated": 1}
+
+
+def test_a_failure_to_publish_is_counted_and_the_next_map_is_published(rig: Rig) -> None:
+    good, rig.engine.cells = rig.engine.cells, None
+    rig.engine.go_on.set()
+    rig.see(START)
+    assert rig.turn(lambda: rig.node._tally.dropped["inference_error"] == 1)
+    assert "publishing failed" in rig.node._tally.details["inference_error"]
+    rig.engine.cells = good
+    rig.map_of(START + SECOND)
+    assert rig.stamps() == [START + SECOND]
+    assert rig.robot.drops() == {"inference_error": 1}
+
+
+@pytest.mark.parametrize("sent", [True, False])
+def test_what_came_of_an_image_does_not_count_in_the_next_configuration(
+    rig: Rig, sent: bool
+) -> None:
+    rig.begin(START)
+    if sent:
+        rig.engine.go_on.set()
+        assert rig.robot.spin_until(lambda: rig.stamps() == [START])
+    rig.node.trigger_deactivate()
+    rig.engine.go_on.set()
+    rig.node.trigger_cleanup()
+    rig.node.trigger_configure()
+    rig.node.trigger_activate()
+    rig.connect()
+    rig.map_of(START + SECOND)
+    assert rig.stamps() == ([START] if sent else []) + [START + SECOND]
+    assert rig.robot.drops() == {}
+    assert rig.robot.reports[-1].maps_out == 1
