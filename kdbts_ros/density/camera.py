@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -109,22 +111,34 @@ class OwnCamera:
     R_own_view: Array
 
 
+class Deferred(Protocol):
+    """An image that is made when it is asked for."""
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(H,W,3) of the image."""
+
+    def image(self) -> npt.NDArray[np.uint8]:
+        """(H,W,3) uint8 RGB."""
+
+
 @dataclass(frozen=True, eq=False)
 class View:
     """One posed image: (H,W,3) uint8 RGB, its camera, and T_world_cam (4,4), camera to world.
 
-    scale: the network is shown a world this many times as large about the camera: it learnt from
-    cameras of one height, and a camera at half of it sees what they saw at half the distance.
-    Queries and answers stay in metres. valid (h,w): where the image holds what the camera saw, on a
-    grid of any size over the whole image; the rest is unseen. None: everywhere. own: the camera
-    that a warped image came from, in whose frame depth is published.
+    source: the image, or what makes it once `image` is asked for. scale: the network is shown a
+    world this many times as large about the camera: it learnt from cameras of one height, and a
+    camera at half of it sees what they saw at half the distance. Queries and answers stay in
+    metres. valid (h,w): where the image holds what the camera saw, on a grid of any size over the
+    whole image; the rest is unseen. None: everywhere. own: the camera that a warped image came
+    from, in whose frame depth is published.
 
     Raises:
         UserError: image and camera sizes differ, image not uint8 RGB, a pose that is not rigid, or
             a scale that is not positive.
     """
 
-    image: npt.NDArray[np.uint8]
+    source: npt.NDArray[np.uint8] | Deferred
     camera: Camera
     T_world_cam: Array
     scale: float = 1.0
@@ -133,14 +147,20 @@ class View:
 
     def __post_init__(self) -> None:
         expected = (self.camera.height, self.camera.width, 3)
-        if self.image.shape != expected or self.image.dtype != np.uint8:
+        kind = self.source.dtype if isinstance(self.source, np.ndarray) else np.dtype(np.uint8)
+        if self.source.shape != expected or kind != np.uint8:
             raise UserError(
                 f"a view needs a uint8 RGB image of shape {expected}, "
-                f"got {self.image.dtype} {self.image.shape}"
+                f"got {kind} {self.source.shape}"
             )
         check_rigid(self.T_world_cam, "T_world_cam")
         if not 0 < self.scale < np.inf:
             raise UserError(f"the scale of a view must be positive, got {self.scale:g}")
+
+    @cached_property
+    def image(self) -> npt.NDArray[np.uint8]:
+        """(H,W,3) uint8 RGB."""
+        return self.source if isinstance(self.source, np.ndarray) else self.source.image()
 
 
 def check_rigid(T: npt.ArrayLike, name: str, tolerance: float = 1e-3) -> None:

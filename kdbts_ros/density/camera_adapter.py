@@ -73,20 +73,28 @@ class CameraAdapter:
         self._straight: list[Warp] = []
         self.tables_built = 0
 
-    def view(self, image: Rgb, lens: Lens, T_base_cam: Array, T_world_cam: Array) -> View:
+    def view(
+        self,
+        image: Rgb,
+        lens: Lens,
+        T_base_cam: Array,
+        T_world_cam: Array,
+        deferred: bool = False,
+    ) -> View:
         """The view the network is given of an image that a camera with this lens took.
 
-        T_base_cam (4,4): the camera over the robot's base, whose z = 0 is the ground.
+        T_base_cam (4,4): the camera over the robot's base, whose z = 0 is the ground. deferred:
+        where the image has to be warped, do so only when it is asked for.
 
         Raises:
             UserError: the camera sees nothing the network can be shown.
         """
         if self.adapts(lens, T_base_cam):
-            return self.canonical(lens, T_base_cam).view(image, T_world_cam)
+            return self.canonical(lens, T_base_cam).view(image, T_world_cam, deferred)
         if not lens.bends:
             return View(image, lens.camera, T_world_cam)
         warp = self._straightening(lens)
-        return View(warp.image(image), warp.camera, T_world_cam)
+        return View(warp.source(image, deferred), warp.camera, T_world_cam)
 
     def adapts(self, lens: Lens, T_base_cam: Array) -> bool:
         """Whether images of this camera become canonical."""

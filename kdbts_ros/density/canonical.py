@@ -88,17 +88,21 @@ class Canonical:
             detail,
         )
 
-    def view(self, image: Rgb, T_world_cam: Array) -> View:
-        """The canonical view of an image that the real camera took from T_world_cam (4,4)."""
+    def view(self, image: Rgb, T_world_cam: Array, deferred: bool = False) -> View:
+        """The canonical view of an image that the real camera took from T_world_cam (4,4).
+
+        deferred: warp the image only when it is asked for.
+        """
         lens = self.warp.lens.camera
         if self.reduction > 1:
+            # Even where a GPU warps: to hand the whole image over would cost what averaging does.
             size = (lens.width, lens.height)
             image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
         T_cam_level = np.eye(4)
         T_cam_level[:3, :3] = self.mounting.R_cam_level
         valid = None if self.valid.all() else self.valid
         return View(
-            self.warp.image(image),
+            self.warp.source(image, deferred),
             self.warp.camera,
             T_world_cam @ T_cam_level,
             self.scale,

@@ -6,7 +6,7 @@ Needs Triton: imported only where `cuda_engine.available()`.
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -16,7 +16,9 @@ from torch import Tensor
 
 from kdbts_ros.density.cuda_field import CudaField
 from kdbts_ros.density.cuda_head import CudaHead
-from kdbts_ros.density.cuda_steps import FrameGrids, FramePlan, FrameSteps, Slot
+from kdbts_ros.density.cuda_steps import FrameSteps, Slot
+from kdbts_ros.density.folded import FoldedField
+from kdbts_ros.density.frame_plan import FrameGrids, FramePlan
 from kdbts_ros.density.results import Floats
 
 SLOTS = 2
@@ -138,6 +140,15 @@ class GraphedFrame:
         with settings(), capture:
             self.steps.all(slot)
         return graph
+
+
+def capturing(field: FoldedField, answering: int) -> Callable[[FramePlan], GraphedFrame]:
+    """Makes the graphs of a plan for the head of that index, whose field lies on a GPU."""
+    packed, head = field.packed, CudaHead(field.heads[answering])
+    assert isinstance(packed, CudaField)
+    # Heads that share a hidden layer share a map as well.
+    index = field.map_index(answering)
+    return lambda plan: GraphedFrame(packed, index, head, plan)
 
 
 @contextlib.contextmanager

@@ -5,11 +5,9 @@ Needs Triton: imported only where `cuda_engine.available()`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import numpy as np
-import numpy.typing as npt
 import torch
 import triton
 from torch import Tensor
@@ -18,43 +16,15 @@ from kdbts_ros.density.cuda_field import CudaField
 from kdbts_ros.density.cuda_head import MAP, CudaHead
 from kdbts_ros.density.cuda_trunk import INPUT_CHANNELS
 from kdbts_ros.density.frame_params import PARAMS
-from kdbts_ros.density.image_sampling import Sampling, Separable
-from kdbts_ros.density.results import Bools, Floats
-from kdbts_ros.density.triton_image import remap_image, resize_image
+from kdbts_ros.density.frame_plan import FrameGrids, FramePlan
+from kdbts_ros.density.image_sampling import Sampling
+from kdbts_ros.density.triton_image import sample_image
 
 # As in `resnet.normalised`.
 MEAN, DEVIATION = 0.45, 0.225
 _PIXELS = 128
 # Of a cell of the answer: its probability and three small numbers.
 _BYTES = 7
-
-
-@dataclass(frozen=True, eq=False)
-class FramePlan:
-    """What a graph is captured for; everything else of a frame is in its parameters.
-
-    Attributes:
-        sampling: of the network's input from the image that is uploaded.
-        shape: (levels,rows,columns) of the map's grid.
-        samples: (S,) depths as the network is shown, at which light is asked where it ends.
-        reach: (h,w) of the grid of rays along which that is asked.
-        valid: see `View.valid`.
-    """
-
-    sampling: Sampling
-    shape: tuple[int, int, int]
-    samples: Floats
-    reach: tuple[int, int]
-    valid: Bools | None = None
-
-
-class FrameGrids(NamedTuple):
-    """(rows,columns) each: probability, NaN unknown; trinary and percent int8; observed."""
-
-    probability: Floats
-    trinary: npt.NDArray[np.int8]
-    percent: npt.NDArray[np.int8]
-    observed: Bools
 
 
 class Slot:
@@ -113,7 +83,7 @@ class FrameSteps:
         known = np.ones((1, 1), np.uint8) if plan.valid is None else plan.valid.astype(np.uint8)
         self._valid = torch.from_numpy(known).to(device)
         self._rays = head.ray_tables(plan.samples, plan.reach)
-        self._tables = _sampling_tables(plan.sampling, device)
+        self._tables = sampling_tables(plan.sampling, device)
         self.taps: list[Tensor] | None = None
         self.features: Tensor | None = None
         self.folded: Tensor | None = None
@@ -137,20 +107,7 @@ class FrameSteps:
 
     def sample(self) -> None:
         """The image to the network's normalised input."""
-        height, width = self.input.shape[2:]
-        source, tables = self.plan.sampling.source, self._tables
-        grid = (triton.cdiv(height * width, _PIXELS),)
-        sizes = (*source, height, width, MEAN, DEVIATION)
-        if isinstance(self.plan.sampling, Separable):
-            resize_image[grid](
-                self.image, self.input, *tables, *sizes, ROW_TAPS=tables[1].shape[1],
-                COLUMN_TAPS=tables[3].shape[1], CHANNELS=INPUT_CHANNELS, BLOCK=_PIXELS,
-            )  # fmt: skip
-        else:
-            remap_image[grid](
-                self.image, self.input, *tables, *sizes, FACTOR=self.plan.sampling.factor,
-                CHANNELS=INPUT_CHANNELS, BLOCK=_PIXELS,
-            )  # fmt: skip
+        sample_input(self.image, self.input, self.plan.sampling, self._tables)
 
     def encode(self) -> None:
         self.taps = self._field.trunk.encode(self.input)
@@ -187,9 +144,23 @@ class FrameSteps:
         slot.answer_tensor.copy_(self._answer, non_blocking=True)
 
 
-def _sampling_tables(sampling: Sampling, device: torch.device) -> list[Tensor]:
-    if isinstance(sampling, Separable):
-        rows, columns = sampling.rows, sampling.columns
-        arrays = [rows.start, rows.weights, columns.start, columns.weights]
-        return [torch.from_numpy(np.ascontiguousarray(a)).to(device) for a in arrays]
-    return [torch.from_numpy(sampling.xy).to(device)]
+def sample_input(image: Tensor, out: Tensor, sampling: Sampling, tables: Sequence[Tensor]) -> None:
+    """Image (h,w,3) uint8 to the normalised input (1,INPUT_CHANNELS,H,W), channels last.
+
+    tables: those of the sampling, see `sampling_tables`.
+    """
+    height, width = out.shape[2:]
+    sample_image[(triton.cdiv(height * width, _PIXELS),)](
+        image, out, *tables, *sampling.source, *sampling.resize.source,
+        height, width, MEAN, DEVIATION,
+        ROW_TAPS=tables[1].shape[1], COLUMN_TAPS=tables[3].shape[1],
+        WARPED=sampling.table is not None, CHANNELS=INPUT_CHANNELS, BLOCK=_PIXELS,
+    )  # fmt: skip
+
+
+def sampling_tables(sampling: Sampling, device: torch.device) -> list[Tensor]:
+    """Starts and weights of rows, of columns, and positions or a stand-in for them."""
+    rows, columns = sampling.resize.rows, sampling.resize.columns
+    xy = np.zeros((1, 1, 2), np.float32) if sampling.table is None else sampling.table.xy
+    arrays = [rows.start, rows.weights, columns.start, columns.weights, xy]
+    return [torch.from_numpy(np.ascontiguousarray(a)).to(device) for a in arrays]

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from kdbts_ros.density import cuda_engine, frame_params
+from kdbts_ros.density import frame_params
+from kdbts_ros.density.affine import AffineGrid
 from kdbts_ros.density.bev import (
     MIN_SEEN_SHARE,
     CompletedCells,
@@ -20,19 +22,19 @@ from kdbts_ros.density.bev import (
 )
 from kdbts_ros.density.calibration import Calibration
 from kdbts_ros.density.camera import Array, View
-from kdbts_ros.density.cuda_field import CudaField
-from kdbts_ros.density.cuda_frame import GraphedFrame
-from kdbts_ros.density.cuda_head import CudaHead
-from kdbts_ros.density.cuda_steps import FramePlan
 from kdbts_ros.density.encoded import EncodedView
-from kdbts_ros.density.image_sampling import Separable
+from kdbts_ros.density.frame_plan import FrameGrids, FramePlan, Shape, plan_key, uploaded
 from kdbts_ros.density.queries import projection
-from kdbts_ros.density.scene import REACH_STRIDE, SceneCompleter
+from kdbts_ros.density.results import Floats
+from kdbts_ros.density.scene import SceneCompleter
 
-# Share of cells that a graph's first map must have as the scene's own queries have them.
-_LEAST_ALIKE = 0.995
+# Share of cells that a graph's first map must have as the scene's own queries have them, and how
+# many percent apart two of them may be.
+_LEAST_ALIKE, _MOST_APART = 0.995, 5
 # Cameras and grids whose graphs are kept.
 _KEPT = 4
+# An encoded view has its image for colours alone, and none are asked of it here.
+_NO_IMAGE = np.empty((0, 0, 3), np.uint8)
 
 
 class FrameMap(NamedTuple):
@@ -43,25 +45,49 @@ class FrameMap(NamedTuple):
     percent: npt.NDArray[np.int8]
 
 
+class Graph(Protocol):
+    """What computes the frames of one plan: `GraphedFrame`."""
+
+    note: str
+
+    def run(self, image: npt.NDArray[np.uint8], params: Floats) -> FrameGrids:
+        """One frame from beginning to end."""
+        ...
+
+    def device_times(self, repeats: int) -> tuple[float, ...]:
+        """Milliseconds of the device alone for a frame like the last one."""
+        ...
+
+    def folded_map(self) -> Tensor:
+        """(hidden,H,W) float32: the folded map of the last frame."""
+        ...
+
+
 class FrameEngine:
     """Belongs to the thread that asks first. `note` says in a sentence what it had to do without;
     where a graph's first map differs from the scene's own, there are no more maps from here."""
 
-    def __init__(self, scene: SceneCompleter) -> None:
-        field, head = scene.field.packed, scene.field.heads[scene.field.answering(1)]
-        assert isinstance(field, CudaField) and cuda_engine.supports(head)
-        self._scene, self._field = scene, field
-        self._head = CudaHead(head)
-        # Heads that share a hidden layer share a map as well.
-        self._index = scene.field.map_index(scene.field.answering(1))
-        self._graphs: dict[tuple[object, ...], GraphedFrame] = {}
+    def __init__(
+        self, scene: SceneCompleter, capture: Callable[[FramePlan], Graph] | None = None
+    ) -> None:
+        """capture: makes what computes the frames of a plan; None for the GPU's graphs."""
+        self._scene = scene
+        answering = scene.field.answering(1)
+        self._head = scene.field.heads[answering]
+        if capture is None:
+            # Triton comes with it.
+            from kdbts_ros.density.cuda_frame import capturing
+
+            capture = capturing(scene.field, answering)
+        self._capture = capture
+        self._graphs: dict[tuple[object, ...], Graph] = {}
         self._refused, self.note = False, ""
-        self._last: GraphedFrame | None = None
+        self._last: Graph | None = None
 
     @property
     def calibration(self) -> Calibration:
         """Of the head that speaks for a single view."""
-        return self._scene.calibration_of(self._head.head.name)
+        return self._scene.calibration_of(self._head.name)
 
     def map(
         self,
@@ -79,27 +105,20 @@ class FrameEngine:
         if self._refused:
             return None
         grid, thickness = band_columns(T_fixed_base, window, band)
-        # Everything of an encoded view but what the network says; the image is not looked at here.
-        posed = self._encoded(view, view.image)
-        scene, arrays = self._scene, self._head.head.arrays
-        params = frame_params.pack_grid(grid, projection(posed), arrays, view.scale)
-        near, calibration = scene.spec.depth_near, self.calibration
-        frame_params.pack_map(
-            params, grid.shape[0], thickness, near, calibration, threshold, completed,
-            MIN_SEEN_SHARE,
-        )  # fmt: skip
-        known = len(self._graphs)
-        self._last = self._graph(view, grid.shape)
-        found = self._last.run(view.image, params)
-        if len(self._graphs) > known:
+        params = self._params(view, grid, thickness, threshold, completed)
+        try:
+            self._last, fresh = self._graph(view, grid.shape)
+        except Exception as error:  # a kernel that does not compile, a device without memory
+            self._refuse(" ".join(str(error).split())[:200])
+            return None
+        found = self._last.run(uploaded(view), params)
+        if fresh:
+            # Of an image that the GPU warped: beside one that the CPU warped.
             self._scene.set_views([view])
             expected = map_around(self._scene, T_fixed_base, window, band)
-            alike = (found.trinary == expected.trinary(threshold, completed)).mean()
+            alike = _alike(found, expected, threshold, completed)
             if not alike >= _LEAST_ALIKE:
-                self._refused = True
-                self.note = f"several times slower: the CUDA graph was refused, {alike:.3f} of its "
-                self.note += "first map was right"
-                self._graphs.clear()
+                self._refuse(f"{alike:.3f} of its first map was right")
                 return None
         occupancy = OccupancyMap(window, found.probability, found.observed)
         return FrameMap(occupancy, found.trinary, found.percent)
@@ -115,24 +134,39 @@ class FrameEngine:
         maps = (self._last.folded_map(),) * len(self._scene.field.heads)
         return self._encoded(view, self._scene.resized(view.image), maps)
 
-    def _graph(self, view: View, shape: tuple[int, int, int]) -> GraphedFrame:
-        size = view.image.shape[:2]
-        key = size, shape, view.scale, id(view.valid)
-        if key not in self._graphs:
-            if len(self._graphs) == _KEPT:
-                self._graphs.pop(next(iter(self._graphs)))
-            spec = self._scene.spec
-            target = spec.image_height, spec.image_width
-            plan = FramePlan(
-                Separable.resize((size[0], size[1]), target, spec.resize),
-                shape,
-                self._scene.depth_samples(view.scale) * np.float32(view.scale),
-                (target[0] // REACH_STRIDE, target[1] // REACH_STRIDE),
-                view.valid,
-            )
-            self._graphs[key] = GraphedFrame(self._field, self._index, self._head, plan)
-            self.note = self.note or self._graphs[key].note
-        return self._graphs[key]
+    def _refuse(self, reason: str) -> None:
+        """No more maps from here, and why."""
+        self._refused, self._last = True, None
+        self.note = f"several times slower: the CUDA graph was refused, {reason}"
+        self._graphs.clear()
+
+    def _params(
+        self,
+        view: View,
+        grid: AffineGrid,
+        thickness: float,
+        threshold: float,
+        completed: CompletedCells,
+    ) -> Floats:
+        posed, arrays = self._encoded(view, _NO_IMAGE), self._head.arrays
+        params = frame_params.pack_grid(grid, projection(posed), arrays, view.scale)
+        return frame_params.pack_map(
+            params, grid.shape[0], thickness, self._scene.spec.depth_near, self.calibration,
+            threshold, completed, MIN_SEEN_SHARE,
+        )  # fmt: skip
+
+    def _graph(self, view: View, shape: Shape) -> tuple[Graph, bool]:
+        """The graph of a view's camera and a grid, and whether it has just been captured."""
+        key = plan_key(view, shape)
+        if key in self._graphs:
+            return self._graphs[key], False
+        if len(self._graphs) == _KEPT:
+            self._graphs.pop(next(iter(self._graphs)))
+        samples = self._scene.depth_samples(view.scale)
+        graph = self._capture(FramePlan.of(view, shape, self._scene.spec, samples))
+        self._graphs[key] = graph
+        self.note = self.note or graph.note
+        return graph, True
 
     def _encoded(
         self, view: View, image: npt.NDArray[np.uint8], maps: tuple[Tensor, ...] = ()
@@ -140,3 +174,12 @@ class FrameEngine:
         return EncodedView(
             maps, view.camera, view.T_world_cam, image, view.scale, view.valid, view.own
         )
+
+
+def _alike(
+    found: FrameGrids, expected: OccupancyMap, threshold: float, completed: CompletedCells
+) -> float:
+    """Share of cells that say the same; a map that is all of one kind must agree in its numbers."""
+    apart = np.abs(found.percent.astype(np.int16) - expected.percent(completed))
+    same = (found.trinary == expected.trinary(threshold, completed)) & (apart <= _MOST_APART)
+    return float(same.mean())

@@ -1,7 +1,8 @@
 """How the network's input is sampled from a larger image, as numbers a GPU can apply.
 
-`Separable` has what `cv2.resize` does as weights of rows and of columns, `Table` what `cv2.remap`
-does. Both give OpenCV's image to within a grey level, which is how far its own roundings go.
+`Separable` has what `cv2.resize` does as weights of rows and of columns, to within a grey level,
+which is how far OpenCV's own roundings go; `Table` has what `cv2.remap` does, to the bit. A
+`Sampling` is one after the other.
 """
 
 from __future__ import annotations
@@ -87,22 +88,56 @@ class Separable:
 
 @dataclass(frozen=True, eq=False)
 class Table:
-    """Positions xy (H*factor, W*factor, 2) in a source of size (height, width), pixel centres at
-    whole numbers; an output pixel is the mean of factor x factor of them."""
+    """Positions xy (H,W,2) in an image of size `source` (height, width), pixel centres at whole
+    numbers, of the pixels of another image."""
 
     source: tuple[int, int]
     xy: Floats
-    factor: int
 
     @classmethod
-    def of_warp(cls, warp: Warp, factor: int) -> Table:
-        """A warp to `factor` times the network's size, positions as OpenCV rounds them."""
+    def of_warp(cls, warp: Warp) -> Table:
+        """Positions as OpenCV rounds them: to five bits behind the point, so that a sample is the
+        same in float32 as in OpenCV's integers."""
         part = warp.map_fraction.astype(np.int32)
         ones = (1 << _FRACTION_BITS) - 1
         fractions = np.stack([part & ones, part >> _FRACTION_BITS], -1) / (1 << _FRACTION_BITS)
         camera = warp.lens.camera
         xy = (warp.map_xy + fractions).astype(np.float32)
-        return cls((camera.height, camera.width), xy, factor)
+        return cls((camera.height, camera.width), xy)
+
+    def apply(self, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+        """(h,w,3) to (H,W,3); the plain form of the GPU's kernel."""
+        limit = np.array(self.source[::-1], np.float32) - 1
+        xy = np.clip(self.xy, 0, limit)
+        left, top = np.moveaxis(xy.astype(np.int32), -1, 0)
+        fx, fy = np.moveaxis(xy - np.floor(xy), -1, 0)[..., None]
+        right, below = np.minimum(left + 1, limit[0]), np.minimum(top + 1, limit[1])
+        corners = image.astype(np.float32)
+        upper = (1 - fx) * corners[top, left] + fx * corners[top, right.astype(np.int32)]
+        under = below.astype(np.int32)
+        lower = (1 - fx) * corners[under, left] + fx * corners[under, right.astype(np.int32)]
+        return np.floor((1 - fy) * upper + fy * lower + np.float32(0.5)).astype(np.uint8)
 
 
-Sampling = Separable | Table
+@dataclass(frozen=True, eq=False)
+class Sampling:
+    """The network's input of the image that is uploaded: `resize`, of what `table` makes of it
+    where there is one. The image between the two is rounded to whole grey levels, as on a CPU."""
+
+    resize: Separable
+    table: Table | None = None
+
+    @classmethod
+    def of_warp(cls, warp: Warp, target: tuple[int, int], method: str) -> Sampling:
+        """Of an image as a lens took it, to `target` (height, width); method: see `Separable`."""
+        between = warp.camera.height, warp.camera.width
+        return cls(Separable.resize(between, target, method), Table.of_warp(warp))
+
+    @property
+    def source(self) -> tuple[int, int]:
+        """Height and width of the image that is uploaded."""
+        return self.resize.source if self.table is None else self.table.source
+
+    def apply(self, image: npt.NDArray[np.uint8]) -> Floats:
+        """(h,w,3) to (H,W,3) grey levels before rounding; the plain form of the GPU's kernel."""
+        return self.resize.apply(image if self.table is None else self.table.apply(image))

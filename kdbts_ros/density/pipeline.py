@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +17,7 @@ from kdbts_ros.density.camera_adapter import CameraAdapter
 from kdbts_ros.density.camera_adapter import Mode as CanonicalMode
 from kdbts_ros.density.consistency import ConsistencyGate, ConsistencyRules, depth_from
 from kdbts_ros.density.encoded import EncodedView
+from kdbts_ros.density.frame_engine import FrameEngine, FrameMap
 from kdbts_ros.density.lenses import Lens
 from kdbts_ros.density.local_map import FusionSettings, LocalMap
 from kdbts_ros.density.preview import preview_panel
@@ -28,9 +28,6 @@ from kdbts_ros.density.view_buffer import BufferRules, KeptView
 from kdbts_ros.density.view_choice import probe_points
 from kdbts_ros.density.view_use import MODES, Mode, ViewAccount, ViewUse
 from kdbts_ros.errors import UserError
-
-if TYPE_CHECKING:
-    from kdbts_ros.density.frame_engine import FrameEngine, FrameMap
 
 Pose = npt.NDArray[np.float64]
 
@@ -156,9 +153,10 @@ class Pipeline:
         Raises:
             UserError: the camera sees nothing the network can be shown.
         """
-        return self.adapter.view(
-            image, lens, inverse(T_fixed_base) @ T_fixed_camera, T_fixed_camera
-        )
+        T_base_camera = inverse(T_fixed_base) @ T_fixed_camera
+        # What a GPU warps by itself is warped here only for those who want to see it.
+        deferred = self._frames is not None
+        return self.adapter.view(image, lens, T_base_camera, T_fixed_camera, deferred)
 
     def concerns(self, lens: Lens, T_base_camera: Pose) -> list[str]:
         """Why the network may do badly with this camera, one sentence each, with numbers."""
@@ -249,9 +247,6 @@ class Pipeline:
         """None where maps may be of several views, or there is no GPU with kernels."""
         if self._views is not None or not self.scene.maps_in_one_go:
             return None
-        # Triton comes with it.
-        from kdbts_ros.density.frame_engine import FrameEngine
-
         return FrameEngine(self.scene)
 
     def _use(

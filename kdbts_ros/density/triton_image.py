@@ -21,14 +21,39 @@ def _store_pixel(out, pixel, inside, r, g, b, mean, deviation, CHANNELS: tl.cons
 
 
 @triton.jit
-def resize_image(  # type: ignore[no-untyped-def]
-    image, out, row_start, row_weight, column_start, column_weight,
-    source_height, source_width, height, width, mean, deviation,
-    ROW_TAPS: tl.constexpr, COLUMN_TAPS: tl.constexpr, CHANNELS: tl.constexpr, BLOCK: tl.constexpr,
+def _remapped(image, table, at, inside, height, width):  # type: ignore[no-untyped-def]
+    """The whole grey levels that `cv2.remap` gives at entry `at` of a table, of an image of that
+    size; what is beyond the border repeats it."""
+    x = tl.load(table + at * 2, mask=inside, other=0.0)
+    y = tl.load(table + at * 2 + 1, mask=inside, other=0.0)
+    x = tl.minimum(tl.maximum(x, 0.0), width - 1.0)
+    y = tl.minimum(tl.maximum(y, 0.0), height - 1.0)
+    left, top = x.to(tl.int32), y.to(tl.int32)
+    fx, fy = x - left.to(tl.float32), y - top.to(tl.float32)
+    r, g, b = tl.zeros_like(x), tl.zeros_like(x), tl.zeros_like(x)
+    for k in tl.static_range(4):
+        wx = fx if k % 2 else 1.0 - fx
+        wy = fy if k // 2 else 1.0 - fy
+        xs, ys = tl.minimum(left + k % 2, width - 1), tl.minimum(top + k // 2, height - 1)
+        corner = image + (ys * width + xs) * 3
+        r += wx * wy * tl.load(corner, mask=inside, other=0).to(tl.float32)
+        g += wx * wy * tl.load(corner + 1, mask=inside, other=0).to(tl.float32)
+        b += wx * wy * tl.load(corner + 2, mask=inside, other=0).to(tl.float32)
+    return tl.floor(r + 0.5), tl.floor(g + 0.5), tl.floor(b + 0.5)
+
+
+@triton.jit
+def sample_image(  # type: ignore[no-untyped-def]
+    image, out, row_start, row_weight, column_start, column_weight, table,
+    raw_height, raw_width, source_height, source_width, height, width, mean, deviation,
+    ROW_TAPS: tl.constexpr, COLUMN_TAPS: tl.constexpr, WARPED: tl.constexpr,
+    CHANNELS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """uint8 (h,w,3) to normalised (H,W,CHANNELS) by weights of rows and of columns.
 
-    row_start (H,) int32 and row_weight (H,ROW_TAPS), likewise for columns.
+    row_start (H,) int32 and row_weight (H,ROW_TAPS), likewise for columns. WARPED: the image of
+    source size is none in memory, but what table (source_height,source_width,2) makes of the raw
+    one, position by position.
     """
     pixel = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     inside = pixel < height * width
@@ -38,55 +63,23 @@ def resize_image(  # type: ignore[no-untyped-def]
     r = tl.zeros((BLOCK,), tl.float32)
     g = tl.zeros((BLOCK,), tl.float32)
     b = tl.zeros((BLOCK,), tl.float32)
-    for i in tl.static_range(ROW_TAPS):
+    for i in range(ROW_TAPS):
         y = tl.minimum(top + i, source_height - 1)
         wy = tl.load(row_weight + row * ROW_TAPS + i, mask=inside, other=0.0)
         for j in tl.static_range(COLUMN_TAPS):
             x = tl.minimum(left + j, source_width - 1)
             w = wy * tl.load(column_weight + column * COLUMN_TAPS + j, mask=inside, other=0.0)
-            at = image + (y * source_width + x) * 3
-            r += w * tl.load(at, mask=inside, other=0).to(tl.float32)
-            g += w * tl.load(at + 1, mask=inside, other=0).to(tl.float32)
-            b += w * tl.load(at + 2, mask=inside, other=0).to(tl.float32)
+            at = y * source_width + x
+            if WARPED:
+                sr, sg, sb = _remapped(image, table, at, inside, raw_height, raw_width)
+            else:
+                sr = tl.load(image + at * 3, mask=inside, other=0).to(tl.float32)
+                sg = tl.load(image + at * 3 + 1, mask=inside, other=0).to(tl.float32)
+                sb = tl.load(image + at * 3 + 2, mask=inside, other=0).to(tl.float32)
+            r += w * sr
+            g += w * sg
+            b += w * sb
     _store_pixel(out, pixel, inside, r, g, b, mean, deviation, CHANNELS)
-
-
-@triton.jit
-def remap_image(  # type: ignore[no-untyped-def]
-    image, out, table, source_height, source_width, height, width, mean, deviation,
-    FACTOR: tl.constexpr, CHANNELS: tl.constexpr, BLOCK: tl.constexpr,
-):  # fmt: skip
-    """uint8 (h,w,3) to normalised (H,W,CHANNELS), bilinear at table (H*FACTOR,W*FACTOR,2).
-
-    The table has x and y where pixel centres are whole numbers; what is beyond the border repeats
-    it. An output pixel is the mean of its FACTOR x FACTOR samples.
-    """
-    pixel = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
-    inside = pixel < height * width
-    row, column = pixel // width, pixel % width
-    r = tl.zeros((BLOCK,), tl.float32)
-    g = tl.zeros((BLOCK,), tl.float32)
-    b = tl.zeros((BLOCK,), tl.float32)
-    for i in tl.static_range(FACTOR):
-        for j in tl.static_range(FACTOR):
-            entry = ((row * FACTOR + i) * (width * FACTOR) + column * FACTOR + j) * 2
-            x = tl.load(table + entry, mask=inside, other=0.0)
-            y = tl.load(table + entry + 1, mask=inside, other=0.0)
-            x = tl.minimum(tl.maximum(x, 0.0), source_width - 1.0)
-            y = tl.minimum(tl.maximum(y, 0.0), source_height - 1.0)
-            left, top = x.to(tl.int32), y.to(tl.int32)
-            fx, fy = x - left.to(tl.float32), y - top.to(tl.float32)
-            for k in tl.static_range(4):
-                wx = fx if k % 2 else 1.0 - fx
-                wy = fy if k // 2 else 1.0 - fy
-                xs = tl.minimum(left + k % 2, source_width - 1)
-                ys = tl.minimum(top + k // 2, source_height - 1)
-                at = image + (ys * source_width + xs) * 3
-                r += wx * wy * tl.load(at, mask=inside, other=0).to(tl.float32)
-                g += wx * wy * tl.load(at + 1, mask=inside, other=0).to(tl.float32)
-                b += wx * wy * tl.load(at + 2, mask=inside, other=0).to(tl.float32)
-    share = 1.0 / (FACTOR * FACTOR)
-    _store_pixel(out, pixel, inside, r * share, g * share, b * share, mean, deviation, CHANNELS)
 
 
 @triton.jit

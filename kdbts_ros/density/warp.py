@@ -80,6 +80,41 @@ class Warp:
         )
         return np.asarray(warped, np.uint8)
 
+    def source(self, image: Rgb, deferred: bool) -> Rgb | RawImage:
+        """The camera's image, or what makes it when a `View` is asked for it."""
+        return RawImage(image, self) if deferred else self.image(image)
+
+
+@dataclass(frozen=True, eq=False)
+class RawImage:
+    """An image (h,w,3) uint8 as a lens took it, and the warp that makes a pinhole's of it: a GPU
+    is given both, and where nothing else asks for the pinhole's image it is never made.
+
+    Raises:
+        UserError: an image of another size than the lens's.
+    """
+
+    pixels: Rgb
+    warp: Warp
+
+    def __post_init__(self) -> None:
+        camera = self.warp.lens.camera
+        expected = (camera.height, camera.width, 3)
+        if self.pixels.shape != expected or self.pixels.dtype != np.uint8:
+            raise UserError(
+                f"a lens needs a uint8 RGB image of shape {expected}, "
+                f"got {self.pixels.dtype} {self.pixels.shape}"
+            )
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """(H,W,3) of the pinhole's image."""
+        return self.warp.camera.height, self.warp.camera.width, 3
+
+    def image(self) -> Rgb:
+        """(H,W,3) uint8 of the pinhole."""
+        return self.warp.image(self.pixels)
+
 
 def positions(lens: Lens, camera: Camera, R_lens_camera: Array) -> Array:
     """(H,W,2) where the lens shows the camera's pixels, NaN where it shows none."""

@@ -17,6 +17,7 @@ from torch import Tensor
 from kdbts_ros.density.bev import GridWindow, HeightBand, map_around
 from kdbts_ros.density.camera import Array, View, inverse, transform
 from kdbts_ros.density.encoded import EncodedView
+from kdbts_ros.density.frame_engine import FrameEngine
 from kdbts_ros.density.lattice import Lattice
 from kdbts_ros.density.network import DensityNetwork
 from kdbts_ros.density.profile import fast_profile, profile_points
@@ -143,9 +144,6 @@ class Benchmark:
 
     def _frame_graph(self) -> Iterator[tuple[str, Times | None, Times]]:
         """A frame from the image in host memory to the map there, and the device's part of it."""
-        # Triton comes with it.
-        from kdbts_ros.density.frame_engine import FrameEngine
-
         engine, view = FrameEngine(self.scene), self.views[0]
         base = np.eye(4)
         base[:2, 3] = view.T_world_cam[:2, 3]

@@ -14,11 +14,16 @@ MIN_DEPTH = 1e-3
 
 
 def columns(
-    head: FoldedHead, folded: Tensor, params: np.ndarray, reach: np.ndarray, shape: tuple
+    head: FoldedHead,
+    folded: Tensor,
+    params: np.ndarray,
+    reach: np.ndarray,
+    shape: tuple,
+    valid: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
     """probability, trinary, percent, observed (rows,across) of a map (hidden,H,W) with its bias.
 
-    params: see `frame_params`; reach (h,w) as the network is shown.
+    params: see `frame_params`; reach (h,w) as the network is shown; valid: see `View.valid`.
     """
     origin, along_x, along_y, up = params[:12].reshape(4, 3).astype(np.float64)
     level, row, column = np.meshgrid(*(np.arange(n) for n in shape), indexing="ij")
@@ -26,8 +31,10 @@ def columns(
     z = np.maximum(q[..., 2], MIN_DEPTH)
     uv = (q[..., :2] / z[..., None]).astype(np.float32)
     seen = (q[..., 2] > MIN_DEPTH) & (np.abs(uv) <= 1).all(-1)
-    at = ((np.clip(uv, -1, 1) + 1) / 2 * np.array(reach.shape[::-1])).astype(int)
-    x, y = np.minimum(at, np.array(reach.shape[::-1]) - 1).reshape(-1, 2).T
+    if valid is not None:
+        x, y = _pixels(uv, valid.shape)
+        seen &= valid[y, x].reshape(shape)
+    x, y = _pixels(uv, reach.shape)
     lit = seen & (q[..., 2] <= reach[y, x].reshape(shape))
     points = torch.from_numpy(uv).reshape(1, 1, -1, 2)
     sampled = sample_features(folded[None, None], points)[0, 0]
@@ -47,6 +54,12 @@ def columns(
     trinary = np.where((p >= threshold) & told, 100, np.where(free & told, 0, -1))
     percent = np.where(known & told, np.rint(np.nan_to_num(p) * 100), -1)
     return {"probability": p, "trinary": trinary, "percent": percent, "observed": observed}
+
+
+def _pixels(uv: np.ndarray, size: tuple) -> np.ndarray:
+    """x and y (N,) of positions (...,2) in [-1,1]^2 in an array of that size."""
+    at = ((np.clip(uv, -1, 1) + 1) / 2 * np.array(size[::-1])).astype(int)
+    return np.minimum(at, np.array(size[::-1]) - 1).reshape(-1, 2).T
 
 
 def _curve(tau: np.ndarray, half: float, steepness: float, ceiling: float) -> np.ndarray:

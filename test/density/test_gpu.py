@@ -19,10 +19,11 @@ from kdbts_ros.density.bev import (
     map_around,
 )
 from kdbts_ros.density.calibration import Calibration, Curve
-from kdbts_ros.density.camera import View
+from kdbts_ros.density.camera import Camera, View
 from kdbts_ros.density.checkpoint import load_network
-from kdbts_ros.density.image_sampling import Separable, Table
-from kdbts_ros.density.lenses import Lens
+from kdbts_ros.density.frame_plan import FramePlan
+from kdbts_ros.density.image_sampling import Sampling, Separable, Table
+from kdbts_ros.density.lenses import BrownConrady, Equidistant, Lens
 from kdbts_ros.density.queries import projection
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.density.warp import Warp
@@ -55,18 +56,55 @@ def test_separable_weights_are_opencvs_resize(source: tuple[int, int], method: s
     assert np.abs(found - expected).max() <= 1.0
 
 
-def test_a_table_holds_the_positions_of_a_warp() -> None:
-    lens = Lens(camera(100, 60))
+BENT = Lens(camera(100, 60), BrownConrady((-0.3, 0.1, 0.001, -0.002, -0.01)))
+FISHEYE = Lens(Camera(90, 70, 32.0, 32.0, 45.0, 35.0), Equidistant((0.02, -0.003, 0.0, 0.0)))
+
+
+@pytest.mark.parametrize("lens", [Lens(camera(100, 60)), BENT, FISHEYE], ids=lambda lens: "lens")
+def test_a_table_is_opencvs_remap(lens: Lens) -> None:
     turn = cv2.Rodrigues(np.array([0.05, 0.1, 0.02]))[0]
-    warp = Warp.build(lens, camera(64, 32), turn)
+    warp = Warp.build(lens, camera(128, 64), turn)
+    size = lens.camera.height, lens.camera.width
+    image = np.random.default_rng(0).integers(0, 256, (*size, 3), np.uint8)
+    table = Table.of_warp(warp)
+    assert table.source == size
+    # Five bits of a position and eight of a grey level: nothing is left to rounding.
+    np.testing.assert_array_equal(table.apply(image), warp.image(image))
+
+
+@pytest.mark.parametrize("method", ["area", "linear"])
+@pytest.mark.parametrize("factor", [1, 2, 3, 4])
+def test_a_sampling_is_remap_then_resize(factor: int, method: str) -> None:
+    warp = Warp.build(BENT, camera(64 * factor, 32 * factor), np.eye(3))
     image = np.random.default_rng(0).integers(0, 256, (60, 100, 3), np.uint8)
-    table = Table.of_warp(warp, 1)
-    x, y = np.ascontiguousarray(table.xy[..., 0]), np.ascontiguousarray(table.xy[..., 1])
-    found = cv2.remap(
-        image.astype(np.float32), x, y, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
-    assert table.source == (60, 100)
-    assert np.abs(found - warp.image(image)).max() <= 1.0
+    shrinks = method == "area" and factor > 1
+    how = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
+    expected = cv2.resize(warp.image(image), (64, 32), interpolation=how)
+    found = np.floor(Sampling.of_warp(warp, (32, 64), method).apply(image) + 0.5)
+    # OpenCV rounds the mean of four by four to an even level, where it lies between two.
+    assert np.abs(found - expected).max() <= (1 if factor == 4 else 0)
+    assert (found != expected).mean() < 0.05
+
+
+@interpreted
+@pytest.mark.parametrize("lens", [BENT, FISHEYE, None], ids=["bent", "fisheye", "none"])
+@pytest.mark.parametrize("size", [(32, 64), (64, 128), (44, 90)])
+def test_the_kernel_samples_as_the_plain_form(lens: Lens | None, size: tuple[int, int]) -> None:
+    from kdbts_ros.density.cuda_steps import DEVIATION, MEAN, sample_input, sampling_tables
+
+    sampling = Sampling(Separable.resize(size, (32, 64), "area"))
+    if lens is not None:
+        warp = Warp.build(lens, camera(size[1], size[0]), np.eye(3))
+        sampling = Sampling.of_warp(warp, (32, 64), "area")
+    image = np.random.default_rng(0).integers(0, 256, (*sampling.source, 3), np.uint8)
+    out = torch.zeros(1, 8, 32, 64).contiguous(memory_format=torch.channels_last)
+    tables = sampling_tables(sampling, out.device)
+    sample_input(torch.from_numpy(image), out, sampling, tables)
+    grey = (out[0, :3].permute(1, 2, 0).numpy() * DEVIATION + MEAN) * 255
+    expected = np.floor(sampling.apply(image) + 0.5)
+    difference = np.abs(grey - expected)
+    # A mean halfway between two levels may be rounded to either.
+    assert difference.max() < 1.01 and (difference > 0.01).mean() < 1e-3
 
 
 def _frame(completed: str, calibration: Calibration) -> tuple:
@@ -110,11 +148,11 @@ def test_parameters_mean_the_map_of_a_scene(completed: str, calibration: Calibra
 def test_steps_of_a_frame_make_the_map_of_a_scene(completed: str, calibration: Calibration) -> None:
     from kdbts_ros.density.cuda_field import CudaField
     from kdbts_ros.density.cuda_head import CudaHead
-    from kdbts_ros.density.cuda_steps import FramePlan, FrameSteps, Slot
+    from kdbts_ros.density.cuda_steps import FrameSteps, Slot
 
     scene, params, shape, expected = _frame(completed, calibration)
     samples = scene.depth_samples(1.2) * np.float32(1.2)
-    sampling = Separable.resize((64, 128), (64, 128), "area")
+    sampling = Sampling(Separable.resize((64, 128), (64, 128), "area"))
     plan = FramePlan(sampling, shape, samples, (32, 64))
     field = CudaField(scene.network, scene.field.own, torch.float32)
     slot = Slot(plan, pinned=False)

@@ -1,0 +1,76 @@
+"""What a GPU's frame is prepared for, which views share one, and what it is handed. No Triton."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+from kdbts_ros.density.camera import View
+from kdbts_ros.density.image_sampling import Sampling, Separable
+from kdbts_ros.density.network import NetworkSpec
+from kdbts_ros.density.results import Bools, Floats
+from kdbts_ros.density.scene import REACH_STRIDE
+from kdbts_ros.density.warp import RawImage, Warp
+
+Shape = tuple[int, int, int]
+
+
+@dataclass(frozen=True, eq=False)
+class FramePlan:
+    """What a graph is captured for; everything else of a frame is in its parameters.
+
+    Attributes:
+        sampling: of the network's input from the image that is uploaded.
+        shape: (levels,rows,columns) of the map's grid.
+        samples: (S,) depths as the network is shown, at which light is asked where it ends.
+        reach: (h,w) of the grid of rays along which that is asked.
+        valid: see `View.valid`.
+    """
+
+    sampling: Sampling
+    shape: Shape
+    samples: Floats
+    reach: tuple[int, int]
+    valid: Bools | None = None
+
+    @classmethod
+    def of(cls, view: View, shape: Shape, spec: NetworkSpec, samples: Floats) -> FramePlan:
+        """For views like this one and grids of a shape; samples (S,) in m of the view's world."""
+        target = spec.image_height, spec.image_width
+        picture = _picture(view)
+        sampling = (
+            Sampling.of_warp(picture, target, spec.resize)
+            if isinstance(picture, Warp)
+            else Sampling(Separable.resize(picture, target, spec.resize))
+        )
+        reach = target[0] // REACH_STRIDE, target[1] // REACH_STRIDE
+        return cls(sampling, shape, samples * np.float32(view.scale), reach, view.valid)
+
+
+class FrameGrids(NamedTuple):
+    """(rows,columns) each: probability, NaN unknown; trinary and percent int8; observed."""
+
+    probability: Floats
+    trinary: npt.NDArray[np.int8]
+    percent: npt.NDArray[np.int8]
+    observed: Bools
+
+
+def plan_key(view: View, shape: Shape) -> tuple[object, ...]:
+    """Equal for views and grids that one plan serves, as long as the first of them is kept."""
+    return _picture(view), shape, view.scale, id(view.valid)
+
+
+def uploaded(view: View) -> npt.NDArray[np.uint8]:
+    """The image a GPU is handed: the camera's own, where there is a table that straightens it."""
+    return view.source.pixels if isinstance(view.source, RawImage) else view.image
+
+
+def _picture(view: View) -> Warp | tuple[int, int]:
+    """What the input is sampled from: an image of a size, or what a table makes of another."""
+    if isinstance(view.source, RawImage):
+        return view.source.warp
+    return view.camera.height, view.camera.width

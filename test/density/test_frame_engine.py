@@ -1,0 +1,187 @@
+"""Which graphs a camera needs, what they are handed, and when they are refused; without a GPU."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from torch import Tensor
+
+from kdbts_ros.density.bev import GridWindow, HeightBand, OccupancyMap, map_around
+from kdbts_ros.density.calibration import Calibration, Curve
+from kdbts_ros.density.camera import Camera, View
+from kdbts_ros.density.camera_adapter import CameraAdapter
+from kdbts_ros.density.frame_engine import FrameEngine, FrameMap
+from kdbts_ros.density.frame_plan import FrameGrids, FramePlan
+from kdbts_ros.density.lenses import BrownConrady, Equidistant, Lens
+from kdbts_ros.density.scene import SceneCompleter
+from kdbts_ros.density.training_camera import TrainingCamera
+from kdbts_ros.density.warp import Warp
+from kdbts_ros.errors import UserError
+from test.density import gpu_reference
+from test.density.networks import base_pose, forward_pose, tiny_scene, view, with_numbers
+
+SIZE = (128, 64)
+BENT = Lens(Camera(200, 100, 120.0, 120.0, 101.0, 49.0), BrownConrady((-0.3, 0.1, 0.001, 0, 0)))
+FISHEYE = Lens(Camera(180, 140, 64.0, 64.0, 90.0, 70.0), Equidistant((0.02, -0.003, 0.0, 0.0)))
+WINDOW, BAND = GridWindow.around(5.0, 0.0, 16, 0.5), HeightBand()
+
+
+class PlainGraph:
+    """A graph in numpy and torch: what a plan and its parameters must mean."""
+
+    note = ""
+
+    def __init__(self, scene: SceneCompleter, plan: FramePlan) -> None:
+        self.plan, self._scene = plan, scene
+        self.uploads: list[tuple[int, ...]] = []
+
+    def run(self, image: np.ndarray, params: np.ndarray) -> FrameGrids:
+        self.uploads.append(image.shape)
+        sampled = np.floor(self.plan.sampling.apply(image) + 0.5) / 255
+        images = torch.from_numpy(sampled.astype(np.float32)).permute(2, 0, 1)[None]
+        head, field = self._scene.field.heads[0], self._scene.field
+        with torch.inference_mode():
+            self._folded = field.encode(images)[0][0]
+            samples = torch.from_numpy(self.plan.samples)
+            reach = head.own_depth(self._folded, samples, self.plan.reach)[1].numpy()
+            found = gpu_reference.columns(
+                head, self._folded, params, reach, self.plan.shape, self.plan.valid
+            )
+        trinary, percent = (found[name].astype(np.int8) for name in ("trinary", "percent"))
+        return FrameGrids(found["probability"], trinary, percent, found["observed"])
+
+    def device_times(self, repeats: int) -> tuple[float, ...]:
+        return (0.0,) * repeats
+
+    def folded_map(self) -> Tensor:
+        return self._folded
+
+
+class Graphs:
+    """Captures plain graphs and keeps account of them."""
+
+    def __init__(self, scene: SceneCompleter) -> None:
+        self.scene, self.made = scene, list[PlainGraph]()
+
+    def __call__(self, plan: FramePlan) -> PlainGraph:
+        self.made.append(PlainGraph(self.scene, plan))
+        return self.made[-1]
+
+
+@pytest.fixture
+def scene() -> SceneCompleter:
+    made = with_numbers(tiny_scene("bts"), "floats")
+    # So that its maps are of two kinds.
+    made.calibration = Calibration(Curve(3.0, 2.0, 0.99), Curve(3.0, 2.0, 0.9), 0.4)
+    return made
+
+
+@pytest.fixture
+def graphs(scene: SceneCompleter) -> Graphs:
+    return Graphs(scene)
+
+
+def taken(lens: Lens, mode: str, seed: int = 0) -> View:
+    """What the network is shown of a picture that a camera in the middle of the ground took."""
+    size = lens.camera.height // 10 + 1, lens.camera.width // 10 + 1
+    coarse = np.random.default_rng(seed).integers(0, 255, (*size, 3), np.uint8)
+    image = coarse.repeat(10, 0).repeat(10, 1)[: lens.camera.height, : lens.camera.width]
+    adapter = ADAPTERS[mode]
+    return adapter.view(image, lens, forward_pose(z=1.3), forward_pose(z=1.3), deferred=True)
+
+
+ADAPTERS = {mode: CameraAdapter(TrainingCamera(), SIZE, mode) for mode in ("on", "off")}
+
+
+def asked(engine: FrameEngine, posed: View, cells: float = 0.5) -> FrameMap | None:
+    window = GridWindow.around(5.0, 0.0, 16, cells)
+    return engine.map(posed, base_pose(), window, BAND, 0.4, "keep")
+
+
+@pytest.mark.parametrize("mode", ["on", "off"])
+@pytest.mark.parametrize("lens", [BENT, FISHEYE, Lens(BENT.camera)], ids=["bent", "fish", "none"])
+def test_a_raw_image_and_its_table_make_the_map(
+    scene: SceneCompleter, graphs: Graphs, lens: Lens, mode: str
+) -> None:
+    posed = taken(lens, mode)
+    found = asked(FrameEngine(scene, graphs), posed)
+    assert found is not None
+    assert graphs.made[0].uploads == [(lens.camera.height, lens.camera.width, 3)]
+    scene.set_views([posed])
+    expected: OccupancyMap = map_around(scene, base_pose(), WINDOW, BAND)
+    assert min((expected.trinary(0.4) == kind).sum() for kind in (0, 100)) > 40
+    np.testing.assert_allclose(found.occupancy.probability, expected.probability, atol=5e-3)
+    assert (found.trinary == expected.trinary(0.4)).mean() > 0.99
+
+
+def test_an_image_is_warped_on_the_cpu_to_check_a_graph_and_no_more(
+    scene: SceneCompleter, graphs: Graphs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, warped = FrameEngine(scene, graphs), list[Warp]()
+    original = Warp.image
+    monkeypatch.setattr(Warp, "image", lambda w, i: warped.append(w) or original(w, i))
+    assert asked(engine, taken(FISHEYE, "on")) is not None
+    assert len(warped) == 1
+    assert asked(engine, taken(FISHEYE, "on", seed=1)) is not None
+    assert len(warped) == 1 and len(graphs.made) == 1
+
+
+def test_a_graph_belongs_to_a_calibration_and_a_grid(scene: SceneCompleter, graphs: Graphs) -> None:
+    engine = FrameEngine(scene, graphs)
+    for lens, cells in ((BENT, 0.5), (FISHEYE, 0.5), (BENT, 0.5), (BENT, 1.0), (FISHEYE, 0.5)):
+        assert asked(engine, taken(lens, "on"), cells) is not None
+    assert len(graphs.made) == 3
+    tables = [graph.plan.sampling.table for graph in graphs.made]
+    assert tables[0] is not None and tables[1] is not None
+    assert tables[0].source != tables[1].source
+
+
+def test_every_graph_is_checked_when_old_ones_make_room(
+    scene: SceneCompleter, graphs: Graphs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine, checks = FrameEngine(scene, graphs), list[object]()
+    set_views = scene.set_views
+    monkeypatch.setattr(scene, "set_views", lambda views: checks.append(views) or set_views(views))
+    for cells in (0.5, 0.8, 1.0, 1.6, 2.0, 0.5):
+        assert asked(engine, view(), cells) is not None
+    assert len(graphs.made) == len(checks) == 6
+
+
+def test_a_map_unlike_the_scenes_own_is_refused(scene: SceneCompleter, graphs: Graphs) -> None:
+    def upside_down(plan: FramePlan) -> PlainGraph:
+        graph = graphs(plan)
+        run = graph.run
+        graph.run = lambda image, params: run(image[::-1], params)  # type: ignore[method-assign]
+        return graph
+
+    engine = FrameEngine(scene, upside_down)
+    assert asked(engine, taken(BENT, "on")) is None
+    assert "several times slower: the CUDA graph was refused, 0." in engine.note
+    assert asked(engine, taken(BENT, "on")) is None and len(graphs.made) == 1
+
+
+def test_what_cannot_be_prepared_is_refused_in_a_sentence(scene: SceneCompleter) -> None:
+    def failing(plan: FramePlan) -> PlainGraph:
+        raise RuntimeError("no kernel image\nis available")
+
+    engine = FrameEngine(scene, failing)
+    assert asked(engine, taken(BENT, "on")) is None
+    assert engine.note.endswith("the CUDA graph was refused, no kernel image is available")
+
+
+@pytest.mark.parametrize("mode", ["on", "off"])
+def test_a_deferred_image_is_the_same_image(mode: str) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (100, 200, 3), np.uint8)
+    asked = image, BENT, forward_pose(), forward_pose()
+    eager, deferred = ADAPTERS[mode].view(*asked), ADAPTERS[mode].view(*asked, deferred=True)
+    assert isinstance(eager.source, np.ndarray) and not isinstance(deferred.source, np.ndarray)
+    np.testing.assert_array_equal(eager.image, deferred.image)
+    assert deferred.image is deferred.image
+    with pytest.raises(UserError, match=r"a lens needs a uint8 RGB image of shape \(100, 200, 3\)"):
+        ADAPTERS[mode].view(image[1:], *asked[1:], deferred=True)
+
+
+def test_a_camera_without_a_lens_is_uploaded_as_it_is() -> None:
+    posed = taken(Lens(BENT.camera), "off")
+    assert isinstance(posed.source, np.ndarray) and posed.image is posed.source
