@@ -13,7 +13,7 @@ import triton
 from torch import Tensor
 
 from kdbts_ros.density import triton_queries as kernels
-from kdbts_ros.density.folded import FoldedHead
+from kdbts_ros.density.folded import KEPT_RAYS, FoldedHead
 from kdbts_ros.density.queries import lengths
 from kdbts_ros.density.results import Floats
 
@@ -58,6 +58,7 @@ class CudaHead:
         self._bare_bias = (head.code_bias + head.conv_bias).float().contiguous()
         last = head.last
         self.out_weight = torch.cat([last.weight.detach().flatten(), last.bias.detach()]).float()
+        self._ray_tables: dict[tuple[tuple[int, int], bytes], RayTables] = {}
 
     def bias(self, bare: bool) -> Tensor:
         return self._bare_bias if bare else self._full_bias
@@ -94,7 +95,15 @@ class CudaHead:
 
     def ray_tables(self, t: Floats, size: tuple[int, int]) -> RayTables:
         """Tables of rays through a grid of `size` (h,w), at depths t (S,) as the network is
-        shown."""
+        shown; kept, as frames ask for the same ones."""
+        key = size, t.tobytes()
+        if key not in self._ray_tables:
+            if len(self._ray_tables) == KEPT_RAYS:
+                self._ray_tables.pop(next(iter(self._ray_tables)))
+            self._ray_tables[key] = self._make_ray_tables(t, size)
+        return self._ray_tables[key]
+
+    def _make_ray_tables(self, t: Floats, size: tuple[int, int]) -> RayTables:
         device = self.code_weight.device
         samples = torch.from_numpy(np.stack([t, lengths(t)])).to(device)
         with torch.inference_mode():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -23,16 +24,25 @@ from kdbts_ros.density.bev import (
 from kdbts_ros.density.calibration import Calibration
 from kdbts_ros.density.camera import Array, View
 from kdbts_ros.density.encoded import EncodedView
-from kdbts_ros.density.frame_plan import FrameGrids, FramePlan, Shape, plan_key, uploaded
+from kdbts_ros.density.frame_plan import (
+    DepthPlan,
+    FrameDepth,
+    FrameGrids,
+    FramePlan,
+    Shape,
+    depth_key,
+    plan_key,
+    uploaded,
+)
 from kdbts_ros.density.queries import projection
-from kdbts_ros.density.results import Floats
+from kdbts_ros.density.results import DepthImage, Floats
 from kdbts_ros.density.scene import SceneCompleter
 
 # Share of cells that a graph's first map must have as the scene's own queries have them, and how
-# many percent apart two of them may be.
-_LEAST_ALIKE, _MOST_APART = 0.995, 5
-# Cameras and grids whose graphs are kept.
-_KEPT = 4
+# many percent apart two of them may be; a depth image likewise, and the share of a depth.
+_LEAST_ALIKE, _MOST_APART, _DEPTHS_APART = 0.995, 5, 0.01
+# Cameras and grids whose graphs are kept, and depth images of each.
+_KEPT, _KEPT_DEPTHS = 4, 2
 # An encoded view has its image for colours alone, and none are asked of it here.
 _NO_IMAGE = np.empty((0, 0, 3), np.uint8)
 
@@ -45,10 +55,28 @@ class FrameMap(NamedTuple):
     percent: npt.NDArray[np.int8]
 
 
+class DepthGraph(Protocol):
+    """What computes depth images of a graph's frames: `GraphedDepth`."""
+
+    @property
+    def note(self) -> str:
+        """What it had to do without."""
+
+    def run(self) -> FrameDepth:
+        """Of the last frame."""
+        ...
+
+    def device_times(self, repeats: int) -> tuple[float, ...]:
+        """Milliseconds of the device alone."""
+        ...
+
+
 class Graph(Protocol):
     """What computes the frames of one plan: `GraphedFrame`."""
 
-    note: str
+    @property
+    def note(self) -> str:
+        """What it had to do without."""
 
     def run(self, image: npt.NDArray[np.uint8], params: Floats) -> FrameGrids:
         """One frame from beginning to end."""
@@ -58,14 +86,27 @@ class Graph(Protocol):
         """Milliseconds of the device alone for a frame like the last one."""
         ...
 
+    def depths(self, plan: DepthPlan) -> DepthGraph:
+        """Prepares depth images of the last frame."""
+        ...
+
     def folded_map(self) -> Tensor:
         """(hidden,H,W) float32: the folded map of the last frame."""
         ...
 
 
+@dataclass(frozen=True, eq=False)
+class _Kept:
+    """A graph and its depth images, by `depth_key`."""
+
+    graph: Graph
+    depths: dict[tuple[object, ...], DepthGraph] = field(default_factory=dict)
+
+
 class FrameEngine:
     """Belongs to the thread that asks first. `note` says in a sentence what it had to do without;
-    where a graph's first map differs from the scene's own, there are no more maps from here."""
+    where a graph's first map differs from the scene's own, there are no more maps from here, and
+    likewise for depth images."""
 
     def __init__(
         self, scene: SceneCompleter, capture: Callable[[FramePlan], Graph] | None = None
@@ -80,9 +121,9 @@ class FrameEngine:
 
             capture = capturing(scene.field, answering)
         self._capture = capture
-        self._graphs: dict[tuple[object, ...], Graph] = {}
-        self._refused, self.note = False, ""
-        self._last: Graph | None = None
+        self._graphs: dict[tuple[object, ...], _Kept] = {}
+        self._refused, self._no_depth, self.note = False, False, ""
+        self._last: _Kept | None = None
 
     @property
     def calibration(self) -> Calibration:
@@ -109,9 +150,9 @@ class FrameEngine:
         try:
             self._last, fresh = self._graph(view, grid.shape)
         except Exception as error:  # a kernel that does not compile, a device without memory
-            self._refuse(" ".join(str(error).split())[:200])
+            self._refuse(_in_one_line(error))
             return None
-        found = self._last.run(uploaded(view), params)
+        found = self._last.graph.run(uploaded(view), params)
         if fresh:
             # Of an image that the GPU warped: beside one that the CPU warped.
             self._scene.set_views([view])
@@ -126,12 +167,42 @@ class FrameEngine:
     def device_times(self, repeats: int) -> tuple[float, ...]:
         """Milliseconds of the device alone for a frame like the last one."""
         assert self._last is not None
-        return self._last.device_times(repeats)
+        return self._last.graph.device_times(repeats)
+
+    def depth(self, view: View, stride: int) -> DepthImage | None:
+        """The depth of every `stride`-th pixel of the view that `map` was asked about last.
+
+        None where there was no map of it, or depth images have been refused.
+        """
+        spec = self._scene.spec
+        if self._last is None or self._no_depth or stride < 1:
+            return None
+        size = spec.image_height // stride, spec.image_width // stride
+        key, graphs = depth_key(view, size), self._last.depths
+        fresh = key not in graphs
+        try:
+            if fresh:
+                graphs[key] = self._depth_graph(view, size)
+        except Exception as error:  # a kernel that does not compile, a device without memory
+            self._refuse_depth(_in_one_line(error))
+            return None
+        found = graphs[key].run()
+        shown = view.camera.resized(size[1], size[0])
+        image = DepthImage(found.valid, found.valid, shown)
+        if found.own is not None and view.own is not None:
+            image = DepthImage(found.valid, found.own, view.own.camera)
+        if fresh:
+            self._scene.use([self.encoded(view)])
+            alike = _alike_depth(image, DepthImage.of(self._scene.depth_map(stride)))
+            if not alike >= _LEAST_ALIKE:
+                self._refuse_depth(f"{alike:.3f} of its first pixels were right")
+                return None
+        return image
 
     def encoded(self, view: View) -> EncodedView:
         """The view that `map` was asked about last, for the scene's other queries."""
         assert self._last is not None
-        maps = (self._last.folded_map(),) * len(self._scene.field.heads)
+        maps = (self._last.graph.folded_map(),) * len(self._scene.field.heads)
         return self._encoded(view, self._scene.resized(view.image), maps)
 
     def _refuse(self, reason: str) -> None:
@@ -139,6 +210,23 @@ class FrameEngine:
         self._refused, self._last = True, None
         self.note = f"several times slower: the CUDA graph was refused, {reason}"
         self._graphs.clear()
+
+    def _refuse_depth(self, reason: str) -> None:
+        """No more depth images from here, and why."""
+        self._no_depth = True
+        why = f"depth images take longer: their CUDA graph was refused, {reason}"
+        self.note = f"{self.note}; {why}" if self.note else why
+        for kept in self._graphs.values():
+            kept.depths.clear()
+
+    def _depth_graph(self, view: View, size: tuple[int, int]) -> DepthGraph:
+        assert self._last is not None
+        if len(self._last.depths) == _KEPT_DEPTHS:
+            self._last.depths.pop(next(iter(self._last.depths)))
+        samples = self._scene.depth_samples(view.scale)
+        graph = self._last.graph.depths(DepthPlan.of(view, size, samples))
+        self.note = self.note or graph.note
+        return graph
 
     def _params(
         self,
@@ -155,7 +243,7 @@ class FrameEngine:
             threshold, completed, MIN_SEEN_SHARE,
         )  # fmt: skip
 
-    def _graph(self, view: View, shape: Shape) -> tuple[Graph, bool]:
+    def _graph(self, view: View, shape: Shape) -> tuple[_Kept, bool]:
         """The graph of a view's camera and a grid, and whether it has just been captured."""
         key = plan_key(view, shape)
         if key in self._graphs:
@@ -164,9 +252,9 @@ class FrameEngine:
             self._graphs.pop(next(iter(self._graphs)))
         samples = self._scene.depth_samples(view.scale)
         graph = self._capture(FramePlan.of(view, shape, self._scene.spec, samples))
-        self._graphs[key] = graph
+        self._graphs[key] = _Kept(graph)
         self.note = self.note or graph.note
-        return graph, True
+        return self._graphs[key], True
 
     def _encoded(
         self, view: View, image: npt.NDArray[np.uint8], maps: tuple[Tensor, ...] = ()
@@ -183,3 +271,15 @@ def _alike(
     apart = np.abs(found.percent.astype(np.int16) - expected.percent(completed))
     same = (found.trinary == expected.trinary(threshold, completed)) & (apart <= _MOST_APART)
     return float(same.mean())
+
+
+def _alike_depth(found: DepthImage, expected: DepthImage) -> float:
+    """Share of published pixels that say the same."""
+    a, b = found.published, expected.published
+    with np.errstate(invalid="ignore"):
+        same = (np.isnan(a) & np.isnan(b)) | (np.abs(a - b) <= _DEPTHS_APART * b)
+    return float(same.mean())
+
+
+def _in_one_line(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"

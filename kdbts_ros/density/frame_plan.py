@@ -8,10 +8,10 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from kdbts_ros.density.camera import View
+from kdbts_ros.density.camera import OwnCamera, View
 from kdbts_ros.density.image_sampling import Sampling, Separable
 from kdbts_ros.density.network import NetworkSpec
-from kdbts_ros.density.results import Bools, Floats
+from kdbts_ros.density.results import Bools, Floats, OwnPixels, stretched
 from kdbts_ros.density.scene import REACH_STRIDE
 from kdbts_ros.density.warp import RawImage, Warp
 
@@ -59,9 +59,49 @@ class FrameGrids(NamedTuple):
     observed: Bools
 
 
+@dataclass(frozen=True, eq=False)
+class DepthPlan:
+    """What a depth image of a frame is prepared for: see `DepthMap.valid` and `published`.
+
+    Attributes:
+        samples: (S,) depths as the network is shown, at which rays are sampled.
+        size: (h,w) of the grid of rays.
+        scale: see `View`.
+        seen: (h,w) rays of which the image held something; None: all.
+        own: the real camera of a warped view, and `pixels`, where its pixels lie in the view.
+    """
+
+    samples: Floats
+    size: tuple[int, int]
+    scale: float
+    seen: Bools | None = None
+    own: OwnCamera | None = None
+    pixels: OwnPixels | None = None
+
+    @classmethod
+    def of(cls, view: View, size: tuple[int, int], samples: Floats) -> DepthPlan:
+        """For views like this one; samples (S,) in m of the view's world."""
+        own = view.own
+        pixels = None if own is None else OwnPixels.of(own, view.camera.resized(size[1], size[0]))
+        seen = None if view.valid is None else stretched(view.valid, size)
+        return cls(samples * np.float32(view.scale), size, view.scale, seen, own, pixels)
+
+
+class FrameDepth(NamedTuple):
+    """`DepthMap.valid` (h,w), and of a warped view the depth (H,W) in its own camera."""
+
+    valid: Floats
+    own: Floats | None
+
+
 def plan_key(view: View, shape: Shape) -> tuple[object, ...]:
     """Equal for views and grids that one plan serves, as long as the first of them is kept."""
     return _picture(view), shape, view.scale, id(view.valid)
+
+
+def depth_key(view: View, size: tuple[int, int]) -> tuple[object, ...]:
+    """Equal for views of one `plan_key` that one `DepthPlan` serves, as long as it is kept."""
+    return (size, None) if view.own is None else (size, id(view.own), view.camera)
 
 
 def uploaded(view: View) -> npt.NDArray[np.uint8]:

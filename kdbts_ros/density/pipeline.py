@@ -22,6 +22,7 @@ from kdbts_ros.density.lenses import Lens
 from kdbts_ros.density.local_map import FusionSettings, LocalMap
 from kdbts_ros.density.preview import preview_panel
 from kdbts_ros.density.request import MAP_AND_DEPTH, Moment, Wanted
+from kdbts_ros.density.results import DepthImage
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.density.training_camera import TrainingCamera
 from kdbts_ros.density.view_buffer import BufferRules, KeptView
@@ -204,14 +205,12 @@ class Pipeline:
         depth, depth_camera, preview = None, None, None
         if wanted.depth or wanted.preview:
             with _timed(times, "depth"):
-                if encoded is None and self._frames is not None:
-                    self.scene.use([self._frames.encoded(view)])
-                depth_map = self.scene.depth_map(settings.depth_stride, by_student=True)
-                depth, depth_camera = depth_map.published()
+                image = self._depth_image(view, encoded is None)
+                depth, depth_camera = image.published, image.camera
         if wanted.preview:
             with _timed(times, "preview"):
                 maps = [(_map_caption(account), trinary)]
-                preview = preview_panel(view, depth_map.valid(), window, maps, T_fixed_base)
+                preview = preview_panel(view, image.valid, window, maps, T_fixed_base)
         return FrameResult(
             window, trinary, percent, occupancy, depth, depth_camera, preview, times, account
         )
@@ -242,6 +241,15 @@ class Pipeline:
         completed = self.settings.completed_cells
         threshold = self.settings.occupied_threshold or self._frames.calibration.occupied_from
         return self._frames.map(view, T_fixed_base, window, self._band, threshold, completed)
+
+    def _depth_image(self, view: View, whole_frame: bool) -> DepthImage:
+        """Of the views in use; of the frame that is still there, where its map came in one go."""
+        stride = self.settings.depth_stride
+        if whole_frame and self._frames is not None:
+            if (found := self._frames.depth(view, stride)) is not None:
+                return found
+            self.scene.use([self._frames.encoded(view)])
+        return DepthImage.of(self.scene.depth_map(stride, by_student=True))
 
     def _make_frames(self) -> FrameEngine | None:
         """None where maps may be of several views, or there is no GPU with kernels."""

@@ -12,8 +12,9 @@ from kdbts_ros.density.calibration import Calibration, Curve
 from kdbts_ros.density.camera import Camera, View
 from kdbts_ros.density.camera_adapter import CameraAdapter
 from kdbts_ros.density.frame_engine import FrameEngine, FrameMap
-from kdbts_ros.density.frame_plan import FrameGrids, FramePlan
+from kdbts_ros.density.frame_plan import DepthPlan, FrameDepth, FrameGrids, FramePlan
 from kdbts_ros.density.lenses import BrownConrady, Equidistant, Lens
+from kdbts_ros.density.results import DepthImage
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.density.training_camera import TrainingCamera
 from kdbts_ros.density.warp import Warp
@@ -33,14 +34,15 @@ class PlainGraph:
     note = ""
 
     def __init__(self, scene: SceneCompleter, plan: FramePlan) -> None:
-        self.plan, self._scene = plan, scene
+        self.plan, self._scene, self.head = plan, scene, scene.field.heads[0]
         self.uploads: list[tuple[int, ...]] = []
+        self.depth_plans: list[DepthPlan] = []
 
     def run(self, image: np.ndarray, params: np.ndarray) -> FrameGrids:
         self.uploads.append(image.shape)
         sampled = np.floor(self.plan.sampling.apply(image) + 0.5) / 255
         images = torch.from_numpy(sampled.astype(np.float32)).permute(2, 0, 1)[None]
-        head, field = self._scene.field.heads[0], self._scene.field
+        head, field = self.head, self._scene.field
         with torch.inference_mode():
             self._folded = field.encode(images)[0][0]
             samples = torch.from_numpy(self.plan.samples)
@@ -56,6 +58,37 @@ class PlainGraph:
 
     def folded_map(self) -> Tensor:
         return self._folded
+
+    def depths(self, plan: DepthPlan) -> PlainDepth:
+        self.depth_plans.append(plan)
+        return PlainDepth(self, plan)
+
+
+class PlainDepth:
+    """A depth image in numpy: what its plan must mean."""
+
+    note = ""
+
+    def __init__(self, graph: PlainGraph, plan: DepthPlan) -> None:
+        self._graph, self.plan = graph, plan
+
+    def run(self) -> FrameDepth:
+        plan, head = self.plan, self._graph.head
+        with torch.inference_mode():
+            samples = torch.from_numpy(plan.samples)
+            expected, _, opacity = head.own_depth(self._graph.folded_map(), samples, plan.size)
+        known = opacity.numpy() >= 0.5
+        if plan.seen is not None:
+            known &= plan.seen
+        valid = np.where(known, expected.numpy() / plan.scale, np.float32(np.nan))
+        if plan.own is None or plan.pixels is None:
+            return FrameDepth(valid, None)
+        pixel, z = plan.pixels
+        own = np.where(pixel >= 0, valid.ravel()[np.maximum(pixel, 0)] / z, np.nan)
+        return FrameDepth(valid, own.reshape(plan.own.camera.height, plan.own.camera.width))
+
+    def device_times(self, repeats: int) -> tuple[float, ...]:
+        return (0.0,) * repeats
 
 
 class Graphs:
@@ -167,7 +200,9 @@ def test_what_cannot_be_prepared_is_refused_in_a_sentence(scene: SceneCompleter)
 
     engine = FrameEngine(scene, failing)
     assert asked(engine, taken(BENT, "on")) is None
-    assert engine.note.endswith("the CUDA graph was refused, no kernel image is available")
+    assert engine.note.endswith(
+        "CUDA graph was refused, RuntimeError: no kernel image is available"
+    )
 
 
 @pytest.mark.parametrize("mode", ["on", "off"])
@@ -185,3 +220,43 @@ def test_a_deferred_image_is_the_same_image(mode: str) -> None:
 def test_a_camera_without_a_lens_is_uploaded_as_it_is() -> None:
     posed = taken(Lens(BENT.camera), "off")
     assert isinstance(posed.source, np.ndarray) and posed.image is posed.source
+
+
+@pytest.mark.parametrize("mode", ["on", "off"])
+@pytest.mark.parametrize("lens", [BENT, FISHEYE], ids=["bent", "fish"])
+def test_depth_comes_of_the_frame_that_is_there(
+    scene: SceneCompleter, graphs: Graphs, lens: Lens, mode: str
+) -> None:
+    engine, posed = FrameEngine(scene, graphs), taken(lens, mode)
+    assert engine.depth(posed, 2) is None
+    assert asked(engine, posed) is not None
+    for seed in (0, 1):
+        posed = taken(lens, mode, seed)
+        assert asked(engine, posed) is not None
+        found = engine.depth(posed, 2)
+        assert found is not None
+        scene.set_views([posed])
+        expected = DepthImage.of(scene.depth_map(2))
+        assert found.camera == expected.camera
+        assert np.isfinite(expected.published).mean() > 0.05
+        np.testing.assert_allclose(found.valid, expected.valid, rtol=1e-3)
+        np.testing.assert_allclose(found.published, expected.published, rtol=1e-3)
+    assert len(graphs.made[0].depth_plans) == 1
+    assert engine.depth(posed, 4) is not None and engine.depth(posed, 2) is not None
+    assert [plan.size for plan in graphs.made[0].depth_plans] == [(32, 64), (16, 32)]
+
+
+def test_a_depth_image_unlike_the_scenes_own_is_refused_and_maps_go_on(
+    scene: SceneCompleter, graphs: Graphs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def further(depth: PlainDepth) -> FrameDepth:
+        return FrameDepth(np.full(depth.plan.size, 5.0, np.float32), None)
+
+    monkeypatch.setattr(PlainDepth, "run", further)
+    engine, posed = FrameEngine(scene, graphs), view()
+    assert asked(engine, posed) is not None
+    assert engine.depth(posed, 2) is None and engine.depth(posed, 2) is None
+    assert engine.note.startswith("depth images take longer: their CUDA graph was refused, 0.")
+    assert len(graphs.made[0].depth_plans) == 1
+    assert asked(engine, posed) is not None
+    assert engine.encoded(posed).maps[0].shape[1:] == (64, 128)

@@ -1,0 +1,106 @@
+"""A CPU that passes for a GPU: Triton's interpreter, and streams and graphs that do as they are
+told at once. What convolutions leave to kernels is left to torch here, which is as right and much
+faster than the interpreter."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from functools import partialmethod
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from kdbts_ros.density.decoder import mirrored
+from kdbts_ros.density.scene import SceneCompleter
+
+
+class _Stream:
+    def __init__(self, *_: object) -> None: ...
+
+    def synchronize(self) -> None: ...
+
+
+class _Event:
+    def __init__(self, *_: object, **__: object) -> None: ...
+
+    def record(self, *_: object) -> None: ...
+
+    def synchronize(self) -> None: ...
+
+    def elapsed_time(self, _: object) -> float:
+        return 1.0
+
+
+class _Graph:
+    def __init__(self, work: Callable[[], None]) -> None:
+        self._work = work
+
+    def pool(self) -> tuple[int, int]:
+        return (0, 0)
+
+    def replay(self) -> None:
+        with torch.inference_mode():
+            self._work()
+
+
+@contextlib.contextmanager
+def _nothing(*_: object, **__: object) -> Iterator[None]:
+    yield
+
+
+def install(patch: pytest.MonkeyPatch) -> None:
+    """Make torch and the engine believe in a GPU."""
+    from kdbts_ros.density import cuda_frame, cuda_steps, cuda_trunk
+    from kdbts_ros.density.cuda_graphs import Replayed
+    from kdbts_ros.density.cuda_head import CudaHead
+
+    def recorded(_: Replayed, work: Callable[[], None], __: Any) -> _Graph:
+        # As a capture does, once.
+        with torch.inference_mode():
+            work()
+        return _Graph(work)
+
+    zeros = torch.zeros
+    patch.setattr(torch, "zeros", lambda *a, pin_memory=False, **k: zeros(*a, **k))
+    patch.setattr(torch.cuda, "Stream", _Stream)
+    patch.setattr(torch.cuda, "Event", _Event)
+    patch.setattr(torch.cuda, "stream", _nothing)
+    patch.setattr(torch.cuda, "synchronize", lambda *_: None)
+    patch.setattr(Replayed, "_graph", recorded)
+    patch.setattr(cuda_frame, "_WARM_UPS", 0)
+    patch.setattr(cuda_trunk, "rectified", _rectified)
+    patch.setattr(cuda_trunk, "joined", _joined)
+    # The interpreter takes as long for a program of a thousand as for one of 32.
+    patch.setattr(cuda_steps, "_PIXELS", 4096)
+    patch.setattr(CudaHead, "rays", partialmethod(CudaHead.rays, block=2048))
+    patch.setattr(CudaHead, "columns", partialmethod(CudaHead.columns, cells=1024))
+
+
+def scene_on_gpu(scene: SceneCompleter) -> SceneCompleter:
+    """The scene with the engine of a GPU, in float32."""
+    from kdbts_ros.density.cuda_field import CudaField
+    from kdbts_ros.density.gpu_kernels import GpuKernels
+
+    scene.field.packed = CudaField(scene.network, scene.field.own, torch.float32)
+    scene._compiled, scene._kernels = False, GpuKernels(scene.field, None)
+    return scene
+
+
+def _rectified(x: Tensor, bias: Tensor, skip: Tensor | None = None) -> Tensor:
+    added = x + bias[:, None, None]
+    return F.relu(added if skip is None else added + skip)
+
+
+def _joined(
+    x: Tensor, bias: Tensor | None = None, skip: Tensor | None = None, up: int = 1
+) -> Tensor:
+    if bias is not None:
+        x = F.elu(x + bias[:, None, None])
+    x = F.interpolate(x, scale_factor=up) if up > 1 else x
+    return mirrored(x if skip is None else torch.cat([x, skip], 1)).contiguous(
+        memory_format=torch.channels_last
+    )

@@ -1,0 +1,79 @@
+"""Whole frames through the GPU's engine, where Triton can interpret its kernels on a CPU."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from kdbts_ros.density import pipeline as pipelines
+from kdbts_ros.density.calibration import Calibration, Curve
+from kdbts_ros.density.camera import Camera
+from kdbts_ros.density.lenses import BrownConrady, Equidistant, Lens
+from kdbts_ros.density.pipeline import FrameResult, Pipeline, PipelineSettings
+from kdbts_ros.density.request import Wanted
+from kdbts_ros.density.scene import SceneCompleter
+from test.density import fake_gpu
+from test.density.networks import base_pose, forward_pose, tiny_scene, with_numbers
+
+pytestmark = pytest.mark.skipif(
+    not (os.environ.get("TRITON_INTERPRET") == "1" and importlib.util.find_spec("triton")),
+    reason="kernels run on a CPU where Triton is installed and TRITON_INTERPRET is 1",
+)
+
+SETTINGS = PipelineSettings(range_m=6.0, resolution=0.5, mode="kdbts", depth_stride=4)
+BENT = Lens(Camera(200, 100, 120.0, 120.0, 101.0, 49.0), BrownConrady((-0.3, 0.1, 0.001, 0, 0)))
+FISHEYE = Lens(Camera(180, 140, 64.0, 64.0, 90.0, 70.0), Equidistant((0.02, -0.003, 0.0, 0.0)))
+PLAIN = Lens(Camera(150, 80, 90.0, 90.0, 75.0, 40.0))
+
+
+def some_scene(head: str = "bts") -> SceneCompleter:
+    scene = with_numbers(tiny_scene(head), "floats")
+    # So that its maps are of two kinds, and its depth of rays that meet something and others.
+    scene.calibration = Calibration(Curve(3.0, 2.0, 0.99), Curve(3.0, 2.0, 0.9), 0.4)
+    return scene
+
+
+def loaded(
+    patch: pytest.MonkeyPatch, scene: SceneCompleter, settings: PipelineSettings
+) -> Pipeline:
+    patch.setattr(pipelines.SceneCompleter, "load", lambda *_: scene)
+    return Pipeline(settings)
+
+
+def taken(pipeline: Pipeline, lens: Lens, wanted: Wanted, seed: int = 0) -> FrameResult:
+    size = lens.camera.height // 10 + 1, lens.camera.width // 10 + 1
+    coarse = np.random.default_rng(seed).integers(0, 255, (*size, 3), np.uint8)
+    image = coarse.repeat(10, 0).repeat(10, 1)[: lens.camera.height, : lens.camera.width]
+    view = pipeline.view(image, lens, forward_pose(z=1.3), base_pose())
+    return pipeline.process(view, base_pose(), wanted)
+
+
+@pytest.mark.parametrize("canonical", ["on", "off"])
+@pytest.mark.parametrize("lens", [BENT, FISHEYE, PLAIN], ids=["bent", "fisheye", "plain"])
+def test_a_camera_gives_the_map_and_the_depth_of_a_cpu(
+    lens: Lens, canonical: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings = replace(SETTINGS, canonical_camera=canonical)  # type: ignore[arg-type]
+    cpu = loaded(monkeypatch, some_scene(), settings)
+    fake_gpu.install(monkeypatch)
+    gpu = loaded(monkeypatch, fake_gpu.scene_on_gpu(some_scene()), settings)
+    assert gpu.describe()["engine"] == "fast" and gpu._frames is not None
+    encode, encoded = gpu.scene.encode, list[object]()
+    monkeypatch.setattr(gpu.scene, "encode", lambda view: encoded.append(view) or encode(view))
+    for seed in (0, 1):
+        wanted = Wanted(preview=seed == 1)
+        expected, found = (taken(pipeline, lens, wanted, seed) for pipeline in (cpu, gpu))
+        assert (found.trinary == expected.trinary).mean() > 0.99
+        assert np.abs(found.percent - expected.percent).max() <= 1
+        assert found.depth_camera == expected.depth_camera
+        assert np.isfinite(expected.depth).mean() > 0.1
+        np.testing.assert_allclose(found.depth, expected.depth, rtol=2e-3)
+        if wanted.preview:
+            assert np.abs(found.preview - expected.preview.astype(int)).mean() < 1
+    # Once, to check the graph.
+    assert len(encoded) == 1
+    assert gpu.describe()["engine"] == "fast"
