@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from kdbts_ros.density.heads import MultiViewHead, SimpleMultiViewHead
+
 if TYPE_CHECKING:
     from kdbts_ros.density.folded import FoldedHead
 
@@ -25,5 +27,14 @@ def available(device: torch.device) -> bool:
 
 def supports(head: FoldedHead) -> bool:
     """Whether the kernels know a head: of one view, its hidden layer a power of two wide."""
+    return not head.head.multi_view and _fits(head)
+
+
+def fuses(head: FoldedHead) -> bool:
+    """Whether the kernel of several views knows a head: one that weighs votes by confidence."""
+    return isinstance(head.head, MultiViewHead | SimpleMultiViewHead) and _fits(head)
+
+
+def _fits(head: FoldedHead) -> bool:
     hidden = head.arrays.hidden
-    return not head.head.multi_view and hidden >= 16 and hidden & (hidden - 1) == 0
+    return hidden >= 16 and hidden & (hidden - 1) == 0

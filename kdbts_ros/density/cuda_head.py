@@ -25,6 +25,25 @@ _CELLS, _RAYS, _WARPS = 32, 32, 4
 _PRECISION = "tf32x3"
 
 
+class CodeArrays(NamedTuple):
+    """How the code of a point meets the first layer: weights (CODE,hidden), its first rows the
+    code's, and octaves (2,CODE), a frequency and a phase for each."""
+
+    weight: Tensor
+    octaves: Tensor
+
+    @classmethod
+    def of(cls, head: FoldedHead) -> CodeArrays:
+        device, code, width = head.code_weight.device, head.code, head.code_weight.shape[1]
+        padded = int(kernels.CODE.value)
+        weight = torch.zeros(padded, head.arrays.hidden, device=device)
+        weight[:width] = head.code_weight.T
+        octaves = torch.zeros(2, padded, device=device)
+        octaves[0, 3:width] = code.freqs.repeat_interleave(3)
+        octaves[1, 3:width] = code.phases.repeat_interleave(3)
+        return cls(weight, octaves)
+
+
 class RayTables(NamedTuple):
     """What of rays through a grid of `size` (h,w) is constant: the positional half by column u
     (w,hidden), by row v (h,hidden) and by sample z (S,hidden), without bias; samples (2,S) depths
@@ -46,14 +65,7 @@ class CudaHead:
 
     def __init__(self, head: FoldedHead) -> None:
         self.head, self.hidden = head, head.arrays.hidden
-        device, code = head.code_weight.device, head.code
-        width = head.code_weight.shape[1]
-        padded = int(kernels.CODE.value)
-        self.code_weight = torch.zeros(padded, self.hidden, device=device)
-        self.code_weight[:width] = head.code_weight.T
-        self.octaves = torch.zeros(2, padded, device=device)
-        self.octaves[0, 3:width] = code.freqs.repeat_interleave(3)
-        self.octaves[1, 3:width] = code.phases.repeat_interleave(3)
+        self.code_weight, self.octaves = CodeArrays.of(head)
         self._full_bias = head.code_bias.float().contiguous()
         self._bare_bias = (head.code_bias + head.conv_bias).float().contiguous()
         last = head.last

@@ -18,16 +18,31 @@ class GpuKernels:
 
     def __init__(self, field: FoldedField, half: torch.dtype | None) -> None:
         from kdbts_ros.density.cuda_field import CudaField
+        from kdbts_ros.density.cuda_fusion import CudaFusion
         from kdbts_ros.density.cuda_head import CudaHead
 
         self._heads = {
             k: CudaHead(head) for k, head in enumerate(field.heads) if cuda_engine.supports(head)
         }
+        self._fusions = {
+            k: CudaFusion(head) for k, head in enumerate(field.heads) if cuda_engine.fuses(head)
+        }
         if half is not None:
             field.packed = CudaField(field.network, field.own, half)
 
+    def knows(self, index: int) -> bool:
+        """Whether there are kernels for the head of that index."""
+        return index in self._heads or index in self._fusions
+
+    def forget_fusion(self) -> None:
+        """Leave heads of several views to torch."""
+        self._fusions.clear()
+
     def queries(self, index: int, views: Sequence[EncodedView], maps: Sequence[Tensor]) -> Queries:
-        """Queries of the head of that index, which is one it supports."""
+        """Queries of the head of that index, which is one it knows."""
+        from kdbts_ros.density.cuda_fused_queries import CudaFusedQueries
         from kdbts_ros.density.cuda_queries import CudaQueries
 
+        if index in self._fusions:
+            return CudaFusedQueries(self._fusions[index], views, maps)
         return CudaQueries(self._heads[index], views, maps)

@@ -19,7 +19,7 @@ from kdbts_ros.density.compiled_queries import CompiledQueries
 from kdbts_ros.density.device import HALF, choose_device, inference_precision
 from kdbts_ros.density.encoded import EncodedView
 from kdbts_ros.density.engine_check import check_views, differences
-from kdbts_ros.density.folded import FoldedField
+from kdbts_ros.density.folded import FoldedField, FoldedHead
 from kdbts_ros.density.fused_queries import FusedQueries
 from kdbts_ros.density.gpu_kernels import GpuKernels
 from kdbts_ros.density.lattice import Lattice
@@ -92,17 +92,32 @@ class SceneCompleter:
         """
         encoded = [self.encode(view) for view in check_views(self.spec)]
         for head in self.field.heads:
-            self.use(encoded if head.head.multi_view else encoded[:1])
-            found = differences(self.queries, self.views, self.network, head.head)
-            if not found.acceptable() and head.fixed_tables is not None:
+            views = encoded if head.head.multi_view else encoded[:1]
+            fault = self._fault(head, views)
+            if fault and head.fixed_tables is not None:
                 head.fixed_tables = None
-                self.engine_note = f"half as fast: 16-bit integers were refused, {found}"
-                found = differences(self.queries, self.views, self.network, head.head)
-            if not found.acceptable():
+                self.engine_note = f"half as fast: 16-bit integers were refused, {fault}"
+                fault = self._fault(head, views)
+            if fault and self._kernels is not None and head.head.multi_view:
+                self._kernels.forget_fusion()
+                self.engine_note = f"several views take longer: their kernel was refused, {fault}"
+                fault = self._fault(head, views)
+            if fault:
                 self.precision, self._compiled, self.field.packed = "float32", False, None
                 self._kernels = None
-                self.engine_note = f"slow but exact: the fast engine was refused, {found}"
+                self.engine_note = f"slow but exact: the fast engine was refused, {fault}"
         self._views, self._queries = (), None
+
+    def _fault(self, head: FoldedHead, views: Sequence[EncodedView]) -> str:
+        """How far a head's answers are from the plain formulation's, if too far."""
+        try:
+            self.use(views)
+            found = differences(self.queries, self.views, self.network, head.head)
+        except Exception as error:  # a kernel that does not compile
+            if self._kernels is None:
+                raise
+            return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+        return "" if found.acceptable() else str(found)
 
     @property
     def spec(self) -> NetworkSpec:
@@ -247,7 +262,7 @@ class SceneCompleter:
             return CompiledQueries(head, views, maps)
         if self._compiled and FusedQueries.supports(head):
             return FusedQueries(head, views, maps, self._votes)
-        if self._kernels is not None and cuda_engine.supports(head):
+        if self._kernels is not None and self._kernels.knows(index):
             return self._kernels.queries(index, views, maps)
         return TorchQueries(head, views, maps)
 

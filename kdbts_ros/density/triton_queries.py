@@ -15,7 +15,7 @@ SUMS, VOLUME, MAP = tl.constexpr(0), tl.constexpr(1), tl.constexpr(2)
 # Widths of the padded code.
 CODE = tl.constexpr(64)
 # Numbers of a frame in `packed`, see `frame_params.pack`.
-_MIN_DEPTH = tl.constexpr(1e-3)
+MIN_DEPTH = tl.constexpr(1e-3)
 _FAINTEST = tl.constexpr(1e-12)
 # Pi in two parts, the first with few enough bits to be multiplied exactly.
 _ONE_BY_PI = tl.constexpr(0.3183098861837907)
@@ -25,7 +25,7 @@ _ROUNDER = tl.constexpr(12582912.0)
 
 
 @triton.jit
-def _sine(x):  # type: ignore[no-untyped-def]
+def sine(x):  # type: ignore[no-untyped-def]
     """sin x to 2e-7 and the rounding of x: the library's way round huge arguments costs a stack."""
     n = tl.floor(x * _ONE_BY_PI + 0.5)
     r = (x - n * _PI_HIGH) - n * _PI_LOW
@@ -36,7 +36,7 @@ def _sine(x):  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def _softplus(x):  # type: ignore[no-untyped-def]
+def softplus(x):  # type: ignore[no-untyped-def]
     e = tl.exp(-tl.abs(x))
     # Below, 1 + e would round what is left of e away.
     tail = tl.where(e < 1e-3, e - 0.5 * e * e, tl.log(1.0 + e))
@@ -44,7 +44,7 @@ def _softplus(x):  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def _sampled(folded, x, y, use, height, width, HIDDEN: tl.constexpr):  # type: ignore[no-untyped-def]
+def sampled(folded, x, y, use, height, width, HIDDEN: tl.constexpr):  # type: ignore[no-untyped-def]
     """(N,HIDDEN) bilinear samples at pixel positions x, y (N,) whose centres are whole numbers."""
     x = tl.minimum(tl.maximum(x, 0.0), width - 1.0)
     y = tl.minimum(tl.maximum(y, 0.0), height - 1.0)
@@ -70,6 +70,37 @@ def _curve(tau, half, steepness, ceiling):  # type: ignore[no-untyped-def]
     small = tau - 0.5 * tau * tau
     opacity = tl.where(tau < 1e-3, small, 1.0 - tl.exp(-tau))
     return tl.where(steepness > 0, fitted, opacity)
+
+
+@triton.jit
+def store_map(floats, first, second, third, packed, cell, inside, within, total, count, lit_count):  # type: ignore[no-untyped-def]
+    """A finished map of the sums of columns: probabilities, trinary, percent, observed.
+
+    within: columns that are not nearer than depths were learnt.
+    """
+    threshold, completed = tl.load(packed + 25), tl.load(packed + 26)
+    known = (count.to(tl.float32) >= tl.load(packed + 16)) & within
+    observed = known & (lit_count * 2 >= count)
+    tau = total * tl.load(packed + 15)
+    p = tl.where(
+        observed,
+        _curve(tau, tl.load(packed + 19), tl.load(packed + 20), tl.load(packed + 21)),
+        _curve(tau, tl.load(packed + 22), tl.load(packed + 23), tl.load(packed + 24)),
+    )
+    p = tl.where(known, p, float("nan"))
+    occupied, free = p >= threshold, p < threshold
+    # completed: 0 keep, 1 discount, 2 unknown, see `OccupancyMap.trinary`.
+    # As a vector: logic of a scalar with a vector is not defined everywhere.
+    completed = completed + tl.zeros_like(total)
+    free = free & (observed | (p < threshold * 0.5) | (completed != 1.0))
+    told = observed | (completed != 2.0)
+    trinary = tl.where(occupied & told, 100, tl.where(free & told, 0, -1))
+    percent = tl.where(p == p, p * 100.0 + _ROUNDER - _ROUNDER, -1.0)
+    percent = tl.where(told, percent, -1.0)
+    tl.store(floats + cell, p, mask=inside)
+    tl.store(first + cell, trinary.to(tl.int8), mask=inside)
+    tl.store(second + cell, percent.to(tl.int32).to(tl.int8), mask=inside)
+    tl.store(third + cell, observed.to(tl.int8), mask=inside)
 
 
 @triton.jit
@@ -111,8 +142,8 @@ def columns(  # type: ignore[no-untyped-def]
     lit_count = tl.zeros((BLOCK,), tl.int32)
     for level in range(LEVELS):
         qx, qy, qz = qx0 + level * dx, qy0 + level * dy, qz0 + level * dz
-        seen = inside & (qz > _MIN_DEPTH) & (tl.abs(qx) <= qz) & (tl.abs(qy) <= qz)
-        z = tl.maximum(qz, _MIN_DEPTH)
+        seen = inside & (qz > MIN_DEPTH) & (tl.abs(qx) <= qz) & (tl.abs(qy) <= qz)
+        z = tl.maximum(qz, MIN_DEPTH)
         u = tl.minimum(tl.maximum(qx / z, -1.0), 1.0)
         v = tl.minimum(tl.maximum(qy / z, -1.0), 1.0)
         across01, down01 = (u + 1.0) * 0.5, (v + 1.0) * 0.5
@@ -128,12 +159,12 @@ def columns(  # type: ignore[no-untyped-def]
             value = tl.where(
                 axis == 0, u[:, None], tl.where(axis == 1, v[:, None], mapped[:, None])
             )
-            code = tl.where(k[None, :] < 3, value, _sine(value * frequency + phase))
+            code = tl.where(k[None, :] < 3, value, sine(value * frequency + phase))
             hidden = tl.dot(code, weight, input_precision=PRECISION) + bias
             x, y = across01 * width - 0.5, down01 * height - 0.5
-            hidden += _sampled(folded, x, y, seen, height, width, HIDDEN)
+            hidden += sampled(folded, x, y, seen, height, width, HIDDEN)
             hidden = tl.maximum(hidden, 0.0, propagate_nan=tl.PropagateNan.ALL)
-            sigma = _softplus(tl.sum(hidden * last, 1) + last_bias) * scale
+            sigma = softplus(tl.sum(hidden * last, 1) + last_bias) * scale
         if OUTPUT == VOLUME:
             at = level * rows * across + cell
             tl.store(floats + at, tl.where(seen, sigma, float("nan")), mask=inside)
@@ -146,31 +177,11 @@ def columns(  # type: ignore[no-untyped-def]
         tl.store(first + cell, count, mask=inside)
         tl.store(second + cell, lit_count, mask=inside)
     if OUTPUT == MAP:
-        thickness, least_seen = tl.load(packed + 15), tl.load(packed + 16)
         near, middle = tl.load(packed + 17), tl.load(packed + 18)
-        threshold, completed = tl.load(packed + 25), tl.load(packed + 26)
-        known = (count.to(tl.float32) >= least_seen) & (qz0 + middle * dz >= near)
-        observed = known & (lit_count * 2 >= count)
-        tau = total * thickness
-        p = tl.where(
-            observed,
-            _curve(tau, tl.load(packed + 19), tl.load(packed + 20), tl.load(packed + 21)),
-            _curve(tau, tl.load(packed + 22), tl.load(packed + 23), tl.load(packed + 24)),
+        within = qz0 + middle * dz >= near
+        store_map(
+            floats, first, second, third, packed, cell, inside, within, total, count, lit_count
         )
-        p = tl.where(known, p, float("nan"))
-        occupied, free = p >= threshold, p < threshold
-        # completed: 0 keep, 1 discount, 2 unknown, see `OccupancyMap.trinary`.
-        # As a vector: logic of a scalar with a vector is not defined everywhere.
-        completed = completed + tl.zeros((BLOCK,), tl.float32)
-        free = free & (observed | (p < threshold * 0.5) | (completed != 1.0))
-        told = observed | (completed != 2.0)
-        trinary = tl.where(occupied & told, 100, tl.where(free & told, 0, -1))
-        percent = tl.where(p == p, p * 100.0 + _ROUNDER - _ROUNDER, -1.0)
-        percent = tl.where(told, percent, -1.0)
-        tl.store(floats + cell, p, mask=inside)
-        tl.store(first + cell, trinary.to(tl.int8), mask=inside)
-        tl.store(second + cell, percent.to(tl.int32).to(tl.int8), mask=inside)
-        tl.store(third + cell, observed.to(tl.int8), mask=inside)
 
 
 @triton.jit
@@ -191,7 +202,7 @@ def rays(  # type: ignore[no-untyped-def]
     c = tl.arange(0, HIDDEN)[None, :]
     x = (column.to(tl.float32) + 0.5) * (width / across) - 0.5
     y = (row.to(tl.float32) + 0.5) * (height / rows) - 0.5
-    pixel = _sampled(folded, x, y, inside, height, width, HIDDEN)
+    pixel = sampled(folded, x, y, inside, height, width, HIDDEN)
     pixel += tl.load(u_half + (column * HIDDEN)[:, None] + c, mask=inside[:, None], other=0.0)
     pixel += tl.load(v_half + (row * HIDDEN)[:, None] + c, mask=inside[:, None], other=0.0)
     pixel += tl.load(bias + c)
@@ -203,7 +214,7 @@ def rays(  # type: ignore[no-untyped-def]
         t, length = tl.load(samples + s), tl.load(samples + COUNT + s)
         hidden = pixel + tl.load(z_half + s * HIDDEN + c)
         hidden = tl.maximum(hidden, 0.0, propagate_nan=tl.PropagateNan.ALL)
-        sigma = _softplus(tl.sum(hidden * last, 1) + last_bias)
+        sigma = softplus(tl.sum(hidden * last, 1) + last_bias)
         after = left * tl.exp(-length * sigma)
         # The first sample behind which half the light is gone.
         half = tl.where((after <= 0.5) & (half == 0.0), t, half)

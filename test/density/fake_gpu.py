@@ -64,6 +64,7 @@ def install(patch: pytest.MonkeyPatch) -> None:
             work()
         return _Graph(work)
 
+    let_loops_run(patch)
     zeros = torch.zeros
     patch.setattr(torch, "zeros", lambda *a, pin_memory=False, **k: zeros(*a, **k))
     patch.setattr(torch.cuda, "Stream", _Stream)
@@ -78,6 +79,20 @@ def install(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(cuda_steps, "_PIXELS", 4096)
     patch.setattr(CudaHead, "rays", partialmethod(CudaHead.rays, block=2048))
     patch.setattr(CudaHead, "columns", partialmethod(CudaHead.columns, cells=1024))
+
+
+def let_loops_run(patch: pytest.MonkeyPatch) -> None:
+    """Let a kernel count up to an argument: the interpreter takes an array of one number, which
+    numpy no longer takes for a number."""
+    from triton.runtime import interpreter
+
+    prepared = interpreter._patch_lang_tensor
+
+    def prepare(tensor: Any, scope: Any) -> None:
+        prepared(tensor, scope)
+        scope.set_attr(tensor, "__index__", lambda self: int(self.handle.data.item()))
+
+    patch.setattr(interpreter, "_patch_lang_tensor", prepare)
 
 
 def scene_on_gpu(scene: SceneCompleter) -> SceneCompleter:

@@ -10,14 +10,24 @@ import numpy as np
 import pytest
 
 from kdbts_ros.density import pipeline as pipelines
+from kdbts_ros.density.bev import GridWindow, HeightBand, band_columns
 from kdbts_ros.density.calibration import Calibration, Curve
-from kdbts_ros.density.camera import Camera
+from kdbts_ros.density.camera import Camera, View
 from kdbts_ros.density.lenses import BrownConrady, Equidistant, Lens
 from kdbts_ros.density.pipeline import FrameResult, Pipeline, PipelineSettings
 from kdbts_ros.density.request import Wanted
 from kdbts_ros.density.scene import SceneCompleter
+from kdbts_ros.density.torch_queries import TorchQueries
 from test.density import fake_gpu
-from test.density.networks import base_pose, forward_pose, tiny_scene, with_numbers
+from test.density.networks import (
+    WHOLE_VECTORS,
+    base_pose,
+    camera,
+    forward_pose,
+    tiny_scene,
+    view,
+    with_numbers,
+)
 
 pytestmark = pytest.mark.skipif(
     not (os.environ.get("TRITON_INTERPRET") == "1" and importlib.util.find_spec("triton")),
@@ -27,6 +37,8 @@ pytestmark = pytest.mark.skipif(
 SETTINGS = PipelineSettings(range_m=6.0, resolution=0.5, mode="kdbts", depth_stride=4)
 BENT = Lens(Camera(200, 100, 120.0, 120.0, 101.0, 49.0), BrownConrady((-0.3, 0.1, 0.001, 0, 0)))
 FISHEYE = Lens(Camera(180, 140, 64.0, 64.0, 90.0, 70.0), Equidistant((0.02, -0.003, 0.0, 0.0)))
+# Hidden layers that the kernels know.
+POWERS = {**WHOLE_VECTORS, "simple_multiview": (16,)}
 PLAIN = Lens(Camera(150, 80, 90.0, 90.0, 75.0, 40.0))
 
 
@@ -77,3 +89,47 @@ def test_a_camera_gives_the_map_and_the_depth_of_a_cpu(
     # Once, to check the graph.
     assert len(encoded) == 1
     assert gpu.describe()["engine"] == "fast"
+
+
+def several_views(head: str, count: int) -> SceneCompleter:
+    scene = with_numbers(tiny_scene(head, widths=POWERS), "floats")
+    scene.calibration = Calibration(Curve(3.0, 2.0, 0.99), Curve(3.0, 2.0, 0.9), 0.4)
+    half = np.arange(128)[None] < 100
+    views = [
+        View(view(i).image, camera(), forward_pose(x=2.0 * i, yaw=0.3 * i), scale=1 + 0.1 * i)
+        for i in range(count)
+    ]
+    # One that saw part of its image.
+    views[-1] = replace(views[-1], valid=half.repeat(64, 0))
+    scene.set_views(views)
+    return scene
+
+
+@pytest.mark.parametrize("count", [1, 2, 4])
+@pytest.mark.parametrize("head", ["mvbts", "simple_multiview"])
+def test_votes_of_several_views_are_fused_as_torch_fuses_them(
+    head: str, count: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from kdbts_ros.density.cuda_fused_queries import CudaFusedQueries
+    from kdbts_ros.density.cuda_fusion import CudaFusion
+
+    fake_gpu.let_loops_run(monkeypatch)
+    scene = several_views(head, count)
+    maps = [v.maps[0] for v in scene.views]
+    plain = TorchQueries(scene.field.heads[0], scene.views, maps)
+    fused = CudaFusedQueries(CudaFusion(scene.field.heads[0]), scene.views, maps)
+    grid, _ = band_columns(base_pose(), GridWindow.around(6.0, 0.0, 12, 1.0), HeightBand())
+    reach = some_reach(scene)
+    expected, found = plain.column_sums(grid, reach), fused.column_sums(grid, reach)
+    assert (expected.seen > 0).sum() > 50 and 0 < expected.lit.sum() < expected.seen.sum()
+    np.testing.assert_array_equal(found.seen, expected.seen)
+    np.testing.assert_array_equal(found.lit, expected.lit)
+    np.testing.assert_allclose(found.density, expected.density, rtol=1e-4, atol=1e-4)
+    densities = plain.grid_densities(grid), fused.grid_densities(grid)
+    np.testing.assert_allclose(densities[1], densities[0], rtol=1e-4, atol=1e-4)
+
+
+def some_reach(scene: SceneCompleter) -> list[np.ndarray]:
+    """Light that ends somewhere between 5 and 30 m, by view."""
+    rng = np.random.default_rng(0)
+    return [rng.uniform(5, 30, (8, 16)).astype(np.float32) for _ in scene.views]
