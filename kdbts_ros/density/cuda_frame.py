@@ -11,7 +11,6 @@ from functools import partial
 import numpy as np
 import numpy.typing as npt
 import torch
-from torch import Tensor
 
 from kdbts_ros.density.cuda_depth import GraphedDepth
 from kdbts_ros.density.cuda_field import CudaField
@@ -19,7 +18,7 @@ from kdbts_ros.density.cuda_graphs import Replayed, settings
 from kdbts_ros.density.cuda_head import CudaHead
 from kdbts_ros.density.cuda_steps import FrameSteps, Slot
 from kdbts_ros.density.folded import FoldedField
-from kdbts_ros.density.frame_plan import DepthPlan, FrameGrids, FramePlan
+from kdbts_ros.density.frame_plan import DepthPlan, FrameEncoding, FrameGrids, FramePlan
 from kdbts_ros.density.results import Floats
 
 SLOTS = 2
@@ -95,15 +94,16 @@ class GraphedFrame:
         """Milliseconds of the device alone for the frame that slot 0 holds, by its own clock."""
         return self._replayed.device_times(0, repeats)
 
-    def folded_map(self) -> Tensor:
-        """(hidden,H,W) float32: the folded map of the frame that was handed over last, a copy."""
+    def encoding(self) -> FrameEncoding:
+        """What the network made of the frame that was handed over last, which nothing follows."""
         self._replayed.stream.synchronize()
         folded = self.slots[self._last].folded
         assert folded is not None
         with torch.inference_mode():
             bias = self._head.head.conv_bias[None, :, None, None]
-            full: Tensor = (folded.float() + bias)[0]
-        return full
+            full = (folded.float() + bias)[0]
+            image, reach = self.steps.shown(), self.steps.reach
+            return FrameEncoding(full, image.cpu().numpy(), reach.cpu().numpy())
 
 
 def capturing(field: FoldedField, answering: int) -> Callable[[FramePlan], GraphedFrame]:

@@ -14,8 +14,10 @@ from torch import Tensor
 from kdbts_ros.density import frame_params
 from kdbts_ros.density.affine import AffineGrid
 from kdbts_ros.density.cuda_fusion import CudaFusion
-from kdbts_ros.density.cuda_head import SUMS, VOLUME
+from kdbts_ros.density.cuda_head import MAP, SUMS, VOLUME
+from kdbts_ros.density.cuda_steps import answer_grids
 from kdbts_ros.density.encoded import EncodedView
+from kdbts_ros.density.frame_plan import CELL_BYTES, FrameGrids
 from kdbts_ros.density.queries import ColumnSums, opacity, projection
 from kdbts_ros.density.results import Bools, Floats, stretched
 from kdbts_ros.density.torch_queries import TorchQueries
@@ -48,17 +50,34 @@ class CudaFusedQueries(TorchQueries):
         self._ask(grid, reach, SUMS, density, *counts)
         return ColumnSums(*(a.cpu().numpy() for a in (density, *counts)))
 
+    def finished(self, grid: AffineGrid, reach: Sequence[Floats], params: Floats) -> FrameGrids:
+        """See `FinishesMaps`."""
+        shape = grid.shape[1], grid.shape[2]
+        cells = shape[0] * shape[1]
+        (answer,) = self._empty((cells * CELL_BYTES,), torch.uint8)
+        self._ask(grid, reach, MAP, *answer_grids(answer, cells), finish=params)
+        return FrameGrids.of_bytes(answer.cpu().numpy(), shape)
+
     def _volume(self, grid: AffineGrid, reach: Sequence[Floats] | None) -> tuple[Floats, Bools]:
         sigma, lit = self._empty(grid.shape, torch.float32, torch.int8)
         limits = [np.zeros((1, 1), np.float32)] * len(self.views) if reach is None else reach
         self._ask(grid, limits, VOLUME, sigma, lit)
         return sigma.cpu().numpy(), lit.cpu().numpy().astype(np.bool_)
 
-    def _ask(self, grid: AffineGrid, reach: Sequence[Floats], output: int, *out: Tensor) -> None:
+    def _ask(
+        self,
+        grid: AffineGrid,
+        reach: Sequence[Floats],
+        output: int,
+        *out: Tensor,
+        finish: Floats | None = None,
+    ) -> None:
         params = [
             frame_params.pack_grid(grid, projection(view), self.head.arrays, self._scale)
             for view in self.views
         ]
+        if finish is not None:
+            params[0][frame_params.MAP] = finish[frame_params.MAP]
         scaled = [
             limits * np.float32(view.scale) for limits, view in zip(reach, self.views, strict=True)
         ]

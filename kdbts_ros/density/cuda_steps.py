@@ -16,15 +16,13 @@ from kdbts_ros.density.cuda_field import CudaField
 from kdbts_ros.density.cuda_head import MAP, CudaHead
 from kdbts_ros.density.cuda_trunk import INPUT_CHANNELS
 from kdbts_ros.density.frame_params import PARAMS
-from kdbts_ros.density.frame_plan import FrameGrids, FramePlan
+from kdbts_ros.density.frame_plan import CELL_BYTES, FrameGrids, FramePlan
 from kdbts_ros.density.image_sampling import Sampling
 from kdbts_ros.density.triton_image import sample_image
 
 # As in `resnet.normalised`.
 MEAN, DEVIATION = 0.45, 0.225
 _PIXELS = 128
-# Of a cell of the answer: its probability and three small numbers.
-_BYTES = 7
 
 
 class Slot:
@@ -40,7 +38,7 @@ class Slot:
         source = (*plan.sampling.source, 3)
         self.image_tensor = torch.zeros(source, dtype=torch.uint8, pin_memory=pinned)
         self.params_tensor = torch.zeros(PARAMS, pin_memory=pinned)
-        size = rows * across * _BYTES
+        size = rows * across * CELL_BYTES
         self.answer_tensor = torch.zeros(size, dtype=torch.uint8, pin_memory=pinned)
         self.image, self.params = self.image_tensor.numpy(), self.params_tensor.numpy()
         self._answer = self.answer_tensor.numpy()
@@ -48,15 +46,7 @@ class Slot:
 
     def grids(self) -> FrameGrids:
         """Copies: the next frame in this slot overwrites what came back."""
-        cells = self._shape[0] * self._shape[1]
-        probability = self._answer[: 4 * cells].view(np.float32)
-        trinary, percent, observed = self._answer[4 * cells :].view(np.int8).reshape(3, cells)
-        return FrameGrids(
-            probability.reshape(self._shape).copy(),
-            trinary.reshape(self._shape).copy(),
-            percent.reshape(self._shape).copy(),
-            observed.reshape(self._shape).astype(np.bool_),
-        )
+        return FrameGrids.of_bytes(self._answer, self._shape)
 
 
 class FrameSteps:
@@ -75,11 +65,8 @@ class FrameSteps:
         self.params = torch.zeros(PARAMS, device=device)
         self.input = field.blank_input()
         self.reach = torch.zeros(plan.reach, device=device)
-        self._answer = torch.zeros(cells * _BYTES, dtype=torch.uint8, device=device)
-        self._grids = [
-            self._answer[: 4 * cells].view(torch.float32),
-            *(self._answer[k * cells : (k + 1) * cells].view(torch.int8) for k in (4, 5, 6)),
-        ]
+        self._answer = torch.zeros(cells * CELL_BYTES, dtype=torch.uint8, device=device)
+        self._grids = answer_grids(self._answer, cells)
         known = np.ones((1, 1), np.uint8) if plan.valid is None else plan.valid.astype(np.uint8)
         self._valid = torch.from_numpy(known).to(device)
         self._rays = head.ray_tables(plan.samples, plan.reach)
@@ -139,9 +126,20 @@ class FrameSteps:
             *self._grids,
         )
 
+    def shown(self) -> Tensor:
+        """(H,W,3) uint8: the image that the network was shown."""
+        normalised = self.input[0, :3].permute(1, 2, 0).float()
+        return ((normalised * DEVIATION + MEAN) * 255 + 0.5).to(torch.uint8)
+
     def download(self, slot: Slot) -> None:
         """The map's bytes to the host."""
         slot.answer_tensor.copy_(self._answer, non_blocking=True)
+
+
+def answer_grids(answer: Tensor, cells: int) -> list[Tensor]:
+    """What `columns` fills of a map, as parts of the bytes that are downloaded together."""
+    small = (answer[k * cells : (k + 1) * cells].view(torch.int8) for k in (4, 5, 6))
+    return [answer[: 4 * cells].view(torch.float32), *small]
 
 
 def sample_input(image: Tensor, out: Tensor, sampling: Sampling, tables: Sequence[Tensor]) -> None:

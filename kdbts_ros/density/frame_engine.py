@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -17,17 +17,19 @@ from kdbts_ros.density.bev import (
     CompletedCells,
     GridWindow,
     HeightBand,
-    OccupancyMap,
     band_columns,
     map_around,
 )
 from kdbts_ros.density.calibration import Calibration
 from kdbts_ros.density.camera import Array, View
 from kdbts_ros.density.encoded import EncodedView
+from kdbts_ros.density.frame_check import LEAST_ALIKE, alike, alike_depth, in_one_line
 from kdbts_ros.density.frame_plan import (
     DepthPlan,
     FrameDepth,
+    FrameEncoding,
     FrameGrids,
+    FrameMap,
     FramePlan,
     Shape,
     depth_key,
@@ -38,21 +40,10 @@ from kdbts_ros.density.queries import projection
 from kdbts_ros.density.results import DepthImage, Floats
 from kdbts_ros.density.scene import SceneCompleter
 
-# Share of cells that a graph's first map must have as the scene's own queries have them, and how
-# many percent apart two of them may be; a depth image likewise, and the share of a depth.
-_LEAST_ALIKE, _MOST_APART, _DEPTHS_APART = 0.995, 5, 0.01
 # Cameras and grids whose graphs are kept, and depth images of each.
 _KEPT, _KEPT_DEPTHS = 4, 2
 # An encoded view has its image for colours alone, and none are asked of it here.
 _NO_IMAGE = np.empty((0, 0, 3), np.uint8)
-
-
-class FrameMap(NamedTuple):
-    """A map with its two published forms (H,W) int8."""
-
-    occupancy: OccupancyMap
-    trinary: npt.NDArray[np.int8]
-    percent: npt.NDArray[np.int8]
 
 
 class DepthGraph(Protocol):
@@ -90,8 +81,8 @@ class Graph(Protocol):
         """Prepares depth images of the last frame."""
         ...
 
-    def folded_map(self) -> Tensor:
-        """(hidden,H,W) float32: the folded map of the last frame."""
+    def encoding(self) -> FrameEncoding:
+        """What the network made of the last frame."""
         ...
 
 
@@ -150,19 +141,18 @@ class FrameEngine:
         try:
             self._last, fresh = self._graph(view, grid.shape)
         except Exception as error:  # a kernel that does not compile, a device without memory
-            self._refuse(_in_one_line(error))
+            self._refuse(in_one_line(error))
             return None
         found = self._last.graph.run(uploaded(view), params)
         if fresh:
             # Of an image that the GPU warped: beside one that the CPU warped.
             self._scene.set_views([view])
             expected = map_around(self._scene, T_fixed_base, window, band)
-            alike = _alike(found, expected, threshold, completed)
-            if not alike >= _LEAST_ALIKE:
-                self._refuse(f"{alike:.3f} of its first map was right")
+            share = alike(found, expected, threshold, completed)
+            if not share >= LEAST_ALIKE:
+                self._refuse(f"{share:.3f} of its first map was right")
                 return None
-        occupancy = OccupancyMap(window, found.probability, found.observed)
-        return FrameMap(occupancy, found.trinary, found.percent)
+        return FrameMap.of(window, found)
 
     def device_times(self, repeats: int) -> tuple[float, ...]:
         """Milliseconds of the device alone for a frame like the last one."""
@@ -184,7 +174,7 @@ class FrameEngine:
             if fresh:
                 graphs[key] = self._depth_graph(view, size)
         except Exception as error:  # a kernel that does not compile, a device without memory
-            self._refuse_depth(_in_one_line(error))
+            self._refuse_depth(in_one_line(error))
             return None
         found = graphs[key].run()
         shown = view.camera.resized(size[1], size[0])
@@ -193,17 +183,22 @@ class FrameEngine:
             image = DepthImage(found.valid, found.own, view.own.camera)
         if fresh:
             self._scene.use([self.encoded(view)])
-            alike = _alike_depth(image, DepthImage.of(self._scene.depth_map(stride)))
-            if not alike >= _LEAST_ALIKE:
-                self._refuse_depth(f"{alike:.3f} of its first pixels were right")
+            share = alike_depth(image, DepthImage.of(self._scene.depth_map(stride)))
+            if not share >= LEAST_ALIKE:
+                self._refuse_depth(f"{share:.3f} of its first pixels were right")
                 return None
         return image
 
     def encoded(self, view: View) -> EncodedView:
-        """The view that `map` was asked about last, for the scene's other queries."""
+        """The view that `map` was asked about last, for the scene's other queries.
+
+        Heads with a map of their own besides the student's are not to be asked about it.
+        """
         assert self._last is not None
-        maps = (self._last.graph.folded_map(),) * len(self._scene.field.heads)
-        return self._encoded(view, self._scene.resized(view.image), maps)
+        found = self._last.graph.encoding()
+        posed = self._encoded(view, found.image, (found.map,) * len(self._scene.field.heads))
+        posed.reach.append(found.reach / np.float32(view.scale))
+        return posed
 
     def _refuse(self, reason: str) -> None:
         """No more maps from here, and why."""
@@ -262,24 +257,3 @@ class FrameEngine:
         return EncodedView(
             maps, view.camera, view.T_world_cam, image, view.scale, view.valid, view.own
         )
-
-
-def _alike(
-    found: FrameGrids, expected: OccupancyMap, threshold: float, completed: CompletedCells
-) -> float:
-    """Share of cells that say the same; a map that is all of one kind must agree in its numbers."""
-    apart = np.abs(found.percent.astype(np.int16) - expected.percent(completed))
-    same = (found.trinary == expected.trinary(threshold, completed)) & (apart <= _MOST_APART)
-    return float(same.mean())
-
-
-def _alike_depth(found: DepthImage, expected: DepthImage) -> float:
-    """Share of published pixels that say the same."""
-    a, b = found.published, expected.published
-    with np.errstate(invalid="ignore"):
-        same = (np.isnan(a) & np.isnan(b)) | (np.abs(a - b) <= _DEPTHS_APART * b)
-    return float(same.mean())
-
-
-def _in_one_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"

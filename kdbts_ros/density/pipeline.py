@@ -11,73 +11,28 @@ import numpy as np
 import numpy.typing as npt
 
 from kdbts_ros import pictures
-from kdbts_ros.density.bev import CompletedCells, GridWindow, HeightBand, OccupancyMap, map_around
+from kdbts_ros.density.bev import GridWindow, OccupancyMap, map_around
 from kdbts_ros.density.camera import Camera, View, inverse
 from kdbts_ros.density.camera_adapter import CameraAdapter
-from kdbts_ros.density.camera_adapter import Mode as CanonicalMode
-from kdbts_ros.density.consistency import ConsistencyGate, ConsistencyRules, depth_from
+from kdbts_ros.density.consistency import ConsistencyGate, depth_from
 from kdbts_ros.density.encoded import EncodedView
-from kdbts_ros.density.frame_engine import FrameEngine, FrameMap
+from kdbts_ros.density.frame_engine import FrameEngine
+from kdbts_ros.density.frame_plan import FrameMap
+from kdbts_ros.density.fused_maps import FusedMaps
 from kdbts_ros.density.lenses import Lens
-from kdbts_ros.density.local_map import FusionSettings, LocalMap
+from kdbts_ros.density.local_map import LocalMap
+from kdbts_ros.density.pipeline_settings import PipelineSettings as PipelineSettings
 from kdbts_ros.density.preview import preview_panel
 from kdbts_ros.density.request import MAP_AND_DEPTH, Moment, Wanted
 from kdbts_ros.density.results import DepthImage
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.density.training_camera import TrainingCamera
-from kdbts_ros.density.view_buffer import BufferRules, KeptView
+from kdbts_ros.density.view_buffer import KeptView
 from kdbts_ros.density.view_choice import probe_points
-from kdbts_ros.density.view_use import MODES, Mode, ViewAccount, ViewUse
+from kdbts_ros.density.view_use import ViewAccount, ViewUse
 from kdbts_ros.errors import UserError
 
 Pose = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class PipelineSettings:
-    """What is computed from a frame. Lengths in metres; the map is a square of side 2 range_m.
-
-    `head` names the head of an original checkpoint that holds several; `canonical_camera` and
-    `scale_height` are those of `CameraAdapter`, and fixed once loaded.
-    """
-
-    checkpoint: str = "kdbts"
-    device: str = "auto"
-    precision: str = "auto"
-    range_m: float = 20.0
-    resolution: float = 0.2
-    height_min: float = 0.3
-    height_max: float = 2.0
-    height_step: float = 0.25
-    occupied_threshold: float = 0.0
-    completed_cells: CompletedCells = "keep"
-    depth_stride: int = 1
-    head: str | None = None
-    canonical_camera: CanonicalMode = "auto"
-    scale_height: bool = True
-    mode: Mode = "auto"
-    views: BufferRules = field(default_factory=BufferRules)
-    consistency: ConsistencyRules = field(default_factory=lambda: ConsistencyRules(least_share=0))
-    accumulate: bool = False
-    fusion: FusionSettings = field(default_factory=FusionSettings)
-
-    def __post_init__(self) -> None:
-        if self.mode not in MODES:
-            raise UserError(f"mode must be one of {', '.join(MODES)}, got '{self.mode}'")
-        if not 0 <= self.occupied_threshold < 1:
-            raise UserError(
-                f"occupied_threshold must be 0 or more and below 1, got {self.occupied_threshold:g}"
-            )
-        if self.completed_cells not in ("keep", "discount", "unknown"):
-            raise UserError(
-                f"completed_cells must be keep, discount or unknown, got '{self.completed_cells}'"
-            )
-        if not 0 < self.resolution <= self.range_m:
-            raise UserError("resolution must be positive and no larger than range_m")
-
-    @property
-    def band(self) -> HeightBand:
-        return HeightBand(self.height_min, self.height_max, self.height_step)
 
 
 @dataclass(frozen=True)
@@ -121,6 +76,7 @@ class Pipeline:
         self._views = self._make_view_use()
         self._local = LocalMap(settings.fusion) if settings.accumulate else None
         self._frames = self._make_frames()
+        self._fused = FusedMaps(self.scene)
         self._warm_up()
 
     def update(self, settings: PipelineSettings) -> None:
@@ -142,9 +98,12 @@ class Pipeline:
             "sha256": self.scene.info.sha256[:12],
             "device": str(self.scene.device),
             "precision": self.scene.precision,
-            "engine": self.scene.engine_note or (self._frames and self._frames.note) or "fast",
+            "engine": "; ".join(filter(None, self._notes())) or "fast",
             "input": f"{spec.image_width}x{spec.image_height}",
         }
+
+    def _notes(self) -> list[str]:
+        return [self.scene.engine_note, self._frames.note if self._frames else "", self._fused.note]
 
     def view(
         self, image: pictures.Rgb, lens: Lens, T_fixed_camera: Pose, T_fixed_base: Pose
@@ -184,12 +143,17 @@ class Pipeline:
         )
         with _timed(times, "network"):
             whole = self._whole_frame(view, T_fixed_base, window)
-            encoded = self.scene.encode(view) if whole is None else None
+            still_there = whole is not None
+            encoded = self._encoded(view, moment, still_there)
         account = ViewAccount(note=self._single_because)
         if encoded is not None:
             with _timed(times, "views"):
                 account = self._use(encoded, moment, window, float(T_fixed_base[2, 3]))
+            whole = whole if account.used == 1 else None
         with _timed(times, "query"):
+            if whole is None and account.used > 1:
+                asked = T_fixed_base, window, self._band, self._threshold
+                whole = self._fused.map(*asked, settings.completed_cells)
             if whole is None:
                 occupancy = map_around(self.scene, T_fixed_base, window, self._band)
             else:
@@ -197,15 +161,11 @@ class Pipeline:
             if self._local is not None and moment is not None:
                 occupancy = self._local.fuse(occupancy, moment.stamp_ns)
                 window, whole = occupancy.window, None
-            if whole is not None:
-                trinary, percent = whole.trinary, whole.percent if wanted.percent else None
-            else:
-                trinary = occupancy.trinary(self._threshold, settings.completed_cells)
-                percent = occupancy.percent(settings.completed_cells) if wanted.percent else None
+            trinary, percent = self._published(occupancy, whole, wanted)
         depth, depth_camera, preview = None, None, None
         if wanted.depth or wanted.preview:
             with _timed(times, "depth"):
-                image = self._depth_image(view, encoded is None)
+                image = self._depth_image(view, still_there)
                 depth, depth_camera = image.published, image.camera
         if wanted.preview:
             with _timed(times, "preview"):
@@ -242,18 +202,35 @@ class Pipeline:
         threshold = self.settings.occupied_threshold or self._frames.calibration.occupied_from
         return self._frames.map(view, T_fixed_base, window, self._band, threshold, completed)
 
-    def _depth_image(self, view: View, whole_frame: bool) -> DepthImage:
+    def _published(
+        self, occupancy: OccupancyMap, whole: FrameMap | None, wanted: Wanted
+    ) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int8] | None]:
+        """trinary and, when wanted, percent (H,W); whole: a map that brought them along."""
+        if whole is not None:
+            return whole.trinary, whole.percent if wanted.percent else None
+        completed = self.settings.completed_cells
+        percent = occupancy.percent(completed) if wanted.percent else None
+        return occupancy.trinary(self._threshold, completed), percent
+
+    def _encoded(self, view: View, moment: Moment | None, still_there: bool) -> EncodedView | None:
+        """The view for queries; None where the frame in one go has answered all of them."""
+        if not still_there or self._frames is None:
+            return self.scene.encode(view)
+        return None if self._views is None or moment is None else self._frames.encoded(view)
+
+    def _depth_image(self, view: View, still_there: bool) -> DepthImage:
         """Of the views in use; of the frame that is still there, where its map came in one go."""
         stride = self.settings.depth_stride
-        if whole_frame and self._frames is not None:
+        if still_there and self._frames is not None:
             if (found := self._frames.depth(view, stride)) is not None:
                 return found
             self.scene.use([self._frames.encoded(view)])
         return DepthImage.of(self.scene.depth_map(stride, by_student=True))
 
     def _make_frames(self) -> FrameEngine | None:
-        """None where maps may be of several views, or there is no GPU with kernels."""
-        if self._views is not None or not self.scene.maps_in_one_go:
+        """None where there is no GPU with kernels, or one map of a view is not enough."""
+        several_maps = self._views is not None and len(self.scene.field.own) > 1
+        if several_maps or not self.scene.maps_in_one_go:
             return None
         return FrameEngine(self.scene)
 
@@ -312,6 +289,8 @@ class Pipeline:
             self.scene.use([encoded, encoded])
             window = GridWindow.around(0.0, 0.0, 2 * self.settings.range_m, 1.0)
             map_around(self.scene, np.eye(4), window, self._band)
+            asked = np.eye(4), window, self._band, self._threshold
+            self._fused.map(*asked, self.settings.completed_cells)
             self.scene.depth_map(self.settings.depth_stride, by_student=True)
 
 

@@ -23,6 +23,10 @@ from kdbts_ros.density.triton_queries import (
 
 # Less confident than any vote; what is left of an exponential of it is 0.
 _NO_VOTE = tl.constexpr(-1e30)
+_SIZES = [
+    "views", "rows", "across", "height", "width", "valid_height", "valid_width", "reach_height",
+    "reach_width",
+]  # fmt: skip
 # Numbers of a view in `packed`, as `frame_params.PARAMS`.
 _PARAMS = tl.constexpr(32)
 
@@ -48,7 +52,8 @@ def _entry(across01, down01, height, width):  # type: ignore[no-untyped-def]
     return y * width + x
 
 
-@triton.jit
+# Compiled once, whatever comes: neither one view nor a mask of one cell is worth a pause.
+@triton.jit(do_not_specialize=_SIZES)
 def fused_columns(  # type: ignore[no-untyped-def]
     maps, code_weight, code_bias, octaves, vote_weight, vote_bias, second_weight, second_bias,
     out_weight, packed, valid, reach, floats, first, second, third,

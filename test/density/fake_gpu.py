@@ -55,6 +55,7 @@ def _nothing(*_: object, **__: object) -> Iterator[None]:
 def install(patch: pytest.MonkeyPatch) -> None:
     """Make torch and the engine believe in a GPU."""
     from kdbts_ros.density import cuda_frame, cuda_steps, cuda_trunk
+    from kdbts_ros.density.cuda_fusion import CudaFusion
     from kdbts_ros.density.cuda_graphs import Replayed
     from kdbts_ros.density.cuda_head import CudaHead
 
@@ -79,6 +80,7 @@ def install(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(cuda_steps, "_PIXELS", 4096)
     patch.setattr(CudaHead, "rays", partialmethod(CudaHead.rays, block=2048))
     patch.setattr(CudaHead, "columns", partialmethod(CudaHead.columns, cells=1024))
+    patch.setattr(CudaFusion, "columns", partialmethod(CudaFusion.columns, cells=1024))
 
 
 def let_loops_run(patch: pytest.MonkeyPatch) -> None:

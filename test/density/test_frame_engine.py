@@ -5,14 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
 
 from kdbts_ros.density.bev import GridWindow, HeightBand, OccupancyMap, map_around
 from kdbts_ros.density.calibration import Calibration, Curve
 from kdbts_ros.density.camera import Camera, View
 from kdbts_ros.density.camera_adapter import CameraAdapter
-from kdbts_ros.density.frame_engine import FrameEngine, FrameMap
-from kdbts_ros.density.frame_plan import DepthPlan, FrameDepth, FrameGrids, FramePlan
+from kdbts_ros.density.frame_engine import FrameEngine
+from kdbts_ros.density.frame_plan import (
+    DepthPlan,
+    FrameDepth,
+    FrameEncoding,
+    FrameGrids,
+    FrameMap,
+    FramePlan,
+)
 from kdbts_ros.density.lenses import BrownConrady, Equidistant, Lens
 from kdbts_ros.density.results import DepthImage
 from kdbts_ros.density.scene import SceneCompleter
@@ -40,15 +46,16 @@ class PlainGraph:
 
     def run(self, image: np.ndarray, params: np.ndarray) -> FrameGrids:
         self.uploads.append(image.shape)
-        sampled = np.floor(self.plan.sampling.apply(image) + 0.5) / 255
-        images = torch.from_numpy(sampled.astype(np.float32)).permute(2, 0, 1)[None]
+        self._shown = np.floor(self.plan.sampling.apply(image) + 0.5).astype(np.uint8)
+        images = torch.from_numpy(self._shown).permute(2, 0, 1)[None].float() / 255
         head, field = self.head, self._scene.field
         with torch.inference_mode():
-            self._folded = field.encode(images)[0][0]
+            self.folded = field.encode(images)[0][0]
             samples = torch.from_numpy(self.plan.samples)
-            reach = head.own_depth(self._folded, samples, self.plan.reach)[1].numpy()
+            reach = head.own_depth(self.folded, samples, self.plan.reach)[1].numpy()
+            self._reach = reach
             found = gpu_reference.columns(
-                head, self._folded, params, reach, self.plan.shape, self.plan.valid
+                head, self.folded, params, reach, self.plan.shape, self.plan.valid
             )
         trinary, percent = (found[name].astype(np.int8) for name in ("trinary", "percent"))
         return FrameGrids(found["probability"], trinary, percent, found["observed"])
@@ -56,8 +63,8 @@ class PlainGraph:
     def device_times(self, repeats: int) -> tuple[float, ...]:
         return (0.0,) * repeats
 
-    def folded_map(self) -> Tensor:
-        return self._folded
+    def encoding(self) -> FrameEncoding:
+        return FrameEncoding(self.folded, self._shown, self._reach)
 
     def depths(self, plan: DepthPlan) -> PlainDepth:
         self.depth_plans.append(plan)
@@ -76,7 +83,7 @@ class PlainDepth:
         plan, head = self.plan, self._graph.head
         with torch.inference_mode():
             samples = torch.from_numpy(plan.samples)
-            expected, _, opacity = head.own_depth(self._graph.folded_map(), samples, plan.size)
+            expected, _, opacity = head.own_depth(self._graph.folded, samples, plan.size)
         known = opacity.numpy() >= 0.5
         if plan.seen is not None:
             known &= plan.seen

@@ -10,14 +10,15 @@ import numpy as np
 import pytest
 
 from kdbts_ros.density import pipeline as pipelines
-from kdbts_ros.density.bev import GridWindow, HeightBand, band_columns
+from kdbts_ros.density.bev import GridWindow, HeightBand, band_columns, map_around
 from kdbts_ros.density.calibration import Calibration, Curve
 from kdbts_ros.density.camera import Camera, View
 from kdbts_ros.density.lenses import BrownConrady, Equidistant, Lens
 from kdbts_ros.density.pipeline import FrameResult, Pipeline, PipelineSettings
-from kdbts_ros.density.request import Wanted
+from kdbts_ros.density.request import Moment, Wanted
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.density.torch_queries import TorchQueries
+from kdbts_ros.density.view_buffer import BufferRules
 from test.density import fake_gpu
 from test.density.networks import (
     WHOLE_VECTORS,
@@ -28,6 +29,7 @@ from test.density.networks import (
     view,
     with_numbers,
 )
+from test.density.test_shared_hidden import scene as two_heads
 
 pytestmark = pytest.mark.skipif(
     not (os.environ.get("TRITON_INTERPRET") == "1" and importlib.util.find_spec("triton")),
@@ -127,6 +129,39 @@ def test_votes_of_several_views_are_fused_as_torch_fuses_them(
     np.testing.assert_allclose(found.density, expected.density, rtol=1e-4, atol=1e-4)
     densities = plain.grid_densities(grid), fused.grid_densities(grid)
     np.testing.assert_allclose(densities[1], densities[0], rtol=1e-4, atol=1e-4)
+
+
+def test_maps_of_several_views_are_those_of_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = replace(SETTINGS, mode="mvbts", views=BufferRules(min_overlap=0.0), depth_stride=8)
+    scenes = [with_numbers(two_heads(), "floats") for _ in range(2)]
+    cpu = loaded(monkeypatch, scenes[0], settings)
+    fake_gpu.install(monkeypatch)
+    gpu = loaded(monkeypatch, fake_gpu.scene_on_gpu(scenes[1]), settings)
+    assert gpu.describe()["engine"] == "fast" and gpu._frames is not None
+    plain, asked = map_around, list[object]()
+    monkeypatch.setattr(pipelines, "map_around", lambda *a: asked.append(a) or plain(*a))
+    for i in range(4):
+        found, expected = (driven(pipeline, i) for pipeline in (gpu, cpu))
+        assert found.views.used == expected.views.used == min(i + 1, 4)
+        assert (found.trinary == expected.trinary).mean() > 0.99
+        both = np.isfinite(found.occupancy.probability)
+        np.testing.assert_array_equal(both, np.isfinite(expected.occupancy.probability))
+        np.testing.assert_allclose(
+            found.occupancy.probability[both], expected.occupancy.probability[both], atol=5e-3
+        )
+        np.testing.assert_allclose(found.depth, expected.depth, rtol=2e-3)
+    # By the CPU's pipeline alone.
+    assert len(asked) == 4
+    assert gpu.describe()["engine"] == "fast"
+
+
+def driven(pipeline: Pipeline, i: int) -> FrameResult:
+    """The i-th frame of a fisheye that drives on, 2 m a second."""
+    image = np.random.default_rng(i).integers(0, 255, (14, 18, 3), np.uint8)
+    image = image.repeat(10, 0).repeat(10, 1)
+    base = base_pose(2.0 * i)
+    taken_by = pipeline.view(image, FISHEYE, forward_pose(x=2.0 * i, z=1.3), base)
+    return pipeline.process(taken_by, base, Wanted(), Moment("front", (100 + i) * 10**9))
 
 
 def some_reach(scene: SceneCompleter) -> list[np.ndarray]:
