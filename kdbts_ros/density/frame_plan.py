@@ -14,7 +14,7 @@ from kdbts_ros.density.camera import OwnCamera, View
 from kdbts_ros.density.image_sampling import Sampling, Separable
 from kdbts_ros.density.network import NetworkSpec
 from kdbts_ros.density.results import Bools, Floats, OwnPixels, stretched
-from kdbts_ros.density.scene import REACH_STRIDE
+from kdbts_ros.density.scene import reach_rays
 from kdbts_ros.density.warp import RawImage, Warp
 
 Shape = tuple[int, int, int]
@@ -48,7 +48,7 @@ class FramePlan:
             if isinstance(picture, Warp)
             else Sampling(Separable.resize(picture, target, spec.resize))
         )
-        reach = target[0] // REACH_STRIDE, target[1] // REACH_STRIDE
+        reach = reach_rays(spec)
         return cls(sampling, shape, samples * np.float32(view.scale), reach, view.valid)
 
 

@@ -36,8 +36,10 @@ from kdbts_ros.errors import UserError
 # are trained against occupancy at this scale.
 OPACITY_LENGTH = 0.5
 DEPTH_SAMPLES = 64
-# Where light ends is asked at every second pixel of a view.
-REACH_STRIDE = 2
+# Where light ends is asked along so many rays, rows and columns of them over the image, and at most
+# every second pixel. A map looks from above: to it, how far aside light goes matters more than how
+# far up, and of twice as many rows or of a finer image it learns nothing (docs/performance.md).
+REACH_RAYS = (32, 160)
 
 
 class SceneCompleter:
@@ -240,18 +242,19 @@ class SceneCompleter:
         if len(self._views) > 1 and len(self.field.heads) == 1:
             if not self._reach:
                 # Rays of several views cost as many times more: coarser ones then.
+                rows, columns = reach_rays(self.spec)
+                coarse = max(rows // 2, 1), max(columns // 2, 1)
                 self._reach = [
-                    self._median_depth(self.queries, k, 2 * REACH_STRIDE)
-                    for k in range(len(self._views))
+                    self._median_depth(self.queries, k, coarse) for k in range(len(self._views))
                 ]
             return self._reach
         for view in self._views:
             if not view.reach:
-                view.reach.append(self._median_depth(self._queries_of((view,)), 0, REACH_STRIDE))
+                queries = self._queries_of((view,))
+                view.reach.append(self._median_depth(queries, 0, reach_rays(self.spec)))
         return [view.reach[0] for view in self._views]
 
-    def _median_depth(self, queries: Queries, view: int, stride: int) -> Floats:
-        size = self.spec.image_height // stride, self.spec.image_width // stride
+    def _median_depth(self, queries: Queries, view: int, size: tuple[int, int]) -> Floats:
         samples = self.depth_samples(queries.views[view].scale)
         return queries.reach(view, samples, size)
 
@@ -335,3 +338,9 @@ class SceneCompleter:
         shrinks = image.shape[1] > size[0] and image.shape[0] > size[1]
         method = cv2.INTER_AREA if self.spec.resize == "area" and shrinks else cv2.INTER_LINEAR
         return np.asarray(cv2.resize(image, size, interpolation=method), np.uint8)
+
+
+def reach_rays(spec: NetworkSpec) -> tuple[int, int]:
+    """Rows and columns of the rays that are asked where light ends."""
+    rows, columns = REACH_RAYS
+    return min(spec.image_height // 2, rows), min(spec.image_width // 2, columns)

@@ -8,9 +8,10 @@ import torch
 
 from kdbts_ros.density.camera import View, inverse, transform
 from kdbts_ros.density.lattice import Lattice
+from kdbts_ros.density.scene import reach_rays
 from kdbts_ros.density.torch_queries import TorchQueries
 from kdbts_ros.errors import UserError
-from test.density.networks import camera, forward_pose, tiny_scene, view
+from test.density.networks import camera, forward_pose, thin_spec, tiny_scene, view
 
 LATTICE = Lattice.from_bounds((2.0, 20.0), (-8.0, 8.0), (0.0, 2.0), 0.5)
 HEADS = ["bts", "kdbts", "mvbts", "simple_multiview"]
@@ -224,3 +225,18 @@ def test_a_view_of_no_scale_is_refused():
     whole = view()
     with pytest.raises(UserError, match="scale of a view"):
         View(whole.image, whole.camera, whole.T_world_cam, scale=0.0)
+
+
+@pytest.mark.parametrize(
+    ("size", "rays"),
+    [((320, 96), (32, 160)), ((640, 192), (32, 160)), ((64, 64), (32, 32)), ((96, 32), (16, 48))],
+)
+def test_a_finer_image_is_not_asked_along_more_rays_where_light_ends(size, rays):
+    """Sizes are (width, height), rays rows and columns."""
+    assert reach_rays(thin_spec(size=size)) == rays
+
+
+def test_light_is_asked_where_it_ends_along_the_rays_there_are():
+    scene = tiny_scene("kdbts")
+    scene.set_views([view()])
+    assert [found.shape for found in scene.reach()] == [reach_rays(scene.spec)]
