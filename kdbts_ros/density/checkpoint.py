@@ -29,7 +29,7 @@ from kdbts_ros.errors import UserError
 WEIGHTS_FOLDER = Path(__file__).resolve().parent.parent / "weights"
 FORMAT = "kdbts_ros/1"
 # Names that mean the single-view head of a shipped two-headed file: one trunk serves both.
-STUDENTS = {"kdbts": "mvbts"}
+STUDENTS = {"kdbts": "mvbts", "kdbts_fine": "mvbts_fine"}
 
 
 @dataclass(frozen=True)
@@ -70,8 +70,8 @@ def load_network(
 
     Args:
         head: which head a file is to be used with; required where an original holds several. Of our
-            own two-headed files "kdbts" takes the student alone and None both; the shipped name
-            "kdbts" means a student.
+            own two-headed files "kdbts" takes the student alone and None both; the shipped names
+            of `STUDENTS` mean a student.
 
     Raises:
         UserError: missing or unreadable file, foreign content, unknown keys, wrong shapes.
