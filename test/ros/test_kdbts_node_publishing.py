@@ -116,6 +116,11 @@ class Rig:
         self.node.trigger_cleanup()
         self.executor.shutdown()
         self.node.destroy_node()
+        # rclpy ends a lifecycle node's services with its last reference only; until then they take
+        # the next node's requests and never answer. The inference thread froze what was there.
+        del self.node, self.executor
+        gc.unfreeze()
+        gc.collect()
 
 
 @pytest.fixture
@@ -125,8 +130,6 @@ def rig(robot: Robot, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
     made = Rig(robot, engine)
     yield made
     made.close()
-    # The inference thread freezes what was loaded; other tests' objects are not for good.
-    gc.unfreeze()
 
 
 def test_a_map_does_not_wait_for_the_executor(rig: Rig) -> None:
