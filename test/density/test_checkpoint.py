@@ -8,7 +8,13 @@ import pytest
 import torch
 
 from kdbts_ros.density import original_keys
-from kdbts_ros.density.checkpoint import load_network, save_network
+from kdbts_ros.density.checkpoint import (
+    STUDENTS,
+    load_network,
+    resolve,
+    save_network,
+    shipped_names,
+)
 from kdbts_ros.density.network import DensityNetwork, NetworkSpec
 from kdbts_ros.errors import UserError
 from test.density.networks import tiny_network
@@ -170,10 +176,19 @@ def test_impossible_networks_are_refused(fields):
         NetworkSpec(**fields)
 
 
-def test_the_shipped_student_is_the_single_view_head_of_its_teacher() -> None:
-    student, info = load_network("kdbts")
-    both, whole = load_network("mvbts")
+@pytest.mark.parametrize(("name", "teacher"), STUDENTS.items())
+def test_a_shipped_student_is_the_single_view_head_of_its_teacher(name: str, teacher: str) -> None:
+    student, info = load_network(name)
+    both, whole = load_network(teacher)
     assert info.spec.head == "kdbts" and not info.spec.student_widths
     assert whole.spec.head == "mvbts" and info.sha256 == whole.sha256
     taught = both.state_dict()["student.mlp.lin_out.weight"]
     assert torch.equal(student.state_dict()["head.mlp.lin_out.weight"], taught)
+
+
+@pytest.mark.parametrize("name", shipped_names())
+def test_shipped_weights_are_small_and_have_a_card_with_their_checksum(name: str) -> None:
+    path = resolve(name)
+    assert path.stat().st_size <= 30e6
+    _, info = load_network(name)
+    assert info.sha256 in path.with_suffix(".md").read_text()
