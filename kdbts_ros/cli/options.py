@@ -11,8 +11,8 @@ Checkpoint = Annotated[
     typer.Option(
         "--checkpoint",
         "-c",
-        help="A shipped name (kdbts, mvbts, kdbts_fine, mvbts_fine, bts), a .safetensors of ours, or "
-        "an original .pt.",
+        help="A shipped name (kdbts, mvbts, kdbts_fine, mvbts_fine, bts), a .safetensors of ours, "
+        "or an original .pt.",
     ),
 ]
 Head = Annotated[

@@ -33,8 +33,8 @@ class Parameters:
 
     checkpoint: str = _rule(
         "kdbts",
-        "Weights: a shipped name (kdbts or mvbts; kdbts_fine or mvbts_fine, better and four times as "
-        "slow on a CPU; bts), a .safetensors file, or an original .pt checkpoint.",
+        "Weights: a shipped name (kdbts or mvbts; kdbts_fine or mvbts_fine, better and four times "
+        "as slow on a CPU; bts), a .safetensors file, or an original .pt checkpoint.",
     )
     head: str = _rule(
         "auto",
