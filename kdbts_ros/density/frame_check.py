@@ -29,7 +29,3 @@ def alike_depth(found: DepthImage, expected: DepthImage) -> float:
     with np.errstate(invalid="ignore"):
         same = (np.isnan(a) & np.isnan(b)) | (np.abs(a - b) <= _MOST_DEPTH * b)
     return float(same.mean())
-
-
-def in_one_line(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"

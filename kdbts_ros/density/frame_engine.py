@@ -23,7 +23,7 @@ from kdbts_ros.density.bev import (
 from kdbts_ros.density.calibration import Calibration
 from kdbts_ros.density.camera import Array, View
 from kdbts_ros.density.encoded import EncodedView
-from kdbts_ros.density.frame_check import LEAST_ALIKE, alike, alike_depth, in_one_line
+from kdbts_ros.density.frame_check import LEAST_ALIKE, alike, alike_depth
 from kdbts_ros.density.frame_plan import (
     DepthPlan,
     FrameDepth,
@@ -39,6 +39,7 @@ from kdbts_ros.density.frame_plan import (
 from kdbts_ros.density.queries import projection
 from kdbts_ros.density.results import DepthImage, Floats
 from kdbts_ros.density.scene import SceneCompleter
+from kdbts_ros.errors import in_one_line
 
 # Cameras and grids whose graphs are kept, and depth images of each.
 _KEPT, _KEPT_DEPTHS = 4, 2

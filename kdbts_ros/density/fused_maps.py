@@ -18,10 +18,11 @@ from kdbts_ros.density.bev import (
     map_around,
 )
 from kdbts_ros.density.camera import Array
-from kdbts_ros.density.frame_check import LEAST_ALIKE, alike, in_one_line
+from kdbts_ros.density.frame_check import LEAST_ALIKE, alike
 from kdbts_ros.density.frame_plan import FrameGrids, FrameMap
 from kdbts_ros.density.results import Floats
 from kdbts_ros.density.scene import SceneCompleter
+from kdbts_ros.errors import in_one_line
 
 # Maps that are compared: of the grey image at load, and of a real one.
 _CHECKED = 2

@@ -30,7 +30,7 @@ from kdbts_ros.density.rendering import sample_distances
 from kdbts_ros.density.results import Bools, DepthMap, Floats, Volume
 from kdbts_ros.density.torch_queries import TorchQueries
 from kdbts_ros.density.vote_store import VoteStore
-from kdbts_ros.errors import UserError
+from kdbts_ros.errors import UserError, in_one_line
 
 # Probability of a cell is its opacity over this length, whatever the size of the cell: densities
 # are trained against occupancy at this scale.
@@ -118,7 +118,7 @@ class SceneCompleter:
         except Exception as error:  # a kernel that does not compile
             if self._kernels is None:
                 raise
-            return f"{type(error).__name__}: {' '.join(str(error).split())[:200]}"
+            return in_one_line(error)
         return "" if found.acceptable() else str(found)
 
     @property

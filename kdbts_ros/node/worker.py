@@ -21,7 +21,7 @@ import numpy.typing as npt
 from kdbts_ros.density.camera import View, inverse
 from kdbts_ros.density.lenses import Lens
 from kdbts_ros.density.request import Moment, Wanted
-from kdbts_ros.errors import UserError
+from kdbts_ros.errors import UserError, in_one_line
 from kdbts_ros.node import drops
 from kdbts_ros.node.drops import Dropped
 from kdbts_ros.node.images import decode, decode_compressed
@@ -170,7 +170,7 @@ class InferenceThread:
             self._fault = fault
             return
         except Exception as error:  # the caller waits to hear why
-            self._fault = UserError(f"the model cannot be loaded: {_in_one_line(error)}")
+            self._fault = UserError(f"the model cannot be loaded: {_with_place(error)}")
             return
         finally:
             self._loaded.set()
@@ -214,7 +214,7 @@ def run(engine: Engine, job: Job, publish: Publish) -> Outcome:
     except Exception as error:
         # The one place where a frame may fail for a reason nobody foresaw (memory, a driver): the
         # frame is lost, counted and reported, and the next one gets its chance.
-        drop = Dropped(drops.INFERENCE_ERROR, _in_one_line(error))
+        drop = Dropped(drops.INFERENCE_ERROR, _with_place(error))
         return Outcome(job, None, drop, started, decode_ms)
     return Outcome(job, result, None, started, decode_ms, published, concerns)
 
@@ -223,11 +223,10 @@ def _send(publish: Publish, job: Job, result: Any) -> Published | None:
     try:
         return publish(job, result)
     except Exception as error:  # a middleware has reasons of its own
-        sentence = f"publishing failed: {_in_one_line(error)}"
+        sentence = f"publishing failed: {_with_place(error)}"
         raise Dropped(drops.INFERENCE_ERROR, sentence) from error
 
 
-def _in_one_line(error: Exception) -> str:
+def _with_place(error: Exception) -> str:
     place = traceback.extract_tb(error.__traceback__)[-1]
-    text = " ".join(str(error).split())[:300]
-    return f"{type(error).__name__}: {text} ({place.name}, line {place.lineno})"
+    return f"{in_one_line(error)} ({place.name}, line {place.lineno})"

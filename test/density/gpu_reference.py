@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
+
 import numpy as np
+import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -11,6 +15,10 @@ from kdbts_ros.density.folded import FoldedHead
 from kdbts_ros.density.network import sample_features
 
 MIN_DEPTH = 1e-3
+KERNELS = os.environ.get("TRITON_INTERPRET") == "1" and importlib.util.find_spec("triton")
+interpreted = pytest.mark.skipif(
+    not KERNELS, reason="kernels run on a CPU where Triton is installed and TRITON_INTERPRET is 1"
+)
 
 
 def columns(

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
-
 import cv2
 import numpy as np
 import pytest
@@ -29,6 +26,7 @@ from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.density.torch_queries import TorchQueries
 from kdbts_ros.density.warp import Warp
 from test.density import gpu_reference
+from test.density.gpu_reference import interpreted
 from test.density.networks import (
     WHOLE_VECTORS,
     base_pose,
@@ -39,10 +37,6 @@ from test.density.networks import (
     with_numbers,
 )
 
-KERNELS = os.environ.get("TRITON_INTERPRET") == "1" and importlib.util.find_spec("triton")
-interpreted = pytest.mark.skipif(
-    not KERNELS, reason="kernels run on a CPU where Triton is installed and TRITON_INTERPRET is 1"
-)
 on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no GPU")
 
 SETTINGS = (

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import os
 from dataclasses import replace
 
 import numpy as np
@@ -20,6 +18,7 @@ from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.density.torch_queries import TorchQueries
 from kdbts_ros.density.view_buffer import BufferRules
 from test.density import fake_gpu
+from test.density.gpu_reference import interpreted
 from test.density.networks import (
     WHOLE_VECTORS,
     base_pose,
@@ -31,10 +30,7 @@ from test.density.networks import (
 )
 from test.density.test_shared_hidden import scene as two_heads
 
-pytestmark = pytest.mark.skipif(
-    not (os.environ.get("TRITON_INTERPRET") == "1" and importlib.util.find_spec("triton")),
-    reason="kernels run on a CPU where Triton is installed and TRITON_INTERPRET is 1",
-)
+pytestmark = interpreted
 
 SETTINGS = PipelineSettings(range_m=6.0, resolution=0.5, mode="kdbts", depth_stride=4)
 BENT = Lens(Camera(200, 100, 120.0, 120.0, 101.0, 49.0), BrownConrady((-0.3, 0.1, 0.001, 0, 0)))
