@@ -71,10 +71,10 @@ def patches_of_light(images: Tensor, chance: float, draws: Draws) -> Tensor:
     noise = F.interpolate(
         coarse.reshape(-1, 1, *PATCH_GRID), (height, width), mode="bicubic", align_corners=False
     ).reshape(B, *views, 1, height, width)
-    level, sharpness, light, spared = (draws.uniform(*shape).to(images.device) for _ in range(4))
+    level, sharpness, light, lot = (draws.uniform(*shape).to(images.device) for _ in range(4))
     inside = torch.sigmoid((noise - level) * EDGES[0] * (EDGES[1] / EDGES[0]) ** sharpness)
     factor = LIGHTS[0] * (LIGHTS[1] / LIGHTS[0]) ** light
-    return torch.where(spared < chance, 1 + (factor - 1) * inside, torch.ones_like(inside))
+    return torch.where(lot < chance, 1 + (factor - 1) * inside, torch.ones_like(inside))
 
 
 def turn_hue(images: Tensor, angle: Tensor) -> Tensor:

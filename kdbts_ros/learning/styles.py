@@ -28,7 +28,7 @@ def colour_filter(images: Tensor, chance: float, draws: Draws) -> Tensor:
     B = images.shape[0]
     whole = (B, *([1] * (images.ndim - 1)))
     weights = draws.normal(B, 3, 3, 3, 3).to(images).flatten(0, 1)
-    share, spared = (draws.uniform(*whole).to(images) for _ in range(2))
+    share, lot = (draws.uniform(*whole).to(images) for _ in range(2))
     # One group of three channels per scene, one image of all groups per view.
     flat = images.reshape(B, -1, *images.shape[-3:]).transpose(0, 1).flatten(1, 2)
     padded = F.pad(flat, (1, 1, 1, 1), mode="replicate")
@@ -39,7 +39,7 @@ def colour_filter(images: Tensor, chance: float, draws: Draws) -> Tensor:
     mean, spread = images.mean(axes, keepdim=True), images.std(axes, keepdim=True)
     own_mean, own_spread = filtered.mean(axes, keepdim=True), filtered.std(axes, keepdim=True)
     filtered = (filtered - own_mean) / own_spread.clamp_min(1e-6) * spread + mean
-    return torch.where(spared < chance, images + share * (filtered - images), images)
+    return torch.where(lot < chance, images + share * (filtered - images), images)
 
 
 def grain(images: Tensor, strength: float, draws: Draws) -> Tensor:
@@ -74,6 +74,6 @@ def bloom(images: Tensor, chance: float, draws: Draws) -> Tensor:
     spread = F.avg_pool2d(bright, 3, 1, 1, count_include_pad=False)
     halo = F.interpolate(spread, (height, width), mode="bilinear", align_corners=False)
     each = (*images.shape[:-3], 1, 1, 1)
-    amount, spared = (draws.uniform(*each).to(images) for _ in range(2))
+    amount, lot = (draws.uniform(*each).to(images) for _ in range(2))
     spill = STRONGEST * amount * halo.reshape(images.shape)
-    return torch.where(spared < chance, images + spill, images)
+    return torch.where(lot < chance, images + spill, images)
