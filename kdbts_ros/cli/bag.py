@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Optional
 
 import typer
 from rich.console import Console
@@ -35,17 +35,17 @@ def bag(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Root folder of the dataset.")],
     out: Annotated[Path, typer.Argument(help="Bag folder to make.")],
     drive: Annotated[
-        str | None, typer.Option(help="Drive of kitti-raw, for example 0009; needed if several.")
+        Optional[str], typer.Option(help="Drive of kitti-raw, for example 0009; needed if several.")
     ] = None,
     sequence: Annotated[
-        str | None,
+        Optional[str],
         typer.Option(help="Sequence of kitti-odometry or kitti-360, for example 04."),
     ] = None,
     frames: Annotated[
         str, typer.Option(metavar="A:B", help="Frames A to B - 1; either may be left out.")
     ] = ":",
     cameras: Annotated[
-        str | None,
+        Optional[str],
         typer.Option(
             help="Cameras: left, right or left,right; kitti-360 also has fisheye_left and "
             "fisheye_right, straightened. Default: left and right."

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Optional
 
 import numpy as np
 import torch
@@ -31,7 +31,7 @@ def benchmark(
     checkpoint: options.Checkpoint = "kdbts",
     head: options.Head = None,
     network: Annotated[
-        str | None,
+        Optional[str],
         typer.Option(help="Random weights of r18 or r50 at full width instead of a checkpoint."),
     ] = None,
     size: Annotated[
@@ -44,12 +44,12 @@ def benchmark(
     ] = "robot",
     views: Annotated[int, typer.Option(min=1, max=16, help="Views a map looks at.")] = 1,
     repeats: Annotated[int, typer.Option(min=1, max=1000, help="Runs per stage.")] = 10,
-    threads: Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads.")] = None,
+    threads: Annotated[Optional[int], typer.Option(min=1, max=1024, help="CPU threads.")] = None,
     node: Annotated[bool, typer.Option("--node", help="Time kdbts_node over DDS instead.")] = False,
     rates: Annotated[str, typer.Option(help="Of the camera with --node, Hz.")] = "10,30,60",
     seconds: Annotated[float, typer.Option(min=1, max=3600, help="Of each rate.")] = 10.0,
-    json: Annotated[Path | None, typer.Option("--json", help="Write the figures here.")] = None,
-    markdown: Annotated[Path | None, typer.Option(help="Write the table here.")] = None,
+    json: Annotated[Optional[Path], typer.Option("--json", help="Write the figures here.")] = None,
+    markdown: Annotated[Optional[Path], typer.Option(help="Write the table here.")] = None,
 ) -> None:
     """Time a frame's stages; ratios compare the best runs with the plain float32 formulation.
 

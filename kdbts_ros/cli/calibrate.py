@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Optional
 
 import typer
 from rich.console import Console
@@ -33,7 +33,7 @@ def calibrate(
     seed: Annotated[int, typer.Option(min=0, help="First world.")] = CALIBRATION_SEED,
     views: Views = "left",
     occupied_from: Annotated[
-        float | None,
+        Optional[float],
         typer.Option(min=0.01, max=0.99, help="Set this threshold instead of that of best IoU."),
     ] = None,
     head: options.Head = None,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Optional
 
 import typer
 
@@ -34,7 +34,7 @@ def split(
 def join(
     folder: Annotated[Path, typer.Argument(help="Folder of pieces.")],
     out: Annotated[
-        Path | None, typer.Argument(help="The file; default: its old name beside the folder.")
+        Optional[Path], typer.Argument(help="The file; default: its old name beside the folder.")
     ] = None,
 ) -> None:
     """Put pieces together; the file appears only when every byte is right.

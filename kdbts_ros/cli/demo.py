@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 from rich.console import Console
@@ -22,25 +22,26 @@ SYNTHETIC_FRAMES = 80
 
 def demo(
     bag: Annotated[
-        Path | None, typer.Option(help="Drive a rosbag2 recording with camera_info and /tf.")
+        Optional[Path], typer.Option(help="Drive a rosbag2 recording with camera_info and /tf.")
     ] = None,
     kitti: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Drive KITTI raw; DIR holds 2011_09_26/.")
+        Optional[Path], typer.Option(metavar="DIR", help="Drive KITTI raw; DIR holds 2011_09_26/.")
     ] = None,
     drive: Annotated[
-        str | None, typer.Option(help="Drive of --kitti, for example 0009; the first by default.")
+        Optional[str],
+        typer.Option(help="Drive of --kitti, for example 0009; the first by default."),
     ] = None,
     out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("demo_out"),
     checkpoint: Checkpoint = "kdbts",
     device: Device = "auto",
     frames: Annotated[
-        int | None,
+        Optional[int],
         typer.Option(
             min=1, help=f"Frames to drive: {SYNTHETIC_FRAMES} of a synthetic street, all of KITTI."
         ),
     ] = None,
     rate: Annotated[
-        float | None,
+        Optional[float],
         typer.Option(
             min=0.01,
             help="Recorded seconds per second; measured to suit this machine by default.",

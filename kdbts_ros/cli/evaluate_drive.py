@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Optional
 
 import typer
 from rich.console import Console
@@ -23,7 +23,7 @@ from kdbts_ros.evaluation.samples import HELD_OUT_SEED
 def drive(
     checkpoint: options.Checkpoint = "kdbts",
     single: Annotated[
-        str | None,
+        Optional[str],
         typer.Option("--single", help="Other weights for the maps of one image, e.g. kdbts."),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="First synthetic drive.")] = HELD_OUT_SEED,
@@ -36,7 +36,7 @@ def drive(
         typer.Option(help="left, or left,right: maps are of the first, the second adds views."),
     ] = "left",
     threshold: Annotated[
-        float | None,
+        Optional[float],
         typer.Option(min=0.02, max=0.98, help="Occupied from here; by default as the weights say."),
     ] = None,
     decay: Annotated[float, typer.Option(min=0.05, help="Fading of the rolling map, s.")] = 5.0,
@@ -47,9 +47,9 @@ def drive(
     ] = 0.0,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
-    json: Annotated[Path | None, typer.Option("--json", help="Write the figures here.")] = None,
+    json: Annotated[Optional[Path], typer.Option("--json", help="Write the figures here.")] = None,
     report: Annotated[
-        Path | None, typer.Option("--report", help="Folder for Markdown and PNG.")
+        Optional[Path], typer.Option("--report", help="Folder for Markdown and PNG.")
     ] = None,
 ) -> None:
     """Map along synthetic drives against the true map: single frame, 2 to 4 views, accumulated.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Optional
 
 import typer
 
@@ -16,7 +16,7 @@ Checkpoint = Annotated[
     ),
 ]
 Head = Annotated[
-    str | None,
+    Optional[str],
     typer.Option("--head", help="Head of an original file: bts, kdbts, mvbts, simple_multiview."),
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
