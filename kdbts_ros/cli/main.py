@@ -57,8 +57,9 @@ def register() -> None:
 
 def run() -> None:
     """Console entry point: one line on stderr and exit code 2 for a user's mistake."""
-    register()
     try:
+        # Inside: this imports torch, and a Ctrl-C meanwhile is no traceback either.
+        register()
         app()
     except UserError as error:
         Console(stderr=True, soft_wrap=True).print(f"kdbts: {error}", markup=False, highlight=False)
