@@ -7,10 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+from kdbts_ros.density.rotations import Matrix
 from kdbts_ros.node import drops
 from kdbts_ros.node.camera_info import Calibration
 from kdbts_ros.node.drops import Dropped
-from kdbts_ros.node.transforms import Matrix
 
 T = TypeVar("T")
 
