@@ -38,6 +38,7 @@ def register() -> None:
         play,
         predict,
         train,
+        warm_up,
     )
 
     app.command()(predict.predict)
@@ -53,6 +54,7 @@ def register() -> None:
     app.add_typer(checkpoint.app, name="checkpoint")
     app.command()(benchmark.benchmark)
     app.command()(demo.demo)
+    app.command()(warm_up.warm_up)
 
 
 def run() -> None:
