@@ -11,6 +11,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_policy_name_from_kind
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from kdbts_ros.datasets.sample_depth import SampleDepth
 from kdbts_ros.errors import UserError
 from kdbts_ros.node import drops
 from kdbts_ros.node.camera_info import Calibration, is_rectified, read_calibration
@@ -52,6 +53,7 @@ class CameraStream:
         self._account = tally.stream(name)
         self._queue = WaitingQueue(parameters().queue_length)
         self._order = StampOrder()
+        self._samples = SampleDepth()
         self._calibration: Calibration | None = None
         self._published_since: float | None = None
         self.image_topic, self.camera_info_topic = _topics(node, name, parameters())
@@ -158,7 +160,7 @@ class CameraStream:
             self._tally.drop(drop, now)
             return
         frame_id = self._parameters().camera_frame or message.header.frame_id
-        frame = Frame(stamp_ns, frame_id, message, size, now, self.name)
+        frame = Frame(stamp_ns, frame_id, message, size, now, self.name, self._samples)
         for _, drop in self._queue.add(frame):
             self._tally.drop(drop, now)
         self.drain()
