@@ -51,8 +51,9 @@ def damaged(file: Path, reason: str) -> str:
         )
     if head == _SQLITE_MAGIC:
         return (
-            f"{file} was cut off or damaged ({reason}): `sqlite3 {_quoted(file)} .recover | "
-            "sqlite3 recovered.db3` keeps what is whole, and that file is read by itself"
+            f"{file} was cut off or damaged ({reason}): `sqlite3 {_quoted(file)} .dump | "
+            "sed 's/^ROLLBACK.*/COMMIT;/' | sqlite3 recovered.db3` keeps what is whole, and that "
+            "file is read by itself"
         )
     return f"{file} is not a readable rosbag2 recording: {reason}"
 
