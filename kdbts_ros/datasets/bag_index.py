@@ -137,16 +137,17 @@ def _take_poses(poses: PoseGraph, message: Any, topic: str) -> None:
         static = topic.endswith("_static")
         for item in message.transforms:
             t, q = item.transform.translation, item.transform.rotation
-            _add(poses, item.header, item.child_frame_id, t, q, static=static)
+            parent, child, stamp_ns = item.header.frame_id, item.child_frame_id, _stamp(item)
+            position, quaternion = (t.x, t.y, t.z), (q.x, q.y, q.z, q.w)
+            poses.add(parent, child, stamp_ns, position, quaternion, static=static)
         return
-    pose = message.pose.pose
-    _add(poses, message.header, message.child_frame_id, pose.position, pose.orientation)
+    t, q = message.pose.pose.position, message.pose.pose.orientation
+    parent, child, stamp_ns = message.header.frame_id, message.child_frame_id, _stamp(message)
+    poses.add_odometry(parent, child, stamp_ns, (t.x, t.y, t.z), (q.x, q.y, q.z, q.w))
 
 
-def _add(poses: PoseGraph, header: Any, child: str, t: Any, q: Any, static: bool = False) -> None:
-    stamp_ns = header.stamp.sec * 1_000_000_000 + header.stamp.nanosec
-    position, quaternion = (t.x, t.y, t.z), (q.x, q.y, q.z, q.w)
-    poses.add(header.frame_id, child, stamp_ns, position, quaternion, static=static)
+def _stamp(message: Any) -> int:
+    return int(message.header.stamp.sec) * 1_000_000_000 + int(message.header.stamp.nanosec)
 
 
 def header_stamp(raw: bytes) -> int:

@@ -11,6 +11,7 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_policy_name_from_kind
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
+from kdbts_ros.datasets.pose_rules import frame_name
 from kdbts_ros.datasets.sample_depth import SampleDepth
 from kdbts_ros.errors import UserError
 from kdbts_ros.node import drops
@@ -159,7 +160,7 @@ class CameraStream:
         except Dropped as drop:
             self._tally.drop(drop, now)
             return
-        frame_id = self._parameters().camera_frame or message.header.frame_id
+        frame_id = self._parameters().camera_frame or frame_name(message.header.frame_id)
         frame = Frame(stamp_ns, frame_id, message, size, now, self.name, self._samples)
         for _, drop in self._queue.add(frame):
             self._tally.drop(drop, now)

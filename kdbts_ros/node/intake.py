@@ -15,12 +15,12 @@ from kdbts_ros.node.camera_stream import CameraStream
 from kdbts_ros.node.drops import Dropped
 from kdbts_ros.node.health import StreamSurroundings
 from kdbts_ros.node.parameters import Parameters
-from kdbts_ros.node.pose_sources import make_pose_source
+from kdbts_ros.node.pose_sources import PoseSource
 from kdbts_ros.node.stamps import LEAP_NS, is_leap
 from kdbts_ros.node.tally import Tally
 from kdbts_ros.node.waiting import Frame, Needs
 
-# Waiting images are also looked at without a transform arriving, since their patience ends.
+# A transform that arrives wakes the images that wait; their patience ends without one.
 POLL_SECONDS = 0.02
 
 
@@ -42,7 +42,7 @@ class Intake:
         new_life: Callable[[], None],
     ) -> None:
         self._node, self._tally, self._new_life = node, tally, new_life
-        self._poses = make_pose_source(node, parameters(), self._transform_fault, self.drain)
+        self._poses = PoseSource(node, parameters, self._transform_fault, self.drain)
         self._streams = [
             CameraStream(
                 node,

@@ -8,10 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 from kdbts_ros.datasets.sample_depth import SampleDepth
+from kdbts_ros.density.rotations import Matrix
 from kdbts_ros.node import drops
 from kdbts_ros.node.camera_info import Calibration
 from kdbts_ros.node.drops import Dropped
-from kdbts_ros.node.transforms import Matrix
 
 T = TypeVar("T")
 

@@ -21,12 +21,12 @@ import numpy.typing as npt
 from kdbts_ros.density.camera import View, inverse
 from kdbts_ros.density.lenses import Lens
 from kdbts_ros.density.request import Moment, Wanted
+from kdbts_ros.density.rotations import Matrix
 from kdbts_ros.errors import UserError, in_one_line
 from kdbts_ros.node import drops
 from kdbts_ros.node.drops import Dropped
 from kdbts_ros.node.images import decode, decode_compressed
 from kdbts_ros.node.mailbox import Mailbox
-from kdbts_ros.node.transforms import Matrix
 from kdbts_ros.node.waiting import Frame, Needs
 
 Rgb = npt.NDArray[np.uint8]
