@@ -220,7 +220,7 @@ def run(engine: Engine, job: Job, publish: Publish) -> Outcome:
     try:
         message = job.frame.message
         compressed = job.frame.size is None
-        image = decode_compressed(message) if compressed else decode(message)
+        image = (decode_compressed if compressed else decode)(message, job.frame.samples)
         calibration.check_size(image.shape[1], image.shape[0])
         view = engine.view(image, calibration.lens, needs.T_fixed_camera, needs.T_fixed_base)
         decode_ms = (time.monotonic() - started) * 1e3
