@@ -9,7 +9,16 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "kdbts_ros"
-PURE = ("density", "learning", "evaluation", "datasets", "adaptation", "errors.py", "pictures.py")
+PURE = (
+    "density",
+    "learning",
+    "evaluation",
+    "datasets",
+    "adaptation",
+    "errors.py",
+    "files.py",
+    "pictures.py",
+)
 ROS = {
     "ament_index_python",
     "builtin_interfaces",

@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from kdbts_ros.cli import options
 from kdbts_ros.datasets.kitti_files import split_frames
 from kdbts_ros.density.calibration import Calibration
 from kdbts_ros.density.scene import SceneCompleter
@@ -58,8 +59,14 @@ Compare = Annotated[
 Uncalibrated = Annotated[
     bool, typer.Option("--uncalibrated", help="Take opacity itself as the probability.")
 ]
-Json = Annotated[Path | None, typer.Option("--json", help="Write the figures here.")]
-Report = Annotated[Path | None, typer.Option("--report", help="Folder for Markdown and PNG.")]
+Json = Annotated[
+    Path | None,
+    typer.Option("--json", help="Write the figures here.", callback=options.file_to_write),
+]
+Report = Annotated[
+    Path | None,
+    typer.Option("--report", help="Folder for Markdown and PNG.", callback=options.folder_to_write),
+]
 
 
 _TABLE_WIDTH = 130

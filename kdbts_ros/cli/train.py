@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from kdbts_ros.cli.options import file_to_write
 from kdbts_ros.errors import UserError
 
 if TYPE_CHECKING:
@@ -26,7 +27,12 @@ DryRun = Annotated[
     ),
 ]
 Out = Annotated[
-    Path | None, typer.Option("--out", help="File for the weights; default RUN/NAME.safetensors.")
+    Path | None,
+    typer.Option(
+        "--out",
+        help="File for the weights; default RUN/NAME.safetensors.",
+        callback=file_to_write,
+    ),
 ]
 
 REHEARSED_STEPS = 5
