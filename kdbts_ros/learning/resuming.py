@@ -22,6 +22,8 @@ _FREE = re.compile(
 )
 _CHECKPOINTS = re.compile(r"network\.start_from|stages\.\d+\.teacher")
 _MOST = 4
+# Keys that begin so are not compared, but told beside what they speak of.
+TOLD = "place of "
 
 Identity = dict[str, str]
 
@@ -60,13 +62,18 @@ def refuse_other(saved: Mapping[str, str], now: Mapping[str, str], what: str, cu
         UserError: they differ; names what, and `cure` says what to do.
     """
     different = [
-        f"{key} was {saved.get(key, 'not there')} and is {now.get(key, 'not there')}"
+        f"{key} was {_told(saved, key)} and is {_told(now, key)}"
         for key in sorted({*saved, *now})
-        if saved.get(key) != now.get(key)
+        if saved.get(key) != now.get(key) and not key.startswith(TOLD)
     ]
     if different:
         more = f", and {len(different) - _MOST} more" if different[_MOST:] else ""
         raise UserError(f"{what}: {'; '.join(different[:_MOST])}{more}. {cure}")
+
+
+def _told(identity: Mapping[str, str], key: str) -> str:
+    place = identity.get(TOLD + key)
+    return identity.get(key, "not there") + (f" ({place})" if place else "")
 
 
 def written(identity: Identity) -> str:
