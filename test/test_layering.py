@@ -11,7 +11,7 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "kdbts_ros"
 PURE = (
     *("density", "learning", "evaluation", "datasets", "adaptation"),
-    *("errors.py", "loops.py", "pictures.py", "tether.py"),
+    *("errors.py", "files.py", "loops.py", "pictures.py", "tether.py"),
 )
 ROS = {
     "ament_index_python",

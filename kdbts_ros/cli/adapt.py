@@ -20,7 +20,12 @@ def adapt(
     bags: Annotated[
         list[Path], typer.Argument(metavar="BAG...", help="rosbag2 recordings, or folders of them.")
     ],
-    out: Annotated[Path, typer.Option("--out", help="File for the weights, .safetensors.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", help="File for the weights, .safetensors.", callback=options.file_to_write
+        ),
+    ],
     checkpoint: options.Checkpoint = "kdbts",
     minutes: Annotated[float, typer.Option(min=0.01, help="Minutes of training.")] = 30.0,
     check_only: Annotated[

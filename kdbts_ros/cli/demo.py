@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 from rich.console import Console
 
-from kdbts_ros.cli.options import Checkpoint, Device
+from kdbts_ros.cli.options import Checkpoint, Device, folder_to_write
 from kdbts_ros.demo import interrupt
 from kdbts_ros.demo.children import prepare_environment
 from kdbts_ros.demo.results import Results
 from kdbts_ros.errors import UserError
+from kdbts_ros.files import shown
 
 if TYPE_CHECKING:
     from kdbts_ros.demo.sources import Drive
@@ -31,7 +32,9 @@ def demo(
         Optional[str],
         typer.Option(help="Drive of --kitti, for example 0009; the first by default."),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("demo_out"),
+    out: Annotated[
+        Path, typer.Option(help="Folder of the results.", callback=folder_to_write)
+    ] = Path("demo_out"),
     checkpoint: Checkpoint = "kdbts",
     device: Device = "auto",
     frames: Annotated[
@@ -82,7 +85,7 @@ def demo(
         summary = run_demo(Request(source, results, node, rate), work, console)
     Console().print(summary.table())
     typer.echo(
-        f"{out}: {results.panels.name}/, {results.film.name}, {results.outputs.name}/, "
+        f"{shown(out)}: {results.panels.name}/, {results.film.name}, {results.outputs.name}/, "
         f"{results.summary.name}"
     )
 

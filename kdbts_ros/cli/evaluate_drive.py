@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
@@ -10,7 +9,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from kdbts_ros.cli import options
-from kdbts_ros.cli.evaluation_data import show_table
+from kdbts_ros.cli.evaluation_data import Json, Report, show_table
 from kdbts_ros.density.local_map import FusionSettings
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.density.view_buffer import BufferRules
@@ -47,10 +46,8 @@ def drive(
     ] = 0.0,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
-    json: Annotated[Optional[Path], typer.Option("--json", help="Write the figures here.")] = None,
-    report: Annotated[
-        Optional[Path], typer.Option("--report", help="Folder for Markdown and PNG.")
-    ] = None,
+    json: Json = None,
+    report: Report = None,
 ) -> None:
     """Map along synthetic drives against the true map: single frame, 2 to 4 views, accumulated.
 

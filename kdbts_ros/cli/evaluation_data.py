@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from kdbts_ros.cli import options
 from kdbts_ros.datasets.kitti_files import split_frames
 from kdbts_ros.density.calibration import Calibration
 from kdbts_ros.density.scene import SceneCompleter
@@ -60,8 +61,14 @@ Compare = Annotated[
 Uncalibrated = Annotated[
     bool, typer.Option("--uncalibrated", help="Take opacity itself as the probability.")
 ]
-Json = Annotated[Optional[Path], typer.Option("--json", help="Write the figures here.")]
-Report = Annotated[Optional[Path], typer.Option("--report", help="Folder for Markdown and PNG.")]
+Json = Annotated[
+    Optional[Path],
+    typer.Option("--json", help="Write the figures here.", callback=options.file_to_write),
+]
+Report = Annotated[
+    Optional[Path],
+    typer.Option("--report", help="Folder for Markdown and PNG.", callback=options.folder_to_write),
+]
 
 
 _TABLE_WIDTH = 130

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from kdbts_ros.cli.options import file_to_write
 from kdbts_ros.errors import UserError
 
 if TYPE_CHECKING:
@@ -27,7 +28,11 @@ DryRun = Annotated[
 ]
 Out = Annotated[
     Optional[Path],
-    typer.Option("--out", help="File for the weights; default RUN/NAME.safetensors."),
+    typer.Option(
+        "--out",
+        help="File for the weights; default RUN/NAME.safetensors.",
+        callback=file_to_write,
+    ),
 ]
 
 REHEARSED_STEPS = 5

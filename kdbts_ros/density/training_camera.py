@@ -62,7 +62,7 @@ class TrainingCamera:
             return cls()
         try:
             return cls(**{name: float(value) for name, value in json.loads(text).items()})
-        except (ValueError, TypeError) as error:
+        except (ArithmeticError, RecursionError, TypeError, ValueError) as error:
             raise UserError(f"the checkpoint's note 'camera' is damaged: {error}") from None
 
     def note(self) -> str:
