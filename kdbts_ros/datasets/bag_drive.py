@@ -11,13 +11,9 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from rosbags.rosbag2 import Reader, ReaderError
-from rosbags.serde import SerdeError
 
-from kdbts_ros.datasets.bag_index import BagIndex, CameraIndex, ImageEntry, header_stamp, read_index
-from kdbts_ros.datasets.bag_messages import TYPESTORE
-from kdbts_ros.datasets.bag_topics import COMPRESSED, IMAGE
-from kdbts_ros.datasets.image_messages import check_layout, decode_compressed, decode_plain
+from kdbts_ros.datasets.bag_images import RecordedImages
+from kdbts_ros.datasets.bag_index import BagIndex, CameraIndex, ImageEntry, read_index
 from kdbts_ros.datasets.pose_rules import NoPose
 from kdbts_ros.datasets.sample import PosedFrame
 from kdbts_ros.density.camera import Array, Camera, View
@@ -82,6 +78,7 @@ class BagDrive:
         self.path = Path(path)
         index = read_index(self.path, cameras, odometry)
         self._cameras = index.cameras
+        self._images = RecordedImages(self.path)
         index.poses.name_base(base)
         leading = next(iter(index.cameras.values()))
         self.names = frame_names(index, leading, world, base)
@@ -142,8 +139,8 @@ class BagDrive:
         camera, entry = self._cameras[name], self._posed[index].images[name]
         where = f"{self.name}: image {index} of camera {name}"
         try:
-            image = _decoded(self._message(camera, entry))
-        except (UserError, ReaderError, SerdeError, OSError, ValueError, EOFError) as error:
+            image = self._images.read(camera, entry)
+        except UserError as error:
             raise UserError(f"{where} cannot be read: {error}") from error
         size = self.lens(name).camera
         if image.shape[:2] != (size.height, size.width):
@@ -169,14 +166,7 @@ class BagDrive:
         return PosedFrame(posed.stamp_ns, views, posed.T_world_base)
 
     def __getstate__(self) -> dict[str, Any]:
-        # An open file does not travel; the other process opens its own.
-        return {k: v for k, v in self.__dict__.items() if k not in ("_reader", "_warps")}
-
-    @cached_property
-    def _reader(self) -> Reader:
-        reader = Reader(self.path)
-        reader.open()
-        return reader
+        return {k: v for k, v in self.__dict__.items() if k != "_warps"}
 
     @cached_property
     def _warps(self) -> Mapping[str, Warp | None]:
@@ -186,14 +176,6 @@ class BagDrive:
             for name, lens in lenses.items()
         }
 
-    def _message(self, camera: CameraIndex, entry: ImageEntry) -> Any:
-        connections = [c for c in self._reader.connections if c.topic == camera.topics.images]
-        found = self._reader.messages(connections, entry.logged_ns, entry.logged_ns + 1)
-        for connection, _, raw in found:
-            if header_stamp(raw) == entry.stamp_ns:
-                return TYPESTORE.deserialize_cdr(raw, connection.msgtype)
-        raise UserError("it is no longer where it was recorded")
-
 
 @dataclass(frozen=True, eq=False)
 class _Posed:
@@ -201,16 +183,6 @@ class _Posed:
     images: dict[str, ImageEntry]
     T_world_cam: dict[str, Array]
     T_world_base: Array
-
-
-def _decoded(message: Any) -> npt.NDArray[np.uint8]:
-    if message.__msgtype__ == COMPRESSED:
-        return decode_compressed(message)
-    assert message.__msgtype__ == IMAGE
-    encoding = check_layout(message)
-    if encoding is None:
-        raise UserError(f"the encoding {message.encoding!r} is not known")
-    return decode_plain(message, encoding)
 
 
 def frame_names(

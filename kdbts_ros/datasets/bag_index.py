@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rosbags.rosbag2 import Reader
 from rosbags.serde import SerdeError
 
 from kdbts_ros.datasets.bag_files import open_bag
 from kdbts_ros.datasets.bag_messages import TYPESTORE
+from kdbts_ros.datasets.bag_recording import Recording
 from kdbts_ros.datasets.bag_topics import ODOMETRY, TRANSFORMS, CameraTopics, camera_topics
 from kdbts_ros.datasets.camera_infos import read_lens
 from kdbts_ros.datasets.pose_graph import PoseGraph
@@ -97,7 +97,7 @@ def _pose_topics(types: dict[str, str], odometry: str | None, path: Path) -> dic
 
 
 def _scan(
-    reader: Reader, cameras: dict[str, CameraIndex], sources: dict[str, str], poses: PoseGraph
+    reader: Recording, cameras: dict[str, CameraIndex], sources: dict[str, str], poses: PoseGraph
 ) -> None:
     by_images = {c.topics.images: c for c in cameras.values()}
     by_infos = {c.topics.infos: c for c in cameras.values()}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from kdbts_ros.datasets import topic_names
 from kdbts_ros.datasets.camera_infos import read_lens
 from kdbts_ros.density.lenses import Lens
 from kdbts_ros.node import drops
@@ -32,7 +33,7 @@ class Calibration:
 
 def is_rectified(setting: str, image_topic: str) -> bool:
     """The parameter `rectified` applied to a resolved topic such as /camera/image_rect_color."""
-    return "rect" in image_topic if setting == "auto" else setting == "true"
+    return topic_names.is_rectified(image_topic) if setting == "auto" else setting == "true"
 
 
 def read_calibration(info: Any, rectified: bool) -> Calibration:

@@ -12,6 +12,7 @@ from rclpy.qos import QoSProfile, ReliabilityPolicy, qos_policy_name_from_kind
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image
 
 from kdbts_ros.datasets.pose_rules import frame_name
+from kdbts_ros.datasets.sample_depth import SampleDepth
 from kdbts_ros.errors import UserError
 from kdbts_ros.node import drops
 from kdbts_ros.node.camera_info import Calibration, is_rectified, read_calibration
@@ -53,6 +54,7 @@ class CameraStream:
         self._account = tally.stream(name)
         self._queue = WaitingQueue(parameters().queue_length)
         self._order = StampOrder()
+        self._samples = SampleDepth()
         self._calibration: Calibration | None = None
         self._published_since: float | None = None
         self.image_topic, self.camera_info_topic = _topics(node, name, parameters())
@@ -159,7 +161,7 @@ class CameraStream:
             self._tally.drop(drop, now)
             return
         frame_id = self._parameters().camera_frame or frame_name(message.header.frame_id)
-        frame = Frame(stamp_ns, frame_id, message, size, now, self.name)
+        frame = Frame(stamp_ns, frame_id, message, size, now, self.name, self._samples)
         for _, drop in self._queue.add(frame):
             self._tally.drop(drop, now)
         self.drain()
