@@ -573,7 +573,8 @@ def test_tf2_refuses_what_the_fake_refuses(
 
     def put(at: float, parent: str, child: str, x: float, w: float = 1.0, static=False) -> None:
         message = TransformStamped(header=header(round(at * SECOND), parent), child_frame_id=child)
-        message.transform.translation.x, message.transform.rotation.w = x, w
+        message.transform.translation.x = float(x)
+        message.transform.rotation.w = w
         (buffer.set_transform_static if static else buffer.set_transform)(message, "test")
 
     def find(target: str, frame: str, at: float) -> Any:
