@@ -38,7 +38,8 @@ class Diagnostics:
                     values=[KeyValue(key=k, value=v) for k, v in status.values.items()],
                 )
             )
-            self._log(status, now)
+            if not status.said:
+                self._log(status, now)
         self._publisher.publish(message)
 
     def _log(self, status: Status, now: float) -> None:

@@ -13,6 +13,7 @@ BAD_IMAGE = "bad_image"
 NO_CAMERA_INFO = "no_camera_info"
 BAD_CAMERA_INFO = "bad_camera_info"
 CAMERA_INFO_MISMATCH = "camera_info_mismatch"
+BAD_MOUNT = "bad_mount"
 NO_TF = pose_rules.NO_TF
 TOO_OLD = pose_rules.TOO_OLD
 EXTRAPOLATION = pose_rules.EXTRAPOLATION

@@ -12,13 +12,17 @@ OK, WARN, ERROR = 0, 1, 2
 
 @dataclass(frozen=True)
 class Status:
-    """One line of /diagnostics. A lasting trouble is logged once, since nothing will change it."""
+    """One line of /diagnostics. A lasting trouble is logged once, since nothing will change it.
+
+    said: it is in the log already.
+    """
 
     name: str
     level: int
     message: str
     values: dict[str, str] = field(default_factory=dict)
     lasting: bool = False
+    said: bool = False
 
 
 @dataclass(frozen=True)
@@ -62,7 +66,7 @@ def assess(tally: Tally, around: Surroundings, now: float, silence: float) -> li
         *(_input(tally, around, stream, now, silence) for stream in around.streams),
         _pose(tally, around, now, silence),
         _inference(tally, around, now, silence),
-        _camera(tally),
+        _camera(tally, now, silence),
     ]
 
 
@@ -170,8 +174,18 @@ def _inference(tally: Tally, around: Surroundings, now: float, silence: float) -
     return Status("inference", OK, "maps are published", values)
 
 
-def _camera(tally: Tally) -> Status:
+def _camera(tally: Tally, now: float, silence: float) -> Status:
+    if now - tally.drop_at.get(drops.BAD_MOUNT, float("-inf")) <= silence:
+        return Status("camera", ERROR, f"{drops.BAD_MOUNT}: {tally.details[drops.BAD_MOUNT]}")
     found = [f"{frame}: {s}" for frame, said in sorted(tally.concerns.items()) for s in said]
     if found:
         return Status("camera", WARN, "; ".join(found), lasting=True)
     return Status("camera", OK, "the network is shown what it was trained on")
+
+
+def engine_status(at_start: dict[str, str], model: dict[str, str]) -> Status:
+    """Whether the model still runs as it did when it was loaded; both as `Pipeline.describe`."""
+    before, engine = at_start.get("engine", ""), model.get("engine", "")
+    if engine == before:
+        return Status("engine", OK, f"runs as it was loaded: {engine or 'nothing is loaded'}")
+    return Status("engine", WARN, f"slower since it was loaded: {engine}", lasting=True)

@@ -30,7 +30,8 @@ class Intake:
     Args:
         parameters: gives the values of now.
         ready: called with every frame whose needs are met, stamps of a camera ascending.
-        new_life: called when time jumped and what is under way belongs to the past.
+        new_life: called with the stamp it begins at when time jumped and what is under way belongs
+            to the past.
     """
 
     def __init__(
@@ -39,7 +40,7 @@ class Intake:
         parameters: Callable[[], Parameters],
         tally: Tally,
         ready: Callable[[Frame, Needs], None],
-        new_life: Callable[[], None],
+        new_life: Callable[[int], None],
     ) -> None:
         self._node, self._tally, self._new_life = node, tally, new_life
         self._poses = PoseSource(node, parameters, self._transform_fault, self.drain)
@@ -111,7 +112,7 @@ class Intake:
         past = Dropped(drops.TIME_JUMP, "time jumped while it waited")
         for _ in range(sum(stream.begin_new_life() for stream in self._streams)):
             self._tally.drop(past, now)
-        self._new_life()
+        self._new_life(stamp_ns)
 
     def _transform_fault(self, sentence: str) -> None:
         self._tally.transform_fault = sentence

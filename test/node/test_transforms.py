@@ -15,12 +15,14 @@ from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from kdbts_ros.datasets import pose_rules as rules
 from kdbts_ros.datasets.pose_graph import PoseGraph
 from kdbts_ros.datasets.pose_rules import NoPose, Rules
-from kdbts_ros.density.camera import transform
-from kdbts_ros.density.rotations import matrix
+from kdbts_ros.density.camera import check_rigid, inverse, transform
+from kdbts_ros.density.rotations import matrix, slerp
 from kdbts_ros.errors import UserError
 from kdbts_ros.node import drops
 from kdbts_ros.node.transforms import Transforms, TransformUnavailable
@@ -232,6 +234,40 @@ def test_a_static_transform_said_again_holds_as_the_newest_says(source: Any) -> 
     assert source.pose("base_link", "camera", 11)[2, 3] == 4
 
 
+quaternions = st.tuples(*[st.floats(-1, 1)] * 4).filter(lambda q: np.linalg.norm(q) > 0.1)
+
+
+@settings(max_examples=60, deadline=None)
+@given(quaternions, quaternions, st.floats(0, 1))
+def test_slerp_stays_on_the_shorter_arc(a: Any, b: Any, share: float) -> None:
+    a, b = np.array(a) / np.linalg.norm(a), np.array(b) / np.linalg.norm(b)
+    mixed = slerp(a, b, share)
+    assert np.linalg.norm(mixed) == pytest.approx(1)
+    check_rigid(matrix((0, 0, 0), mixed), "mixed")
+    whole = np.arccos(min(1, abs(a @ b)))
+    assert np.arccos(min(1, abs(a @ mixed))) == pytest.approx(share * whole, abs=1e-5)
+
+
+@settings(max_examples=40, deadline=None)
+@given(st.lists(quaternions, min_size=2, max_size=5))
+def test_a_chain_is_the_product_of_its_edges(rotations: list[Any]) -> None:
+    ours, expected, parent = Live(Transforms()), np.eye(4), "root"
+    for index, q in enumerate(rotations):
+        q = np.array(q) / np.linalg.norm(q)
+        ours.insert(parent, f"link{index}", 0, (index, 1, -index), q, True)
+        expected, parent = expected @ matrix((index, 1, -index), q), f"link{index}"
+    assert np.allclose(ours.pose("root", parent, 5), expected)
+    assert np.allclose(ours.pose(parent, "root", 5), inverse(expected))
+
+
+@given(quaternions)
+def test_messages_become_matrices_by_the_library_of_ros_as_by_ours(q: Any) -> None:
+    from kdbts_ros.node import quaternions as library
+
+    expected = matrix((1, 2, 3), np.array(q) / np.linalg.norm(q))
+    assert np.allclose(library.matrix((1, 2, 3), q), expected, atol=1e-12)
+
+
 # What is refused, and how the reason is told.
 
 
@@ -242,22 +278,7 @@ def test_a_quaternion_that_is_almost_of_unit_length_is_normalised(source: Any) -
     assert np.allclose(T, matrix((1, 0, 0), about_z(0.4)), atol=1e-9)
 
 
-@pytest.mark.parametrize(
-    ("t", "q", "why"),
-    [
-        ((0, 0, 0), (0, 0, 0, 0), drops.NON_UNIT_QUATERNION),
-        ((0, 0, 0), (0, 0, 0, 2), drops.NON_UNIT_QUATERNION),
-        ((0, 0, 0), (0, 1e200, 0, 1), drops.NON_UNIT_QUATERNION),
-        ((0, 0, 0), (np.nan, 0, 0, 1), drops.BAD_TRANSFORM),
-        ((np.nan, 0, 0), UNIT, drops.BAD_TRANSFORM),
-        ((np.inf, 0, 0), UNIT, drops.BAD_TRANSFORM),
-        ((1e9, 0, 0), UNIT, drops.BAD_TRANSFORM),
-        ((0, -1e300, 0), UNIT, drops.BAD_TRANSFORM),
-    ],
-)
-def test_what_cannot_be_a_pose_is_the_reason_until_a_good_one_comes(
-    source: Any, t: Any, q: Any, why: str
-) -> None:
+def is_the_reason_until_a_good_one_comes(source: Any, t: Any, q: Any, why: str) -> None:
     source.insert("odom", "base_link", 10.0, t, q)
     assert source.reason("odom", "base_link", 10.0, "odom -> base_link") == why
     drive(source, 10.1)
@@ -266,6 +287,26 @@ def test_what_cannot_be_a_pose_is_the_reason_until_a_good_one_comes(
     drive(source, 10.3)
     # Good neighbours say where the bad one was.
     assert source.pose("odom", "base_link", 10.2)[0, 3] == pytest.approx(10.2)
+
+
+@pytest.mark.parametrize("q", [(0, 0, 0, 0), (0, 0, 0, 2), (0, 1e200, 0, 1)])
+def test_bad_quaternions_are_not_used(source: Any, q: Any) -> None:
+    """tf2 would normalise all but the first."""
+    is_the_reason_until_a_good_one_comes(source, (0, 0, 0), q, drops.NON_UNIT_QUATERNION)
+
+
+@pytest.mark.parametrize(
+    ("t", "q"),
+    [
+        ((0, 0, 0), (np.nan, 0, 0, 1)),
+        ((np.nan, 0, 0), UNIT),
+        ((np.inf, 0, 0), UNIT),
+        ((1e9, 0, 0), UNIT),
+        ((0, -1e300, 0), UNIT),
+    ],
+)
+def test_what_is_no_place_is_not_used(source: Any, t: Any, q: Any) -> None:
+    is_the_reason_until_a_good_one_comes(source, t, q, drops.BAD_TRANSFORM)
 
 
 @pytest.mark.parametrize(("parent", "child"), [("odom", ""), ("", "odom"), ("odom", "/odom")])
@@ -554,19 +595,19 @@ def test_tf2_refuses_what_the_fake_refuses(
     assert issubclass(fault("/odom", "camera", 100), tf2_ros.TransformException)
     put(0, "other_root", "other", 0, static=True)
     assert issubclass(fault("odom", "other", 100), tf2_ros.ConnectivityException)
-    # Refused: not of unit length, not a number, empty, itself, and older than the cache.
-    for refused in ((102, "odom", "base", 9, 2.0), (102, "odom", "base", np.nan)):
+    # Refused: no rotation, not a number, empty, itself, and older than the cache.
+    for refused in ((102, "odom", "base", 9, 0.0), (102, "odom", "base", np.nan)):
         put(*refused)
     for refused in ((102, "odom", "", 9), (102, "", "base", 9), (102, "base", "base", 9)):
         put(*refused)
     put(50, "odom", "base", 9)
     assert issubclass(fault("odom", "base", 102), tf2_ros.ExtrapolationException)
     assert issubclass(fault("odom", "base", 50), tf2_ros.ExtrapolationException)
-    # Taken, though no robot does so: a jump of 45 m, a gap, infinity, a slash, a loop's half.
-    put(101.01, "odom", "base", 47), put(107, "/odom", "base", 48)
+    # Taken, though no robot does so: a jump, a gap, another length, a slash, infinity, a loop.
+    put(101.01, "odom", "base", 47, 2.0), put(107, "/odom", "base", 48)
     assert find("odom", "base", 104) == pytest.approx(47.5, abs=0.01)
     put(108, "odom", "far", np.inf)
-    assert find("odom", "far", 108) == np.inf
+    assert not np.isfinite(find("odom", "far", 108))
     put(100, "base", "odom", 12)
     assert find("odom", "base", 100) == 1
     buffer.clear()

@@ -18,7 +18,6 @@ from rclpy.task import Future
 from scipy.spatial.transform import Rotation, Slerp
 
 CACHE_NS = 10_000_000_000
-QUATERNION_TOLERANCE = 10e-3
 MAX_DEPTH = 1000
 
 
@@ -157,7 +156,7 @@ class Buffer:
             cache = self._caches.get(child)
             if cache is None or cache.static != static:
                 cache = self._caches[child] = _Cache(static)
-            if not cache.insert(_Stored(stamp.sec * 10**9 + stamp.nanosec, parent, t, q)):
+            if not cache.insert(_Stored(stamp.sec * 10**9 + stamp.nanosec, parent, t, _unit(q))):
                 fault = "TF_OLD_DATA"
         if fault:
             self.ignored.append(f"{fault} {parent} -> {child}")
@@ -231,6 +230,10 @@ class Buffer:
         return future
 
 
+def _unit(q: Any) -> Any:
+    return tuple(float(x) for x in Rotation.from_quat(q).as_quat())
+
+
 def _inverted(turn: Rotation, place: Any) -> tuple[Rotation, Any]:
     back = turn.inv()
     return back, -back.apply(place)
@@ -243,9 +246,8 @@ def _refusal(parent: str, child: str, t: tuple[float, ...], q: tuple[float, ...]
         return "TF_NO_CHILD_FRAME_ID"
     if not parent:
         return "TF_NO_FRAME_ID"
-    # Infinity passes: tf2 asks for NaN alone.
-    if any(map(math.isnan, (*t, *q))):
+    # Infinity passes: tf2 asks for NaN alone. A quaternion becomes a matrix before it is checked,
+    # and so any length but zero passes as well.
+    if any(map(math.isnan, (*t, *q))) or not math.hypot(*q):
         return "TF_NAN_INPUT"
-    if not abs(sum(x * x for x in q) - 1) < QUATERNION_TOLERANCE:
-        return "TF_DENORMALIZED_QUATERNION"
     return ""
