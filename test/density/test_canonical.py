@@ -13,7 +13,7 @@ from kdbts_ros.density.camera_adapter import CameraAdapter
 from kdbts_ros.density.canonical import Canonical
 from kdbts_ros.density.lenses import BrownConrady, Equidistant, Lens, Mei
 from kdbts_ros.density.results import DepthMap
-from kdbts_ros.density.training_camera import Mounting, TrainingCamera, height_scale
+from kdbts_ros.density.training_camera import BadMount, Mounting, TrainingCamera, height_scale
 from kdbts_ros.density.warp import Warp, positions, straight_camera
 from kdbts_ros.errors import UserError
 from test.shared_data import SHARED
@@ -249,3 +249,32 @@ def test_kitti_360_fisheye_cameras_become_canonical(name):
     assert np.percentile(error, 99.9) <= 3
     half = Warp.build(lens, straight_camera(lens), np.eye(3))
     assert half.covered == 1.0
+
+
+@pytest.mark.parametrize("height", [-3.0, 0.0, 0.001, 0.049, 51.0, 1650.0, float("nan")])
+@pytest.mark.parametrize("mode", ["auto", "on"])
+def test_a_camera_at_no_height_is_refused_before_the_network(mode, height):
+    adapter = CameraAdapter(TRAINING, SIZE, mode)
+    pose = mount((0.0, 0.0, height))
+    image = np.zeros((360, 640, 3), np.uint8)
+    with pytest.raises(BadMount, match="m above the ground, z = 0 of the base frame, and the netw"):
+        adapter.view(image, WIDE, pose, pose)
+    assert adapter.tables_built == 0
+
+
+@pytest.mark.parametrize("height", [-3.0, 0.0, 0.001, 51.0])
+@pytest.mark.parametrize(("mode", "scale_height"), [("off", True), ("auto", False)])
+def test_where_heights_are_not_made_up_for_any_will_do(mode, scale_height, height):
+    adapter = CameraAdapter(TRAINING, SIZE, mode, scale_height)
+    pose = mount((0.0, 0.0, height))
+    assert adapter.view(np.zeros((360, 640, 3), np.uint8), WIDE, pose, pose).scale == 1.0
+    # Asked for after the map: it must not fail either.
+    assert isinstance(adapter.concerns(WIDE, pose), list)
+
+
+@pytest.mark.parametrize("height", [0.05, 0.3, 1.65, 50.0])
+def test_cameras_of_robots_of_any_size_are_taken(height):
+    adapter = CameraAdapter(TRAINING, SIZE)
+    pose = mount((0.0, 0.0, height))
+    view = adapter.view(np.zeros((360, 640, 3), np.uint8), WIDE, pose, pose)
+    assert view.scale == pytest.approx(height_scale(height, TRAINING))
