@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 import typer
@@ -58,6 +59,7 @@ def register() -> None:
 def run() -> None:
     """Console entry point: one line on stderr and exit code 2 for a user's mistake."""
     register()
+    _print_any_name()
     try:
         app()
     except UserError as error:
@@ -66,6 +68,13 @@ def run() -> None:
     except KeyboardInterrupt:
         print("kdbts: interrupted", file=sys.stderr)
         sys.exit(EXIT_INTERRUPTED)
+
+
+def _print_any_name() -> None:
+    """File names may hold bytes that the terminal's encoding has no words for: never raise."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 if __name__ == "__main__":
