@@ -6,7 +6,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
-from kdbts_ros.node.health import ERROR, OK, WARN, Status
+from kdbts_ros.node.status import ERROR, OK, WARN, Status
 
 # A trouble that stays is said again after this long.
 REPEAT_SECONDS = 10.0
@@ -38,7 +38,8 @@ class Diagnostics:
                     values=[KeyValue(key=k, value=v) for k, v in status.values.items()],
                 )
             )
-            self._log(status, now)
+            if not status.said:
+                self._log(status, now)
         self._publisher.publish(message)
 
     def _log(self, status: Status, now: float) -> None:

@@ -7,6 +7,7 @@ FUTURE_STAMP = "future_stamp"
 DUPLICATE = "duplicate"
 OUT_OF_ORDER = "out_of_order"
 TIME_JUMP = "time_jump"
+OTHER_CAMERA = "other_camera"
 BAD_IMAGE = "bad_image"
 NO_CAMERA_INFO = "no_camera_info"
 BAD_CAMERA_INFO = "bad_camera_info"
@@ -25,6 +26,8 @@ DEACTIVATED = "deactivated"
 POSE_REASONS = frozenset(
     {NO_TF, TOO_OLD, EXTRAPOLATION, DISCONNECTED, TWO_PARENTS, NON_UNIT_QUATERNION}
 )
+# What two publishers on one topic look like, besides what the images themselves tell.
+SHARED_TOPIC_REASONS = frozenset({OTHER_CAMERA, DUPLICATE, OUT_OF_ORDER, CAMERA_INFO_MISMATCH})
 
 
 class Dropped(Exception):
