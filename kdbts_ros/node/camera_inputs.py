@@ -39,6 +39,10 @@ class CameraInputs:
         on_image, on_info: called with a message and, for images, what rclpy says about it.
         on_incompatible_qos: called with the name of a policy.
 
+    Attributes:
+        kind: type of the messages that are listened to for images.
+        fault: why there is no subscription to images; empty where there is one.
+
     Raises:
         UserError: the middleware refuses a subscription.
     """
@@ -57,6 +61,7 @@ class CameraInputs:
         self._on_incompatible_qos = on_incompatible_qos
         self._subscriptions: dict[str, Any] = {}
         self.kind = COMPRESSED if topics.compressed else IMAGE
+        self.fault = self._refusal = ""
         try:
             # First, so that the info of the first image is not missed.
             self._listen_to_infos()
@@ -121,16 +126,20 @@ class CameraInputs:
         """Listen to the type that is published, where no publisher has the one expected."""
         kinds = {publisher.kind for publisher in images}
         other = IMAGE if self.kind == COMPRESSED else COMPRESSED
-        if self.kind in kinds or other not in kinds:
+        if self.kind not in kinds and other in kinds:
+            self.kind = other
+            if "images" in self._subscriptions:
+                self._node.destroy_subscription(self._subscriptions.pop("images"))
+        if "images" in self._subscriptions:
             return
-        self.kind = other
-        self._node.destroy_subscription(self._subscriptions.pop("images"))
-        log = self._node.get_logger()
         try:
             self._listen_to_images()
-            log.info(f"{self._topics.image} is published as {other}: listening to that")
         except UserError as error:
-            log.error(str(error))
+            # The executor may hold the one of the other type for one more turn: again, next look.
+            self.fault, self._refusal = self._refusal, str(error)
+            return
+        self.fault = self._refusal = ""
+        self._node.get_logger().info(f"listening to {self._topics.image} for {self.kind}")
 
     def _subscribe(
         self,

@@ -98,6 +98,7 @@ class CameraStream:
             published_since=self._published_since,
             joined=self._calibrations.joined,
             tells_publishers=self._tells_publishers,
+            fault=self._inputs.fault,
         )
         # The whole graph is looked through only for a cure.
         if not images:
@@ -173,6 +174,9 @@ class CameraStream:
 
     def _check(self, message: Any, sender: Sender, stamp_ns: int, now: float) -> None:
         """Raise Dropped for an image that cannot be used, whatever arrives besides."""
+        if isinstance(message, Image):
+            # First: the size of a broken one says nothing about its camera.
+            check_layout(message)
         self._tells_publishers = bool(sender.publisher)
         if self._one_camera.check(sender, now):
             self._node.get_logger().info(
@@ -186,8 +190,6 @@ class CameraStream:
             seconds = (stamp_ns - self._order.newest_ns) / 1e9
             self._jumped(stamp_ns, self.image_topic, seconds)
         self._order.check(stamp_ns)
-        if isinstance(message, Image):
-            check_layout(message)
 
     def _check_jump(self, sender: Sender) -> None:
         """Two publishers that are not told apart must not begin a new life in turns."""

@@ -37,6 +37,7 @@ class StreamSurroundings:
         where the camera's own topic has no publisher.
     joined: how images find their camera_info, in words.
     tells_publishers: whether the middleware says which publisher an image came from.
+    fault: why the node cannot listen; empty where it does.
     """
 
     camera: str
@@ -51,6 +52,7 @@ class StreamSurroundings:
     other_infos: tuple[str, ...] = ()
     joined: str = ""
     tells_publishers: bool = True
+    fault: str = ""
 
 
 def input_status(
@@ -80,6 +82,8 @@ def input_status(
 def _judge(
     account: StreamTally, stream: StreamSurroundings, since: float, now: float, silence: float
 ) -> tuple[int, str]:
+    if stream.fault:
+        return ERROR, stream.fault
     # A publisher that has just appeared is not silent yet, however long the node has waited for it.
     published = max(since, stream.published_since or since)
     if quiet(account.image_at, published, now, silence):

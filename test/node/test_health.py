@@ -121,6 +121,11 @@ def test_silence_names_its_cause_and_cure(changes: dict[str, Any], level: int, w
     assert words in told.message
 
 
+def test_a_refused_subscription_is_told() -> None:
+    told = status("input", healthy(), seen(fault="cannot listen to /camera/image: no memory"))
+    assert (told.level, told.message) == (ERROR, "cannot listen to /camera/image: no memory")
+
+
 def test_a_publisher_of_another_qos_is_told() -> None:
     tally = Tally(since=0.0)
     tally.stream("").incompatible_qos = "RELIABILITY"
