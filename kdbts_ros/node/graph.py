@@ -10,8 +10,8 @@ from rclpy.qos import DurabilityPolicy, ReliabilityPolicy
 
 IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 CAMERA_INFO = "sensor_msgs/msg/CameraInfo"
-# What the middleware says of a participant that is no ROS node, or not known yet.
-_UNKNOWN = "_NODE_N"
+# A publisher that is no ROS node, or whose node is not known yet.
+UNKNOWN = "an unknown node"
 
 
 @dataclass(frozen=True)
@@ -69,6 +69,6 @@ def names(found: Iterable[Publisher]) -> str:
 
 
 def _full_name(namespace: str, name: str) -> str:
-    if not name or name.startswith(_UNKNOWN):
-        return "an unknown node"
+    if not name or name.startswith("_NODE_NAME_UNKNOWN"):
+        return UNKNOWN
     return f"{namespace.rstrip('/')}/{name}"
