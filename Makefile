@@ -82,7 +82,7 @@ test: export ROS_PYTHON_CHECK_FIELDS := 1
 test: export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 test: export OMP_NUM_THREADS ?= 1
 test: venv
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest --strict-config $(ARGS)
 
 lint: venv
 	@$(BIN)/ruff check .

@@ -48,7 +48,7 @@ DATA_FILES = [
     (f"share/{NAME}/launch", files("launch", "*.launch.py")),
     (f"share/{NAME}/config", files("config")),
     (f"share/{NAME}/config/training", files("config/training")),
-    (f"lib/{NAME}", ["scripts/kdbts_node"]),
+    (f"lib/{NAME}", ["scripts/kdbts", "scripts/kdbts_node"]),
 ]
 
 
@@ -111,7 +111,7 @@ setup(
     entry_points={
         "console_scripts": [
             f"kdbts = {NAME}.cli.main:run",
-            f"kdbts_node = {NAME}.node.kdbts_node:main",
+            f"kdbts_node = {NAME}.node.start:main",
         ]
     },
     cmdclass={"build_py": BuildWithMessages},

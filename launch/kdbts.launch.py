@@ -3,22 +3,21 @@
 An argument left empty leaves the value to the parameter file.
 """
 
-import os
+from pathlib import Path
 
-from launch import LaunchContext, LaunchDescription
-from launch.actions import DeclareLaunchArgument, OpaqueFunction
-from launch.conditions import IfCondition
-from launch.substitutions import LaunchConfiguration, PathJoinSubstitution
+from ament_index_python.packages import get_package_share_directory
+from launch import LaunchContext, LaunchDescription, LaunchDescriptionEntity
+from launch.actions import DeclareLaunchArgument, LogInfo, OpaqueFunction
+from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode, Node
-from launch_ros.substitutions import FindPackageShare
 
-CONFIG = PathJoinSubstitution([FindPackageShare("kdbts_ros"), "config"])
+from kdbts_ros.node.fastdds import large_message_environment
+from kdbts_ros.node.launching import check_file, rviz, switch
+
+CONFIG = Path(get_package_share_directory("kdbts_ros"), "config")
 
 ARGUMENTS = {
-    "params_file": (
-        PathJoinSubstitution([CONFIG, "kdbts.yaml"]),
-        "Parameter file of the node.",
-    ),
+    "params_file": (str(CONFIG / "kdbts.yaml"), "Parameter file of the node."),
     "checkpoint": ("", "Weights: a shipped name or a file."),
     "device": ("", "auto, cpu, cuda or cuda:N."),
     "image_topic": ("image", "Topic of the camera; its camera_info is expected beside it."),
@@ -26,27 +25,31 @@ ARGUMENTS = {
     "namespace": ("", "Namespace of the node."),
     "use_sim_time": ("false", "Follow /clock (a bag or a simulator)."),
     "autostart": ("true", "Activate at start; false leaves it to a lifecycle manager."),
-    "rviz": ("false", "Start RViz with a view of the outputs."),
+    "rviz": ("false", "Start RViz with a view of the outputs; auto: where it can be."),
     "log_level": ("info", "debug, info, warn, error or fatal."),
 }
-TRUE = ("true", "1", "yes", "on")
 
 
-def _node(context: LaunchContext) -> list[LifecycleNode]:
-    """The node, once the arguments have values."""
+def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
+    """RViz and the node, once the arguments have values; raises before anything has started."""
     value = {name: LaunchConfiguration(name).perform(context) for name in ARGUMENTS}
+    check_file("params_file", value["params_file"])
+    sim_time = switch("use_sim_time", value["use_sim_time"])
     parameters: dict[str, str | bool] = {
-        "use_sim_time": value["use_sim_time"].lower() in TRUE,
-        "autostart": value["autostart"].lower() in TRUE,
+        "use_sim_time": sim_time,
+        "autostart": switch("autostart", value["autostart"]),
     }
     for name in ("checkpoint", "device"):
         if value[name]:
             parameters[name] = value[name]
-    profile = PathJoinSubstitution([CONFIG, "fastdds_large_messages.xml"]).perform(context)
-    # The first is read by Fast DDS 3 (Kilted on), the second by Fast DDS 2; a user's own wins.
-    variables = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
-    chosen = any(os.environ.get(name) for name in variables)
-    return [
+    view = rviz(value["rviz"])
+    started: list[LaunchDescriptionEntity] = []
+    if view.sentence:
+        started.append(LogInfo(msg=view.sentence))
+    if view.start:
+        # Before the node: what can still fail here must not leave one behind.
+        started.append(_rviz(sim_time))
+    started.append(
         LifecycleNode(
             package="kdbts_ros",
             executable="kdbts_node",
@@ -58,11 +61,22 @@ def _node(context: LaunchContext) -> list[LifecycleNode]:
                 ("camera_info", value["camera_info_topic"]),
             ],
             ros_arguments=["--log-level", value["log_level"]],
-            additional_env={} if chosen else dict.fromkeys(variables, profile),
+            additional_env=large_message_environment(),
             output="screen",
             emulate_tty=True,
         )
-    ]
+    )
+    return started
+
+
+def _rviz(sim_time: bool) -> Node:
+    return Node(
+        package="rviz2",
+        executable="rviz2",
+        arguments=["-d", str(CONFIG / "kdbts.rviz")],
+        parameters=[{"use_sim_time": sim_time}],
+        output="screen",
+    )
 
 
 def generate_launch_description() -> LaunchDescription:
@@ -71,12 +85,4 @@ def generate_launch_description() -> LaunchDescription:
         DeclareLaunchArgument(name, default_value=default, description=meaning)
         for name, (default, meaning) in ARGUMENTS.items()
     ]
-    rviz = Node(
-        package="rviz2",
-        executable="rviz2",
-        arguments=["-d", PathJoinSubstitution([CONFIG, "kdbts.rviz"])],
-        parameters=[{"use_sim_time": LaunchConfiguration("use_sim_time")}],
-        condition=IfCondition(LaunchConfiguration("rviz")),
-        output="screen",
-    )
-    return LaunchDescription([*declared, OpaqueFunction(function=_node), rviz])
+    return LaunchDescription([*declared, OpaqueFunction(function=_start)])

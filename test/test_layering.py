@@ -9,7 +9,10 @@ from pathlib import Path
 import pytest
 
 PACKAGE = Path(__file__).resolve().parent.parent / "kdbts_ros"
-PURE = ("density", "learning", "evaluation", "datasets", "adaptation", "errors.py", "pictures.py")
+PURE = (
+    *("density", "learning", "evaluation", "datasets", "adaptation"),
+    *("errors.py", "files.py", "loops.py", "pictures.py", "tether.py"),
+)
 ROS = {
     "ament_index_python",
     "builtin_interfaces",
@@ -68,3 +71,12 @@ def test_the_rule_has_something_to_hold() -> None:
     assert len(modules("node")) > 5
     assert is_ros("sensor_msgs.msg.Image") and is_ros("kdbts_ros.node.images")
     assert not is_ros("rosbags.rosbag2") and not is_ros("kdbts_ros.density.Camera")
+
+
+@pytest.mark.parametrize("module", modules(*PURE, "node", "cli", "demo"), ids=name_of)
+def test_loops_are_compiled_by_one_rule(module: Path) -> None:
+    """numba's own decorators refuse where nothing can be cached; those of loops.py do not."""
+    if module.name != "loops.py":
+        decorators = {f"numba.{name}" for name in ("njit", "jit", "vectorize", "guvectorize")}
+        assert decorators.isdisjoint(imported(module))
+        assert ".njit(" not in module.read_text()

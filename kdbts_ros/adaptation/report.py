@@ -7,13 +7,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
 from kdbts_ros.adaptation.checks import Check
 from kdbts_ros.adaptation.judge import Score
-from kdbts_ros.errors import UserError
+from kdbts_ros.files import make_folder, write_png, write_text
 
 
 @dataclass(frozen=True, eq=False)
@@ -35,17 +34,12 @@ def write(folder: Path, outcome: Outcome) -> Path:
         UserError: the folder cannot be written.
     """
     names = [f"held_out_{k}.png" for k in range(len(outcome.pictures))]
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        for name, picture in zip(names, outcome.pictures, strict=True):
-            done, data = cv2.imencode(".png", cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
-            assert done
-            (folder / name).write_bytes(data.tobytes())
-        (folder / "report.md").write_text(_markdown(outcome, names), encoding="utf-8")
-        page = folder / "report.html"
-        page.write_text(_html(outcome, names), encoding="utf-8")
-    except OSError as error:
-        raise UserError(f"cannot write the report to {folder}: {error}") from error
+    make_folder(folder)
+    for name, picture in zip(names, outcome.pictures, strict=True):
+        write_png(folder / name, picture)
+    write_text(folder / "report.md", _markdown(outcome, names))
+    page = folder / "report.html"
+    write_text(page, _html(outcome, names))
     return page
 
 

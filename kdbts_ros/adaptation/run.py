@@ -9,7 +9,9 @@ import shutil
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -18,16 +20,20 @@ from kdbts_ros.adaptation import report
 from kdbts_ros.adaptation.checks import Inspection, inspect
 from kdbts_ros.adaptation.clips import BagClips, Clip, ClipPlan
 from kdbts_ros.adaptation.judge import Judge
+from kdbts_ros.adaptation.origin import origin_of
+from kdbts_ros.adaptation.recalibration import refit
 from kdbts_ros.adaptation.rehearsal import REUSE, WORLDS, KnownWorlds, Rehearsal
 from kdbts_ros.adaptation.session import Display, Session
 from kdbts_ros.adaptation.settings import AdaptSettings
 from kdbts_ros.adaptation.supply import FrameSupply
 from kdbts_ros.datasets.bag_drive import BagDrive
-from kdbts_ros.density.checkpoint import CheckpointInfo, load_network, save_network
+from kdbts_ros.density.checkpoint import CheckpointInfo, load_network, of_descendant, save_network
 from kdbts_ros.density.device import choose_device
 from kdbts_ros.density.network import DensityNetwork
 from kdbts_ros.density.training_camera import TrainingCamera
 from kdbts_ros.errors import UserError
+from kdbts_ros.files import shown
+from kdbts_ros.learning.resuming import Identity, read, refuse_other
 from kdbts_ros.learning.state_file import StateFile
 
 HELD_OUT_CLIPS = 16
@@ -94,6 +100,10 @@ def adapt(
     _refuse(inspection, request)
     start, info = load_network(request.checkpoint)
     network = copy.deepcopy(start)
+    state = StateFile(request.folder / "state.pt")
+    origin = origin_of(request.settings, info, drives)
+    # Before minutes are spent on matching.
+    saved = _saved(state, origin, request, say) if request.resume else None
     _check_disk(request, network)
     settings, plans = request.settings, inspection.plans
     training = TrainingCamera.from_notes(info.notes)
@@ -102,15 +112,9 @@ def adapt(
     judge = Judge(_held_out(clips, plans.held_out))
     device = choose_device(request.device)
     torch.manual_seed(settings.seed)
-    session = Session(
-        network.to(device),
-        start.to(device),
-        judge,
-        settings,
-        StateFile(request.folder / "state.pt"),
-    )
-    if request.resume:
-        session.restore()
+    session = Session(network.to(device), start.to(device), judge, settings, state, origin)
+    if saved is not None:
+        session.restore(saved)
     say(
         f"before: photometric error {session.before.photometric:.4f}, depth against matching "
         f"{session.before.depth:.3f}, on held-out clips"
@@ -131,7 +135,7 @@ def adapt(
         finished = session.run(supply, rehearsal, display)
     if not finished:
         return Result(False, False, f"interrupted at {session.share:.0%}, nothing is lost", None)
-    return _conclude(drives, inspection, request, session, info)
+    return _conclude(drives, inspection, request, session, info, display)
 
 
 def _refuse(inspection: Inspection, request: Request) -> None:
@@ -151,6 +155,29 @@ def _refuse(inspection: Inspection, request: Request) -> None:
         )
     if request.out.suffix != ".safetensors":
         raise UserError(f"--out {request.out} must end with .safetensors")
+
+
+def _saved(
+    state: StateFile, origin: Identity, request: Request, say: Callable[[str], None]
+) -> dict[str, Any]:
+    """The state to continue.
+
+    Raises:
+        UserError: there is none, it is damaged, or it was made from something else.
+    """
+    content = state.load()
+    made_from = read(content.get("made_from"))
+    if made_from is None:
+        say(f"{shown(state.path)} does not say what it was made from: taken on trust")
+    else:
+        refuse_other(
+            made_from,
+            origin,
+            f"{shown(state.path)} is of another adaptation",
+            "Repeat the options of the first command to resume; to start anew, remove "
+            f"{shown(request.folder)} or name another --out.",
+        )
+    return content
 
 
 def _check_disk(request: Request, network: DensityNetwork) -> None:
@@ -193,6 +220,7 @@ def _conclude(
     request: Request,
     session: Session,
     info: CheckpointInfo,
+    display: Display,
 ) -> Result:
     """Keep the best weights if they are better than the start's, and say so."""
     before, after = session.before, session.best_score
@@ -220,8 +248,11 @@ def _conclude(
     else:
         verdict = f"Not better: {change}. No weights are written: keep {request.checkpoint}."
     if improved or request.force:
+        refitted = refit(session.network, info.notes, partial(_tell_refit, display))
+        verdict = " ".join([verdict, *refitted.sentences])
         notes = {
-            **info.notes,
+            **of_descendant(info.notes),
+            **refitted.notes,
             "adapted_from": request.checkpoint,
             "adapted_on": json.dumps([drive.name for drive in drives]),
             "adapted_steps": str(session.progress.step),
@@ -232,3 +263,7 @@ def _conclude(
     pictures = judge.pictures(looks_before, looks_after)
     outcome = report.Outcome(title, inspection.checks, before, after, verdict, pictures)
     return Result(True, improved, verdict, report.write(request.folder, outcome))
+
+
+def _tell_refit(display: Display, share: float) -> None:
+    display(1.0, f"fitting the calibration anew: {share:.0%}")

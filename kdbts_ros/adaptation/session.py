@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -22,6 +22,7 @@ from kdbts_ros.learning.average import WeightAverage
 from kdbts_ros.learning.draws import Draws
 from kdbts_ros.learning.freezing import frozen_statistics
 from kdbts_ros.learning.interruption import Interruption
+from kdbts_ros.learning.resuming import Identity, written
 from kdbts_ros.learning.state_file import StateFile
 
 WARM_UP_STEPS = 30
@@ -67,8 +68,10 @@ class Session:
         judge: Judge,
         settings: AdaptSettings,
         state: StateFile,
+        made_from: Identity,
     ) -> None:
         self.network, self.judge, self.settings = network, judge, settings
+        self._made_from = made_from
         self.start = start.eval().requires_grad_(False)
         self._state = state
         self._device = next(network.parameters()).device
@@ -110,7 +113,7 @@ class Session:
         """Write everything that `restore` needs."""
         self._state.save(
             {
-                "settings": json.dumps(asdict(self.settings)),
+                "made_from": written(self._made_from),
                 "network": self.network.state_dict(),
                 "optimiser": self._optimiser.state_dict(),
                 "average": self._average.state_dict(),
@@ -121,13 +124,12 @@ class Session:
         )
         self._saved_at = time.monotonic()
 
-    def restore(self) -> None:
-        """Continue where a session was saved; `minutes` may differ, the rest may not.
+    def restore(self, state: Mapping[str, Any]) -> None:
+        """Continue where a session was saved, see `saved_state`.
 
         Raises:
-            UserError: no state, a damaged one, or one of another network.
+            UserError: a damaged state, or one of another network.
         """
-        state = self._state.load()
         try:
             self.network.load_state_dict(state["network"])
             self._optimiser.load_state_dict(state["optimiser"])

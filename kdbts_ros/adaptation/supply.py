@@ -13,6 +13,7 @@ from typing import Any, Generic, TypeVar
 
 import numpy as np
 
+from kdbts_ros import tether
 from kdbts_ros.errors import UserError
 
 MOST_FRAMES = 400
@@ -53,7 +54,7 @@ class FrameSupply(Generic[Frame]):
         self._fresh = 0
         self._coming: deque[Future[Frame]] = deque()
         context = multiprocessing.get_context("spawn")
-        self._worker = ProcessPoolExecutor(1, context, _prepare, (make,))
+        self._worker = ProcessPoolExecutor(1, context, _prepare, (make, os.getpid()))
 
     def __enter__(self) -> FrameSupply[Frame]:
         return self
@@ -102,8 +103,9 @@ class FrameSupply(Generic[Frame]):
 _MAKE: list[Callable[[int], Any]] = []
 
 
-def _prepare(make: Callable[[int], Any]) -> None:
-    """Set up the process: Ctrl-C is for the trainer, and so are the cores."""
+def _prepare(make: Callable[[int], Any], trainer: int) -> None:
+    """Set up the process: Ctrl-C is for the trainer, and so are the cores; it ends with it."""
+    tether.tie(trainer)
     import cv2
     import torch
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Optional
 
 import typer
 from rich.console import Console
@@ -20,7 +20,12 @@ def adapt(
     bags: Annotated[
         list[Path], typer.Argument(metavar="BAG...", help="rosbag2 recordings, or folders of them.")
     ],
-    out: Annotated[Path, typer.Option("--out", help="File for the weights, .safetensors.")],
+    out: Annotated[
+        Path,
+        typer.Option(
+            "--out", help="File for the weights, .safetensors.", callback=options.file_to_write
+        ),
+    ],
     checkpoint: options.Checkpoint = "kdbts",
     minutes: Annotated[float, typer.Option(min=0.01, help="Minutes of training.")] = 30.0,
     check_only: Annotated[
@@ -34,14 +39,14 @@ def adapt(
         typer.Option("--force", help="Train despite a failed check; write weights even if worse."),
     ] = False,
     cameras: Annotated[
-        str | None, typer.Option(help="Cameras by name or topic, e.g. left,right. Default: all.")
+        Optional[str], typer.Option(help="Cameras by name or topic, e.g. left,right. Default: all.")
     ] = None,
     odometry: Annotated[
-        str | None, typer.Option(help="Topic of nav_msgs/Odometry for the poses instead of /tf.")
+        Optional[str], typer.Option(help="Topic of nav_msgs/Odometry for the poses instead of /tf.")
     ] = None,
-    world: Annotated[str | None, typer.Option(help="Fixed TF frame, where not odom.")] = None,
+    world: Annotated[Optional[str], typer.Option(help="Fixed TF frame, where not odom.")] = None,
     base: Annotated[
-        str | None, typer.Option(help="TF frame on the ground, where not base_link.")
+        Optional[str], typer.Option(help="TF frame on the ground, where not base_link.")
     ] = None,
     rate: Annotated[float, typer.Option(min=1e-7, max=1e-2, help="Learning rate.")] = 3e-4,
     held_out: Annotated[

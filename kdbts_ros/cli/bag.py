@@ -4,15 +4,18 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Optional
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from kdbts_ros.cli.options import folder_to_write
 from kdbts_ros.datasets.bag_writer import Scans, write_bag
 from kdbts_ros.datasets.kitti_files import split_frames
 from kdbts_ros.datasets.opening import open_drive
+from kdbts_ros.files import shown
 
 
 class Layout(str, Enum):
@@ -33,19 +36,19 @@ class Storage(str, Enum):
 def bag(
     layout: Annotated[Layout, typer.Argument(help="Layout of the dataset.")],
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="Root folder of the dataset.")],
-    out: Annotated[Path, typer.Argument(help="Bag folder to make.")],
+    out: Annotated[Path, typer.Argument(help="Bag folder to make.", callback=folder_to_write)],
     drive: Annotated[
-        str | None, typer.Option(help="Drive of kitti-raw, for example 0009; needed if several.")
+        Optional[str], typer.Option(help="Drive of kitti-raw, for example 0009; needed if several.")
     ] = None,
     sequence: Annotated[
-        str | None,
+        Optional[str],
         typer.Option(help="Sequence of kitti-odometry or kitti-360, for example 04."),
     ] = None,
     frames: Annotated[
         str, typer.Option(metavar="A:B", help="Frames A to B - 1; either may be left out.")
     ] = ":",
     cameras: Annotated[
-        str | None,
+        Optional[str],
         typer.Option(
             help="Cameras: left, right or left,right; kitti-360 also has fisheye_left and "
             "fisheye_right, straightened. Default: left and right."
@@ -77,7 +80,7 @@ def bag(
     )
     console = Console(stderr=True)
     with Progress(*columns, console=console, disable=not console.is_terminal) as progress:
-        task = progress.add_task(f"{source.name} to {out}", total=len(source))
+        task = progress.add_task(escape(f"{source.name} to {shown(out)}"), total=len(source))
         count = write_bag(
             source,
             out,
@@ -88,4 +91,4 @@ def bag(
             on_frame=lambda done: progress.update(task, completed=done),
         )
     size = sum(file.stat().st_size for file in out.iterdir()) / 1e6
-    typer.echo(f"{out}: {count} frames of {source.name}, {size:.0f} MB")
+    typer.echo(f"{shown(out)}: {count} frames of {source.name}, {size:.0f} MB")

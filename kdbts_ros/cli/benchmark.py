@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Optional
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from rich.console import Console
 
 from kdbts_ros.cli import options
 from kdbts_ros.cli.benchmark_node import benchmark_node, split_rates
+from kdbts_ros.cli.evaluation_data import Json
 from kdbts_ros.datasets.synthetic.drive import StreetDrive
 from kdbts_ros.density.checkpoint import CheckpointInfo, load_network
 from kdbts_ros.density.device import choose_device, inference_precision
@@ -23,6 +24,7 @@ from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.errors import UserError
 from kdbts_ros.evaluation.report import write_json
 from kdbts_ros.evaluation.timing import ROBOT_LATTICE, Benchmark, Times
+from kdbts_ros.files import make_folder, write_text
 
 LAYERS = {"r18": 18, "r50": 50}
 
@@ -31,7 +33,7 @@ def benchmark(
     checkpoint: options.Checkpoint = "kdbts",
     head: options.Head = None,
     network: Annotated[
-        str | None,
+        Optional[str],
         typer.Option(help="Random weights of r18 or r50 at full width instead of a checkpoint."),
     ] = None,
     size: Annotated[
@@ -44,12 +46,15 @@ def benchmark(
     ] = "robot",
     views: Annotated[int, typer.Option(min=1, max=16, help="Views a map looks at.")] = 1,
     repeats: Annotated[int, typer.Option(min=1, max=1000, help="Runs per stage.")] = 10,
-    threads: Annotated[int | None, typer.Option(min=1, max=1024, help="CPU threads.")] = None,
+    threads: Annotated[Optional[int], typer.Option(min=1, max=1024, help="CPU threads.")] = None,
     node: Annotated[bool, typer.Option("--node", help="Time kdbts_node over DDS instead.")] = False,
     rates: Annotated[str, typer.Option(help="Of the camera with --node, Hz.")] = "10,30,60",
     seconds: Annotated[float, typer.Option(min=1, max=3600, help="Of each rate.")] = 10.0,
-    json: Annotated[Path | None, typer.Option("--json", help="Write the figures here.")] = None,
-    markdown: Annotated[Path | None, typer.Option(help="Write the table here.")] = None,
+    json: Json = None,
+    markdown: Annotated[
+        Optional[Path],
+        typer.Option(help="Write the table here.", callback=options.file_to_write),
+    ] = None,
 ) -> None:
     """Time a frame's stages; ratios compare the best runs with the plain float32 formulation.
 
@@ -95,10 +100,8 @@ def benchmark(
     if json is not None:
         write_json(json, {**figures, "frame": frame})
     if markdown is not None:
-        try:
-            markdown.write_text(text + "\n")
-        except OSError as error:
-            raise UserError(f"cannot write {markdown}: {error.strerror}") from None
+        make_folder(markdown.parent)
+        write_text(markdown, text + "\n")
 
 
 def _stages(bench: Benchmark, console: Console) -> tuple[dict[str, object], list[str]]:

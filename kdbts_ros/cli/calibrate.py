@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Optional
 
 import typer
 from rich.console import Console
@@ -21,19 +21,23 @@ from kdbts_ros.evaluation.report import write_json
 from kdbts_ros.evaluation.samples import CALIBRATION_SEED, prefetched, synthetic_samples
 from kdbts_ros.evaluation.scores import frame_table
 from kdbts_ros.evaluation.views import ViewChoice
+from kdbts_ros.files import shown
 
 THRESHOLDS = (0.1, 0.2, 0.3, 0.4, 0.5, 0.6)
 
 
 def calibrate(
     checkpoint: Annotated[str, typer.Argument(help="A shipped name or a .safetensors of ours.")],
-    out: Annotated[Path, typer.Option("--out", help="The .safetensors to write.")],
+    out: Annotated[
+        Path,
+        typer.Option("--out", help="The .safetensors to write.", callback=options.file_to_write),
+    ],
     worlds: Annotated[int, typer.Option(min=4, help="Worlds to fit on.")] = 60,
     held_out: Annotated[int, typer.Option(min=2, help="Further worlds that check the fit.")] = 20,
     seed: Annotated[int, typer.Option(min=0, help="First world.")] = CALIBRATION_SEED,
     views: Views = "left",
     occupied_from: Annotated[
-        float | None,
+        Optional[float],
         typer.Option(min=0.01, max=0.99, help="Set this threshold instead of that of best IoU."),
     ] = None,
     head: options.Head = None,
@@ -53,8 +57,8 @@ def calibrate(
     choice = ViewChoice.parse(views)
     scene = SceneCompleter.load(checkpoint, device, precision, head)
     drawn = prefetched(synthetic_samples(worlds + held_out, seed, choice))
-    shown = track(drawn, "worlds", worlds + held_out, console=Console(stderr=True))
-    evidence = gather(scene, shown, OccupancySettings())
+    counted = track(drawn, "worlds", worlds + held_out, console=Console(stderr=True))
+    evidence = gather(scene, counted, OccupancySettings())
     found = with_threshold(fit(evidence[:worlds]), evidence[:worlds], occupied_from)
     checked = evidence[worlds:]
     rows = {
@@ -66,7 +70,7 @@ def calibrate(
     show_table("Calibrated, at other thresholds", trade_off)
     notes = {**read_note(scene.info.notes.get(NOTE)), scene.head_in_use: found}
     write_annotated(source, out, {NOTE: write_note(notes)})
-    Console().print(f"calibration of head {scene.head_in_use} -> {out}")
+    typer.echo(f"calibration of head {scene.head_in_use} -> {shown(out)}")
     if json is not None:
         note = write_note({scene.head_in_use: found})
         write_json(json, {"calibration": note, "held_out": rows, "thresholds": trade_off})

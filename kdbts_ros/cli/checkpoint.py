@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Optional
 
 import typer
+
+from kdbts_ros.cli.options import file_to_write, folder_to_write
+from kdbts_ros.files import shown
 
 app = typer.Typer(
     help="Cut checkpoints and training states into small files and join them; average runs.\n\n"
@@ -17,7 +20,9 @@ app = typer.Typer(
 @app.command()
 def split(
     file: Annotated[Path, typer.Argument(help="A .safetensors, or the state.pt of a run.")],
-    folder: Annotated[Path, typer.Argument(help="New folder for the pieces.")],
+    folder: Annotated[
+        Path, typer.Argument(help="New folder for the pieces.", callback=folder_to_write)
+    ],
     size: Annotated[int, typer.Option("--size", min=1, max=4096, help="Largest piece, MiB.")] = 16,
 ) -> None:
     """Cut a file into pieces, with the SHA-256 of each and of the whole in pieces.json.
@@ -27,14 +32,20 @@ def split(
     from kdbts_ros.learning.pieces import split_file
 
     manifest = split_file(file, folder, size)
-    typer.echo(f"wrote {len(manifest.pieces)} pieces of {file} to {folder}: {manifest.sha256}")
+    typer.echo(
+        f"wrote {len(manifest.pieces)} pieces of {shown(file)} to {shown(folder)}: "
+        f"{manifest.sha256}"
+    )
 
 
 @app.command()
 def join(
     folder: Annotated[Path, typer.Argument(help="Folder of pieces.")],
     out: Annotated[
-        Path | None, typer.Argument(help="The file; default: its old name beside the folder.")
+        Optional[Path],
+        typer.Argument(
+            help="The file; default: its old name beside the folder.", callback=file_to_write
+        ),
     ] = None,
 ) -> None:
     """Put pieces together; the file appears only when every byte is right.
@@ -43,7 +54,7 @@ def join(
     """
     from kdbts_ros.learning.pieces import join_file
 
-    typer.echo(f"wrote {join_file(folder, out)}")
+    typer.echo(f"wrote {shown(join_file(folder, out))}")
 
 
 @app.command()
@@ -51,7 +62,10 @@ def merge(
     checkpoints: Annotated[
         list[str], typer.Argument(help="Two or more of one network: shipped names or files.")
     ],
-    out: Annotated[Path, typer.Option("--out", help="File for the weights, .safetensors.")],
+    out: Annotated[
+        Path,
+        typer.Option("--out", help="File for the weights, .safetensors.", callback=file_to_write),
+    ],
 ) -> None:
     """Take the mean of the weights of runs that began from the same ones.
 
@@ -61,4 +75,4 @@ def merge(
     """
     from kdbts_ros.learning.merging import merge as write_mean
 
-    typer.echo(f"wrote {write_mean(checkpoints, out)}: calibrate it with `kdbts calibrate`")
+    typer.echo(f"wrote {shown(write_mean(checkpoints, out))}: calibrate it with `kdbts calibrate`")

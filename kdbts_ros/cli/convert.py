@@ -9,15 +9,19 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from kdbts_ros.cli import options
 from kdbts_ros.cli.options import Head
 from kdbts_ros.density.checkpoint import load_network, save_network
 from kdbts_ros.density.original_keys import KeyAccount
 from kdbts_ros.errors import UserError
+from kdbts_ros.files import shown
 
 
 def convert(
     original: Annotated[Path, typer.Argument(help="An original .pt of BTS or KDBTS.")],
-    out: Annotated[Path, typer.Argument(help="The .safetensors to write.")],
+    out: Annotated[
+        Path, typer.Argument(help="The .safetensors to write.", callback=options.file_to_write)
+    ],
     head: Head = None,
     half: Annotated[
         bool, typer.Option("--half/--full", help="Store convolutions in half precision.")
@@ -34,9 +38,8 @@ def convert(
         raise UserError(f"{original} is already a checkpoint of this package")
     notes = {**info.notes, "origin_sha256": info.sha256}
     save_network(out, network, notes, half=half)
-    console = Console()
-    console.print(_summary(info.account))
-    console.print(f"head: {info.spec.head}   ResNet-{info.spec.layers}   -> {out}")
+    Console().print(_summary(info.account))
+    typer.echo(f"head: {info.spec.head}   ResNet-{info.spec.layers}   -> {shown(out)}")
 
 
 def _summary(account: KeyAccount) -> Table:

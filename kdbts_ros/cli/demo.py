@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 from rich.console import Console
 
-from kdbts_ros.cli.options import Checkpoint, Device
+from kdbts_ros.cli.options import Checkpoint, Device, folder_to_write
 from kdbts_ros.demo import interrupt
 from kdbts_ros.demo.children import prepare_environment
 from kdbts_ros.demo.results import Results
 from kdbts_ros.errors import UserError
+from kdbts_ros.files import shown
 
 if TYPE_CHECKING:
     from kdbts_ros.demo.sources import Drive
@@ -22,25 +23,28 @@ SYNTHETIC_FRAMES = 80
 
 def demo(
     bag: Annotated[
-        Path | None, typer.Option(help="Drive a rosbag2 recording with camera_info and /tf.")
+        Optional[Path], typer.Option(help="Drive a rosbag2 recording with camera_info and /tf.")
     ] = None,
     kitti: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Drive KITTI raw; DIR holds 2011_09_26/.")
+        Optional[Path], typer.Option(metavar="DIR", help="Drive KITTI raw; DIR holds 2011_09_26/.")
     ] = None,
     drive: Annotated[
-        str | None, typer.Option(help="Drive of --kitti, for example 0009; the first by default.")
+        Optional[str],
+        typer.Option(help="Drive of --kitti, for example 0009; the first by default."),
     ] = None,
-    out: Annotated[Path, typer.Option(help="Folder of the results.")] = Path("demo_out"),
+    out: Annotated[
+        Path, typer.Option(help="Folder of the results.", callback=folder_to_write)
+    ] = Path("demo_out"),
     checkpoint: Checkpoint = "kdbts",
     device: Device = "auto",
     frames: Annotated[
-        int | None,
+        Optional[int],
         typer.Option(
             min=1, help=f"Frames to drive: {SYNTHETIC_FRAMES} of a synthetic street, all of KITTI."
         ),
     ] = None,
     rate: Annotated[
-        float | None,
+        Optional[float],
         typer.Option(
             min=0.01,
             help="Recorded seconds per second; measured to suit this machine by default.",
@@ -81,7 +85,7 @@ def demo(
         summary = run_demo(Request(source, results, node, rate), work, console)
     Console().print(summary.table())
     typer.echo(
-        f"{out}: {results.panels.name}/, {results.film.name}, {results.outputs.name}/, "
+        f"{shown(out)}: {results.panels.name}/, {results.film.name}, {results.outputs.name}/, "
         f"{results.summary.name}"
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Optional
 
 import numpy as np
 import typer
@@ -73,7 +73,7 @@ class Protocol(str, Enum):
 
 
 Without = Annotated[
-    list[str] | None,
+    Optional[list[str]],
     typer.Option(
         "--without", metavar="QUIRK", help=f"Switch off: {', '.join(QUIRKS)}; repeatable."
     ),
@@ -148,11 +148,11 @@ def occupancy(
     worlds: Worlds = 20,
     views: Views = "left",
     protocol: Annotated[
-        Protocol | None,
+        Optional[Protocol],
         typer.Option(help="truth: exact worlds. reference: LiDAR, as published. Or both."),
     ] = None,
     threshold: Annotated[
-        float | None,
+        Optional[float],
         typer.Option(min=0.01, max=0.99, help="Occupied from here; else the checkpoint's own."),
     ] = None,
     height_min: Annotated[float, typer.Option(help="Band above the ground, m.")] = 0.3,
@@ -162,7 +162,8 @@ def occupancy(
     lidar_box: LidarBox = "-4:4,0:0.75,4:20",
     layers: Annotated[int, typer.Option(min=1, help="Of the reference: layers of height.")] = 1,
     pitch_deg: Annotated[
-        float | None, typer.Option(help="Of the reference: pitch of the camera, else its mount's.")
+        Optional[float],
+        typer.Option(help="Of the reference: pitch of the camera, else its mount's."),
     ] = None,
     without: Without = None,
     head: options.Head = None,

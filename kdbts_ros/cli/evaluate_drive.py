@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Optional
 
 import typer
 from rich.console import Console
 from rich.progress import Progress
 
 from kdbts_ros.cli import options
-from kdbts_ros.cli.evaluation_data import show_table
+from kdbts_ros.cli.evaluation_data import Json, Report, show_table
 from kdbts_ros.density.local_map import FusionSettings
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.density.view_buffer import BufferRules
@@ -23,7 +22,7 @@ from kdbts_ros.evaluation.samples import HELD_OUT_SEED
 def drive(
     checkpoint: options.Checkpoint = "kdbts",
     single: Annotated[
-        str | None,
+        Optional[str],
         typer.Option("--single", help="Other weights for the maps of one image, e.g. kdbts."),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="First synthetic drive.")] = HELD_OUT_SEED,
@@ -36,7 +35,7 @@ def drive(
         typer.Option(help="left, or left,right: maps are of the first, the second adds views."),
     ] = "left",
     threshold: Annotated[
-        float | None,
+        Optional[float],
         typer.Option(min=0.02, max=0.98, help="Occupied from here; by default as the weights say."),
     ] = None,
     decay: Annotated[float, typer.Option(min=0.05, help="Fading of the rolling map, s.")] = 5.0,
@@ -47,10 +46,8 @@ def drive(
     ] = 0.0,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
-    json: Annotated[Path | None, typer.Option("--json", help="Write the figures here.")] = None,
-    report: Annotated[
-        Path | None, typer.Option("--report", help="Folder for Markdown and PNG.")
-    ] = None,
+    json: Json = None,
+    report: Report = None,
 ) -> None:
     """Map along synthetic drives against the true map: single frame, 2 to 4 views, accumulated.
 

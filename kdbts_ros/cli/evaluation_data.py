@@ -6,13 +6,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Optional
 
 import typer
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
 
+from kdbts_ros.cli import options
 from kdbts_ros.datasets.kitti_files import split_frames
 from kdbts_ros.density.calibration import Calibration
 from kdbts_ros.density.scene import SceneCompleter
@@ -38,9 +39,11 @@ class Dataset(str, Enum):
 
 
 Data = Annotated[Dataset, typer.Option("--dataset", help="Where truth comes from.")]
-Root = Annotated[Path | None, typer.Option("--root", help="Folder of a recorded dataset.")]
-Drive = Annotated[str | None, typer.Option("--drive", help="Drive of kitti-raw, e.g. 0009.")]
-Sequence_ = Annotated[str | None, typer.Option("--sequence", help="Of kitti-odometry, kitti-360.")]
+Root = Annotated[Optional[Path], typer.Option("--root", help="Folder of a recorded dataset.")]
+Drive = Annotated[Optional[str], typer.Option("--drive", help="Drive of kitti-raw, e.g. 0009.")]
+Sequence_ = Annotated[
+    Optional[str], typer.Option("--sequence", help="Of kitti-odometry, kitti-360.")
+]
 Frames = Annotated[str, typer.Option("--frames", metavar="A:B", help="Frames A to B - 1.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="First synthetic world.")]
 Worlds = Annotated[int, typer.Option("--worlds", min=1, help="Number of synthetic worlds.")]
@@ -52,14 +55,20 @@ Views = Annotated[
     ),
 ]
 Compare = Annotated[
-    str | None,
+    Optional[str],
     typer.Option("--compare", help="A second checkpoint on the same frames, with the difference."),
 ]
 Uncalibrated = Annotated[
     bool, typer.Option("--uncalibrated", help="Take opacity itself as the probability.")
 ]
-Json = Annotated[Path | None, typer.Option("--json", help="Write the figures here.")]
-Report = Annotated[Path | None, typer.Option("--report", help="Folder for Markdown and PNG.")]
+Json = Annotated[
+    Optional[Path],
+    typer.Option("--json", help="Write the figures here.", callback=options.file_to_write),
+]
+Report = Annotated[
+    Optional[Path],
+    typer.Option("--report", help="Folder for Markdown and PNG.", callback=options.folder_to_write),
+]
 
 
 _TABLE_WIDTH = 130

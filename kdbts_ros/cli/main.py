@@ -38,6 +38,7 @@ def register() -> None:
         play,
         predict,
         train,
+        warm_up,
     )
 
     app.command()(predict.predict)
@@ -53,12 +54,14 @@ def register() -> None:
     app.add_typer(checkpoint.app, name="checkpoint")
     app.command()(benchmark.benchmark)
     app.command()(demo.demo)
+    app.command()(warm_up.warm_up)
 
 
 def run() -> None:
     """Console entry point: one line on stderr and exit code 2 for a user's mistake."""
-    register()
     try:
+        # Inside: this imports torch, and a Ctrl-C meanwhile is no traceback either.
+        register()
         app()
     except UserError as error:
         Console(stderr=True, soft_wrap=True).print(f"kdbts: {error}", markup=False, highlight=False)

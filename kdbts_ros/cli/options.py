@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from pathlib import Path
+from typing import Annotated, Optional
 
 import typer
+
+from kdbts_ros.files import check_writable_file, check_writable_folder
 
 Checkpoint = Annotated[
     str,
@@ -16,8 +19,22 @@ Checkpoint = Annotated[
     ),
 ]
 Head = Annotated[
-    str | None,
+    Optional[str],
     typer.Option("--head", help="Head of an original file: bts, kdbts, mvbts, simple_multiview."),
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
 Precision = Annotated[str, typer.Option("--precision", help="auto, float32, bfloat16 or float16.")]
+
+
+def file_to_write(path: Path | None) -> Path | None:
+    """Callback of every option for a file: refused before the work, not after it."""
+    if path is not None:
+        check_writable_file(path)
+    return path
+
+
+def folder_to_write(path: Path | None) -> Path | None:
+    """Callback of every option for a folder that is written to."""
+    if path is not None:
+        check_writable_folder(path)
+    return path

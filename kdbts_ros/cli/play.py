@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 from pathlib import Path
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 from rich.console import Console
@@ -25,7 +25,7 @@ def play(
         bool, typer.Option("--clock", help="Publish /clock (for use_sim_time), 100 times a second.")
     ] = False,
     topics: Annotated[
-        str | None, typer.Option(help="Only these topics, separated by commas.")
+        Optional[str], typer.Option(help="Only these topics, separated by commas.")
     ] = None,
     wait_for_subscribers: Annotated[
         float, typer.Option(metavar="SECONDS", help="Wait at most so long for a listener.")

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from enum import Enum
 from functools import partial
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Optional
 
 import numpy as np
 import typer
@@ -42,13 +42,13 @@ def predict(
     out: Annotated[Path, typer.Option("--out", help="Folder for PNG panels and .npz files.")],
     checkpoint: options.Checkpoint = "kdbts",
     dataset: Annotated[Layout, typer.Option("--dataset", help="What SOURCE is.")] = Layout.IMAGES,
-    drive: Annotated[str | None, typer.Option("--drive", help="Drive of kitti-raw.")] = None,
-    sequence: Annotated[str | None, typer.Option("--sequence", help="Of the others.")] = None,
+    drive: Annotated[Optional[str], typer.Option("--drive", help="Drive of kitti-raw.")] = None,
+    sequence: Annotated[Optional[str], typer.Option("--sequence", help="Of the others.")] = None,
     frames: Annotated[
         str, typer.Option("--frames", metavar="A:B", help="Frames A to B - 1.")
     ] = ":",
     intrinsics: Annotated[
-        str | None,
+        Optional[str],
         typer.Option(metavar="FX,FY,CX,CY", help="Of the images, pixels; default KITTI-like."),
     ] = None,
     height: Annotated[float, typer.Option(min=0.05, help="Camera above the ground, m.")] = 1.65,

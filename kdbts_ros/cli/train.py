@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
+from kdbts_ros.cli.options import file_to_write
 from kdbts_ros.errors import UserError
 
 if TYPE_CHECKING:
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 Config = Annotated[Path, typer.Argument(help="YAML file, see config/training/.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue the run from its last state.")]
 Overrides = Annotated[
-    list[str] | None,
+    Optional[list[str]],
     typer.Option("--set", help="Change a value, e.g. --set stages.0.minutes=20."),
 ]
 DryRun = Annotated[
@@ -26,7 +27,12 @@ DryRun = Annotated[
     ),
 ]
 Out = Annotated[
-    Path | None, typer.Option("--out", help="File for the weights; default RUN/NAME.safetensors.")
+    Optional[Path],
+    typer.Option(
+        "--out",
+        help="File for the weights; default RUN/NAME.safetensors.",
+        callback=file_to_write,
+    ),
 ]
 
 REHEARSED_STEPS = 5

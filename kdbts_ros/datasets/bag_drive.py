@@ -4,20 +4,17 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from rosbags.rosbag2 import Reader, ReaderError
-from rosbags.serde import SerdeError
 
-from kdbts_ros.datasets.bag_index import BagIndex, CameraIndex, ImageEntry, header_stamp, read_index
-from kdbts_ros.datasets.bag_messages import TYPESTORE
-from kdbts_ros.datasets.bag_topics import COMPRESSED, IMAGE
-from kdbts_ros.datasets.image_messages import check_layout, decode_compressed, decode_plain
+from kdbts_ros.datasets.bag_images import RecordedImages
+from kdbts_ros.datasets.bag_index import BagIndex, CameraIndex, ImageEntry, read_index
+from kdbts_ros.datasets.pose_rules import NoPose
 from kdbts_ros.datasets.sample import PosedFrame
 from kdbts_ros.density.camera import Array, Camera, View
 from kdbts_ros.density.lenses import Lens
@@ -40,11 +37,15 @@ class FrameNames:
 
 @dataclass(frozen=True)
 class Losses:
-    """Images of the leading camera that are no frames, by reason."""
+    """Images of the leading camera that are no frames, by reason.
+
+    no_pose: of one of those without a pose, why it has none: the most frequent reason.
+    """
 
     images: int
     without_pose: int
     without_partner: int
+    no_pose: NoPose | None = field(default=None, compare=False)
 
 
 class BagDrive:
@@ -77,6 +78,8 @@ class BagDrive:
         self.path = Path(path)
         index = read_index(self.path, cameras, odometry)
         self._cameras = index.cameras
+        self._images = RecordedImages(self.path)
+        index.poses.name_base(base)
         leading = next(iter(index.cameras.values()))
         self.names = frame_names(index, leading, world, base)
         self._posed, self.losses = _posed_frames(index, self.names)
@@ -136,8 +139,8 @@ class BagDrive:
         camera, entry = self._cameras[name], self._posed[index].images[name]
         where = f"{self.name}: image {index} of camera {name}"
         try:
-            image = _decoded(self._message(camera, entry))
-        except (UserError, ReaderError, SerdeError, OSError, ValueError, EOFError) as error:
+            image = self._images.read(camera, entry)
+        except UserError as error:
             raise UserError(f"{where} cannot be read: {error}") from error
         size = self.lens(name).camera
         if image.shape[:2] != (size.height, size.width):
@@ -163,14 +166,7 @@ class BagDrive:
         return PosedFrame(posed.stamp_ns, views, posed.T_world_base)
 
     def __getstate__(self) -> dict[str, Any]:
-        # An open file does not travel; the other process opens its own.
-        return {k: v for k, v in self.__dict__.items() if k not in ("_reader", "_warps")}
-
-    @cached_property
-    def _reader(self) -> Reader:
-        reader = Reader(self.path)
-        reader.open()
-        return reader
+        return {k: v for k, v in self.__dict__.items() if k != "_warps"}
 
     @cached_property
     def _warps(self) -> Mapping[str, Warp | None]:
@@ -180,14 +176,6 @@ class BagDrive:
             for name, lens in lenses.items()
         }
 
-    def _message(self, camera: CameraIndex, entry: ImageEntry) -> Any:
-        connections = [c for c in self._reader.connections if c.topic == camera.topics.images]
-        found = self._reader.messages(connections, entry.logged_ns, entry.logged_ns + 1)
-        for connection, _, raw in found:
-            if header_stamp(raw) == entry.stamp_ns:
-                return TYPESTORE.deserialize_cdr(raw, connection.msgtype)
-        raise UserError("it is no longer where it was recorded")
-
 
 @dataclass(frozen=True, eq=False)
 class _Posed:
@@ -195,16 +183,6 @@ class _Posed:
     images: dict[str, ImageEntry]
     T_world_cam: dict[str, Array]
     T_world_base: Array
-
-
-def _decoded(message: Any) -> npt.NDArray[np.uint8]:
-    if message.__msgtype__ == COMPRESSED:
-        return decode_compressed(message)
-    assert message.__msgtype__ == IMAGE
-    encoding = check_layout(message)
-    if encoding is None:
-        raise UserError(f"the encoding {message.encoding!r} is not known")
-    return decode_plain(message, encoding)
 
 
 def frame_names(
@@ -218,9 +196,10 @@ def frame_names(
     frame = camera.frame_id
     above = index.poses.ancestors(frame)
     if len(above) < 2:
+        refused = "".join(f"; {sentence}" for sentence in index.poses.refusals())
         raise UserError(
             f"{index.path} has no transform to the camera's frame '{frame}': record /tf_static as "
-            f"well; it has {', '.join(index.poses.frames) or 'none'}"
+            f"well; it has {', '.join(index.poses.frames) or 'none'}{refused}"
         )
     for name in (world, base):
         if name is not None and name not in above:
@@ -235,7 +214,8 @@ def frame_names(
 
 def _posed_frames(index: BagIndex, names: FrameNames) -> tuple[list[_Posed], Losses]:
     leading, *others = index.cameras.items()
-    posed, without_pose, without_partner = [], 0, 0
+    posed, without_partner = [], 0
+    unposed: dict[str, list[NoPose]] = {}
     for entry in leading[1].images:
         images = {leading[0]: entry}
         for name, camera in others:
@@ -245,17 +225,19 @@ def _posed_frames(index: BagIndex, names: FrameNames) -> tuple[list[_Posed], Los
         if len(images) < len(index.cameras):
             without_partner += 1
             continue
-        poses = {
-            name: index.poses.lookup(names.world, index.cameras[name].frame_id, image.stamp_ns)
-            for name, image in images.items()
-        }
-        T_world_base = index.poses.lookup(names.world, names.base, entry.stamp_ns)
-        known = {name: T for name, T in poses.items() if T is not None}
-        if T_world_base is None or len(known) < len(poses):
-            without_pose += 1
+        try:
+            T_world_cam = {
+                name: index.poses.pose(names.world, index.cameras[name].frame_id, image.stamp_ns)
+                for name, image in images.items()
+            }
+            T_world_base = index.poses.pose(names.world, names.base, entry.stamp_ns)
+        except NoPose as why:
+            unposed.setdefault(why.reason, []).append(why)
             continue
-        posed.append(_Posed(entry.stamp_ns, images, known, T_world_base))
-    return posed, Losses(len(leading[1].images), without_pose, without_partner)
+        posed.append(_Posed(entry.stamp_ns, images, T_world_cam, T_world_base))
+    without_pose = sum(map(len, unposed.values()))
+    no_pose = max(unposed.values(), key=len)[0] if unposed else None
+    return posed, Losses(len(leading[1].images), without_pose, without_partner, no_pose)
 
 
 def nearest(images: Sequence[ImageEntry], stamp_ns: int) -> ImageEntry | None:
@@ -282,9 +264,14 @@ def _no_frames(index: BagIndex, leading: CameraIndex, names: FrameNames, losses:
     moving = [n for n in index.poses.ancestors(leading.frame_id) if index.poses.moves(n)]
     if not moving:
         return f"{index.path} has no moving transform above '{leading.frame_id}': record /tf"
-    begin, end = (stamp / 1e9 for stamp in index.poses.span(moving[-1]))
-    return (
+    none = (
         f"none of the {losses.images} images in {index.path} has a pose of '{leading.frame_id}' in "
-        f"'{names.world}' at its stamp: images go from {first:.3f} to {last:.3f} s, transforms of "
+        f"'{names.world}' at its stamp"
+    )
+    begin, end = (stamp / 1e9 for stamp in index.poses.span(moving[-1]))
+    if losses.no_pose is not None and begin <= last and first <= end:
+        return f"{none}: {losses.no_pose.detail}"
+    return (
+        f"{none}: images go from {first:.3f} to {last:.3f} s, transforms of "
         f"'{moving[-1]}' from {begin:.3f} to {end:.3f} s; let both carry one clock's time"
     )

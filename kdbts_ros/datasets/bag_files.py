@@ -6,15 +6,13 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from rosbags.rosbag2 import Reader, ReaderError
-
+from kdbts_ros.datasets import bag_cures
+from kdbts_ros.datasets.bag_recording import METADATA, Recording, recording_files
 from kdbts_ros.errors import UserError
-
-_SUFFIXES = (".mcap", ".db3")
 
 
 @contextmanager
-def open_bag(path: Path | str) -> Iterator[Reader]:
+def open_bag(path: Path | str) -> Iterator[Recording]:
     """An open bag.
 
     Raises:
@@ -23,19 +21,13 @@ def open_bag(path: Path | str) -> Iterator[Reader]:
     path = Path(path)
     if not path.exists():
         raise UserError(f"bag {path} does not exist; make one with `kdbts bag`")
+    recording = Recording(path)
     try:
-        reader = Reader(path)
-        reader.open()
-    except (ReaderError, OSError, ValueError) as error:
-        raise UserError(f"{path} is not a readable rosbag2 recording: {error}") from error
-    try:
-        if not reader.message_count:
+        if not recording.message_count:
             raise UserError(f"bag {path} holds no messages")
-        yield reader
-    except ReaderError as error:
-        raise UserError(f"bag {path} is damaged: {error}") from error
+        yield recording
     finally:
-        reader.close()
+        recording.close()
 
 
 def find_bags(paths: Iterable[Path]) -> tuple[Path, ...]:
@@ -44,19 +36,25 @@ def find_bags(paths: Iterable[Path]) -> tuple[Path, ...]:
     Raises:
         UserError: a path that holds none.
     """
-    found: list[Path] = []
-    for path in paths:
-        if not path.exists():
-            raise UserError(f"bag {path} does not exist; name a rosbag2 folder or file")
-        if path.is_file() or (path / "metadata.yaml").is_file():
-            found.append(path)
-            continue
-        inside = sorted(p for p in path.iterdir() if (p / "metadata.yaml").is_file())
-        inside = inside or sorted(p for p in path.iterdir() if p.suffix in _SUFFIXES)
-        if not inside:
-            raise UserError(
-                f"{path} holds no rosbag2 recording: neither a metadata.yaml nor a folder with "
-                "one; a recording that was cut off gets its metadata by `ros2 bag reindex`"
-            )
-        found += inside
-    return tuple(found)
+    return tuple(bag for path in paths for bag in _bags_at(path))
+
+
+def _bags_at(path: Path) -> list[Path]:
+    if not path.exists():
+        raise UserError(f"bag {path} does not exist; name a rosbag2 folder or file")
+    if path.is_file() or (path / METADATA).is_file():
+        return [path]
+    parts = recording_files(path)
+    split = [name for name, files in parts.items() if len(files) > 1]
+    if split and len(parts) > 1:
+        raise UserError(
+            f"{path} holds several recordings, and {split[0]} has several files: put each in a "
+            "folder of its own"
+        )
+    files = [path] if split else [file for (file,) in parts.values()]
+    folders = sorted(p for p in path.iterdir() if p.is_dir())
+    inside = [p for p in folders if (p / METADATA).is_file() or recording_files(p)]
+    found = [*files, *(bag for folder in inside for bag in _bags_at(folder))]
+    if not found:
+        raise UserError(bag_cures.no_recording(path))
+    return found

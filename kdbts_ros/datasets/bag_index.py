@@ -8,11 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from rosbags.rosbag2 import Reader
 from rosbags.serde import SerdeError
 
 from kdbts_ros.datasets.bag_files import open_bag
 from kdbts_ros.datasets.bag_messages import TYPESTORE
+from kdbts_ros.datasets.bag_recording import Recording
 from kdbts_ros.datasets.bag_topics import ODOMETRY, TRANSFORMS, CameraTopics, camera_topics
 from kdbts_ros.datasets.camera_infos import read_lens
 from kdbts_ros.datasets.pose_graph import PoseGraph
@@ -97,7 +97,7 @@ def _pose_topics(types: dict[str, str], odometry: str | None, path: Path) -> dic
 
 
 def _scan(
-    reader: Reader, cameras: dict[str, CameraIndex], sources: dict[str, str], poses: PoseGraph
+    reader: Recording, cameras: dict[str, CameraIndex], sources: dict[str, str], poses: PoseGraph
 ) -> None:
     by_images = {c.topics.images: c for c in cameras.values()}
     by_infos = {c.topics.infos: c for c in cameras.values()}
@@ -137,16 +137,17 @@ def _take_poses(poses: PoseGraph, message: Any, topic: str) -> None:
         static = topic.endswith("_static")
         for item in message.transforms:
             t, q = item.transform.translation, item.transform.rotation
-            _add(poses, item.header, item.child_frame_id, t, q, static=static)
+            parent, child, stamp_ns = item.header.frame_id, item.child_frame_id, _stamp(item)
+            position, quaternion = (t.x, t.y, t.z), (q.x, q.y, q.z, q.w)
+            poses.add(parent, child, stamp_ns, position, quaternion, static=static)
         return
-    pose = message.pose.pose
-    _add(poses, message.header, message.child_frame_id, pose.position, pose.orientation)
+    t, q = message.pose.pose.position, message.pose.pose.orientation
+    parent, child, stamp_ns = message.header.frame_id, message.child_frame_id, _stamp(message)
+    poses.add_odometry(parent, child, stamp_ns, (t.x, t.y, t.z), (q.x, q.y, q.z, q.w))
 
 
-def _add(poses: PoseGraph, header: Any, child: str, t: Any, q: Any, static: bool = False) -> None:
-    stamp_ns = header.stamp.sec * 1_000_000_000 + header.stamp.nanosec
-    position, quaternion = (t.x, t.y, t.z), (q.x, q.y, q.z, q.w)
-    poses.add(header.frame_id, child, stamp_ns, position, quaternion, static=static)
+def _stamp(message: Any) -> int:
+    return int(message.header.stamp.sec) * 1_000_000_000 + int(message.header.stamp.nanosec)
 
 
 def header_stamp(raw: bytes) -> int:

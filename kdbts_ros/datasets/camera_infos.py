@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 
+from kdbts_ros.datasets.camera_plausibility import check_camera, check_matrix, check_size
 from kdbts_ros.density.camera import Camera
 from kdbts_ros.density.lenses import BrownConrady, Distortion, Equidistant, Lens, Mei, Pinhole
 from kdbts_ros.errors import UserError
@@ -22,34 +23,40 @@ BROWN_CONRADY = ("plumb_bob", "rational_polynomial")
 EQUIDISTANT = ("equidistant", "fisheye")
 # ROS has no name for this model; D holds xi, k1, k2, p1, p2, and K the gammas.
 OMNIDIRECTIONAL = ("mei", "omnidirectional", "unified")
+# What simulators and drivers of rectified images write; D is empty or zero then.
+STRAIGHT = ("", "none", "no_distortion", "pinhole", "perspective", "rectified", "undistorted")
 
 
 def read_lens(info: Any, rectified: bool) -> Lens:
     """The lens of a sensor_msgs/CameraInfo.
 
     Raises:
-        UserError: one sentence naming the field that is missing or contradicts another.
+        UserError: one sentence naming the field that is missing, contradicts another, or that no
+            camera has.
     """
-    if info.width < 1 or info.height < 1:
-        raise UserError(f"camera_info width x height is {info.width}x{info.height}")
+    check_size(info.width, info.height)
     name = "P" if rectified else "K"
-    matrix = np.asarray(info.p, np.float64).reshape(3, 4)[:, :3] if rectified else info.k
-    matrix = np.asarray(matrix, np.float64).reshape(3, 3)
+    projection = np.asarray(info.p, np.float64).reshape(3, 4)[:, :3]
+    matrix = projection if rectified else np.asarray(info.k, np.float64).reshape(3, 3)
+    # By the comments of the message, zeros are how a driver says that nothing was calibrated.
     if not matrix.any():
-        cure = "set rectified:=false" if rectified else "calibrate the camera"
-        raise UserError(f"camera_info {name} is all zeros: {cure}")
+        raise UserError(f"camera_info {name} is all zeros: {_cure(info, rectified)}")
     if not np.isfinite(matrix).all():
         raise UserError(f"camera_info {name} contains NaN or infinity: calibrate the camera")
-    if matrix[0, 0] <= 0 or matrix[1, 1] <= 0:
-        raise UserError(
-            f"camera_info {name} has focal lengths {matrix[0, 0]:g} and {matrix[1, 1]:g}: "
-            "they must be positive; calibrate the camera"
-        )
-    if abs(matrix[0, 1]) > 1e-6 * matrix[0, 0]:
-        raise UserError(f"camera_info {name} has a skew of {matrix[0, 1]:g}: rectify the image")
+    check_matrix(matrix, name)
     full = Camera.from_integer_centres(matrix, info.width, info.height)
     distortion = Pinhole() if rectified else _distortion(info)
+    check_camera(full, distortion, name)
     return Lens(_binned(_cropped(full, info), info), distortion)
+
+
+def _cure(info: Any, rectified: bool) -> str:
+    """What helps where the matrix that is needed is missing: maybe the other one is there."""
+    if rectified:
+        return "set rectified:=false"
+    if np.asarray(info.p, np.float64).any():
+        return "calibrate the camera, or set rectified:=true where its images are rectified"
+    return "calibrate the camera"
 
 
 def _distortion(info: Any) -> Distortion:
@@ -58,7 +65,7 @@ def _distortion(info: Any) -> Distortion:
         raise UserError("camera_info D contains NaN or infinity: calibrate the camera")
     model = info.distortion_model.lower()
     # A fisheye is no pinhole even with D all zero; an unnamed or Brown-Conrady model then is.
-    if model in ("", *BROWN_CONRADY) and not any(values):
+    if model in (*STRAIGHT, *BROWN_CONRADY) and not any(values):
         return Pinhole()
     if model in BROWN_CONRADY:
         # OpenCV's last two tilt the sensor, which no ROS driver is known to use.
@@ -67,15 +74,31 @@ def _distortion(info: Any) -> Distortion:
         _check_count(values, model, (4, 5, 8, 12), "5 or 8")
         return BrownConrady(values)
     if model in EQUIDISTANT:
-        _check_count(values, model, (4,), "4")
-        return Equidistant(values)  # type: ignore[arg-type]
+        return Equidistant(_first(values, 4, model, "4"))  # type: ignore[arg-type]
     if model in OMNIDIRECTIONAL:
-        _check_count(values, model, (5,), "5 (xi, k1, k2, p1, p2)")
-        return Mei(values[0], values[1:])  # type: ignore[arg-type]
+        xi, *others = _first(values, 5, model, "5 (xi, k1, k2, p1, p2)")
+        return Mei(xi, tuple(others))  # type: ignore[arg-type]
+    if model in STRAIGHT:
+        called = f"calls itself '{info.distortion_model}'" if model else "is empty"
+        raise UserError(
+            f"camera_info distortion_model {called} but D is not zero: the driver must name the "
+            "model of D, for example plumb_bob"
+        )
     raise UserError(
         f"camera_info distortion_model '{info.distortion_model}' is not known: "
         "rectify the image first and set rectified:=true"
     )
+
+
+def _first(values: tuple[float, ...], count: int, model: str, words: str) -> tuple[float, ...]:
+    """The values of a model that needs `count`; drivers fill D up with zeros to 5, 8 or 14."""
+    if len(values) > count and any(values[count:]):
+        raise UserError(
+            f"camera_info D has {len(values)} values, and not only zeros after those of {model}, "
+            f"which needs {words}: name the model that D belongs to"
+        )
+    _check_count(values[:count], model, (count,), words)
+    return values[:count]
 
 
 def _check_count(
@@ -86,14 +109,22 @@ def _check_count(
 
 
 def _cropped(camera: Camera, info: Any) -> Camera:
-    """The camera of the region of interest, given in pixels before binning."""
+    """The camera of the region of interest, given in pixels before binning.
+
+    `do_rectify` asks a driver for a region of the rectified image; what image_proc then publishes
+    still starts at the offsets of the raw one, for P as for K.
+    """
     roi = info.roi
-    if not (roi.width or roi.height):
+    place = f"{roi.width}x{roi.height} at ({roi.x_offset}, {roi.y_offset})"
+    if not (roi.width or roi.height or roi.x_offset or roi.y_offset):
         return camera
-    if roi.x_offset + roi.width > camera.width or roi.y_offset + roi.height > camera.height:
-        raise UserError(f"camera_info roi reaches beyond {camera.width}x{camera.height}")
     if roi.width < 1 or roi.height < 1:
-        raise UserError(f"camera_info roi is {roi.width}x{roi.height}")
+        raise UserError(f"camera_info roi is {place}: all zeros mean the whole image")
+    if roi.x_offset + roi.width > camera.width or roi.y_offset + roi.height > camera.height:
+        raise UserError(
+            f"camera_info roi {place} reaches beyond {camera.width}x{camera.height}: width and "
+            "height must be those of the whole sensor"
+        )
     return replace(
         camera,
         width=roi.width,
@@ -108,4 +139,12 @@ def _binned(camera: Camera, info: Any) -> Camera:
     bx, by = max(info.binning_x, 1), max(info.binning_y, 1)
     if bx > camera.width or by > camera.height:
         raise UserError(f"camera_info binning {bx}x{by} leaves no pixel")
-    return camera.resized(camera.width // bx, camera.height // by)
+    # What does not fill a last pixel is lost, and changes no focal length.
+    return Camera(
+        camera.width // bx,
+        camera.height // by,
+        camera.fx / bx,
+        camera.fy / by,
+        camera.cx / bx,
+        camera.cy / by,
+    )

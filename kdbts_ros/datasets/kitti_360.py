@@ -28,7 +28,6 @@ from kdbts_ros.datasets.kitti_files import (
     entry,
     image_indices,
     read_calibration,
-    read_image,
     read_table,
     rigid,
     summary,
@@ -37,6 +36,7 @@ from kdbts_ros.datasets.kitti_raw import read_stamps
 from kdbts_ros.density.camera import Array, Camera, inverse
 from kdbts_ros.density.warp import Warp
 from kdbts_ros.errors import UserError
+from kdbts_ros.files import read_image
 
 Poses = Literal["imu", "cam0"]
 

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from kdbts_ros.datasets.kitti_files import read_image, read_scan, sparse_depth, summary
+from kdbts_ros.datasets.kitti_files import read_scan, sparse_depth, summary
 from kdbts_ros.datasets.sample import PosedFrame
 from kdbts_ros.density.camera import Array, Camera, View, inverse
 from kdbts_ros.errors import UserError
+from kdbts_ros.files import read_image
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,6 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 
@@ -118,22 +117,6 @@ def image_indices(folder: Path) -> dict[int, Path]:
         return {}
     files = sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
     return {int(p.stem): p for p in files if p.stem.isdecimal()}
-
-
-def read_image(path: Path) -> npt.NDArray[np.uint8]:
-    """(H,W,3) uint8 RGB.
-
-    Raises:
-        UserError: missing or not an image.
-    """
-    try:
-        data = np.fromfile(path, np.uint8)
-    except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}); replace it") from None
-    image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    if image is None:
-        raise UserError(f"{path} is not a readable PNG or JPEG image; replace it")
-    return np.ascontiguousarray(image[:, :, ::-1]).astype(np.uint8, copy=False)
 
 
 def read_scan(path: Path) -> npt.NDArray[np.float32] | None:

@@ -1,45 +1,31 @@
-"""Recorded transforms as one graph, asked for poses at any stamp they cover.
+"""Recorded transforms and odometry, asked for poses at any stamp they cover.
 
-The rules are those of tf2: linear in translation, spherical-linear in rotation, no extrapolation.
-Unlike a live buffer it knows the whole recording, so that it can also say where poses are missing.
+The rules are those of the live node (`TransformTree`). Unlike it, a recording is known as a whole,
+so that it can also be said where poses are missing.
 """
 
 from __future__ import annotations
 
-from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from contextlib import suppress
 
-import numpy as np
-import numpy.typing as npt
-
-from kdbts_ros.density.camera import Array, inverse
-from kdbts_ros.density.rotations import matrix, slerp
+from kdbts_ros.datasets.pose_rules import DISCONNECTED, NO_TF, NoPose, Refused, frame_name
+from kdbts_ros.datasets.transform_tree import TransformTree
+from kdbts_ros.density.camera import Array
 from kdbts_ros.errors import UserError
 
-# Between poses farther apart than this nothing is interpolated: a robot can do anything meanwhile.
-LONGEST_GAP_NS = 1_000_000_000
-QUATERNION_TOLERANCE = 1e-2
+# Where odometry names no frames: those that the live node takes by default, and REP-105 names.
+FIXED_FRAME, BASE_FRAMES = "odom", ("base_footprint", "base_link")
 
-
-@dataclass
-class _Edge:
-    """Poses of a child in its parent; `stamps` is sorted before it is searched."""
-
-    parent: str
-    static: bool
-    stamps: list[int] = field(default_factory=list)
-    poses: list[tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]] = field(
-        default_factory=list
-    )
+_Unnamed = tuple[str, int, tuple[float, ...], tuple[float, ...]]
 
 
 class PoseGraph:
     """Transforms of a recording by child frame."""
 
     def __init__(self) -> None:
-        self._edges: dict[str, _Edge] = {}
-        self._sorted = True
+        self._tree = TransformTree(cache_seconds=None)
+        self._unnamed: list[_Unnamed] = []
 
     def add(
         self,
@@ -51,47 +37,66 @@ class PoseGraph:
         *,
         static: bool,
     ) -> None:
-        """Add the pose of `child` in `parent`; of two parents the first stands.
+        """Add the pose of `child` in `parent`; one that cannot be used is remembered as a reason.
 
-        Raises:
-            UserError: values not finite, or a quaternion that is not of unit length.
+        Of a static transform that is said again the newest holds: add in the order of the log.
         """
-        parent, child = parent.lstrip("/"), child.lstrip("/")
-        t, q = np.asarray(translation, np.float64), np.asarray(quaternion_xyzw, np.float64)
-        if not (np.isfinite(t).all() and np.isfinite(q).all()):
-            raise UserError(f"the recorded transform {parent} -> {child} contains NaN or infinity")
-        if abs(float(q @ q) - 1) > QUATERNION_TOLERANCE:
-            raise UserError(
-                f"the recorded transform {parent} -> {child} has a quaternion of length "
-                f"{np.linalg.norm(q):.3f}, not 1"
-            )
-        edge = self._edges.setdefault(child, _Edge(parent, static))
-        if edge.parent != parent or (edge.static and edge.stamps):
-            return
-        edge.stamps.append(stamp_ns)
-        edge.poses.append((t, q / np.linalg.norm(q)))
-        self._sorted = False
+        with suppress(Refused):
+            self._tree.insert(parent, child, stamp_ns, translation, quaternion_xyzw, static=static)
+
+    def add_odometry(
+        self,
+        parent: str,
+        child: str,
+        stamp_ns: int,
+        position: Sequence[float],
+        orientation_xyzw: Sequence[float],
+    ) -> None:
+        """Add a nav_msgs/Odometry; without a child frame it waits for `name_base`."""
+        parent = frame_name(parent) or FIXED_FRAME
+        if frame_name(child):
+            self.add(parent, child, stamp_ns, position, orientation_xyzw, static=False)
+        else:
+            self._unnamed.append((parent, stamp_ns, tuple(position), tuple(orientation_xyzw)))
+
+    def name_base(self, base: str | None) -> None:
+        """Say whose pose odometry without a child frame is: `base`, or the usual base frame."""
+        usual = next((name for name in BASE_FRAMES if name in self.frames), BASE_FRAMES[-1])
+        for parent, stamp_ns, position, orientation in self._unnamed:
+            self.add(parent, base or usual, stamp_ns, position, orientation, static=False)
+        self._unnamed = []
 
     @property
     def frames(self) -> tuple[str, ...]:
         """All frames, sorted."""
-        return tuple(sorted({*self._edges, *(edge.parent for edge in self._edges.values())}))
+        return self._tree.frames
 
     def ancestors(self, frame: str) -> list[str]:
         """The frame and its ancestors up to the root; a loop ends where it closes."""
-        path = [frame.lstrip("/")]
-        while path[-1] in self._edges and self._edges[path[-1]].parent not in path:
-            path.append(self._edges[path[-1]].parent)
-        return path
+        return self._tree.ancestors(frame)
 
     def moves(self, frame: str) -> bool:
         """Whether the frame's own edge to its parent is a moving one."""
-        return frame in self._edges and not self._edges[frame].static
+        edge = self._tree.edge(frame)
+        return edge is not None and edge.static is None
 
     def span(self, frame: str) -> tuple[int, int]:
         """First and last stamp of a moving frame, ns."""
-        self._sort()
-        return self._edges[frame].stamps[0], self._edges[frame].stamps[-1]
+        edge = self._tree.edge(frame)
+        assert edge is not None
+        return edge.samples[0].stamp_ns, edge.samples[-1].stamp_ns
+
+    def refusals(self) -> tuple[str, ...]:
+        """Why transforms could not be used that no good one has followed."""
+        return tuple(self._tree.refusals())
+
+    def pose(self, target: str, source: str, stamp_ns: int) -> Array:
+        """(4,4) T_target_source at the stamp.
+
+        Raises:
+            NoPose: with the reason why there is none.
+        """
+        return self._tree.lookup(target, source, stamp_ns)
 
     def lookup(self, target: str, source: str, stamp_ns: int) -> Array | None:
         """(4,4) T_target_source at the stamp, None where no transform covers it.
@@ -99,50 +104,12 @@ class PoseGraph:
         Raises:
             UserError: the frames are unknown or not connected at all.
         """
-        up_target, up_source = self.ancestors(target), self.ancestors(source)
-        common = next((frame for frame in up_source if frame in up_target), None)
-        if common is None:
-            raise UserError(
-                f"no transform connects '{target}' with '{source}'; the recording holds "
-                f"{', '.join(self.frames) or 'none'}"
-            )
-        T_common_target = self._chain(up_target[: up_target.index(common)], stamp_ns)
-        T_common_source = self._chain(up_source[: up_source.index(common)], stamp_ns)
-        if T_common_target is None or T_common_source is None:
-            return None
-        return inverse(T_common_target) @ T_common_source
-
-    def _chain(self, frames: list[str], stamp_ns: int) -> Array | None:
-        self._sort()
-        T = np.eye(4)
-        for child in frames:
-            pose = self._edge(self._edges[child], stamp_ns)
-            if pose is None:
+        try:
+            return self.pose(target, source, stamp_ns)
+        except NoPose as why:
+            if why.reason not in (NO_TF, DISCONNECTED):
                 return None
-            T = pose @ T
-        return T
-
-    def _edge(self, edge: _Edge, stamp_ns: int) -> Array | None:
-        """T_parent_child at the stamp."""
-        if edge.static:
-            return matrix(*edge.poses[0])
-        at = bisect_left(edge.stamps, stamp_ns)
-        if at < len(edge.stamps) and edge.stamps[at] == stamp_ns:
-            return matrix(*edge.poses[at])
-        if at == 0 or at == len(edge.stamps):
-            return None
-        gap = edge.stamps[at] - edge.stamps[at - 1]
-        if gap > LONGEST_GAP_NS:
-            return None
-        share = (stamp_ns - edge.stamps[at - 1]) / gap
-        (t_a, q_a), (t_b, q_b) = edge.poses[at - 1], edge.poses[at]
-        return matrix(t_a + share * (t_b - t_a), slerp(q_a, q_b, share))
-
-    def _sort(self) -> None:
-        if self._sorted:
-            return
-        for edge in self._edges.values():
-            order = np.argsort(edge.stamps, kind="stable")
-            edge.stamps = [edge.stamps[i] for i in order]
-            edge.poses = [edge.poses[i] for i in order]
-        self._sorted = True
+            raise UserError(
+                f"no transform connects '{target}' with '{source}' ({why.detail}); the recording "
+                f"holds {', '.join(self.frames) or 'none'}"
+            ) from why

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from kdbts_ros import pictures
+from kdbts_ros.datasets.pose_rules import NoPose
 from kdbts_ros.datasets.synthetic.world import StreetWorld
 from kdbts_ros.demo import moments
 from kdbts_ros.demo.film import chosen_panels, film_at, playback_rate, save_panel
@@ -15,7 +16,6 @@ from kdbts_ros.demo.score import Agreement, TruthMap, compare, masked_truth
 from kdbts_ros.density.bev import HeightBand
 from kdbts_ros.density.camera import Array
 from kdbts_ros.density.preview import map_with_robot
-from kdbts_ros.node.drops import Dropped
 
 Progress = Callable[[int], None]
 
@@ -43,7 +43,7 @@ class Album:
             for moment in moments.moments(self.results.outputs, self.recording):
                 try:
                     T_fixed_base = moments.base_pose(poses, moment.map, self.base_frame)
-                except Dropped:
+                except NoPose:
                     continue  # the bag's transforms changed since; the map has no robot to show
                 picture = self._panel(moment, T_fixed_base, stamps[0])
                 film.add(picture)

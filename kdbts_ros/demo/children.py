@@ -11,6 +11,8 @@ from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
+from kdbts_ros import tether
+
 # SIGINT is how ROS nodes are ended; what does not listen in time is killed.
 _STEPS = (signal.SIGINT, signal.SIGTERM)
 _PATIENCE = (5.0, 3.0)
@@ -35,15 +37,18 @@ def prepare_environment(ros_logs: Path) -> int:
 
 
 class Child:
-    """A Python module in a process of its own; as a context it ends with the block."""
+    """A Python module in a process of its own; as a context it ends with the block.
+
+    The block gives it time to end well; that it ends, should this process be killed or interrupted
+    before the block has begun, is the kernel's part.
+    """
 
     def __init__(self, module: str, arguments: Sequence[str], log: Path) -> None:
         self.log = log
-        command = [sys.executable, "-m", module, *arguments]
         with log.open("w") as output:
             # A session of its own: a Ctrl-C reaches the demo alone, which then ends its children.
             self._process = subprocess.Popen(
-                command,
+                tether.command(module, arguments),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,

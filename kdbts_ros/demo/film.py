@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +13,7 @@ import numpy as np
 
 from kdbts_ros import pictures
 from kdbts_ros.errors import UserError
+from kdbts_ros.files import shown, write_png, writing
 
 PANELS = 12
 
@@ -23,6 +26,7 @@ class Film:
         self._rate = frames_per_second
         self._writer: cv2.VideoWriter | None = None
         self._size = (0, 0)
+        self._draft = ""
 
     def add(self, picture: pictures.Rgb) -> None:
         """Append a picture.
@@ -35,9 +39,12 @@ class Film:
         if self._writer is None:
             self._size = picture.shape[1], picture.shape[0]
             codec = cv2.VideoWriter.fourcc(*"mp4v")
-            self._writer = cv2.VideoWriter(str(self._path), codec, self._rate, self._size)
+            self._draft = _draft(self._path)
+            self._writer = cv2.VideoWriter(self._draft, codec, self._rate, self._size)
             if not self._writer.isOpened():
-                raise UserError(f"film {self._path} cannot be written: OpenCV has no MP4 encoder")
+                raise UserError(
+                    f"film {shown(self._path)} cannot be written: OpenCV has no MP4 encoder"
+                )
         if (picture.shape[1], picture.shape[0]) != self._size:
             picture = np.asarray(cv2.resize(picture, self._size), np.uint8)
         self._writer.write(cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
@@ -46,6 +53,19 @@ class Film:
         """Finish the file."""
         if self._writer is not None:
             self._writer.release()
+            if self._draft != str(self._path):
+                with writing(self._path):
+                    shutil.move(self._draft, self._path)
+                Path(self._draft).parent.rmdir()
+
+
+def _draft(path: Path) -> str:
+    """Where OpenCV writes: a name that is not UTF-8 crashes it, so that such a film moves later."""
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        return str(Path(tempfile.mkdtemp(prefix="kdbts-")) / "film.mp4")
+    return str(path)
 
 
 @contextmanager
@@ -64,8 +84,7 @@ def save_panel(path: Path, picture: pictures.Rgb) -> None:
     Raises:
         UserError: the disk refuses.
     """
-    if not cv2.imwrite(str(path), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)):
-        raise UserError(f"picture {path} cannot be written")
+    write_png(path, picture)
 
 
 def chosen_panels(frames: int, panels: int = PANELS) -> set[int]:

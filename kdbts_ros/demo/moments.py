@@ -17,15 +17,15 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 from tf2_msgs.msg import TFMessage
 
+from kdbts_ros.datasets.pose_graph import PoseGraph
 from kdbts_ros.demo.recorder import DEPTHS, GRIDS
 from kdbts_ros.demo.recording import Recording
 from kdbts_ros.density.bev import GridWindow
+from kdbts_ros.density.rotations import Matrix
 from kdbts_ros.errors import UserError
 from kdbts_ros.node.drops import Dropped
 from kdbts_ros.node.images import decode, decode_compressed
 from kdbts_ros.node.messages import to_ns
-from kdbts_ros.node.transform_buffer import TransformBuffer
-from kdbts_ros.node.transforms import Matrix
 
 
 @dataclass(frozen=True)
@@ -84,15 +84,15 @@ def first_image(recording: Recording) -> npt.NDArray[np.uint8]:
         raise UserError(f"the first image of {recording.images}: {fault.detail}") from None
 
 
-def poses(recording: Recording) -> TransformBuffer:
+def poses(recording: Recording) -> PoseGraph:
     """All transforms of a recording."""
-    buffer = TransformBuffer(cache_seconds=float("1e9"))
+    graph = PoseGraph()
     with Reader(recording.path) as reader:
         wanted = [c for c in reader.connections if c.topic in recording.transforms]
         for connection, _, data in reader.messages(wanted):
             for stamped in deserialize_message(bytes(data), TFMessage).transforms:
                 t, q = stamped.transform.translation, stamped.transform.rotation
-                buffer.insert(
+                graph.add(
                     stamped.header.frame_id,
                     stamped.child_frame_id,
                     to_ns(stamped.header.stamp),
@@ -100,12 +100,12 @@ def poses(recording: Recording) -> TransformBuffer:
                     (q.x, q.y, q.z, q.w),
                     static=connection.topic == "/tf_static",
                 )
-    return buffer
+    return graph
 
 
-def base_pose(buffer: TransformBuffer, at: Map, base_frame: str) -> Matrix:
-    """(4,4) T_fixed_base at a map's stamp."""
-    return buffer.lookup(at.frame, base_frame, at.stamp_ns)
+def base_pose(poses: PoseGraph, at: Map, base_frame: str) -> Matrix:
+    """(4,4) T_fixed_base at a map's stamp; raises NoPose."""
+    return poses.pose(at.frame, base_frame, at.stamp_ns)
 
 
 def _stamped(reader: Reader, topic: str) -> Iterator[tuple[int, bytes]]:

@@ -12,6 +12,7 @@ import numpy as np
 from rich.table import Table
 
 from kdbts_ros.demo.score import Agreement
+from kdbts_ros.files import write_text
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,7 @@ class Summary:
 
     def write(self, path: Path) -> None:
         """Write summary.json."""
-        path.write_text(json.dumps(self.as_json(), indent=2) + "\n")
+        write_text(path, json.dumps(self.as_json(), indent=2) + "\n")
 
     def table(self) -> Table:
         """For the terminal."""

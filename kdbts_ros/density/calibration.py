@@ -98,7 +98,14 @@ def read_note(text: str | None) -> dict[str, Calibration]:
         return {}
     try:
         return {str(head): _calibration(entry) for head, entry in json.loads(text).items()}
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
+    except (
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        RecursionError,
+        TypeError,
+        ValueError,
+    ) as error:
         raise UserError(f"the checkpoint's calibration cannot be read: {error}") from None
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from kdbts_ros.density.camera import Array, Camera, View
 from kdbts_ros.density.canonical import Canonical
 from kdbts_ros.density.lenses import Lens
-from kdbts_ros.density.training_camera import Mounting, TrainingCamera
+from kdbts_ros.density.training_camera import Mounting, TrainingCamera, check_height
 from kdbts_ros.density.warp import Rgb, Warp, straight_camera
 from kdbts_ros.errors import UserError
 
@@ -87,8 +87,11 @@ class CameraAdapter:
         where the image has to be warped, do so only when it is asked for.
 
         Raises:
-            UserError: the camera sees nothing the network can be shown.
+            UserError: the camera sees nothing the network can be shown; BadMount where that is for
+                its tilt, or for its height and heights are made up for.
         """
+        if self.scale_height and self.mode != "off":
+            check_height(float(T_base_cam[2, 3]))
         if self.adapts(lens, T_base_cam):
             return self.canonical(lens, T_base_cam).view(image, T_world_cam, deferred)
         if not lens.bends:
@@ -108,12 +111,13 @@ class CameraAdapter:
         focal = np.abs(np.diag(mine)[:2] / np.diag(theirs)[:2] - 1).max()
         centre = np.abs(mine[:2, 2] - theirs[:2, 2]).max()
         mounting = Mounting.of(T_base_cam, self.training)
-        scale = self.training.height / mounting.height if self.scale_height else 1.0
+        # Not divided by: with canonical_camera off a camera may have any height, even none.
+        off = abs(self.training.height - mounting.height) if self.scale_height else 0.0
         return bool(
             focal <= limits.focal
             and centre <= limits.centre
             and mounting.tilt <= limits.tilt
-            and abs(scale - 1) <= limits.height
+            and off <= limits.height * abs(mounting.height)
         )
 
     def canonical(self, lens: Lens, T_base_cam: Array) -> Canonical:

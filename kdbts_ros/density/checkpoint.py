@@ -10,26 +10,37 @@ import contextlib
 import dataclasses
 import hashlib
 import json
-import pickle
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
 from kdbts_ros.density import original_keys
 from kdbts_ros.density.network import DensityNetwork, NetworkSpec
+from kdbts_ros.density.weight_files import (
+    Header,
+    Shape,
+    Shapes,
+    kind_of,
+    read_header,
+    read_safetensors,
+    read_torch,
+)
 from kdbts_ros.errors import UserError
+from kdbts_ros.files import shown
 
 WEIGHTS_FOLDER = Path(__file__).resolve().parent.parent / "weights"
 FORMAT = "kdbts_ros/1"
 # Names that mean the single-view head of a shipped two-headed file: one trunk serves both.
 STUDENTS = {"kdbts": "mvbts", "kdbts_fine": "mvbts_fine"}
+# Notes with figures of the very weights they came with: what is trained, adapted or averaged from
+# them has others.
+OF_THESE_WEIGHTS = ("calibration", "held_out")
 
 
 @dataclass(frozen=True)
@@ -54,12 +65,15 @@ def resolve(name_or_path: str | Path) -> Path:
     shipped = WEIGHTS_FOLDER / f"{STUDENTS.get(str(name_or_path), name_or_path)}.safetensors"
     if "/" not in str(name_or_path) and shipped.is_file():
         return shipped
-    path = Path(name_or_path).expanduser()
-    if path.is_file():
-        return path
+    # A name too long for the disk, or the home of nobody: no file either.
+    with contextlib.suppress(OSError, RuntimeError):
+        path = Path(name_or_path).expanduser()
+        if path.is_file():
+            return path
     names = ", ".join(shipped_names()) or "none"
     raise UserError(
-        f"checkpoint '{name_or_path}' is neither a file nor a shipped name (shipped: {names})"
+        f"checkpoint '{shown(name_or_path)}' is neither a file nor a shipped name "
+        f"(shipped: {names})"
     )
 
 
@@ -79,16 +93,16 @@ def load_network(
     path = resolve(name_or_path)
     if head is None and str(name_or_path) in STUDENTS:
         head = "kdbts"
-    if path.suffix == ".safetensors":
+    if kind_of(path) == "safetensors":
         weights, info = _read_own(path)
         if head == "kdbts" and info.spec.student_widths:
             weights, info = _student_alone(weights, info)
         elif head is not None and head != info.spec.head:
-            raise UserError(f"{path.name} holds the head '{info.spec.head}', not '{head}'")
+            raise UserError(f"{shown(path)} holds the head '{info.spec.head}', not '{head}'")
     else:
         weights, info = _read_original(path, head)
+    _check_finite(weights, path)
     network = DensityNetwork(info.spec)
-    _check_shapes(network, weights, path)
     network.load_state_dict(weights, strict=True)
     return network.eval(), info
 
@@ -126,7 +140,7 @@ def _write(path: Path, weights: dict[str, Tensor], metadata: dict[str, str]) -> 
         # Where even removing fails there is no partial file either.
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
-        raise UserError(f"cannot write {path}: {error}") from None
+        raise UserError(f"cannot write {shown(path)}: {error}") from None
     return path
 
 
@@ -136,12 +150,15 @@ def write_annotated(path: Path, out: Path, notes: Mapping[str, str]) -> Path:
     Raises:
         UserError: not such a file, or `out` cannot be written.
     """
-    _, info = _read_own(path)
-    with safe_open(path, framework="pt") as file:
-        metadata = dict(file.metadata())
-        weights = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    metadata["notes"] = json.dumps({**info.notes, **notes})
-    return _write(out, weights, metadata)
+    header = read_header(path)
+    described = _described(header, path)
+    texts = {**header.texts, "notes": json.dumps({**described.notes, **notes})}
+    return _write(out, read_safetensors(path, keep_kinds=True), texts)
+
+
+def of_descendant(notes: Mapping[str, str]) -> dict[str, str]:
+    """The notes that stay true when other weights are made from these."""
+    return {key: value for key, value in notes.items() if key not in OF_THESE_WEIGHTS}
 
 
 def sha256(path: Path) -> str:
@@ -153,27 +170,40 @@ def sha256(path: Path) -> str:
 
 
 def _read_own(path: Path) -> tuple[dict[str, Tensor], CheckpointInfo]:
+    header = read_header(path)
+    described = _described(header, path)
+    spec = described.spec
+    # Kept by the network, but not in the file.
+    expected = expected_shapes(spec)
+    counters = [k for k in expected if k.endswith("num_batches_tracked")]
+    _check_shapes(expected, {**header.shapes, **dict.fromkeys(counters, ())}, path)
+    weights = read_safetensors(path)
+    weights |= {key: torch.tensor(0) for key in counters}
+    return weights, CheckpointInfo(str(path), spec, sha256(path), described.notes)
+
+
+def _described(header: Header, path: Path) -> CheckpointInfo:
+    """Network and notes by a file's description, without its weights."""
+    if header.texts.get("format") != FORMAT:
+        raise UserError(
+            f"{shown(path)} is not a kdbts_ros checkpoint: an original's .pt is imported with "
+            "`kdbts convert`"
+        )
     try:
-        with safe_open(path, framework="pt") as file:
-            metadata = file.metadata() or {}
-            weights = {key: file.get_tensor(key).float() for key in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise UserError(f"{path} is not a readable safetensors file: {error}") from None
-    if metadata.get("format") != FORMAT:
-        raise UserError(f"{path} is not a kdbts_ros checkpoint; import one with `kdbts convert`")
-    try:
-        fields = json.loads(metadata["spec"])
-        fields["decoder_channels"] = tuple(fields["decoder_channels"])
-        fields["head_widths"] = tuple(fields["head_widths"])
-        fields["student_widths"] = tuple(fields.get("student_widths", ()))
+        fields = json.loads(header.texts["spec"])
+        for name in ("decoder_channels", "head_widths", "student_widths"):
+            if name in fields:
+                fields[name] = tuple(fields[name])
         spec = NetworkSpec(**fields)
-        notes = {str(k): str(v) for k, v in json.loads(metadata.get("notes", "{}")).items()}
-    except (KeyError, TypeError, json.JSONDecodeError) as error:
-        raise UserError(f"{path} has a damaged description: {error}") from None
-    for key in DensityNetwork(spec).state_dict():
-        if key.endswith("num_batches_tracked"):
-            weights[key] = torch.tensor(0)
-    return weights, CheckpointInfo(str(path), spec, sha256(path), notes)
+        notes = json.loads(header.texts.get("notes", "{}"))
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
+        raise UserError(f"{shown(path)} has a damaged description: {error}") from None
+    if not isinstance(notes, dict):
+        kind = type(notes).__name__
+        raise UserError(f"{shown(path)} has a damaged description: its notes are no dictionary "
+                        f"but {kind}")  # fmt: skip
+    texts = {k: v if isinstance(v, str) else json.dumps(v) for k, v in notes.items()}
+    return CheckpointInfo(str(path), spec, "", texts)
 
 
 def _student_alone(
@@ -187,56 +217,52 @@ def _student_alone(
 
 
 def _read_original(path: Path, head: str | None) -> tuple[dict[str, Tensor], CheckpointInfo]:
-    state = original_keys.strip_wrappers(_tensors(_load_pickle(path), path))
-    chosen = original_keys.choose_head(state, head)
-    account = original_keys.account(state, chosen)
-    weights = {ours: state[theirs].float() for theirs, ours in account.used.items()}
-    spec = original_keys.infer_spec(weights, chosen)
-    for key in list(weights):
-        if key.endswith("num_batches_tracked"):
-            weights[key] = weights[key].long()
+    state = original_keys.strip_wrappers(read_torch(path))
+    try:
+        chosen = original_keys.choose_head(state, head)
+        account = original_keys.account(state, chosen)
+        used = {ours: state[theirs] for theirs, ours in account.used.items()}
+        spec = original_keys.infer_spec(used, chosen)
+    except UserError as error:
+        raise UserError(f"{shown(path)}: {error}") from None
+    shapes = {key: tuple(value.shape) for key, value in used.items()}
+    _check_shapes(expected_shapes(spec), shapes, path)
+    weights = {
+        key: value.long() if key.endswith("num_batches_tracked") else value.float()
+        for key, value in used.items()
+    }
     notes = {"origin": path.name, "head": chosen}
     return weights, CheckpointInfo(str(path), spec, sha256(path), notes, account)
 
 
-def _load_pickle(path: Path) -> Any:
-    try:
-        return torch.load(path, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        # torch's own words advise to unpickle freely, which is what must not be done.
-        blocked = re.search(r"GLOBAL (\S+)", str(error))
-        what = f"it wants to call {blocked[1]}" if blocked else "it is no file of tensors"
-        raise UserError(f"{path} is refused: {what}, and only plain weights are loaded") from None
-    except (RuntimeError, EOFError, OSError, KeyError, ValueError) as error:
-        reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise UserError(f"{path} cannot be read as a checkpoint: {reason}") from None
+def expected_shapes(spec: NetworkSpec) -> dict[str, Shape]:
+    """Shapes of a network's weights; nothing of its size is allocated."""
+    with torch.device("meta"):
+        return {k: tuple(v.shape) for k, v in DensityNetwork(spec).state_dict().items()}
 
 
-def _tensors(content: Any, path: Path) -> dict[str, Tensor]:
-    state = content.get("model", content) if isinstance(content, dict) else None
-    if not isinstance(state, dict) or not state:
-        raise UserError(f"{path} holds no state dict, neither under 'model' nor at the top")
-    if not all(isinstance(k, str) and isinstance(v, Tensor) for k, v in state.items()):
-        raise UserError(f"{path} is not a state dict: it holds values that are not tensors")
-    return state
-
-
-def _check_shapes(network: DensityNetwork, weights: Mapping[str, Tensor], path: Path) -> None:
-    expected = network.state_dict()
-    missing = sorted(expected.keys() - weights.keys())
-    surplus = sorted(weights.keys() - expected.keys())
+def _check_shapes(expected: Shapes, shapes: Shapes, path: Path) -> None:
+    """Before anything is built or read: a description may ask for any size."""
     wrong = [
-        f"{k} is {tuple(weights[k].shape)}, expected {tuple(expected[k].shape)}"
-        for k in expected.keys() & weights.keys()
-        if weights[k].shape != expected[k].shape
+        f"{k} is {shapes[k]}, expected {expected[k]}"
+        for k in expected.keys() & shapes.keys()
+        if shapes[k] != expected[k]
     ]
-    broken = [k for k, v in weights.items() if v.is_floating_point() and not v.isfinite().all()]
     for problem, keys in (
-        ("lacks", missing),
-        ("has unknown", surplus),
-        ("has wrong shapes:", sorted(wrong)),
-        ("has NaN or infinity in", sorted(broken)),
+        ("lacks", expected.keys() - shapes.keys()),
+        ("has unknown", shapes.keys() - expected.keys()),
+        ("has wrong shapes:", wrong),
     ):
-        if keys:
-            shown = "; ".join(keys[:4]) + (f" and {len(keys) - 4} more" if keys[4:] else "")
-            raise UserError(f"{path} {problem} {shown}")
+        _refuse_any(path, problem, keys)
+
+
+def _check_finite(weights: Mapping[str, Tensor], path: Path) -> None:
+    broken = [k for k, v in weights.items() if v.is_floating_point() and not v.isfinite().all()]
+    _refuse_any(path, "has NaN or infinity in", broken)
+
+
+def _refuse_any(path: Path, problem: str, keys: Collection[str]) -> None:
+    if keys:
+        shortened = [key[:200] for key in sorted(keys)]
+        more = f" and {len(shortened) - 4} more" if shortened[4:] else ""
+        raise UserError(f"{shown(path)} {problem} {'; '.join(shortened[:4])}{more}")

@@ -8,11 +8,11 @@ points is made.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from kdbts_ros.density.kernels import is_seen, tap_table
 from kdbts_ros.density.numeric import FAST
 from kdbts_ros.density.projection import MIN_DEPTH
+from kdbts_ros.loops import njit
 
 _MIN_DEPTH = np.float32(MIN_DEPTH)
 # Levels that are computed together: softplus and the geometry take eight lanes at a time.

@@ -7,7 +7,7 @@ in the image are those of `upright_kernels`.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
 from kdbts_ros.density.column_geometry import (
     ACROSS,
@@ -31,6 +31,7 @@ from kdbts_ros.density.fixed_kernels import CODES, code_block, fixed_slanting
 from kdbts_ros.density.kernels import dot_relu, fill_base, is_lit, sum_of_six, tap_table
 from kdbts_ros.density.numeric import FAST, exp_of_negative, relu, softplus
 from kdbts_ros.density.upright_kernels import UNSEEN, upright_rows
+from kdbts_ros.loops import njit
 
 # Rows of a grid that are answered together, see `upright_rows`.
 TILE = 6

@@ -8,7 +8,6 @@ is to the next, PIXEL_BITS of them between pixels and ROW_BITS between rows of a
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from kdbts_ros.density.column_geometry import ACROSS, BETWEEN, DOWN, ENTRY, LEFT, MAPPED, UPPER
 from kdbts_ros.density.column_geometry import U as COLUMN_U
@@ -27,6 +26,7 @@ from kdbts_ros.density.vectors import (
     store,
     total,
 )
+from kdbts_ros.loops import njit
 
 # Rows of the codes of a block of levels.
 X, Y, V, U, Z, CODES = range(6)

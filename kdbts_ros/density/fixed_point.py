@@ -13,11 +13,12 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit, prange
+from numba import prange
 
 from kdbts_ros.density.head_arrays import Floats, HeadArrays
 from kdbts_ros.density.numeric import FAST
 from kdbts_ros.density.vectors import LANES
+from kdbts_ros.loops import njit
 
 Int16s = npt.NDArray[np.int16]
 

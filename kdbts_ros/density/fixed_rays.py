@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
 from kdbts_ros.density.fixed_kernels import between_pixels, corner, pixel_code
 from kdbts_ros.density.fixed_point import to_count
@@ -20,6 +20,7 @@ from kdbts_ros.density.vectors import (
     store,
     store_totals,
 )
+from kdbts_ros.loops import njit
 
 _BLOCK, _LANES = 16, np.uint64(LANES)
 # Samples whose sums run side by side, and rows behind the last that they may read.

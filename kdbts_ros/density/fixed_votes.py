@@ -7,7 +7,6 @@ For `fixed` see `fixed_point`, for columns `upright_kernels`, for groups and the
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from kdbts_ros.density.fixed_kernels import (
     code_heights,
@@ -30,6 +29,7 @@ from kdbts_ros.density.vectors import (
     total,
 )
 from kdbts_ros.density.vote_vectors import to_floats, totals, turn
+from kdbts_ros.loops import njit
 
 _CHANNELS, _EIGHT = np.uint64(CHANNELS), np.uint64(LANES)
 # Integers of scratch of a column by level: in view, those in view one after the other, codes down

@@ -13,7 +13,7 @@ anything being copied. Groups are those of the ring; the last one may have rows 
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
 from kdbts_ros.density.heads import MASKED_LOGIT
 from kdbts_ros.density.numeric import FAST, exp_of_negative, softplus
@@ -25,6 +25,7 @@ from kdbts_ros.density.vectors import (
     spread,
     store_floats,
 )
+from kdbts_ros.loops import njit
 
 MASKED = np.float32(MASKED_LOGIT)
 _LANES, _ONE = np.uint64(LANES), np.uint64(1)

@@ -12,10 +12,11 @@ be negative, costs more than what is done with the numbers it finds.
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
 from kdbts_ros.density.numeric import FAST, exp_of_negative, relu, softplus
 from kdbts_ros.density.projection import MIN_DEPTH
+from kdbts_ros.loops import njit
 
 _MIN_DEPTH = np.float32(MIN_DEPTH)
 # Light below this share of what set out cannot move a depth by more than a millimetre in a hundred

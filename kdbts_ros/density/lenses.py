@@ -7,6 +7,7 @@ the camera alone.
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Protocol
@@ -27,7 +28,7 @@ RADII = np.linspace(0.0, 10.0, 20_001)
 ANGLES = np.linspace(0.0, np.pi, 6_284)
 
 
-class Distortion(Protocol):
+class Distortion(Hashable, Protocol):
     """Rays to the image plane and back; NaN outside the domain."""
 
     def bend(self, rays: Array) -> Array:
@@ -142,8 +143,8 @@ class Equidistant:
 
     @cached_property
     def limit(self) -> float:
-        """Angle to the axis at which the domain ends, rad."""
-        return _first_turn(ANGLES, self._radius(ANGLES))
+        """Angle to the axis at which the domain ends, rad; no ray is further than pi from it."""
+        return min(_first_turn(ANGLES, self._radius(ANGLES)), float(np.pi))
 
     def bend(self, rays: Array) -> Array:
         across = np.hypot(rays[..., 0], rays[..., 1])

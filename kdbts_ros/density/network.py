@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from math import isfinite
 from typing import cast
 
 import torch
@@ -20,6 +21,8 @@ from kdbts_ros.errors import UserError
 
 HEADS = ("bts", "kdbts", "mvbts", "simple_multiview", "attention")
 SINGLE_VIEW_HEADS = ("bts", "kdbts")
+# Far beyond every network of the kind, and far below what would take all memory.
+WIDEST, LARGEST_INPUT = 4096, 8192
 
 
 @dataclass(frozen=True)
@@ -49,6 +52,7 @@ class NetworkSpec:
     shared_hidden: bool = False
 
     def __post_init__(self) -> None:
+        self._check_sizes()
         if self.layers not in ARCHITECTURES:
             raise UserError(f"ResNet-{self.layers} is not supported, use one of 18, 50")
         if self.head not in HEADS:
@@ -74,6 +78,33 @@ class NetworkSpec:
             )
         if not 0 < self.depth_near < self.depth_far:
             raise UserError("depth_near must be positive and smaller than depth_far")
+
+    def _check_sizes(self) -> None:
+        """A description comes from a file: it may hold anything, and ask for any memory."""
+        several = 1 if self.head in (*SINGLE_VIEW_HEADS, "simple_multiview") else 3
+        for name, values, most in (
+            ("feature_channels", (self.feature_channels,), 1),
+            ("decoder_channels", self.decoder_channels, 5),
+            ("head_widths", self.head_widths, several),
+            ("student_widths", self.student_widths, 1),
+        ):
+            least = {"decoder_channels": 5, "student_widths": 0}.get(name, 1)
+            if not least <= len(values) <= most:
+                raise UserError(f"{name} must be {most} numbers, not {len(values)}")
+            if not all(type(v) is int and 1 <= v <= WIDEST for v in values):
+                raise UserError(f"{name} must be whole numbers of 1 to {WIDEST}, got {values}")
+        for name, value in (("height", self.image_height), ("width", self.image_width)):
+            if type(value) is not int or not 32 <= value <= LARGEST_INPUT:
+                raise UserError(
+                    f"image_{name} must be a whole number of 32 to {LARGEST_INPUT}, got {value}"
+                )
+        if not all(isinstance(d, (int, float)) and isfinite(d) for d in self.depths):
+            raise UserError(f"depth_near and depth_far must be numbers, got {self.depths}")
+
+    @property
+    def depths(self) -> tuple[float, float]:
+        """Nearest and farthest depth of the code, m."""
+        return self.depth_near, self.depth_far
 
     def of_student(self) -> NetworkSpec:
         """The network of the student alone: the same trunk under a single-view head."""

@@ -7,7 +7,8 @@ are polynomials fitted at Chebyshev nodes; a test holds them to a relative error
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from kdbts_ros.loops import njit
 
 # No flag that assumes NaN away: a density that is not a number must stay one.
 FAST = {"reassoc", "contract", "arcp", "nsz"}

@@ -32,6 +32,7 @@ UNSUPPORTED_HEADS = {
     "mlp_confidence": "MVBTSNet2 (separate confidence network)",
     "mlp_fine": "a fine network (mlp_fine)",
 }
+PREFIXES = ("module.", "_orig_mod.", "model.", "network.", "net.")
 UNUSED = (
     (re.compile(re.escape(ENCODER) + r"fc\."), "ImageNet classifier"),
     (re.compile(re.escape(DECODER) + r"1[123]\."), "coarser decoder scales, never queried"),
@@ -52,8 +53,14 @@ class KeyAccount:
 
 
 def strip_wrappers(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Drop the `module.` prefix that DataParallel adds."""
-    return {key.removeprefix("module."): value for key, value in state.items()}
+    """Drop the prefixes that DataParallel, torch.compile and Lightning put before every key."""
+    stripped = dict(state)
+    while stripped:
+        prefix = next((p for p in PREFIXES if all(key.startswith(p) for key in stripped)), None)
+        if prefix is None:
+            break
+        stripped = {key.removeprefix(prefix): value for key, value in stripped.items()}
+    return stripped
 
 
 def heads_in(keys: Iterable[str]) -> list[str]:
@@ -148,6 +155,8 @@ def infer_spec(weights: Mapping[str, Tensor], head: str) -> NetworkSpec:
         if head == "mvbts":
             fused = weights["head.mlp.lin_out.weight"].shape[0] - 1
             widths = (hidden, fused, weights["head.mlp2.lin_in.weight"].shape[0])
+    except IndexError:
+        raise UserError("the checkpoint has single numbers where weights belong") from None
     except KeyError as missing:
         raise UserError(
             f"the checkpoint lacks the weights for {missing}: not a complete BTS or KDBTS file"

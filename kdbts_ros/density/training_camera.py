@@ -15,6 +15,13 @@ from kdbts_ros.errors import UserError
 MAX_SCALE = 3.0
 # Further than this from the horizon a level view shows little of what the camera sees.
 MAX_TILT = np.radians(60)
+# Cameras that a scaled picture may be made for, m above the ground: lower ones are mistaken
+# transforms (the scale is bounded long before), higher ones transforms in another unit.
+MIN_HEIGHT, MAX_HEIGHT = 0.05, 50.0
+
+
+class BadMount(UserError):
+    """A camera is mounted as no camera of a network of this kind can be."""
 
 
 @dataclass(frozen=True)
@@ -55,7 +62,7 @@ class TrainingCamera:
             return cls()
         try:
             return cls(**{name: float(value) for name, value in json.loads(text).items()})
-        except (ValueError, TypeError) as error:
+        except (ArithmeticError, RecursionError, TypeError, ValueError) as error:
             raise UserError(f"the checkpoint's note 'camera' is damaged: {error}") from None
 
     def note(self) -> str:
@@ -88,12 +95,12 @@ class Mounting:
         """From the pose (4,4) of the optical frame over the base: pitch and roll go, yaw stays.
 
         Raises:
-            UserError: the camera looks so steeply up or down that a level view is another view.
+            BadMount: the camera looks so steeply up or down that a level view is another view.
         """
         forward = T_base_cam[:3, 2]
         if abs(forward[2]) > np.sin(MAX_TILT):
             below = np.degrees(np.arcsin(np.clip(-forward[2], -1, 1)))
-            raise UserError(
+            raise BadMount(
                 f"the camera looks {below:.0f} degrees below the horizon: the network needs one "
                 "within 60 degrees of level"
             )
@@ -113,6 +120,17 @@ class Mounting:
         """Whether both differ by less than an angle (rad) and a ratio of heights."""
         turn = rotation_angle(self.R_cam_level.T @ other.R_cam_level)
         return turn < angle and abs(self.height - other.height) <= ratio * abs(other.height)
+
+
+def check_height(height: float) -> None:
+    """Raise BadMount for a camera so many m above the ground that nothing can be scaled to it."""
+    if not MIN_HEIGHT <= height <= MAX_HEIGHT:
+        raise BadMount(
+            f"the camera is {height:.3f} m above the ground, z = 0 of the base frame, and the "
+            f"network needs one between {MIN_HEIGHT:g} and {MAX_HEIGHT:g} m: correct the transform "
+            "from the base to the camera, or set scale_height to false where the base is not on "
+            "the ground"
+        )
 
 
 def height_scale(height: float, training: TrainingCamera) -> float:

@@ -8,7 +8,6 @@ found once. For `axes` see `column_geometry`, for `folded` and `size` see `kerne
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
 
 from kdbts_ros.density.column_geometry import BLOCK, position
 from kdbts_ros.density.fixed_kernels import (
@@ -24,6 +23,7 @@ from kdbts_ros.density.fixed_point import PIXEL_BITS
 from kdbts_ros.density.kernels import fill_base, is_seen, sum_of_six, tap, tap_table
 from kdbts_ros.density.numeric import FAST, relu, softplus
 from kdbts_ros.density.projection import MIN_DEPTH
+from kdbts_ros.loops import njit
 
 _MIN_DEPTH = np.float32(MIN_DEPTH)
 _PIXEL_BITS = np.int32(PIXEL_BITS)

@@ -6,7 +6,7 @@ For groups of cells, blocks of votes and the ring they lie in see `fusion_kernel
 from __future__ import annotations
 
 import numpy as np
-from numba import njit, prange
+from numba import prange
 
 from kdbts_ros.density.column_geometry import (
     ACROSS,
@@ -32,6 +32,7 @@ from kdbts_ros.density.numeric import FAST, relu
 from kdbts_ros.density.upright_kernels import LANES
 from kdbts_ros.density.vectors import load_floats, store_floats
 from kdbts_ros.density.vote_vectors import pick
+from kdbts_ros.loops import njit
 
 
 @njit(fastmath=FAST, cache=True)

@@ -14,7 +14,6 @@ from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
-from numba import njit
 
 from kdbts_ros.density.affine import AffineGrid
 from kdbts_ros.density.camera import Array
@@ -22,6 +21,7 @@ from kdbts_ros.density.encoded import EncodedView
 from kdbts_ros.density.fusion_kernels import groups_of
 from kdbts_ros.density.results import Bools, Floats
 from kdbts_ros.density.upright_kernels import LANES
+from kdbts_ros.loops import njit
 
 # How far a column of the map may have moved up or down, m, since it was answered: a fifth of a
 # level. The ground below the robot carries the map's band with it.

@@ -9,8 +9,8 @@ import numpy as np
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from kdbts_ros.errors import UserError
 from kdbts_ros.evaluation.scores import FrameScore, frame_table, receiver_curve, reliability
+from kdbts_ros.files import make_folder, writing
 
 Scores = Mapping[str, Sequence[FrameScore]]
 
@@ -61,9 +61,7 @@ def _rates(frames: Sequence[FrameScore], hidden: bool) -> tuple[float, float]:
 
 
 def _save(figure: Figure, path: Path) -> None:
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        FigureCanvasAgg(figure)
+    FigureCanvasAgg(figure)
+    make_folder(path.parent)
+    with writing(path):
         figure.savefig(path)
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}") from None

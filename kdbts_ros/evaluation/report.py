@@ -7,9 +7,7 @@ import math
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-import cv2
-
-from kdbts_ros.errors import UserError
+from kdbts_ros.files import make_folder, write_png, write_text
 from kdbts_ros.pictures import Rgb
 
 Rows = Mapping[str, Mapping[str, float]]
@@ -17,11 +15,8 @@ Rows = Mapping[str, Mapping[str, float]]
 
 def write_json(path: Path, content: Mapping[str, object]) -> None:
     """Write figures as JSON, NaN as null, so that any reader takes it."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_text(json.dumps(_without_nan(content), indent=2) + "\n")
-    except OSError as error:
-        raise UserError(f"cannot write {path}: {error.strerror}") from None
+    make_folder(path.parent)
+    write_text(path, json.dumps(_without_nan(content), indent=2) + "\n")
 
 
 def markdown_table(rows: Rows, digits: int = 3) -> str:
@@ -38,21 +33,13 @@ def write_report(
     folder: Path, title: str, text: Sequence[str], pictures: Sequence[tuple[str, Rgb]]
 ) -> None:
     """report.md and its PNGs."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        parts = [f"# {title}", *text]
-        for index, (name, picture) in enumerate(pictures):
-            file = f"{index:02d}_{name.replace(' ', '_')}.png"
-            write_png(folder / file, picture)
-            parts.append(f"![{name}]({file})")
-        (folder / "report.md").write_text("\n\n".join(parts) + "\n")
-    except OSError as error:
-        raise UserError(f"cannot write the report to {folder}: {error.strerror}") from None
-
-
-def write_png(path: Path, picture: Rgb) -> None:
-    if not cv2.imwrite(str(path), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR)):
-        raise UserError(f"cannot write {path}")
+    make_folder(folder)
+    parts = [f"# {title}", *text]
+    for index, (name, picture) in enumerate(pictures):
+        file = f"{index:02d}_{name.replace(' ', '_')}.png"
+        write_png(folder / file, picture)
+        parts.append(f"![{name}]({file})")
+    write_text(folder / "report.md", "\n\n".join(parts) + "\n")
 
 
 def _number(value: float, digits: int) -> str:

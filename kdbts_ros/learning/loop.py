@@ -14,6 +14,8 @@ import torch
 from kdbts_ros.density.checkpoint import save_network
 from kdbts_ros.density.device import choose_device
 from kdbts_ros.errors import UserError
+from kdbts_ros.files import shown
+from kdbts_ros.learning import resuming
 from kdbts_ros.learning.batch_norm import share_batch_norms
 from kdbts_ros.learning.building import build_network
 from kdbts_ros.learning.config import TrainingConfig
@@ -77,6 +79,7 @@ class Trainer:
         torch.set_num_threads(max(1, config.threads // self.ranks.on_machine))
         torch.manual_seed(config.seed)
         self.config = config
+        self._identity = resuming.identity_of(config)
         self.folder = RunFolder(config, writes)
         self.device = self.ranks.device(choose_device(config.device))
         self.network = build_network(config.network).to(self.device)
@@ -90,6 +93,7 @@ class Trainer:
         if resume:
             content = self.folder.read_state() if self.ranks.leads else b""
             self._restore(self.folder.decode_state(self.ranks.bytes_from_first(content)))
+        self.folder.note(config)
         # Processes that were given different weights, for instance by different files, must not
         # average gradients of different networks.
         self.ranks.copy_from_first(list(self.network.state_dict().values()))
@@ -240,6 +244,7 @@ class Trainer:
         self.folder.save_state(
             {
                 "network_config": self.config.network.model_dump_json(),
+                "made_from": resuming.written(self._identity),
                 "network": self.network.state_dict(),
                 "descent": self.descent.state_dict(),
                 "position": asdict(self.position),
@@ -256,6 +261,14 @@ class Trainer:
                 raise UserError(
                     f"the network section of the config differs from that of {self.folder.path}: "
                     "undo the change or start a run of another name"
+                )
+            saved = resuming.read(state.get("made_from"))
+            if saved is not None:
+                resuming.refuse_other(
+                    saved,
+                    self._identity,
+                    f"the config is not that of the run {shown(self.folder.path)}",
+                    "Undo the change to resume, or start a run of another name.",
                 )
             self.network.load_state_dict(state["network"])
             self.descent.load_state_dict(state["descent"])

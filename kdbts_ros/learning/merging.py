@@ -12,11 +12,14 @@ from pathlib import Path
 
 import torch
 
-from kdbts_ros.density.checkpoint import load_network, resolve, save_network, sha256
+from kdbts_ros.density.checkpoint import (
+    load_network,
+    of_descendant,
+    resolve,
+    save_network,
+    sha256,
+)
 from kdbts_ros.errors import UserError
-
-# Notes that speak of one run's probabilities, which are not those of the mean.
-_OF_ONE = ("calibration",)
 
 
 def merge(checkpoints: Sequence[str | Path], out: Path) -> Path:
@@ -42,6 +45,6 @@ def merge(checkpoints: Sequence[str | Path], out: Path) -> Path:
         for key, value in states[0].items()
     }  # fmt: skip
     network.load_state_dict(mean)
-    notes = {key: value for key, value in info.notes.items() if key not in _OF_ONE}
+    notes = of_descendant(info.notes)
     notes["mean_of"] = json.dumps([sha256(resolve(checkpoint)) for checkpoint in checkpoints])
     return save_network(out, network, notes)

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from kdbts_ros.density.checkpoint import sha256
 from kdbts_ros.errors import UserError
+from kdbts_ros.files import shown
 
 MANIFEST = "pieces.json"
 MEBIBYTE = 1 << 20
@@ -46,7 +47,7 @@ def split_file(file: Path, folder: Path, mebibytes: int = 16) -> Manifest:
     pieces: list[Piece] = []
     try:
         if folder.is_dir() and any(folder.iterdir()):
-            raise UserError(f"{folder} is not empty; name a new folder for the pieces")
+            raise UserError(f"{shown(folder)} is not empty; name a new folder for the pieces")
         folder.mkdir(parents=True, exist_ok=True)
         with file.open("rb") as source:
             while block := source.read(mebibytes * MEBIBYTE):
@@ -59,7 +60,7 @@ def split_file(file: Path, folder: Path, mebibytes: int = 16) -> Manifest:
         # Half a set of pieces would only be in the way of the next attempt.
         for piece in pieces:
             (folder / piece.name).unlink(missing_ok=True)
-        raise UserError(f"cannot cut {file} into pieces: {error}") from error
+        raise UserError(f"cannot cut {shown(file)} into pieces: {error}") from error
     return manifest
 
 

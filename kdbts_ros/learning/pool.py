@@ -14,6 +14,7 @@ from multiprocessing.queues import Queue
 from multiprocessing.synchronize import Event
 from typing import Any, Generic, TypeVar
 
+from kdbts_ros import tether
 from kdbts_ros.errors import UserError
 from kdbts_ros.learning.plan import FramePlan
 
@@ -65,7 +66,9 @@ class FramePool(Generic[Frame]):
         self._stop: Event = context.Event()
         self._workers = [
             context.Process(
-                target=_work, args=(make, self._requests, self._results, self._stop), daemon=True
+                target=_work,
+                args=(make, self._requests, self._results, self._stop, os.getpid()),
+                daemon=True,
             )
             for _ in range(workers)
         ]
@@ -175,15 +178,20 @@ def _drain(items: Queue[Any]) -> None:
 
 
 def _work(
-    make: Callable[[int], Any], requests: Queue[int], results: Queue[Any], stop: Event
+    make: Callable[[int], Any],
+    requests: Queue[int],
+    results: Queue[Any],
+    stop: Event,
+    trainer: int,
 ) -> None:
-    """Make the frames that are asked for until told to stop or orphaned."""
+    """Make the frames that are asked for until told to stop; the end of the trainer is its end."""
+    tether.tie(trainer)
     # Ctrl-C reaches the whole group; the trainer decides when its workers end.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(NICENESS)
     _one_thread()
-    parent = os.getppid()
-    while not stop.is_set() and os.getppid() == parent:
+    # Where the kernel does not tell of the trainer's end, it is seen here.
+    while not stop.is_set() and os.getppid() == trainer:
         try:
             seed = requests.get(timeout=0.5)
         except queue.Empty:

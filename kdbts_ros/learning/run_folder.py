@@ -7,7 +7,7 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from kdbts_ros.errors import UserError
+from kdbts_ros.files import make_folder, write_text, writing
 from kdbts_ros.learning.config import TrainingConfig
 from kdbts_ros.learning.state_file import StateFile
 
@@ -25,13 +25,13 @@ class RunFolder:
         self._writes = writes
         self._state = StateFile(self.path / STATE)
         self._started = time.time()
-        if not writes:
-            return
-        try:
-            (self.path / "pictures").mkdir(parents=True, exist_ok=True)
-            (self.path / "config.json").write_text(config.model_dump_json(indent=2) + "\n")
-        except OSError as error:
-            raise UserError(f"cannot write to the run folder {self.path}: {error}") from error
+        if writes:
+            make_folder(self.path / "pictures")
+
+    def note(self, config: TrainingConfig) -> None:
+        """Write down what is run here, once a resumed state agrees to it."""
+        if self._writes:
+            write_text(self.path / "config.json", config.model_dump_json(indent=2) + "\n")
 
     @staticmethod
     def holds_state(config: TrainingConfig) -> bool:
@@ -56,11 +56,9 @@ class RunFolder:
         if not self._writes:
             return
         line = json.dumps({"time": round(time.time() - self._started, 1), **values})
-        try:
-            with (self.path / "metrics.jsonl").open("a", encoding="utf-8") as file:
-                file.write(line + "\n")
-        except OSError as error:
-            raise UserError(f"cannot write metrics to {self.path}: {error}") from error
+        metrics = self.path / "metrics.jsonl"
+        with writing(metrics), metrics.open("a", encoding="utf-8") as file:
+            file.write(line + "\n")
 
 
 def _of_this_version(state: dict[str, Any]) -> dict[str, Any]:

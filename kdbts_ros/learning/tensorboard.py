@@ -7,10 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import cv2
-import numpy as np
-
 from kdbts_ros.errors import UserError
+from kdbts_ros.files import read_image
 
 
 class Board:
@@ -34,8 +32,5 @@ class Board:
 
     def picture(self, place: str, step: int, file: Path) -> None:
         """Add a PNG."""
-        picture = cv2.imread(str(file))
-        if picture is not None:
-            rgb = np.ascontiguousarray(picture[..., ::-1])
-            self._writer.add_image(place, rgb, step, dataformats="HWC")
+        self._writer.add_image(place, read_image(file), step, dataformats="HWC")
         self._writer.flush()

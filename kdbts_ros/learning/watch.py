@@ -19,6 +19,7 @@ from kdbts_ros.density.lattice import Lattice
 from kdbts_ros.density.network import DensityNetwork
 from kdbts_ros.density.scene import OPACITY_LENGTH, SceneCompleter
 from kdbts_ros.evaluation.depth_metrics import depth_metrics, mean_metrics
+from kdbts_ros.files import write_png
 from kdbts_ros.learning.adoption import adopt
 from kdbts_ros.learning.config import TrainingConfig
 from kdbts_ros.learning.labels import FAR, level_base
@@ -142,7 +143,7 @@ class Watcher:
     ) -> None:
         picture = panel(view.image, depth, maps)
         file = self._folder.path / "pictures" / f"{name}.png"
-        cv2.imwrite(str(file), cv2.cvtColor(picture, cv2.COLOR_RGB2BGR))
+        write_png(file, picture)
 
     @cached_property
     def _worlds(self) -> list[HeldOut]:

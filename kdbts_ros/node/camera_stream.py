@@ -10,6 +10,8 @@ from typing import Any
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image
 
+from kdbts_ros.datasets.pose_rules import frame_name
+from kdbts_ros.datasets.sample_depth import SampleDepth
 from kdbts_ros.node import drops
 from kdbts_ros.node.calibrations import Calibrations, Reading
 from kdbts_ros.node.camera_info import Calibration, CalibrationReader, is_rectified
@@ -59,6 +61,7 @@ class CameraStream:
         self._account = tally.stream(name)
         self._queue = WaitingQueue(parameters().queue_length)
         self._order = StampOrder()
+        self._samples = SampleDepth()
         self._published_since: float | None = None
         self._tells_publishers = True
         topics = camera_topics(node, name, parameters().image_transport)
@@ -165,8 +168,8 @@ class CameraStream:
         except Dropped as drop:
             self._tally.drop(drop, now, self.name)
             return
-        frame_id = self._parameters().camera_frame or message.header.frame_id
-        frame = Frame(stamp_ns, frame_id, message, size, now, self.name)
+        frame_id = self._parameters().camera_frame or frame_name(message.header.frame_id)
+        frame = Frame(stamp_ns, frame_id, message, size, now, self.name, self._samples)
         self._calibrations.expect(stamp_ns, message.header.frame_id, size)
         for _, drop in self._queue.add(frame):
             self._tally.drop(drop, now, self.name)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from kdbts_ros.datasets import pose_rules
+
 ZERO_STAMP = "zero_stamp"
 FUTURE_STAMP = "future_stamp"
 DUPLICATE = "duplicate"
@@ -12,20 +14,24 @@ BAD_IMAGE = "bad_image"
 NO_CAMERA_INFO = "no_camera_info"
 BAD_CAMERA_INFO = "bad_camera_info"
 CAMERA_INFO_MISMATCH = "camera_info_mismatch"
-NO_TF = "no_tf"
-TOO_OLD = "too_old"
-EXTRAPOLATION = "extrapolation"
-DISCONNECTED = "disconnected"
-TWO_PARENTS = "two_parents"
-NON_UNIT_QUATERNION = "non_unit_quaternion"
+BAD_MOUNT = "bad_mount"
+NO_TF = pose_rules.NO_TF
+TOO_OLD = pose_rules.TOO_OLD
+EXTRAPOLATION = pose_rules.EXTRAPOLATION
+DISCONNECTED = pose_rules.DISCONNECTED
+LOOP = pose_rules.LOOP
+TWO_PARENTS = pose_rules.TWO_PARENTS
+TF_GAP = pose_rules.TF_GAP
+POSE_JUMP = pose_rules.POSE_JUMP
+BAD_TRANSFORM = pose_rules.BAD_TRANSFORM
+NON_UNIT_QUATERNION = pose_rules.NON_UNIT_QUATERNION
 QUEUE_FULL = "queue_full"
 SUPERSEDED = "superseded"
 INFERENCE_ERROR = "inference_error"
 DEACTIVATED = "deactivated"
 
-POSE_REASONS = frozenset(
-    {NO_TF, TOO_OLD, EXTRAPOLATION, DISCONNECTED, TWO_PARENTS, NON_UNIT_QUATERNION}
-)
+# Why there is no pose, in recordings as well.
+POSE_REASONS = pose_rules.REASONS
 # What two publishers on one topic look like, besides what the images themselves tell.
 SHARED_TOPIC_REASONS = frozenset({OTHER_CAMERA, DUPLICATE, OUT_OF_ORDER, CAMERA_INFO_MISMATCH})
 

@@ -13,6 +13,7 @@ from pathlib import Path
 from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
 
 _VARIABLES = ("FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE")
+_OLD_DISTRIBUTIONS = ("humble", "iron", "jazzy")
 _PROFILE = Path("config") / "fastdds_large_messages.xml"
 
 
@@ -28,12 +29,15 @@ def profile_file() -> Path | None:
 def profile_variable() -> str:
     """The variable that the installed Fast DDS reads.
 
-    Version 3 (ROS 2 Kilted on) warns of the old name, version 2 (Humble, Jazzy), whose package is
-    still called fastrtps, does not know the new one.
+    Version 3 (ROS 2 Kilted on) warns of the old name and reads the file twice if both are set;
+    version 2 (Humble, Jazzy), whose package is still called fastrtps, does not know the new one.
     """
-    prefixes = os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)
-    old = any((Path(prefix) / "share" / "fastrtps").is_dir() for prefix in prefixes if prefix)
-    return _VARIABLES[1] if old else _VARIABLES[0]
+    new, old = _VARIABLES
+    for prefix in filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)):
+        for package, variable in (("fastdds", new), ("fastrtps", old)):
+            if (Path(prefix) / "share" / package).is_dir():
+                return variable
+    return old if os.environ.get("ROS_DISTRO") in _OLD_DISTRIBUTIONS else new
 
 
 def large_message_environment() -> dict[str, str]:

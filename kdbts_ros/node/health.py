@@ -46,7 +46,7 @@ def assess(tally: Tally, around: Surroundings, now: float, silence: float) -> li
         _time(tally, around, now),
         _pose(tally, now, silence),
         _inference(tally, around, now, silence),
-        _camera(tally),
+        _camera(tally, now, silence),
     ]
 
 
@@ -141,12 +141,28 @@ def _inference(tally: Tally, around: Surroundings, now: float, silence: float) -
     return Status("inference", OK, "maps are published", values)
 
 
-def _camera(tally: Tally) -> Status:
+def _camera(tally: Tally, now: float, silence: float) -> Status:
+    accounts = sorted(tally.streams.items())
+    refused = [
+        _of(camera) + account.losses.sentence(drops.BAD_MOUNT)
+        for camera, account in accounts
+        if account.losses.recent((drops.BAD_MOUNT,), now - silence)
+    ]
+    if refused:
+        return Status("camera", ERROR, "; ".join(refused))
     found = [
         f"{camera or account.frame_id}: {sentence}"
-        for camera, account in sorted(tally.streams.items())
+        for camera, account in accounts
         for sentence in account.concerns
     ]
     if found:
         return Status("camera", WARN, "; ".join(found), lasting=True)
     return Status("camera", OK, "the network is shown what it was trained on")
+
+
+def engine_status(at_start: dict[str, str], model: dict[str, str]) -> Status:
+    """Whether the model still runs as it did when it was loaded; both as `Pipeline.describe`."""
+    before, engine = at_start.get("engine", ""), model.get("engine", "")
+    if engine == before:
+        return Status("engine", OK, f"runs as it was loaded: {engine or 'nothing is loaded'}")
+    return Status("engine", WARN, f"slower since it was loaded: {engine}", lasting=True)

@@ -8,17 +8,21 @@ from typing import Any
 import cv2
 import numpy as np
 
-from kdbts_ros.datasets import image_messages
-from kdbts_ros.datasets.image_messages import MAX_PIXELS, PLAIN, Rgb
+from kdbts_ros.datasets import compressed_images, image_messages
+from kdbts_ros.datasets.image_encodings import PLAIN, Encoding
+from kdbts_ros.datasets.image_messages import Rgb
+from kdbts_ros.datasets.sample_depth import SampleDepth
 from kdbts_ros.errors import UserError
 from kdbts_ros.node import drops
 from kdbts_ros.node.drops import Dropped
 
-__all__ = ["MAX_PIXELS", "PLAIN", "Rgb", "check_layout", "decode", "decode_compressed"]
 
+def check_layout(message: Any) -> Encoding | None:
+    """The encoding of a sensor_msgs/Image that fits its size; None for one left to cv_bridge.
 
-def check_layout(message: Any) -> None:
-    """Raise Dropped (bad_image) unless a sensor_msgs/Image fits its size and can be decoded."""
+    Raises:
+        Dropped: bad_image, where it does not fit or cannot be decoded.
+    """
     try:
         encoding = image_messages.check_layout(message)
     except UserError as error:
@@ -29,20 +33,23 @@ def check_layout(message: Any) -> None:
             f"image encoding '{message.encoding}' needs cv_bridge, which is not installed; "
             f"without it: {', '.join(PLAIN)}",
         )
+    return encoding
 
 
-def decode(message: Any) -> Rgb:
-    """(H,W,3) RGB of a sensor_msgs/Image; 16-bit values keep their upper byte, alpha is ignored.
+def decode(message: Any, depth: SampleDepth | None = None) -> Rgb:
+    """(H,W,3) RGB of a sensor_msgs/Image; alpha is ignored.
+
+    Args:
+        depth: what was seen of the stream's 16-bit values before; None: only this image counts.
 
     Raises:
         Dropped: bad_image, for a buffer that disagrees with its size or an unknown encoding.
     """
-    check_layout(message)
-    encoding = PLAIN.get(message.encoding)
+    encoding = check_layout(message)
     if encoding is None:
         return _decode_exotic(message)
     try:
-        return image_messages.decode_plain(message, encoding)
+        return image_messages.decode_plain(message, encoding, depth)
     except UserError as error:
         raise Dropped(drops.BAD_IMAGE, str(error)) from error
 
@@ -59,13 +66,16 @@ def _decode_exotic(message: Any) -> Rgb:
     return np.ascontiguousarray(rgb, np.uint8)
 
 
-def decode_compressed(message: Any) -> Rgb:
-    """(H,W,3) RGB of a sensor_msgs/CompressedImage holding a JPEG or PNG.
+def decode_compressed(message: Any, depth: SampleDepth | None = None) -> Rgb:
+    """(H,W,3) RGB of a sensor_msgs/CompressedImage holding a JPEG, PNG, TIFF or WebP.
+
+    Args:
+        depth: as for `decode`.
 
     Raises:
-        Dropped: bad_image, for compressed depth or bytes that OpenCV cannot read.
+        Dropped: bad_image, for compressed depth, video, or bytes that OpenCV cannot read.
     """
     try:
-        return image_messages.decode_compressed(message)
+        return compressed_images.decode_compressed(message, depth)
     except UserError as error:
         raise Dropped(drops.BAD_IMAGE, str(error)) from error

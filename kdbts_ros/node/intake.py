@@ -16,12 +16,12 @@ from kdbts_ros.node.camera_stream import CameraStream
 from kdbts_ros.node.drops import Dropped
 from kdbts_ros.node.input_health import StreamSurroundings
 from kdbts_ros.node.parameters import Parameters
-from kdbts_ros.node.pose_sources import make_pose_source
+from kdbts_ros.node.pose_sources import PoseSource
 from kdbts_ros.node.stamps import LEAP_NS, in_words, is_leap
 from kdbts_ros.node.tally import Tally
 from kdbts_ros.node.waiting import Frame, Needs
 
-# Waiting images are also looked at without a transform arriving, since their patience ends.
+# A transform that arrives wakes the images that wait; their patience ends without one.
 POLL_SECONDS = 0.02
 CLOCK = "/clock"
 
@@ -32,7 +32,8 @@ class Intake:
     Args:
         parameters: gives the values of now.
         ready: called with every frame whose needs are met, stamps of a camera ascending.
-        new_life: called when time jumped and what is under way belongs to the past.
+        new_life: called with the stamp it begins at when time jumped and what is under way belongs
+            to the past.
     """
 
     def __init__(
@@ -41,10 +42,10 @@ class Intake:
         parameters: Callable[[], Parameters],
         tally: Tally,
         ready: Callable[[Frame, Needs], None],
-        new_life: Callable[[], None],
+        new_life: Callable[[int], None],
     ) -> None:
         self._node, self._tally, self._new_life = node, tally, new_life
-        self._poses = make_pose_source(node, parameters(), self._transform_fault, self.drain)
+        self._poses = PoseSource(node, parameters, self._transform_fault, self.drain)
         self._streams: list[CameraStream] = []
         try:
             for name in parameters().cameras or ("",):
@@ -125,7 +126,7 @@ class Intake:
         self._drop(
             [(stream.name, stream.begin_new_life(stamp_ns)) for stream in self._streams], past
         )
-        self._new_life()
+        self._new_life(stamp_ns)
 
     def _drop(self, waiting: list[tuple[str, int]], why: Dropped) -> None:
         """Account for so many frames of each camera."""

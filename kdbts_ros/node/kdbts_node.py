@@ -1,6 +1,10 @@
 """`kdbts_node`: a lifecycle node that turns images, calibration and poses into occupancy maps.
 
 Two threads. The executor's takes messages, lets images wait for their pose, and keeps the accounts.
+It alone runs callbacks, one after the other. `configure` takes minutes where loops must be compiled
+first: the inference thread does that, and until it is done `on_configure` turns the executor, so
+that services are answered and diagnostics sent. rclpy allows that because all callbacks are in a
+reentrant group; no other callback turns the executor.
 The inference thread owns the model, and publishes a map as soon as it has one: handed over, it
 would wait for the images that the executor takes meanwhile. Between them lie a one-slot mailbox
 (the newest image wins) on the way in, and on the way out a guard condition that wakes the executor
@@ -15,7 +19,10 @@ import time
 from collections import deque
 from typing import Any
 
+from rcl_interfaces.msg import SetParametersResult
+from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType
+from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from kdbts_ros.errors import UserError
@@ -23,8 +30,9 @@ from kdbts_ros.node import drops, engine
 from kdbts_ros.node.diagnostics import Diagnostics
 from kdbts_ros.node.drops import Dropped
 from kdbts_ros.node.fastdds import use_large_messages
+from kdbts_ros.node.faults import Faults, told
 from kdbts_ros.node.graph import clock_publishers
-from kdbts_ros.node.health import Surroundings, assess
+from kdbts_ros.node.health import Surroundings, assess, engine_status
 from kdbts_ros.node.intake import Intake, Needs
 from kdbts_ros.node.lives import Lives
 from kdbts_ros.node.outputs import Outputs, stages_ms
@@ -39,16 +47,25 @@ SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FA
 HEALTH_PERIOD = 1.0
 # Within the two seconds in which a launch file expects a node to be gone.
 EXIT_PATIENCE = 1.0
+# How long a turn of the executor waits for a callback while the model loads.
+TURN_SECONDS = 0.02
+COMPILING = (
+    "compiling loops for this processor, up to 3 minutes the first time; "
+    "`kdbts warm-up` does it ahead"
+)
 
 
 class KdbtsNode(LifecycleNode):
     """Unconfigured: parameters only. Inactive: model loaded. Active: maps."""
 
     def __init__(self) -> None:
+        self._reentrant = ReentrantCallbackGroup()
         super().__init__("kdbts")
+        self._faults = Faults(lambda sentence: self.get_logger().error(sentence), time.monotonic)
         self._state = "unconfigured"
         self._fault = ""
         self._values = Parameters()
+        self._model_at_start: dict[str, str] = {}
         self._tally = Tally(time.monotonic())
         self._thread: InferenceThread | None = None
         self._outputs: Outputs | None = None
@@ -64,22 +81,39 @@ class KdbtsNode(LifecycleNode):
         self._health_timer = self.create_timer(HEALTH_PERIOD, self._assess, clock=self._wall)
         self._start_timer = self.create_timer(0.0, self._autostart, clock=self._wall)
 
+    @property
+    def default_callback_group(self) -> ReentrantCallbackGroup:
+        """Of every callback: one of them, `on_configure`, lets others run before it is done."""
+        return self._reentrant
+
+    def set_parameters_atomically(self, parameter_list: list[Any]) -> SetParametersResult:
+        """As rclpy's, but words are understood, and an unchanged value is no change."""
+        return self._declared.set(parameter_list, super().set_parameters_atomically)
+
+    def caught(self, where: str, error: Exception) -> None:
+        """Say and count what ended a callback."""
+        self._faults.caught(where, error)
+
+    @told
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
-        """Read the parameters and load the model."""
+        """Read the parameters and load the model; meanwhile the executor turns."""
         try:
             parameters = self._declared.read()
         except UserError as fault:
             return self._failed("configure", fault)
-        thread = InferenceThread(lambda: engine.load(parameters), self._publish, self._deliver)
+        thread = InferenceThread(lambda: self._load(parameters), self._publish, self._deliver)
         # Known before it runs: stopped while it loads, the process must end it.
         self._thread = thread
+        self._enter("configuring")
         try:
-            thread.start(wanted=lambda: bool(self.context.ok()))
+            thread.start(wanted=self._turn)
         except UserError as fault:
             if thread.stop(EXIT_PATIENCE):
                 self._thread = None
             return self._failed("configure", fault)
-        self._values, self._fault = parameters, ""
+        # Live ones may have changed meanwhile.
+        self._values, self._fault = self._declared.read(), ""
+        self._model_at_start = thread.description
         self._tally = Tally(time.monotonic())
         self._outputs = Outputs(self, lambda: self._values, self._lives)
         self._enter("inactive")
@@ -87,6 +121,7 @@ class KdbtsNode(LifecycleNode):
         self.get_logger().info(f"model ready: {model}")
         return SUCCESS
 
+    @told
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe, and publish from the next image on."""
         try:
@@ -99,20 +134,26 @@ class KdbtsNode(LifecycleNode):
         self._enter("active")
         poses = self._values.pose_source
         self.get_logger().info(f"active on {self._intake.topics}, poses from {poses}")
-        return super().on_activate(state)
+        result = super().on_activate(state)
+        if self._outputs is not None:
+            self._outputs.begin_life()
+        return result
 
+    @told
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Unsubscribe; images under way are dropped, the last map stays latched."""
         self._release_inputs()
         self._enter("inactive")
         return super().on_deactivate(state)
 
+    @told
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Give the model back."""
         self._release()
         self._enter("unconfigured")
         return SUCCESS
 
+    @told
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Give everything back."""
         self._release()
@@ -137,8 +178,24 @@ class KdbtsNode(LifecycleNode):
 
     def _failed(self, transition: str, fault: UserError) -> TransitionCallbackReturn:
         self._fault = f"{transition} failed: {fault}"
-        self._assess()
+        self._enter("unconfigured" if transition == "configure" else "inactive")
         return FAILURE
+
+    def _load(self, parameters: Parameters) -> Any:
+        """In the inference thread: the engine, and a word on what takes long."""
+        from kdbts_ros import loops
+
+        with loops.told_when_compiling(lambda: self.get_logger().info(f"configure: {COMPILING}")):
+            return engine.load(parameters)
+
+    def _turn(self) -> bool:
+        """Let one callback run while the model loads; False where the process is to end."""
+        try:
+            if self.executor is not None:
+                self.executor.spin_once(timeout_sec=TURN_SECONDS)
+        except ExternalShutdownException:
+            return False
+        return bool(self.context.ok())
 
     def _autostart(self) -> None:
         self.destroy_timer(self._start_timer)
@@ -174,9 +231,12 @@ class KdbtsNode(LifecycleNode):
             self._outputs.close()
             self._outputs = None
 
-    def _begin_new_life(self) -> None:
+    def _begin_new_life(self, stamp_ns: int) -> None:
         self._ended_by = drops.TIME_JUMP
         self._lives.end()
+        if self._outputs is not None:
+            # Just before the first image: no two maps of a life share a stamp.
+            self._outputs.begin_life(max(stamp_ns - 1, 0))
         past = Dropped(drops.TIME_JUMP, "time jumped before inference began")
         for job in self._thread.clear() if self._thread is not None else ():
             self._tally.drop(past, time.monotonic(), job.frame.camera)
@@ -204,6 +264,8 @@ class KdbtsNode(LifecycleNode):
     def _collect(self) -> None:
         while self._outcomes:
             outcome = self._outcomes.popleft()
+            if outcome.fault:
+                self._faults.say(outcome.fault)
             now, frame = time.monotonic(), outcome.job.frame
             if outcome.published is not None:
                 self._account(outcome, outcome.published)
@@ -222,6 +284,8 @@ class KdbtsNode(LifecycleNode):
         self._tally.judged(frame.camera, frame.frame_id, outcome.concerns)
         stages = stages_ms(outcome, published)
         self._tally.map(published.ended, stages)
+        if published.fault:
+            self._faults.say(published.fault)
         if self._thread is not None and self._outputs is not None:
             self._outputs.publish_report(outcome, stages, self._thread.description, self._tally)
 
@@ -236,7 +300,11 @@ class KdbtsNode(LifecycleNode):
             clock_runs=self.get_clock().now().nanoseconds > 0,
             model=self._thread.description if self._thread else {},
         )
-        statuses = assess(self._tally, around, now, self._values.silence_timeout)
+        silence = self._values.silence_timeout
+        statuses = assess(self._tally, around, now, silence)
+        statuses.append(self._faults.status(now, silence))
+        if self._thread is not None and self._thread.description:
+            statuses.append(engine_status(self._model_at_start, self._thread.description))
         self._diagnostics.publish(statuses, now)
 
 

@@ -17,7 +17,9 @@ from nav_msgs.msg import OccupancyGrid
 from sensor_msgs.msg import CameraInfo, Image
 from std_msgs.msg import Header
 
+from kdbts_ros.datasets.pose_rules import beyond_all_maps
 from kdbts_ros.density.camera import Camera
+from kdbts_ros.errors import UserError
 
 
 def to_time(stamp_ns: int) -> Time:
@@ -43,7 +45,12 @@ def occupancy_grid(
 
     `ground` is the height of the robot's ground in the fixed frame: Nav2 ignores it, RViz draws the
     map there.
+
+    Raises:
+        UserError: the origin is not finite, or further away than any robot.
     """
+    if beyond_all_maps(window.x0, window.y0, ground):
+        raise UserError(f"no map has its origin at ({window.x0:g}, {window.y0:g}, {ground:g}) m")
     grid = OccupancyGrid(header=head)
     grid.info.map_load_time = head.stamp
     grid.info.resolution = window.resolution

@@ -2,6 +2,9 @@
 
 Maps, depth and preview are sent by the inference thread, which has them first; the report and a
 late joiner's map by the executor. The lock of `Lives` keeps the two apart.
+
+A middleware gives late joiners the last sample of a latched topic, whatever has happened since. So
+a new life begins by replacing what is latched of an earlier one with a map that knows nothing.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 from nav_msgs.msg import OccupancyGrid
 from rclpy.event_handler import PublisherEventCallbacks
 from rclpy.lifecycle import LifecycleNode
@@ -20,6 +24,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from kdbts_ros.density.request import Wanted
 from kdbts_ros.msg import InferenceReport
 from kdbts_ros.node import messages
+from kdbts_ros.node.faults import with_place
 from kdbts_ros.node.lives import Lives
 from kdbts_ros.node.parameters import Parameters
 from kdbts_ros.node.tally import Tally
@@ -45,6 +50,7 @@ class Outputs:
         self._lives = lives
         self._publishers: list[Any] = []
         self._last: tuple[Job, Any] | None = None
+        self._probability_latched = False
         self._occupancy = self._publisher(OccupancyGrid, "~/occupancy", LATCHED)
         joined = PublisherEventCallbacks(matched=self._on_probability_matched)
         self._probability = self._publisher(
@@ -74,32 +80,63 @@ class Outputs:
     def publish(self, job: Job, result: Any) -> Published | None:
         """Send the map, and what else was wanted of it, unless the job's life has ended.
 
-        Called in the inference thread.
+        Called in the inference thread. An exception means that no map was sent; once it is, what
+        cannot be sent beside it is told in the result.
         """
         began = time.monotonic()
+        grid = self._grid(job, result, result.trinary)
         with self._lives.lock:
             if job.life != self._lives.now:
                 return None
+            self._occupancy.publish(grid)
             self._last = (job, result)
-            self._send(job, result)
+            fault = self._send_beside(job, result)
         ended, clock_ns = time.monotonic(), self._node.get_clock().now().nanoseconds
-        return Published(began, ended, (clock_ns - job.frame.stamp_ns) / 1e6)
+        return Published(began, ended, (clock_ns - job.frame.stamp_ns) / 1e6, fault)
 
-    def _send(self, job: Job, result: Any) -> None:
-        self._occupancy.publish(self._grid(job, result, result.trinary))
-        if result.percent is not None:
-            self._probability.publish(self._grid(job, result, result.percent))
-        optical = messages.header(job.frame.stamp_ns, job.frame.frame_id)
-        if job.wanted is not None and job.wanted.depth and result.depth is not None:
-            self._depth.publish(messages.depth_image(optical, result.depth))
-            self._depth_info.publish(messages.camera_info(optical, result.depth_camera))
-        if result.preview is not None:
-            self._preview.publish(messages.rgb_image(optical, result.preview))
+    def _send_beside(self, job: Job, result: Any) -> str:
+        """Send what was wanted beside the map; why that failed, or nothing."""
+        try:
+            if result.percent is not None:
+                self._send_probability(job, result, result.percent)
+            optical = messages.header(job.frame.stamp_ns, job.frame.frame_id)
+            if job.wanted is not None and job.wanted.depth and result.depth is not None:
+                self._depth.publish(messages.depth_image(optical, result.depth))
+                self._depth_info.publish(messages.camera_info(optical, result.depth_camera))
+            if result.preview is not None:
+                self._preview.publish(messages.rgb_image(optical, result.preview))
+        except Exception as error:  # a middleware has reasons of its own
+            return f"publishing beside the map failed: {with_place(error)}"
+        return ""
 
-    def _grid(self, job: Job, result: Any, cells: Any) -> OccupancyGrid:
-        head = messages.header(job.frame.stamp_ns, self._parameters().fixed_frame)
+    def _send_probability(self, job: Job, result: Any, percent: Any) -> None:
+        self._probability.publish(self._grid(job, result, percent))
+        self._probability_latched = True
+
+    def _grid(
+        self, job: Job, result: Any, cells: Any, stamp_ns: int | None = None
+    ) -> OccupancyGrid:
+        stamp_ns = job.frame.stamp_ns if stamp_ns is None else stamp_ns
+        head = messages.header(stamp_ns, self._parameters().fixed_frame)
         ground = float(job.needs.T_fixed_base[2, 3])
         return messages.occupancy_grid(head, result.window, cells, ground)
+
+    def begin_life(self, stamp_ns: int | None = None) -> None:
+        """Replace what is latched of an ended life by a map of the same cells, all unknown.
+
+        Called in the executor's thread, once the publishers are active. stamp_ns: where the new
+        life begins; None for the stamp of the map that is replaced.
+        """
+        with self._lives.lock:
+            if self._last is None or self._last[0].life == self._lives.now:
+                return
+            (job, result), self._last = self._last, None
+            unknown = np.full_like(result.trinary, -1)
+            grid = self._grid(job, result, unknown, stamp_ns)
+            self._occupancy.publish(grid)
+            if self._probability_latched:
+                self._probability.publish(grid)
+            self._probability_latched = False
 
     def _on_probability_matched(self, event: Any) -> None:
         """A late joiner gets the latched map, though nobody wanted it when it was made."""
@@ -107,12 +144,12 @@ class Outputs:
             return
         # A newer map that is sent meanwhile must not be followed, and unlatched, by this one.
         with self._lives.lock:
-            if self._last is None:
+            if self._last is None or self._last[0].life != self._lives.now:
                 return
             job, result = self._last
             if result.percent is None:
                 percent = result.occupancy.percent(self._parameters().completed_cells)
-                self._probability.publish(self._grid(job, result, percent))
+                self._send_probability(job, result, percent)
 
     def publish_report(
         self,

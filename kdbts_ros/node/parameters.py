@@ -13,6 +13,7 @@ import re
 import sys
 from dataclasses import dataclass, fields
 
+from kdbts_ros.datasets.pose_rules import frame_name
 from kdbts_ros.errors import UserError
 from kdbts_ros.node.parameter_rules import Rule, Value, limits, literal
 from kdbts_ros.node.parameter_rules import rule as _rule
@@ -217,9 +218,17 @@ class Parameters:
     )
     max_speed: float = _rule(
         40.0,
-        "Faster moves between two images are jumps of the pose and clear the views, metres/second.",
+        "Faster moves are jumps of the pose: between two images they clear the views, between two "
+        "transforms there is no pose; metres/second.",
         low=0.5,
         high=300.0,
+        live=True,
+    )
+    tf_gap: float = _rule(
+        1.0,
+        "No pose is interpolated between transforms further apart than this, seconds.",
+        low=0.01,
+        high=60.0,
         live=True,
     )
     silence_timeout: float = _rule(
@@ -234,6 +243,9 @@ class Parameters:
         for entry in fields(self):
             checked = RULES[entry.name].check(entry.name, entry.default, getattr(self, entry.name))
             object.__setattr__(self, entry.name, checked)
+        for name in ("fixed_frame", "base_frame", "camera_frame"):
+            # Published as well, and tf2 takes no name that begins with a slash.
+            object.__setattr__(self, name, frame_name(getattr(self, name)))
         if self.height_min >= self.height_max:
             raise UserError(
                 f"parameter 'height_min' ({self.height_min:g}) must lie below 'height_max' "

@@ -16,9 +16,9 @@ from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
 from rosbags.interfaces import Connection, ConnectionExtRosbag2, Qos
-from rosbags.rosbag2 import Reader
 from rosgraph_msgs.msg import Clock
 
+from kdbts_ros.datasets.bag_recording import Recording
 from kdbts_ros.errors import UserError
 from kdbts_ros.node.pacing import Pacer
 
@@ -93,7 +93,7 @@ def publisher_qos(topic: str, stored: list[Qos]) -> QoSProfile:
 class Player:
     """Publishers for the topics of an open bag; what cannot be published is in `skipped`."""
 
-    def __init__(self, node: Node, reader: Reader, playback: Playback) -> None:
+    def __init__(self, node: Node, reader: Recording, playback: Playback) -> None:
         """Create the publishers.
 
         Raises:

@@ -1,4 +1,8 @@
-"""Where poses come from: tf2_ros, /tf through our own buffer, or odometry with /tf_static."""
+"""Where poses come from: /tf or odometry, and /tf_static; stored by tf2_ros where it is installed.
+
+The topics are listened to by us in any case: a transform passes our rules before tf2 sees it, and
+wakes the images that wait for it.
+"""
 
 from __future__ import annotations
 
@@ -10,10 +14,11 @@ from nav_msgs.msg import Odometry
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
+from kdbts_ros.datasets.pose_rules import Rules
 from kdbts_ros.errors import UserError
 from kdbts_ros.node.messages import to_ns
 from kdbts_ros.node.parameters import Parameters
-from kdbts_ros.node.transform_buffer import TransformBuffer
+from kdbts_ros.node.transforms import Transforms
 
 STATIC_QOS = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 MOVING_QOS = QoSProfile(depth=100)
@@ -21,39 +26,19 @@ MOVING_QOS = QoSProfile(depth=100)
 ODOMETRY_QOS = QoSProfile(depth=100, reliability=ReliabilityPolicy.BEST_EFFORT)
 
 
-class Tf2Source:
-    """The genuine listener and buffer of tf2_ros."""
-
-    def __init__(self, node: Node) -> None:
-        from kdbts_ros.node.tf2_transforms import Tf2Transforms
-
-        self._node = node
-        self.transforms = Tf2Transforms(node)
-        self._listener: Any = None
-
-    def start(self) -> None:
-        """Listen to /tf and /tf_static."""
-        from tf2_ros import TransformListener
-
-        self._listener = TransformListener(self.transforms.buffer, self._node)
-
-    def stop(self) -> None:
-        """Listen no more."""
-        self._listener.unregister()
-
-
-class BufferSource:
-    """Our buffer, fed by /tf or by odometry, and by /tf_static in either case.
+class PoseSource:
+    """Fills `transforms` from the topics of a node.
 
     Args:
-        fault: called with a sentence when a transform cannot be used.
+        parameters: gives the values of now.
+        fault: called with a sentence when a transform cannot be used, or its time went back.
         arrived: called when transforms have arrived.
     """
 
     def __init__(
         self,
         node: Node,
-        parameters: Parameters,
+        parameters: Callable[[], Parameters],
         fault: Callable[[str], None],
         arrived: Callable[[], None],
     ) -> None:
@@ -66,18 +51,18 @@ class BufferSource:
         self._fault = fault
         self._arrived = arrived
         self._subscriptions: list[Any] = []
-        self.transforms = TransformBuffer()
+        self.transforms = make_transforms(node, lambda: bounds(parameters()))
 
     def start(self) -> None:
         """Listen to the topics of this source."""
         from tf2_msgs.msg import TFMessage
 
         listen = self._node.create_subscription
-        if self._parameters.pose_source == "odometry":
+        if self._parameters().pose_source == "odometry":
             moving = listen(Odometry, "odom", self._on_odometry, ODOMETRY_QOS)
         else:
-            moving = listen(TFMessage, "/tf", lambda m: self._on_tf(m, static=False), MOVING_QOS)
-        fixed = listen(TFMessage, "/tf_static", lambda m: self._on_tf(m, static=True), STATIC_QOS)
+            moving = listen(TFMessage, "/tf", self._on_tf, MOVING_QOS)
+        fixed = listen(TFMessage, "/tf_static", self._on_tf_static, STATIC_QOS)
         self._subscriptions = [moving, fixed]
 
     def stop(self) -> None:
@@ -86,38 +71,45 @@ class BufferSource:
             self._node.destroy_subscription(subscription)
         self._subscriptions = []
 
-    def _on_tf(self, message: Any, *, static: bool) -> None:
-        for stamped in message.transforms:
-            move = stamped.transform
-            self._insert(
-                stamped.header, stamped.child_frame_id, move.translation, move.rotation, static
-            )
+    def _on_tf(self, message: Any) -> None:
+        self._take(message.transforms, static=False)
+
+    def _on_tf_static(self, message: Any) -> None:
+        self._take(message.transforms, static=True)
+
+    def _take(self, transforms: Any, *, static: bool) -> None:
+        for stamped in transforms:
+            move, child = stamped.transform, stamped.child_frame_id
+            parent, stamp_ns = stamped.header.frame_id, to_ns(stamped.header.stamp)
+            self._insert(parent, child, stamp_ns, move.translation, move.rotation, static)
         self._arrived()
 
     def _on_odometry(self, message: Odometry) -> None:
-        child = message.child_frame_id or self._parameters.base_frame
-        pose = message.pose.pose
-        self._insert(message.header, child, pose.position, pose.orientation, False)
+        parent = message.header.frame_id or self._parameters().fixed_frame
+        child = message.child_frame_id or self._parameters().base_frame
+        pose, stamp_ns = message.pose.pose, to_ns(message.header.stamp)
+        self._insert(parent, child, stamp_ns, pose.position, pose.orientation, False)
         self._arrived()
 
-    def _insert(self, header: Any, child: str, t: Any, q: Any, static: bool) -> None:
-        parent = header.frame_id or self._parameters.fixed_frame
-        stamp_ns, rotation = to_ns(header.stamp), (q.x, q.y, q.z, q.w)
+    def _insert(self, parent: str, child: str, stamp_ns: int, t: Any, q: Any, static: bool) -> None:
+        place, turn = (t.x, t.y, t.z), (q.x, q.y, q.z, q.w)
         try:
-            self.transforms.insert(
-                parent, child, stamp_ns, (t.x, t.y, t.z), rotation, static=static
-            )
+            notice = self.transforms.insert(parent, child, stamp_ns, place, turn, static=static)
         except UserError as error:
-            self._fault(str(error))
+            notice = str(error)
+        if notice:
+            self._fault(notice)
 
 
-def make_pose_source(
-    node: Node,
-    parameters: Parameters,
-    fault: Callable[[str], None],
-    arrived: Callable[[], None],
-) -> Tf2Source | BufferSource:
-    """tf2_ros where it is installed and TF is asked for, our own buffer otherwise."""
-    if parameters.pose_source == "tf" and find_spec("tf2_ros") is not None:
-        return Tf2Source(node)
-    return BufferSource(node, parameters, fault, arrived)
+def bounds(parameters: Parameters) -> Rules:
+    """The bounds on what is interpolated."""
+    return Rules(max_gap=parameters.tf_gap, max_speed=parameters.max_speed)
+
+
+def make_transforms(node: Node, rules: Callable[[], Rules]) -> Transforms:
+    """Stored by tf2_ros where it is installed, by ourselves elsewhere."""
+    if find_spec("tf2_ros") is None:
+        return Transforms(rules)
+    from kdbts_ros.node.tf2_transforms import Tf2Transforms
+
+    return Tf2Transforms(node, rules)

@@ -1,4 +1,8 @@
-"""A node's process, from its arguments to its exit code."""
+"""A node's process, from its arguments to its exit code.
+
+One thread turns the executor, and no exception of a callback ends it: whatever a message holds, a
+robot must not lose a node to it. The node says and counts what was caught (`Closable.caught`).
+"""
 
 from __future__ import annotations
 
@@ -9,14 +13,54 @@ from collections.abc import Callable
 from typing import Any, Protocol
 
 import rclpy
-from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
+from rclpy.executors import (
+    ExternalShutdownException,
+    ShutdownException,
+    SingleThreadedExecutor,
+    TimeoutException,
+)
 
 
 class Closable(Protocol):
     """A node that has more to end than its ROS entities."""
 
+    def caught(self, where: str, error: Exception) -> None:
+        """A callback failed; `where` names what it was called for."""
+
     def close(self) -> bool:
         """End what the node started; False if something of it cannot end soon."""
+
+
+class GuardedExecutor(SingleThreadedExecutor):
+    """Tells of a callback's exception, and goes on with the next callback.
+
+    Exceptions of the executor itself, and those that mean the end, pass.
+    """
+
+    def __init__(self, caught: Callable[[str, Exception], None]) -> None:
+        super().__init__()
+        self._caught = caught
+
+    def spin_once(self, timeout_sec: float | None = None) -> None:
+        """Wait for one callback and run it."""
+        try:
+            task, entity, _ = self.wait_for_ready_callbacks(timeout_sec=timeout_sec)
+        except (ShutdownException, TimeoutException):
+            return
+        task()
+        error = task.exception()
+        if isinstance(error, ExternalShutdownException):
+            raise error
+        if error is not None:
+            self._caught(_words(entity), error)
+
+
+def _words(entity: Any) -> str:
+    """What a callback was called for: a message on a topic, a call of a service, or its kind."""
+    topic, service = getattr(entity, "topic_name", None), getattr(entity, "srv_name", None)
+    if topic:
+        return f"a message on {topic}"
+    return f"a call of {service}" if service else f"a {type(entity).__name__} callback"
 
 
 def run_node(make: Callable[[], Any], args: list[str] | None) -> int:
@@ -47,7 +91,7 @@ def _spin(make: Callable[[], Any]) -> Any:
     node = None
     try:
         node = make()
-        executor = SingleThreadedExecutor()
+        executor = GuardedExecutor(node.caught)
         executor.add_node(node)
         executor.spin()
     except (KeyboardInterrupt, ExternalShutdownException):

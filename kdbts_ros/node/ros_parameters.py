@@ -12,8 +12,10 @@ from rcl_interfaces.msg import (
     SetParametersResult,
 )
 from rclpy.node import Node
+from rclpy.parameter import Parameter
 
 from kdbts_ros.errors import UserError
+from kdbts_ros.node.parameter_rules import same
 from kdbts_ros.node.parameters import DEFAULTS, LIVE, RULES, Parameters, Value
 
 # Set by rclpy itself, or by the QoS overrides of a publisher.
@@ -60,19 +62,54 @@ class NodeParameters:
             raise UserError(fault)
         return Parameters(**{name: self._node.get_parameter(name).value for name in DEFAULTS})
 
-    def _check(self, changes: list[Any]) -> SetParametersResult:
-        ours = {p.name: p.value for p in changes if p.name in DEFAULTS}
+    def set(
+        self,
+        given: list[Any],
+        set_changed: Callable[[list[Any]], SetParametersResult],
+    ) -> SetParametersResult:
+        """Set rclpy parameters together, as services ask for it.
+
+        A value is taken for what it means (`Rule.check`), which rclpy would refuse for its type.
+        One that changes nothing is left out, even of a parameter that is read only: the node takes
+        back what it has written down (`ros2 param load`).
+        """
         try:
-            for name, value in ours.items():
-                RULES[name].check(name, DEFAULTS[name], value)
-                if self._configured() and name not in LIVE:
-                    raise UserError(
-                        f"parameter '{name}' is read by configure: deactivate and clean up first "
-                        f"(live: {', '.join(sorted(LIVE))})"
-                    )
-            if self._configured() and ours:
-                values = {name: self._node.get_parameter(name).value for name in DEFAULTS}
-                Parameters(**(values | ours))
+            changed = [p for p in map(self._meant, given) if not self._unchanged(p)]
+        except UserError as error:
+            return SetParametersResult(successful=False, reason=str(error))
+        return set_changed(changed) if changed else SetParametersResult(successful=True)
+
+    def _meant(self, given: Any) -> Any:
+        if given.name not in DEFAULTS:
+            return given
+        value = RULES[given.name].check(given.name, DEFAULTS[given.name], given.value)
+        return Parameter(given.name, value=_as_ros(value))
+
+    def _unchanged(self, given: Any) -> bool:
+        # A good value repairs a bad one given at start, though its default was declared for it.
+        if given.name in self._faults or not self._node.has_parameter(given.name):
+            return False
+        now = self._node.get_parameter(given.name).value
+        if given.name in DEFAULTS:
+            rule, default = RULES[given.name], DEFAULTS[given.name]
+            now = rule.check(given.name, default, now)
+            return same(now, rule.check(given.name, default, given.value))
+        return type(now) is type(given.value) and bool(now == given.value)
+
+    def _check(self, given: list[Any]) -> SetParametersResult:
+        ours = {p.name: p for p in given if p.name in DEFAULTS}
+        try:
+            values = {p.name: self._meant(p).value for p in ours.values()}
+            changed = [name for name, p in ours.items() if not self._unchanged(p)]
+            fixed = [name for name in changed if name not in LIVE]
+            if self._configured() and fixed:
+                raise UserError(
+                    f"parameter '{fixed[0]}' is read by configure: deactivate and clean up first "
+                    f"(live: {', '.join(sorted(LIVE))})"
+                )
+            if self._configured() and changed:
+                now = {name: self._node.get_parameter(name).value for name in DEFAULTS}
+                Parameters(**(now | values))
         except UserError as error:
             return SetParametersResult(successful=False, reason=str(error))
         for name in ours:

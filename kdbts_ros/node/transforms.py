@@ -1,14 +1,13 @@
-"""What the node asks of a transform source, whoever answers."""
+"""Poses for the node: the rules of `TransformTree`, and drops for what it cannot say."""
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable, Sequence
 
-from kdbts_ros.density.rotations import Matrix, matrix
-from kdbts_ros.node import drops
+from kdbts_ros.datasets.pose_rules import TOO_OLD, NoPose, Rules
+from kdbts_ros.datasets.transform_tree import Taken, TransformTree
+from kdbts_ros.density.rotations import Matrix
 from kdbts_ros.node.drops import Dropped
-
-__all__ = ["Matrix", "TransformUnavailable", "Transforms", "matrix"]
 
 
 class TransformUnavailable(Dropped):
@@ -19,22 +18,59 @@ class TransformUnavailable(Dropped):
     """
 
     def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(reason, detail, final=reason == drops.TOO_OLD)
+        super().__init__(reason, detail, final=reason == TOO_OLD)
 
 
-class Transforms(Protocol):
-    """A source of poses. Stamps are nanoseconds; there is no "latest"."""
+class Transforms:
+    """A source of poses. Stamps are nanoseconds; there is no "latest".
+
+    This one stores and interpolates by itself; `Tf2Transforms` lets tf2_ros do both.
+
+    Args:
+        bounds: gives the bounds of now.
+    """
+
+    def __init__(self, bounds: Callable[[], Rules] = Rules) -> None:
+        self._tree = TransformTree(bounds=bounds)
+
+    def insert(
+        self,
+        parent: str,
+        child: str,
+        stamp_ns: int,
+        translation: Sequence[float],
+        quaternion_xyzw: Sequence[float],
+        *,
+        static: bool,
+    ) -> str:
+        """Add the pose of `child` in `parent`; a sentence if its time went back, else empty.
+
+        Raises:
+            UserError: the transform cannot be used; it is remembered as a reason.
+        """
+        taken = self._tree.insert(
+            parent, child, stamp_ns, translation, quaternion_xyzw, static=static
+        )
+        self._store(taken, static=static)
+        return taken.notice
 
     def lookup(self, target_frame: str, source_frame: str, stamp_ns: int) -> Matrix:
         """(4,4) T_target_source at exactly that stamp, interpolated between transforms.
 
         Raises:
-            TransformUnavailable: a frame is unknown, the frames are not connected, or the stamp
-                lies outside what was received.
+            TransformUnavailable: with the reason why there is none.
         """
+        try:
+            return self._tree.lookup(target_frame, source_frame, stamp_ns)
+        except NoPose as why:
+            raise TransformUnavailable(why.reason, why.detail) from None
 
     def time_jumped(self, stamp_ns: int) -> None:
         """Forget moving transforms of another life: a bag looped to, or a clock leapt to, now.
 
         Static transforms stay: a latched publisher does not send them again.
         """
+        self._tree.time_jumped(stamp_ns)
+
+    def _store(self, taken: Taken, *, static: bool) -> None:
+        """Hand on what the rules have taken; the tree itself holds it already."""

@@ -7,17 +7,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
+from kdbts_ros.datasets.sample_depth import SampleDepth
+from kdbts_ros.density.rotations import Matrix
 from kdbts_ros.node import drops
 from kdbts_ros.node.camera_info import Calibration
 from kdbts_ros.node.drops import Dropped
-from kdbts_ros.node.transforms import Matrix
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, order=True)
 class Frame:
-    """An image message that has arrived. `size` is (width, height), None while still compressed."""
+    """An image message that has arrived. `size` is (width, height), None while still compressed.
+
+    `samples` is shared by the images of a stream.
+    """
 
     stamp_ns: int
     frame_id: str = field(compare=False)
@@ -25,6 +29,7 @@ class Frame:
     size: tuple[int, int] | None = field(compare=False)
     arrived: float = field(compare=False)  # seconds of a clock that never jumps
     camera: str = field(default="", compare=False)
+    samples: SampleDepth = field(default_factory=SampleDepth, compare=False)
 
 
 @dataclass(frozen=True)

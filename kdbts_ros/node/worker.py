@@ -3,6 +3,9 @@
 CUDA graphs and their memory belong to the thread that made them, and the executor must stay free
 for transforms; so a single long-lived thread loads the network and runs every frame. It also sends
 what it has computed: a map that were handed over would wait for the images the executor takes.
+
+Publishing is the last thing that can turn a job into a drop. What is asked of the engine after it
+(why the network may do badly, what runs now) has a guard of its own: its fault becomes a sentence.
 """
 
 from __future__ import annotations
@@ -10,9 +13,8 @@ from __future__ import annotations
 import gc
 import threading
 import time
-import traceback
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 import numpy as np
@@ -21,12 +23,14 @@ import numpy.typing as npt
 from kdbts_ros.density.camera import View, inverse
 from kdbts_ros.density.lenses import Lens
 from kdbts_ros.density.request import Moment, Wanted
-from kdbts_ros.errors import UserError, in_one_line
+from kdbts_ros.density.rotations import Matrix
+from kdbts_ros.density.training_camera import BadMount
+from kdbts_ros.errors import UserError
 from kdbts_ros.node import drops
 from kdbts_ros.node.drops import Dropped
+from kdbts_ros.node.faults import with_place
 from kdbts_ros.node.images import decode, decode_compressed
 from kdbts_ros.node.mailbox import Mailbox
-from kdbts_ros.node.transforms import Matrix
 from kdbts_ros.node.waiting import Frame, Needs
 
 Rgb = npt.NDArray[np.uint8]
@@ -76,11 +80,15 @@ class Job:
 
 @dataclass(frozen=True)
 class Published:
-    """When a map was sent, seconds of `Frame.arrived`'s clock, and its age then by the node's."""
+    """When a map was sent, seconds of `Frame.arrived`'s clock, and its age then by the node's.
+
+    fault: what could not be sent beside the map, and why; empty if nothing.
+    """
 
     began: float
     ended: float
     age_ms: float
+    fault: str = ""
 
 
 @dataclass(frozen=True)
@@ -90,6 +98,8 @@ class Outcome:
     Neither where the image only added a view. `published` is None where nothing was sent: there is
     no map, or its life ended first.
     concerns: why the network may do badly with the job's camera.
+    model: what the engine says about itself after the job; empty after a drop.
+    fault: what went wrong once the map was out.
     """
 
     job: Job
@@ -99,6 +109,8 @@ class Outcome:
     decode_ms: float
     published: Published | None = None
     concerns: tuple[str, ...] = ()
+    model: dict[str, str] = field(default_factory=dict)
+    fault: str = ""
 
 
 # Sends the result of a job; None where its life has ended and nothing was sent.
@@ -133,11 +145,14 @@ class InferenceThread:
     def start(self, wanted: Callable[[], bool]) -> None:
         """Load the model and return when it is ready.
 
+        Args:
+            wanted: called again and again meanwhile; False gives up.
+
         Raises:
             UserError: the model cannot be loaded, or `wanted` turned False meanwhile.
         """
         self._thread.start()
-        while not self._loaded.wait(0.05):
+        while not self._loaded.wait(0.02):
             if not wanted():
                 raise UserError("stopped while the model was loading")
         if self._fault:
@@ -170,7 +185,7 @@ class InferenceThread:
             self._fault = fault
             return
         except Exception as error:  # the caller waits to hear why
-            self._fault = UserError(f"the model cannot be loaded: {_with_place(error)}")
+            self._fault = UserError(f"the model cannot be loaded: {with_place(error)}")
             return
         finally:
             self._loaded.set()
@@ -178,9 +193,23 @@ class InferenceThread:
         while (job := self._mailbox.take()) is not None:
             if job.life != life:
                 # Views of a past life would be fused under poses of another.
-                engine.forget()
+                if (drop := _forgotten(engine)) is not None:
+                    self._deliver(Outcome(job, None, drop, time.monotonic(), 0.0))
+                    continue
                 life = job.life
-            self._deliver(run(engine, job, self._publish))
+            outcome = run(engine, job, self._publish)
+            self.description = outcome.model or self.description
+            self._deliver(outcome)
+
+
+def _forgotten(engine: Engine) -> Dropped | None:
+    """Have the engine forget a past life; why the first job of the next one is lost, if it is."""
+    try:
+        engine.forget()
+    except Exception as error:
+        sentence = f"the past cannot be forgotten: {with_place(error)}"
+        return Dropped(drops.INFERENCE_ERROR, sentence)
+    return None
 
 
 def run(engine: Engine, job: Job, publish: Publish) -> Outcome:
@@ -191,7 +220,7 @@ def run(engine: Engine, job: Job, publish: Publish) -> Outcome:
     try:
         message = job.frame.message
         compressed = job.frame.size is None
-        image = decode_compressed(message) if compressed else decode(message)
+        image = (decode_compressed if compressed else decode)(message, job.frame.samples)
         calibration.check_size(image.shape[1], image.shape[0])
         view = engine.view(image, calibration.lens, needs.T_fixed_camera, needs.T_fixed_base)
         decode_ms = (time.monotonic() - started) * 1e3
@@ -204,29 +233,38 @@ def run(engine: Engine, job: Job, publish: Publish) -> Outcome:
         else:
             result = engine.process(view, needs.T_fixed_base, job.wanted, moment)
             published = _send(publish, job, result)
-        # Only now: nobody waits for them, but for the map.
-        T_base_camera = inverse(needs.T_fixed_base) @ needs.T_fixed_camera
-        concerns = tuple(engine.concerns(calibration.lens, T_base_camera))
     except Dropped as drop:
         return Outcome(job, None, drop, started, decode_ms)
+    except BadMount as error:
+        return Outcome(job, None, Dropped(drops.BAD_MOUNT, str(error)), started, decode_ms)
     except UserError as error:
         return Outcome(job, None, Dropped(drops.INFERENCE_ERROR, str(error)), started, decode_ms)
     except Exception as error:
         # The one place where a frame may fail for a reason nobody foresaw (memory, a driver): the
         # frame is lost, counted and reported, and the next one gets its chance.
-        drop = Dropped(drops.INFERENCE_ERROR, _with_place(error))
+        drop = Dropped(drops.INFERENCE_ERROR, with_place(error))
         return Outcome(job, None, drop, started, decode_ms)
-    return Outcome(job, result, None, started, decode_ms, published, concerns)
+    # Only now: nobody waits for what follows, but for the map.
+    concerns, model, fault = _asked_afterwards(engine, job)
+    return Outcome(job, result, None, started, decode_ms, published, concerns, model, fault)
+
+
+def _asked_afterwards(engine: Engine, job: Job) -> tuple[tuple[str, ...], dict[str, str], str]:
+    """Concerns, description, and the fault of asking for them; the map stays a map."""
+    needs = job.needs
+    concerns, model = tuple[str, ...](), dict[str, str]()
+    try:
+        model = engine.describe()
+        T_base_camera = inverse(needs.T_fixed_base) @ needs.T_fixed_camera
+        concerns = tuple(engine.concerns(needs.calibration.lens, T_base_camera))
+    except Exception as error:
+        return concerns, model, f"judging the camera failed: {with_place(error)}"
+    return concerns, model, ""
 
 
 def _send(publish: Publish, job: Job, result: Any) -> Published | None:
     try:
         return publish(job, result)
     except Exception as error:  # a middleware has reasons of its own
-        sentence = f"publishing failed: {_with_place(error)}"
+        sentence = f"publishing failed: {with_place(error)}"
         raise Dropped(drops.INFERENCE_ERROR, sentence) from error
-
-
-def _with_place(error: Exception) -> str:
-    place = traceback.extract_tb(error.__traceback__)[-1]
-    return f"{in_one_line(error)} ({place.name}, line {place.lineno})"

@@ -136,33 +136,123 @@ def test_what_write_bag_wrote_comes_back(tmp_path: Path) -> None:
     assert one.cameras == ("right",)
 
 
-def test_odometry_stands_in_for_tf(tmp_path: Path) -> None:
-    odometry = TYPES["nav_msgs/msg/Odometry"]
+def odometry(stamp_ns: int, x: float, parent: str, child: str) -> memoryview:
+    tf = messages.TYPESTORE.deserialize_cdr(
+        messages.transforms({(parent, child): rigid(np.eye(3), (x, 0, 0))}, stamp_ns),
+        "tf2_msgs/msg/TFMessage",
+    ).transforms[0]
+    point = TYPES["geometry_msgs/msg/Point"](x=x, y=0.0, z=0.0)
+    pose = TYPES["geometry_msgs/msg/Pose"](point, tf.transform.rotation)
+    zero = TYPES["geometry_msgs/msg/Vector3"](0.0, 0.0, 0.0)
+    twist = TYPES["geometry_msgs/msg/Twist"](zero, zero)
+    message = TYPES["nav_msgs/msg/Odometry"](
+        tf.header,
+        child,
+        TYPES["geometry_msgs/msg/PoseWithCovariance"](pose, np.zeros(36)),
+        TYPES["geometry_msgs/msg/TwistWithCovariance"](twist, np.zeros(36)),
+    )
+    return memoryview(messages.TYPESTORE.serialize_cdr(message, "nav_msgs/msg/Odometry"))
+
+
+@pytest.mark.parametrize("parent", ["odom", "/odom", ""])
+@pytest.mark.parametrize("child", ["base_link", "/base_link", ""])
+def test_odometry_stands_in_for_tf(tmp_path: Path, parent: str, child: str) -> None:
+    """Without frames it is the base's in odom, as the live node takes it."""
     with Bag(tmp_path / "bag") as bag:
-        bag.tf("base_link", "eye", T_BASE_CAM, SECOND, static=True)
         for i in range(4):
             stamp = SECOND + i * SECOND // 10
-            tf = messages.TYPESTORE.deserialize_cdr(
-                messages.transforms({("odom", "base_link"): rigid(np.eye(3), (i, 0, 0))}, stamp),
-                "tf2_msgs/msg/TFMessage",
-            ).transforms[0]
-            point = TYPES["geometry_msgs/msg/Point"](x=float(i), y=0.0, z=0.0)
-            pose = TYPES["geometry_msgs/msg/Pose"](point, tf.transform.rotation)
-            zero = TYPES["geometry_msgs/msg/Vector3"](0.0, 0.0, 0.0)
-            message = odometry(
-                tf.header,
-                "base_link",
-                TYPES["geometry_msgs/msg/PoseWithCovariance"](pose, np.zeros(36)),
-                TYPES["geometry_msgs/msg/TwistWithCovariance"](
-                    TYPES["geometry_msgs/msg/Twist"](zero, zero), np.zeros(36)
-                ),
-            )
-            kind = "nav_msgs/msg/Odometry"
-            bag.put("/odom", kind, stamp, messages.TYPESTORE.serialize_cdr(message, kind))
+            data = odometry(stamp, float(i), parent, child)
+            bag.put("/odom", "nav_msgs/msg/Odometry", stamp, data)
             bag.info(stamp)
             bag.image(stamp, grey(i))
+        bag.tf("base_link", "eye", T_BASE_CAM, 2 * SECOND, static=True)
     drive = BagDrive(tmp_path / "bag")
+    assert (drive.names.world, drive.names.base) == ("odom", "base_link")
     np.testing.assert_allclose(drive.T_world_cam(3, "eye")[:3, 3], [3.3, 0, 0.9], atol=1e-9)
+
+
+def test_odometry_without_a_child_frame_moves_the_base_that_is_asked_for(tmp_path: Path) -> None:
+    with Bag(tmp_path / "bag") as bag:
+        bag.tf("chassis", "base_link", rigid(np.eye(3), (0, 0, 0.2)), SECOND, static=True)
+        bag.tf("base_link", "eye", T_BASE_CAM, SECOND, static=True)
+        for i in range(2):
+            stamp = SECOND + i * SECOND // 10
+            bag.put("/odom", "nav_msgs/msg/Odometry", stamp, odometry(stamp, 1.0 * i, "odom", ""))
+            bag.info(stamp)
+            bag.image(stamp, grey(i))
+    drive = BagDrive(tmp_path / "bag", base="chassis")
+    np.testing.assert_allclose(drive.T_world_cam(1, "eye")[:3, 3], [1.3, 0, 1.1], atol=1e-9)
+    np.testing.assert_allclose(drive.T_world_base(1)[:3, 3], [1, 0, 0], atol=1e-9)
+
+
+def drive_with(path: Path, tell: Callable[[Bag, int, int], None]) -> BagDrive:
+    """Five images at 10 Hz, with the transforms that `tell(bag, stamp, index)` adds."""
+    with Bag(path) as bag:
+        for i in range(5):
+            stamp = SECOND + i * SECOND // 10
+            tell(bag, stamp, i)
+            bag.info(stamp)
+            bag.image(stamp, grey(i))
+    return BagDrive(path)
+
+
+def test_one_unusable_transform_costs_nothing_where_its_neighbours_are_good(
+    tmp_path: Path,
+) -> None:
+    def tell(bag: Bag, stamp: int, i: int) -> None:
+        if i == 0:
+            bag.tf("base_link", "eye", T_BASE_CAM, stamp, static=True)
+        x = np.nan if i == 2 else 0.1 * i
+        bag.tf("odom", "base_link", rigid(np.eye(3), (x, 0, 0)), stamp)
+
+    drive = drive_with(tmp_path / "bag", tell)
+    assert drive.losses.without_pose == 0
+    np.testing.assert_allclose(drive.T_world_base(2)[:3, 3], [0.2, 0, 0], atol=1e-9)
+
+
+def test_a_mount_that_is_corrected_holds_for_all(tmp_path: Path) -> None:
+    def tell(bag: Bag, stamp: int, i: int) -> None:
+        bag.tf("odom", "base_link", np.eye(4), stamp)
+        if i in (0, 3):
+            mount = rigid(R_BODY_OPTICAL, (0.1 * i, 0, 0.9))
+            bag.tf("base_link", "eye", mount, stamp, static=True)
+
+    drive = drive_with(tmp_path / "bag", tell)
+    for index in drive.frames:
+        np.testing.assert_allclose(drive.T_world_cam(index, "eye")[:3, 3], [0.3, 0, 0.9])
+
+
+def two_parents(bag: Bag, stamp: int, i: int) -> None:
+    bag.tf("base_link", "eye", T_BASE_CAM, stamp, static=True)
+    bag.tf("odom", "base_link", np.eye(4), stamp)
+    bag.tf("map", "base_link", np.eye(4), stamp)
+
+
+def two_broadcasters(bag: Bag, stamp: int, i: int) -> None:
+    bag.tf("base_link", "eye", T_BASE_CAM, stamp, static=True)
+    for x in (0, 45):
+        bag.tf("odom", "base_link", rigid(np.eye(3), (x, 0, 0)), stamp)
+
+
+def mount_said_once_on_tf(bag: Bag, stamp: int, i: int) -> None:
+    bag.tf("odom", "base_link", np.eye(4), stamp)
+    if i == 0:
+        bag.tf("base_link", "eye", T_BASE_CAM, stamp - SECOND)
+
+
+@pytest.mark.parametrize(
+    ("tell", "words"),
+    [
+        (two_parents, "'base_link' has two parents, 'map' and 'odom'"),
+        (two_broadcasters, "odom -> base_link is given twice for one stamp, and differently"),
+        (mount_said_once_on_tf, "came once only: what does not move belongs on /tf_static"),
+    ],
+)
+def test_transforms_that_contradict_each_other_are_the_reason(
+    tmp_path: Path, tell: Callable[[Bag, int, int], None], words: str
+) -> None:
+    with pytest.raises(UserError, match=words):
+        drive_with(tmp_path / "bag", tell)
 
 
 def test_bent_images_are_straightened(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ import torch
 from kdbts_ros.cli.train import distill
 from kdbts_ros.density.checkpoint import load_network
 from kdbts_ros.errors import UserError
-from kdbts_ros.learning import diary
+from kdbts_ros.learning import diary, resuming
 from kdbts_ros.learning.config_file import parse_config
 from kdbts_ros.learning.loop import Trainer
 from kdbts_ros.learning.parallel import Ranks
@@ -223,3 +223,38 @@ def test_a_frozen_student_stays_while_the_other_head_learns_over_its_hidden_laye
         moved = {name for name in after if not torch.equal(after[name], before[name])}
     assert moved and all(name.startswith(("head.mlp.lin_out", "head.mlp2")) for name in moved)
     assert load_network(trainer.export())[1].spec.shared_hidden
+
+
+def test_resume_names_every_setting_that_differs(tmp_path: Path) -> None:
+    """Of the whole config: other seeds, rates or data are another experiment."""
+    trainer_of(tmp_path)._save()
+    recorded = (tmp_path / "tiny" / "config.json").read_text()
+    stages = plain_world.settings(tmp_path)["stages"]
+    changed = [{**stages[0], "length": 0.7}, *stages[1:]]
+    with pytest.raises(
+        UserError, match=r"seed was \d+ and is 77.*stages\.0\.length was"
+    ) as refused:
+        trainer_of(tmp_path, resume=True, seed=77, stages=changed)
+    assert "start a run of another name" in str(refused.value)
+    # The run's own config is still beside its state.
+    assert (tmp_path / "tiny" / "config.json").read_text() == recorded
+
+
+def test_resume_may_go_on_for_longer_and_elsewhere(tmp_path: Path) -> None:
+    trainer_of(tmp_path)._save()
+    longer = [{**stage, "steps": 50} for stage in plain_world.settings(tmp_path)["stages"]]
+    trainer_of(tmp_path, resume=True, stages=longer, log_every=7, checkpoint_seconds=3.0)
+
+
+def test_resume_refuses_a_teacher_that_was_replaced_under_its_name(tmp_path: Path) -> None:
+    teacher = tmp_path / "teacher.safetensors"
+    stage = {"kind": "distill", "steps": 2, "teacher": str(teacher)}
+    found = []
+    for content in (b"first", b"second"):
+        teacher.write_bytes(content)
+        config = parse_config(plain_world.settings(tmp_path, stages=[stage]))
+        found.append(resuming.identity_of(config))
+    refused = "stages.0.teacher was the checkpoint of sha256 .* and is the checkpoint of sha256"
+    with pytest.raises(UserError, match=refused):
+        resuming.refuse_other(*found, "other", "cure")
+    resuming.refuse_other(found[0], found[0], "other", "cure")

@@ -67,7 +67,7 @@ def test_the_topic_says_whether_it_is_rectified(setting: str, topic: str, expect
     ("changes", "rectified", "words"),
     [
         ({"width": 0}, False, "width x height is 0x480"),
-        ({"k": [0.0] * 9}, False, "K is all zeros: calibrate"),
+        ({"k": [0.0] * 9, "p": [0.0] * 12}, False, "K is all zeros: calibrate the camera$"),
         ({"p": [0.0] * 12}, True, "P is all zeros: set rectified:=false"),
         ({"k": [float("nan"), *K[1:]]}, False, "K contains NaN"),
         ({"k": [-500.0, *K[1:]]}, False, "K has focal lengths -500"),
@@ -75,14 +75,25 @@ def test_the_topic_says_whether_it_is_rectified(setting: str, topic: str, expect
         ({"d": [float("nan")] * 5}, False, "D contains NaN"),
         ({"d": [0.1] * 3}, False, "D has 3 values"),
         ({"distortion_model": "ftheta", "d": [0.0] * 4}, False, "'ftheta' is not known"),
-        ({"distortion_model": "equidistant", "d": [0.0] * 5}, False, "D has 5 values; equidistant"),
+        (
+            {"distortion_model": "equidistant", "d": [0.1] * 5},
+            False,
+            "D has 5 values, and not only",
+        ),
+        (
+            {"distortion_model": "equidistant", "d": []},
+            False,
+            "D has 0 values; equidistant needs 4",
+        ),
         ({"distortion_model": "mei", "d": [0.0] * 4}, False, "D has 4 values; mei needs 5"),
-        ({"distortion_model": "", "d": [0.1] * 5}, False, "distortion_model ''"),
+        ({"distortion_model": "", "d": [0.1] * 5}, False, "distortion_model is empty but D is not"),
+        ({"distortion_model": "None", "d": [0.1] * 5}, False, "'None' but D is not zero"),
+        ({"k": [0.0] * 9}, False, "K is all zeros: .* set rectified:=true"),
         ({"binning_x": 1000}, False, "binning"),
         (
             {"roi": SimpleNamespace(x_offset=600, y_offset=0, width=100, height=10)},
             False,
-            "roi reaches beyond",
+            r"roi 100x10 at \(600, 0\) reaches beyond 640x480: width and height must be those of",
         ),
     ],
 )
@@ -96,6 +107,37 @@ def test_region_of_interest_and_binning() -> None:
     camera = read_calibration(info(roi=roi, binning_x=2, binning_y=2), rectified=False).lens.camera
     assert (camera.width, camera.height) == (200, 100)
     assert (camera.fx, camera.cx, camera.cy) == (250, (320 - 40) / 2, (240 - 20) / 2)
+
+
+def test_pixels_that_fill_no_bin_are_lost_and_change_no_focal_length() -> None:
+    camera = read_calibration(info(binning_x=3, binning_y=7), rectified=False).lens.camera
+    assert (camera.width, camera.height) == (213, 68)
+    assert camera.fx == pytest.approx(500 / 3)
+    assert camera.cy == pytest.approx(240 / 7)
+
+
+def test_a_region_moves_p_as_it_moves_k_whatever_do_rectify_says() -> None:
+    for do_rectify in (False, True):
+        roi = SimpleNamespace(x_offset=40, y_offset=20, width=400, height=200)
+        roi.do_rectify = do_rectify
+        camera = read_calibration(info(roi=roi), rectified=True).lens.camera
+        assert (camera.width, camera.cx, camera.cy) == (400, 310 - 40, 230 - 20)
+
+
+@pytest.mark.parametrize(
+    "model",
+    ["", "none", "None", "no_distortion", "pinhole", "perspective", "rectified", "plumb_bob"],
+)
+@pytest.mark.parametrize("d", [[], [0.0] * 5])
+def test_no_values_are_no_distortion(model: str, d: list[float]) -> None:
+    assert not read_calibration(info(distortion_model=model, d=d), rectified=False).lens.bends
+
+
+@pytest.mark.parametrize("count", [4, 5, 8, 14])
+def test_drivers_fill_d_up_with_zeros(count: int) -> None:
+    filled = [0.01, 0.02, -0.01, 0.002] + [0.0] * (count - 4)
+    fisheye = read_calibration(info(distortion_model="equidistant", d=filled), rectified=False)
+    assert fisheye.lens.distortion == Equidistant((0.01, 0.02, -0.01, 0.002))
 
 
 def test_another_size_is_a_mismatch_that_may_pass() -> None:

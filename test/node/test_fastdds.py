@@ -20,6 +20,7 @@ def prefix(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
     monkeypatch.setenv("AMENT_PREFIX_PATH", str(tmp_path))
+    monkeypatch.delenv("ROS_DISTRO", raising=False)
     return tmp_path
 
 
@@ -39,9 +40,35 @@ def test_installed_profile_comes_first(prefix: Path) -> None:
     assert fastdds.large_message_environment() == {NEW: str(profile)}
 
 
-def test_old_generation_has_its_own_variable(prefix: Path) -> None:
-    (prefix / "share/fastrtps").mkdir(parents=True)
-    assert list(fastdds.large_message_environment()) == [OLD]
+@pytest.mark.parametrize(("package", "variable"), [("fastdds", NEW), ("fastrtps", OLD)])
+def test_the_installed_generation_decides(
+    prefix: Path, monkeypatch: pytest.MonkeyPatch, package: str, variable: str
+) -> None:
+    (prefix / "share" / package).mkdir(parents=True)
+    monkeypatch.setenv("ROS_DISTRO", "jazzy" if variable == NEW else "kilted")
+    assert list(fastdds.large_message_environment()) == [variable]
+
+
+def test_the_first_sourced_installation_decides(
+    prefix: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (prefix / "first/share/fastdds").mkdir(parents=True)
+    (prefix / "second/share/fastrtps").mkdir(parents=True)
+    monkeypatch.setenv("AMENT_PREFIX_PATH", f"{prefix}/first:{prefix}/second")
+    assert fastdds.profile_variable() == NEW
+    monkeypatch.setenv("AMENT_PREFIX_PATH", f"{prefix}/second:{prefix}/first")
+    assert fastdds.profile_variable() == OLD
+
+
+@pytest.mark.parametrize(
+    ("distribution", "variable"),
+    [("humble", OLD), ("jazzy", OLD), ("kilted", NEW), ("lyrical", NEW), ("a_later_one", NEW)],
+)
+def test_where_no_fast_dds_is_found_the_distribution_decides(
+    prefix: Path, monkeypatch: pytest.MonkeyPatch, distribution: str, variable: str
+) -> None:
+    monkeypatch.setenv("ROS_DISTRO", distribution)
+    assert list(fastdds.large_message_environment()) == [variable]
 
 
 @pytest.mark.parametrize("name", [NEW, OLD])

@@ -177,7 +177,7 @@ def test_no_line_of_a_camera_shows_another_s_faults(reason: str) -> None:
     rear = status("input rear", tally, two_cameras())
     assert rear.values["frames in"] == "2"
     assert rear.values[f"dropped, {reason}"] == "1"
-    assert status("camera", tally, two_cameras()).message == "rear: it stands on its head"
+    assert status("camera", tally, two_cameras()).message.startswith("rear: ")
 
 
 def test_a_camera_without_poses_is_named_though_another_has_them() -> None:

@@ -12,6 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kdbts_ros.datasets.bag_images import decoded
+from kdbts_ros.datasets.sample_depth import SampleDepth
 from kdbts_ros.node import drops
 from kdbts_ros.node.drops import Dropped
 from kdbts_ros.node.images import PLAIN, check_layout, decode, decode_compressed
@@ -100,6 +102,48 @@ def test_yuv_is_close(encoding: str, order: str) -> None:
     assert decoded[4, 10].argmax() == 2
 
 
+@pytest.mark.parametrize("padding", [0, 6])
+@pytest.mark.parametrize("encoding", ["nv12", "nv21", "NV21"])
+def test_colours_of_half_the_size_follow_the_brightness(encoding: str, padding: int) -> None:
+    planes = cv2.cvtColor(picture(), cv2.COLOR_RGB2YUV_I420)
+    y, u, v = planes[:8], planes[8:10].reshape(-1), planes[10:].reshape(-1)
+    pairs = np.stack([u, v] if encoding == "nv12" else [v, u], -1).reshape(4, 12)
+    message = image(np.vstack([y, pairs]), encoding, padding, height=8)
+    assert np.abs(decode(message).astype(int)[:, 1:-1:4] - picture()[:, 1:-1:4]).max() < 12
+    message.data = message.data[:-1]
+    with pytest.raises(Dropped, match=f"bytes, but step {12 + padding} x height 8 x 3/2"):
+        decode(message)
+
+
+@pytest.mark.parametrize("encoding", ["mono16", "16UC1", "rgb16", "bayer_rggb16"])
+@pytest.mark.parametrize("bits", [10, 12, 14, 16])
+def test_lower_bits_of_16_are_no_black_picture(encoding: str, bits: int) -> None:
+    channels = 3 if encoding == "rgb16" else 1
+    values = np.full((8, 12, channels), 100 << (bits - 8), "<u2")
+    values[0, 0] = 255 << (bits - 8)
+    assert decode(image(values, encoding))[4, 6].tolist() == [100] * 3
+    swapped = image(values.astype(">u2"), encoding, is_bigendian=1)
+    assert decode(swapped)[4, 6].tolist() == [100] * 3
+
+
+def test_brightness_does_not_flicker_with_the_largest_value() -> None:
+    depth = SampleDepth()
+    bright, dark = np.full((8, 12), 4000, "<u2"), np.full((8, 12), 400, "<u2")
+    assert decode(image(dark, "mono16"), depth)[0, 0, 0] == 400 >> 2  # ten bits for all it knows
+    assert decode(image(bright, "mono16"), depth)[0, 0, 0] == 4000 >> 4
+    assert decode(image(dark, "mono16"), depth)[0, 0, 0] == 400 >> 4
+    png = cv2.imencode(".png", dark)[1].tobytes()
+    assert decode_compressed(compressed(png, "mono16; png compressed "), depth)[0, 0, 0] == 400 >> 4
+    # What a recording settled for one image after another holds for a brighter one, too.
+    assert decode(image(bright, "mono16"), SampleDepth(10, fixed=True)).max() == 255
+
+
+@pytest.mark.parametrize("encoding", ["32FC1", "64FC1", "32SC1", "16SC1", "8SC3"])
+def test_numbers_are_no_picture(encoding: str) -> None:
+    with pytest.raises(Dropped, match=f"'{encoding}' holds numbers such as depth"):
+        check_layout(image(picture(), encoding))
+
+
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
@@ -130,9 +174,14 @@ def test_an_unknown_encoding_names_itself_and_the_known_ones() -> None:
             decode(image(picture(), "no_such"))
 
 
+def _rows(encoding: str, height: int) -> int:
+    return height + height // 2 if encoding.lower().startswith("nv") else height
+
+
 @settings(max_examples=300, deadline=None)
 @given(
-    st.integers(0, 7), st.integers(0, 7), st.integers(0, 60), st.sampled_from([*PLAIN, "", "rgb7"]),
+    st.integers(0, 7), st.integers(0, 7), st.integers(0, 60),
+    st.sampled_from([*PLAIN, "", "rgb7", "32FC1", "NV12"]),
     st.sampled_from([0, 0, 0, 1, -1]),
 )  # fmt: skip
 def test_nothing_but_dropped_comes_out_of_any_size(
@@ -144,7 +193,7 @@ def test_nothing_but_dropped_comes_out_of_any_size(
         step=step,
         encoding=encoding,
         is_bigendian=1,
-        data=array("B", bytes(max(0, step * height + error))),
+        data=array("B", bytes(max(0, step * _rows(encoding, height) + error))),
     )
     try:
         decoded = decode(message)
@@ -175,3 +224,72 @@ def test_unreadable_bytes_are_refused(data: bytes) -> None:
 def test_compressed_depth_is_not_a_picture() -> None:
     with pytest.raises(Dropped, match="depth"):
         decode_compressed(compressed(b"", "16UC1; compressedDepth png"))
+
+
+def mosaic(pattern: str) -> np.ndarray:
+    raw = np.empty((32, 48), np.uint8)
+    for index, letter in enumerate(pattern):
+        raw[index // 2 :: 2, index % 2 :: 2] = RED["rgb".index(letter)]
+    return raw
+
+
+@pytest.mark.parametrize("pattern", ["rggb", "bggr", "gbrg", "grbg"])
+@pytest.mark.parametrize("codec", ["jpeg", "png"])
+def test_a_compressed_mosaic_becomes_colours(pattern: str, codec: str) -> None:
+    data = cv2.imencode(f".{codec}", mosaic(pattern), [cv2.IMWRITE_JPEG_QUALITY, 100])[1].tobytes()
+    found = decode_compressed(compressed(data, f"bayer_{pattern}8; {codec} compressed "))
+    assert np.abs(found[4:-4, 4:-4].astype(int) - RED).max() < 8
+    # A publisher that made it grey before says so.
+    grey = decode_compressed(compressed(data, f"bayer_{pattern}8; {codec} compressed mono8"))
+    assert (grey[..., 0] == grey[..., 2]).all()
+
+
+def test_a_deep_mosaic_in_a_png_becomes_colours() -> None:
+    data = cv2.imencode(".png", mosaic("rggb").astype(np.uint16) << 8)[1].tobytes()
+    found = decode_compressed(compressed(data, "bayer_rggb16; png compressed "))
+    assert np.abs(found[4:-4, 4:-4].astype(int) - RED).max() < 8
+
+
+@pytest.mark.parametrize(
+    ("given", "form"),
+    [
+        ("bgr", "rgb8; jpeg compressed bgr8"),
+        ("bgr", "bgr8; jpeg compressed bgr8"),
+        ("bgr", "rgb8; png compressed bgr8"),
+        ("bgr", "rgb16; png compressed bgr16"),
+        ("bgr", "yuv422; jpeg compressed bgr8"),
+        ("bgr", "rgb8; jpeg compressed "),
+        ("bgr", "jpeg"),
+        ("bgr", ""),
+        ("rgb", "rgb8; jpeg compressed rgb8"),
+        ("rgb", "bgr8; png compressed rgb8"),
+        ("rgb", "rgb8; tiff compressed "),
+        ("bgr", "bgr8; tiff compressed "),
+    ],
+)
+def test_the_format_says_in_which_order_the_codec_got_its_channels(given: str, form: str) -> None:
+    wide = np.repeat(np.repeat(picture(), 8, 0), 8, 1)
+    pixels = wide if given == "rgb" else np.ascontiguousarray(wide[..., ::-1])
+    if "16" in form:
+        pixels = pixels.astype(np.uint16) << 8
+    suffix = next((s for s in ("png", "tiff") if s in form), "jpg")
+    data = cv2.imencode(f".{suffix}", pixels)[1].tobytes()
+    found = decode_compressed(compressed(data, form))
+    assert np.abs(found[32, [16, 48, 80]].astype(int) - [RED, GREEN, BLUE]).max() < 12
+
+
+@pytest.mark.parametrize("form", ["h264", "hevc", "rgb8; h264"])
+def test_video_is_named(form: str) -> None:
+    with pytest.raises(Dropped, match="is a video stream, not a picture: republish it"):
+        decode_compressed(compressed(b"\0\0\0\1" + bytes(90), form))
+
+
+@pytest.mark.parametrize("encoding", PLAIN)
+def test_recordings_are_decoded_by_the_same_rules(encoding: str) -> None:
+    known = PLAIN[encoding]
+    rng = np.random.default_rng(0)
+    rows = 12 if known.halved else 8
+    pixels = rng.integers(0, 255, (rows, 12 * known.channels * known.item_bytes), np.uint8)
+    message = image(pixels, encoding, height=8, width=12)
+    message.__msgtype__ = "sensor_msgs/msg/Image"
+    assert np.array_equal(decoded(message), decode(message))

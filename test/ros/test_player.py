@@ -234,9 +234,9 @@ def test_unusable_bags_are_named(tmp_path: Path) -> None:
     (tmp_path / "text.txt").write_text("no bag")
     for name, words in (
         ("nowhere", "does not exist"),
-        ("empty", "not a readable rosbag2 recording"),
+        ("empty", "holds no rosbag2 recording"),
         ("text.mcap", "not a readable rosbag2 recording"),
-        ("text.txt", "not a readable rosbag2 recording"),
+        ("text.txt", "is no rosbag2 recording: those end with .mcap or .db3"),
     ):
         with pytest.raises(UserError, match=words), open_bag(tmp_path / name):
             pass

@@ -9,6 +9,8 @@ from typing import Any, TypeVar, cast
 
 import numba as nb
 
+from kdbts_ros.loops import njit
+
 
 def _digest() -> str:
     """SHA-256 of every source file of this folder and of numba's version."""
@@ -24,7 +26,7 @@ Function = TypeVar("Function", bound=Callable[..., Any])
 
 def kernel(function: Function) -> Function:
     """Compile a function that entry points call; it is compiled into each of them."""
-    return cast(Function, nb.njit(fastmath=True)(function))
+    return cast(Function, njit(fastmath=True)(function))
 
 
 def entry_point(build: Callable[[str], Callable[..., Any]]) -> Callable[..., Any]:
@@ -35,5 +37,5 @@ def entry_point(build: Callable[[str], Callable[..., Any]]) -> Callable[..., Any
     of the cache's key, so every entry point closes over a digest of all sources. The functions it
     calls are not cached themselves. Entry points release the interpreter lock.
     """
-    compiled: Callable[..., Any] = nb.njit(build(_SOURCES), cache=True, nogil=True)
+    compiled: Callable[..., Any] = njit(cache=True, nogil=True)(build(_SOURCES))
     return compiled

@@ -1,0 +1,88 @@
+"""Probabilities of adapted weights: what was fitted to those before does not hold for these.
+
+Where the weights before had a calibration, those after get one, fitted as `kdbts calibrate` fits.
+Left as it was it would be wrong without a word; left out, the map's threshold would change as well.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+import torch
+
+from kdbts_ros.density.calibration import NOTE, Calibration, read_note, write_note
+from kdbts_ros.density.checkpoint import CheckpointInfo
+from kdbts_ros.density.network import DensityNetwork
+from kdbts_ros.density.scene import SceneCompleter
+from kdbts_ros.errors import UserError
+from kdbts_ros.evaluation.calibrate import Evidence, fit, gather, with_threshold
+from kdbts_ros.evaluation.occupancy import OccupancySettings
+from kdbts_ros.evaluation.samples import CALIBRATION_SEED, prefetched, synthetic_samples
+from kdbts_ros.evaluation.scores import frame_table
+from kdbts_ros.evaluation.views import ViewChoice
+
+# Worlds to fit on, and further ones that check the fit.
+FITTED, CHECKED = 30, 10
+# What a head that fuses views is asked with: a robot with one camera has its past.
+_SEVERAL = ViewChoice(temporal=2)
+
+
+@dataclass(frozen=True)
+class Refit:
+    """The note of the new weights, empty where they have no calibration, and what was found."""
+
+    notes: dict[str, str]
+    sentences: tuple[str, ...]
+
+
+def refit(
+    network: DensityNetwork, notes: Mapping[str, str], advance: Callable[[float], None]
+) -> Refit:
+    """Fit anew every head of the network that had a calibration in `notes`.
+
+    Args:
+        advance: told how much is done, 0..1.
+    """
+    before = read_note(notes.get(NOTE))
+    views = {"kdbts": ViewChoice()} if network.student is not None else {}
+    views[network.spec.head] = _SEVERAL if network.density_head.multi_view else ViewChoice()
+    wanted = {head: choice for head, choice in views.items() if head in before}
+    found: dict[str, Calibration] = {}
+    sentences = []
+    for number, (head, choice) in enumerate(wanted.items()):
+        evidence = _gather(
+            network, choice, lambda share, n=number: advance((n + share) / len(wanted))
+        )
+        try:
+            found[head] = with_threshold(fit(evidence[:FITTED]), evidence[:FITTED])
+        except UserError as error:
+            sentences.append(f"The calibration of '{head}' is dropped: {error}.")
+            continue
+        old, new = (_error(evidence[FITTED:], c) for c in (before[head], found[head]))
+        sentences.append(
+            f"Calibration error of '{head}' on {CHECKED} worlds: {old:.3f} with the curve before, "
+            f"{new:.3f} fitted anew, occupied from {found[head].occupied_from:.2f}."
+        )
+    return Refit({NOTE: write_note(found)} if found else {}, tuple(sentences))
+
+
+def _gather(
+    network: DensityNetwork, choice: ViewChoice, advance: Callable[[float], None]
+) -> list[Evidence]:
+    # The facade freezes and folds what it is given.
+    copied, device = copy.deepcopy(network), next(network.parameters()).device
+    scene = SceneCompleter(
+        copied, CheckpointInfo("adaptation", network.spec, ""), device, "float32"
+    )
+    evidence = []
+    with torch.no_grad():
+        for sample in prefetched(synthetic_samples(FITTED + CHECKED, CALIBRATION_SEED, choice)):
+            evidence += gather(scene, [sample], OccupancySettings())
+            advance(len(evidence) / (FITTED + CHECKED))
+    return evidence
+
+
+def _error(frames: Sequence[Evidence], calibration: Calibration) -> float:
+    return frame_table([frame.score(calibration) for frame in frames]).measures()["ece"]

@@ -1,0 +1,228 @@
+"""What a file of weights holds, found out before any of it is built, read or trusted.
+
+A file that is none is told by what it is: a pointer of git-lfs, the page of a download, an archive.
+Nothing is unpickled beyond tensors and plain containers, and sizes are known from headers.
+"""
+
+from __future__ import annotations
+
+import json
+import pickle
+import re
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, NoReturn
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from kdbts_ros.errors import UserError
+from kdbts_ros.files import shown
+
+Shape = tuple[int, ...]
+Shapes = Mapping[str, Shape]
+
+# Names under which trainers put the weights beside the rest of their state.
+WRAPPERS = ("model", "state_dict", "model_state_dict", "network", "net", "weights")
+_DEPTH = 4
+# Ours take 20 kB; JSON of this size is read in a blink and takes no memory to speak of.
+LARGEST_HEADER = 10_000_000
+_BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "U8": 1, "BOOL": 1}
+
+
+@dataclass(frozen=True)
+class Header:
+    """Of a safetensors file: its texts, and the shapes of its tensors."""
+
+    texts: dict[str, str]
+    shapes: dict[str, Shape]
+
+
+def kind_of(path: Path) -> Literal["safetensors", "torch"]:
+    """Which reader a file is for, by its content, whatever its name.
+
+    Raises:
+        UserError: it cannot be read, or is no file of weights; says what it is and what to do.
+    """
+    try:
+        with path.open("rb") as file:
+            start = file.read(1024)
+    except OSError as error:
+        raise UserError(f"{shown(path)} cannot be read: {error.strerror}") from None
+    # First of all: the length of a header may begin like anything else.
+    if start[4:9] == b"\0\0\0\0{":
+        return "safetensors"
+    text = start.lstrip(b"\xef\xbb\xbf \t\r\n").lower()
+    if not start:
+        _refuse(path, "is an empty file: get it again")
+    if start.startswith(b"version https://git-lfs"):
+        _refuse(path, "is a pointer of git-lfs, not the weights: run `git lfs pull` in its clone")
+    if text.startswith((b"<!doctype", b"<html", b"<head", b"<?xml")):
+        _refuse(
+            path,
+            "is a web page, not weights: the page of a download was saved instead of its file; "
+            "open it in a browser and download from there",
+        )
+    if start.startswith((b"\x1f\x8b", b"BZh", b"\xfd7zXZ", b"7z\xbc\xaf", b"\x28\xb5\x2f\xfd")):
+        _refuse(path, "is a compressed archive: unpack it and name the file inside")
+    if start.startswith((b"PK\x03\x04", b"\x80")) or path.suffix != ".safetensors":
+        return "torch"
+    return "safetensors"
+
+
+def read_header(path: Path) -> Header:
+    """Texts and shapes of a safetensors file; no tensor is read.
+
+    Raises:
+        UserError: it is cut short, or no safetensors file.
+    """
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            if size < 8 or length > LARGEST_HEADER:
+                _refuse(path, "is not a readable safetensors file: it does not start with a header")
+            if length > size - 8:
+                _refuse(path, "is cut short within its header: copy it again")
+            content = json.loads(file.read(length))
+    except OSError as error:
+        raise UserError(f"{shown(path)} cannot be read: {error.strerror}") from None
+    except (ValueError, RecursionError):
+        _refuse(path, "is not a readable safetensors file: its header is no JSON")
+    if not isinstance(content, dict):
+        _refuse(path, "is not a readable safetensors file: its header is no dictionary")
+    texts = content.pop("__metadata__", {})
+    if not isinstance(texts, dict) or not all(isinstance(v, str) for v in texts.values()):
+        _refuse(path, "has a damaged description: its metadata are not texts")
+    shapes, end = {}, 0
+    for name, entry in content.items():
+        shapes[name], stop = _entry(path, name, entry)
+        end = max(end, stop)
+    if end > size - 8 - length:
+        _refuse(path, f"is cut short: {size - 8 - length} of {end} bytes of weights; copy it again")
+    return Header(texts, shapes)
+
+
+def _entry(path: Path, name: str, entry: Any) -> tuple[Shape, int]:
+    """Shape of a tensor and the end of its bytes."""
+    try:
+        shape = tuple(entry["shape"])
+        start, stop = entry["data_offsets"]
+        kind = entry["dtype"]
+    except (TypeError, KeyError, ValueError):
+        _refuse(path, f"has a damaged header: '{name[:80]}' is not described")
+    if kind not in _BYTES:
+        known = ", ".join(_BYTES)
+        _refuse(path, f"holds '{name[:80]}' as {str(kind)[:20]}; read are {known}")
+    numbers = (*shape, start, stop)
+    # bool is an int to Python, but no size.
+    if not all(type(n) is int and n >= 0 for n in numbers):
+        _refuse(path, f"has a damaged header: '{name[:80]}' has sizes that are none")
+    count = 1
+    for width in shape:
+        count *= width
+    if count * _BYTES[kind] != stop - start:
+        _refuse(path, f"has a damaged header: '{name[:80]}' has not the bytes of its shape")
+    return shape, stop
+
+
+def read_safetensors(path: Path, keep_kinds: bool = False) -> dict[str, Tensor]:
+    """The tensors, as float32 unless `keep_kinds`; call `read_header` first.
+
+    Raises:
+        UserError: the file cannot be read.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise UserError(f"{shown(path)} is not a readable safetensors file: {error}") from None
+    return tensors if keep_kinds else {key: value.float() for key, value in tensors.items()}
+
+
+def read_torch(path: Path) -> dict[str, Tensor]:
+    """The state dict in a file of `torch.save`; where it is a zip, its bytes stay on the disk.
+
+    Raises:
+        UserError: it is none, would run code, or holds no state dict.
+    """
+    return _state_dict(_load(path), path)
+
+
+def _load(path: Path) -> Any:
+    zipped = _check_archive(path)
+    try:
+        # torch maps files by their name, which must then be UTF-8.
+        mapped = zipped and shown(path) == str(path)
+        return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+    except pickle.UnpicklingError as error:
+        # torch's own words advise to unpickle freely, which is what must not be done.
+        blocked = re.search(r"GLOBAL (\S+)", str(error))
+        if blocked is None:
+            _refuse(path, "is refused: it is no file of tensors")
+        _refuse(
+            path,
+            f"is refused: it wants to call {blocked[1]}, and only plain weights are loaded; save "
+            "the weights alone where it was made: torch.save(network.state_dict(), FILE)",
+        )
+    except Exception as error:
+        # A file from anywhere makes the reader of pickles fail in every way there is.
+        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else ""
+        _refuse(path, f"cannot be read as a checkpoint: {reason or type(error).__name__}")
+
+
+def _check_archive(path: Path) -> bool:
+    """Whether it is a zip; one that is not of `torch.save` is refused."""
+    try:
+        if not zipfile.is_zipfile(path):
+            return False
+        with zipfile.ZipFile(path) as archive:
+            entries = archive.infolist()
+    except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError) as error:
+        raise UserError(f"{shown(path)} cannot be read as a checkpoint: {error}") from None
+    if not any(entry.filename.endswith("data.pkl") for entry in entries):
+        _refuse(path, "is a zip archive without weights of PyTorch: unpack it and name the file")
+    if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+        _refuse(path, "is compressed inside, which torch.save never does: get the original file")
+    return True
+
+
+def _state_dict(content: Any, path: Path) -> dict[str, Tensor]:
+    """The weights, out of what trainers wrap around them."""
+    for _ in range(_DEPTH):
+        if not isinstance(content, dict) or not content:
+            break
+        inner = next((content[w] for w in WRAPPERS if isinstance(content.get(w), dict)), None)
+        if inner is None:
+            break
+        content = inner
+    looked = ", ".join(f"'{name}'" for name in WRAPPERS)
+    if not isinstance(content, dict) or not content:
+        _refuse(path, f"holds no state dict, neither at the top nor under {looked}")
+    odd = next((k for k, v in content.items() if not isinstance(v, Tensor)), None)
+    if odd is not None:
+        if any(isinstance(v, dict) for v in content.values()):
+            _refuse(path, f"holds no state dict at the top nor under {looked}; it has "
+                    + ", ".join(f"'{str(k)[:40]}'" for k in list(content)[:8]))  # fmt: skip
+        what = type(content[odd]).__name__
+        _refuse(path, f"is not a state dict: '{str(odd)[:80]}' is no tensor but {what}")
+    for key, value in content.items():
+        if not isinstance(key, str):
+            _refuse(path, f"is not a state dict: the key {key!r:.80} is no text")
+        if not _whole(value):
+            _refuse(path, f"is refused: '{key[:80]}' is not stored in full")
+    return content
+
+
+def _whole(value: Tensor) -> bool:
+    """Whether a tensor lies in the file byte by byte: a view may claim any size."""
+    if value.layout is not torch.strided or value.device.type != "cpu":
+        return False
+    return value.untyped_storage().nbytes() >= value.numel() * value.element_size()
+
+
+def _refuse(path: Path, why: str) -> NoReturn:
+    raise UserError(f"{shown(path)} {why}")

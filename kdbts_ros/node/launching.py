@@ -1,0 +1,111 @@
+"""What the launch files decide before they start anything; free of `launch` itself.
+
+launch ends with the first error it meets, and leaves running what it has started: whatever can be
+wrong with an argument or an installation is found here, first.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from kdbts_ros.errors import UserError
+
+TRUE, FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
+PLAYERS = ("ros2bag", "kdbts")
+
+
+@dataclass(frozen=True)
+class Decision:
+    """Whether to start something, and a sentence for the user, or ""."""
+
+    start: bool
+    sentence: str = ""
+
+
+def switch(name: str, text: str) -> bool:
+    """The value of an argument that is on or off.
+
+    Raises:
+        UserError: it is neither.
+    """
+    word = text.strip().lower()
+    if word not in TRUE + FALSE:
+        raise UserError(f"{name}:={text} is neither on nor off; use true or false")
+    return word in TRUE
+
+
+def number(name: str, text: str) -> float:
+    """The value of an argument that is a positive number.
+
+    Raises:
+        UserError: it is none.
+    """
+    try:
+        value = float(text)
+    except ValueError:
+        value = float("nan")
+    if not 0 < value < float("inf"):
+        raise UserError(f"{name}:={text} is no positive number")
+    return value
+
+
+def check_file(name: str, path: str) -> None:
+    """Find out whether an argument names a file.
+
+    Raises:
+        UserError: it does not.
+    """
+    if not Path(path).is_file():
+        raise UserError(f"{name}:={path}: there is no such file")
+
+
+def installed(package: str, program: str = "") -> bool:
+    """Whether a ROS package, and a program of it, is in one of the sourced installations."""
+    for prefix in filter(None, os.environ.get("AMENT_PREFIX_PATH", "").split(os.pathsep)):
+        known = Path(prefix, "share/ament_index/resource_index/packages", package).is_file()
+        if known and (not program or Path(prefix, "lib", package, program).is_file()):
+            return True
+    return False
+
+
+def rviz(choice: str) -> Decision:
+    """Whether RViz starts: true or false, or auto for where it is installed and has a screen.
+
+    Raises:
+        UserError: the choice is something else.
+    """
+    there = installed("rviz2", "rviz2")
+    if choice.strip().lower() == "auto":
+        screen = any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))
+        return Decision(there and screen)
+    try:
+        wanted = switch("rviz", choice)
+    except UserError:
+        raise UserError(f"rviz:={choice} is unknown; use true, false or auto") from None
+    if wanted and not there:
+        return Decision(False, f"rviz2 is not installed, going on without it: {_cure('rviz2')}")
+    return Decision(wanted)
+
+
+def check_replay(bag: str, player: str) -> None:
+    """Find what would keep a recording from being played.
+
+    Raises:
+        UserError: no such recording or player, or the player is not installed.
+    """
+    if player not in PLAYERS:
+        raise UserError(f"player:={player} is unknown; use {' or '.join(PLAYERS)}")
+    if not Path(bag).exists():
+        raise UserError(f"bag:={bag}: there is no such file or folder")
+    if player == "ros2bag" and not installed("ros2bag"):
+        raise UserError(
+            f"ros2 bag is not installed: {_cure('ros2bag')}, or use the package's own player with "
+            "player:=kdbts"
+        )
+
+
+def _cure(package: str) -> str:
+    distribution = os.environ.get("ROS_DISTRO", "<distribution>")
+    return f"sudo apt-get install ros-{distribution}-{package}"

@@ -1,0 +1,95 @@
+"""What the launch files decide, where launch itself is not installed either."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from kdbts_ros.errors import UserError
+from kdbts_ros.node import launching
+
+
+@pytest.fixture
+def prefix(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
+    """A sourced installation without packages, on a machine without a screen."""
+    monkeypatch.setenv("AMENT_PREFIX_PATH", f"/no_such_prefix:{tmp_path}")
+    monkeypatch.setenv("ROS_DISTRO", "jazzy")
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    return tmp_path
+
+
+def install(prefix: Path, package: str, program: str = "") -> None:
+    known = prefix / "share/ament_index/resource_index/packages" / package
+    known.parent.mkdir(parents=True, exist_ok=True)
+    known.touch()
+    if program:
+        (prefix / "lib" / package).mkdir(parents=True)
+        (prefix / "lib" / package / program).touch()
+
+
+@pytest.mark.parametrize("word", ["true", "1", "yes", "on", "True", " ON "])
+def test_words_that_mean_on(word: str) -> None:
+    assert launching.switch("loop", word) is True
+
+
+@pytest.mark.parametrize("word", ["false", "0", "no", "off", "OFF"])
+def test_words_that_mean_off(word: str) -> None:
+    assert launching.switch("loop", word) is False
+
+
+@pytest.mark.parametrize("word", ["", "ture", "2", "auto"])
+def test_other_words_are_refused(word: str) -> None:
+    with pytest.raises(UserError, match=r"loop:=.*true or false"):
+        launching.switch("loop", word)
+
+
+@pytest.mark.parametrize("text", ["0", "-1", "nan", "inf", "fast", ""])
+def test_what_is_no_positive_number_is_refused(text: str) -> None:
+    assert launching.number("rate", "0.5") == 0.5
+    with pytest.raises(UserError, match="rate:="):
+        launching.number("rate", text)
+
+
+def test_rviz_that_is_asked_for_and_missing_is_left_out_with_a_sentence(prefix: Path) -> None:
+    decision = launching.rviz("true")
+    assert not decision.start
+    assert "not installed" in decision.sentence and "ros-jazzy-rviz2" in decision.sentence
+
+
+def test_a_package_without_its_program_is_missing(prefix: Path) -> None:
+    install(prefix, "rviz2")
+    assert not launching.rviz("true").start
+
+
+def test_rviz_starts_where_it_is_asked_for(prefix: Path) -> None:
+    install(prefix, "rviz2", "rviz2")
+    assert launching.rviz("true") == launching.Decision(True)
+    assert launching.rviz("off") == launching.Decision(False)
+
+
+def test_auto_needs_rviz_and_a_screen(prefix: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert launching.rviz("auto") == launching.Decision(False)
+    install(prefix, "rviz2", "rviz2")
+    assert launching.rviz("auto") == launching.Decision(False)
+    monkeypatch.setenv("DISPLAY", ":0")
+    assert launching.rviz("auto") == launching.Decision(True)
+
+
+def test_another_choice_of_rviz_is_refused(prefix: Path) -> None:
+    with pytest.raises(UserError, match="true, false or auto"):
+        launching.rviz("perhaps")
+
+
+def test_a_replay_that_cannot_be_is_refused(prefix: Path) -> None:
+    bag = str(prefix)
+    launching.check_replay(bag, "kdbts")
+    with pytest.raises(UserError, match="ros2bag or kdbts"):
+        launching.check_replay(bag, "vlc")
+    with pytest.raises(UserError, match="no such file"):
+        launching.check_replay(str(prefix / "gone"), "kdbts")
+    with pytest.raises(UserError, match="player:=kdbts"):
+        launching.check_replay(bag, "ros2bag")
+    install(prefix, "ros2bag")
+    launching.check_replay(bag, "ros2bag")
