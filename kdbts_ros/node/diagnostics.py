@@ -6,7 +6,7 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
-from kdbts_ros.node.health import ERROR, OK, WARN, Status
+from kdbts_ros.node.status import ERROR, OK, WARN, Status
 
 # A trouble that stays is said again after this long.
 REPEAT_SECONDS = 10.0

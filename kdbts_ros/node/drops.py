@@ -9,6 +9,7 @@ FUTURE_STAMP = "future_stamp"
 DUPLICATE = "duplicate"
 OUT_OF_ORDER = "out_of_order"
 TIME_JUMP = "time_jump"
+OTHER_CAMERA = "other_camera"
 BAD_IMAGE = "bad_image"
 NO_CAMERA_INFO = "no_camera_info"
 BAD_CAMERA_INFO = "bad_camera_info"
@@ -31,6 +32,8 @@ DEACTIVATED = "deactivated"
 
 # Why there is no pose, in recordings as well.
 POSE_REASONS = pose_rules.REASONS
+# What two publishers on one topic look like, besides what the images themselves tell.
+SHARED_TOPIC_REASONS = frozenset({OTHER_CAMERA, DUPLICATE, OUT_OF_ORDER, CAMERA_INFO_MISMATCH})
 
 
 class Dropped(Exception):

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from kdbts_ros.errors import in_one_line
-from kdbts_ros.node.health import OK, WARN, Status
+from kdbts_ros.node.status import OK, WARN, Status
 
 # Sentences with a number in them could go on for ever; beyond so many they are only counted.
 MAX_SENTENCES = 50

@@ -2,58 +2,34 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from kdbts_ros.node import drops
+from kdbts_ros.node.input_health import StreamSurroundings, input_status
+from kdbts_ros.node.stamps import JUMPS_WITHIN
+from kdbts_ros.node.status import ERROR, OK, WARN, Status, quiet
 from kdbts_ros.node.tally import StreamTally, Tally
-
-OK, WARN, ERROR = 0, 1, 2
-
-
-@dataclass(frozen=True)
-class Status:
-    """One line of /diagnostics. A lasting trouble is logged once, since nothing will change it.
-
-    said: it is in the log already.
-    """
-
-    name: str
-    level: int
-    message: str
-    values: dict[str, str] = field(default_factory=dict)
-    lasting: bool = False
-    said: bool = False
-
-
-@dataclass(frozen=True)
-class StreamSurroundings:
-    """What is to be seen of one camera's topics. `camera` is empty where there is only one.
-
-    `published_since`: when the image topic got its first publisher, monotonic s; None without one.
-    """
-
-    camera: str
-    image_topic: str
-    camera_info_topic: str
-    image_publishers: int
-    published_since: float | None = None
 
 
 @dataclass(frozen=True)
 class Surroundings:
-    """What the node sees around it when it assesses itself. `clock_runs`: ROS time is not zero."""
+    """What the node sees around it when it assesses itself.
+
+    clock_runs: ROS time is not zero.
+    clock_publishers: nodes that publish /clock, while the node lives by it; else empty.
+    """
 
     active: bool
     state: str
     fault: str
     streams: tuple[StreamSurroundings, ...]
-    image_reliability: str
     clock_runs: bool
     model: dict[str, str]
+    clock_publishers: tuple[str, ...] = ()
 
 
 def assess(tally: Tally, around: Surroundings, now: float, silence: float) -> list[Status]:
-    """`lifecycle`, and while active `input` (of each camera), `pose`, `inference` and `camera`.
+    """`lifecycle`; while active `input` of each camera, `time`, `pose`, `inference` and `camera`.
 
     silence: s of patience.
     """
@@ -63,97 +39,84 @@ def assess(tally: Tally, around: Surroundings, now: float, silence: float) -> li
         return [lifecycle]
     return [
         lifecycle,
-        *(_input(tally, around, stream, now, silence) for stream in around.streams),
-        _pose(tally, around, now, silence),
+        *(
+            input_status(tally.stream(stream.camera), stream, tally.since, now, silence)
+            for stream in around.streams
+        ),
+        _time(tally, around, now),
+        _pose(tally, now, silence),
         _inference(tally, around, now, silence),
         _camera(tally, now, silence),
     ]
 
 
-def _quiet(at: float | None, since: float, now: float, silence: float) -> bool:
-    return now - (since if at is None else max(at, since)) > silence
-
-
-def _input(
-    tally: Tally, around: Surroundings, stream: StreamSurroundings, now: float, silence: float
-) -> Status:
-    account = tally.stream(stream.camera)
+def _time(tally: Tally, around: Surroundings, now: float) -> Status:
     values = {
-        "image topic": stream.image_topic,
-        "camera_info topic": stream.camera_info_topic,
-        "publishers of images": str(stream.image_publishers),
-        "frames in": str(tally.frames_in),
+        "jumps in time": str(tally.time_jumps),
+        "publishers of /clock": ", ".join(around.clock_publishers) or "none that matters",
     }
-    level, message = OK, "images and camera_info arrive"
-    # A publisher that has just appeared is not silent yet, however long the node has waited for it.
-    since = max(tally.since, stream.published_since or tally.since)
-    if _quiet(account.image_at, since, now, silence):
-        level, message = _no_images(account, stream, around.image_reliability, silence)
-    elif account.calibration_fault:
-        level, message = ERROR, account.calibration_fault
-    elif account.image_at is None:
-        message = "waiting for the first image"
-    elif account.calibration_at is None and now - tally.since > silence:
-        level = ERROR
-        message = (
-            f"images arrive but no camera_info on {stream.camera_info_topic}: "
-            "remap camera_info to the topic of this camera"
+    if not around.clock_runs:
+        sentence = "use_sim_time is set but nobody publishes /clock"
+        if around.clock_publishers:
+            sentence = f"/clock stands at zero: {', '.join(around.clock_publishers)} publishes it"
+        return Status("time", WARN, f"{sentence}; images are judged by their stamps alone", values)
+    repeated = tally.jumps.repeated(now)
+    if repeated:
+        found = "; ".join(f"{topic}, published by {_behind(topic, around)}" for topic in repeated)
+        return Status(
+            "time",
+            ERROR,
+            f"time jumps again and again within {JUMPS_WITHIN:g} s, and each jump begins an empty "
+            f"map, as told by {found}: stop all but one publisher (a recording that loops should "
+            "be longer)",
+            values,
         )
-    else:
-        for reason in (
-            drops.BAD_IMAGE,
-            drops.CAMERA_INFO_MISMATCH,
-            drops.ZERO_STAMP,
-            drops.FUTURE_STAMP,
-            drops.DUPLICATE,
-            drops.OUT_OF_ORDER,
-        ):
-            if now - tally.drop_at.get(reason, float("-inf")) <= silence:
-                level, message = WARN, f"{reason}: {tally.details[reason]}"
-                break
-    return Status(f"input {stream.camera}".rstrip(), level, message, values)
+    if len(around.clock_publishers) > 1:
+        several = " and ".join(around.clock_publishers)
+        return Status("time", WARN, f"/clock is published by {several}: stop one", values)
+    return Status("time", OK, "time goes on", values)
 
 
-def _no_images(
-    account: StreamTally, stream: StreamSurroundings, reliability: str, silence: float
-) -> tuple[int, str]:
-    topic = stream.image_topic
-    if not stream.image_publishers:
-        return WARN, f"nobody publishes {topic}: start the camera, or remap image to its topic"
-    if account.incompatible_qos:
-        return ERROR, (
-            f"the publisher of {topic} offers another QoS than asked ({account.incompatible_qos}): "
-            "set image_reliability:=best_effort"
-        )
-    if reliability == "best_effort":
-        return ERROR, (
-            f"{topic} has a publisher but no image came for {silence:g} s: large images are lost "
-            "by a default middleware; set image_reliability:=reliable, or start the camera with "
-            "FASTDDS_DEFAULT_PROFILES_FILE=<share>/config/fastdds_large_messages.xml"
-        )
-    return ERROR, (
-        f"{topic} has a publisher but no image came for {silence:g} s: the camera is silent, or "
-        "publishes best effort (then set image_reliability:=best_effort)"
-    )
+def _behind(topic: str, around: Surroundings) -> str:
+    """The nodes that publish a topic which told of jumps."""
+    for stream in around.streams:
+        if stream.image_topic == topic:
+            return " and ".join(sorted({p.node for p in stream.images})) or "nobody any more"
+    return " and ".join(around.clock_publishers) or "nobody any more"
 
 
-def _pose(tally: Tally, around: Surroundings, now: float, silence: float) -> Status:
+def _of(camera: str) -> str:
+    """What goes before a sentence about one of several cameras."""
+    return f"{camera}: " if camera else ""
+
+
+def _pose(tally: Tally, now: float, silence: float) -> Status:
     lost = {reason: tally.dropped[reason] for reason in sorted(drops.POSE_REASONS)}
     values = {f"dropped, {reason}": str(count) for reason, count in lost.items()}
-    values["jumps in time"] = str(tally.time_jumps)
-    if not around.clock_runs:
-        return Status("pose", WARN, "use_sim_time is set but nobody publishes /clock", values)
-    latest = max(drops.POSE_REASONS, key=lambda r: tally.drop_at.get(r, float("-inf")))
-    failed_at = tally.drop_at.get(latest)
-    if failed_at is not None and now - failed_at <= silence:
-        lasting = _quiet(tally.pose_at, tally.since, now, silence)
-        detail = f"{latest}: {tally.details[latest]}"
-        return Status("pose", ERROR if lasting else WARN, detail, values)
+    found = [
+        (level, sentence)
+        for camera, account in tally.streams.items()
+        for level, sentence in _lost_poses(tally, camera, account, now, silence)
+    ]
+    if found:
+        level = max(level for level, _ in found)
+        return Status("pose", level, "; ".join(sentence for _, sentence in found), values)
     if now - tally.transform_fault_at <= silence:
         return Status("pose", WARN, tally.transform_fault, values)
     if tally.pose_at is None:
         return Status("pose", OK, "no image needed a pose yet", values)
     return Status("pose", OK, "poses are found at the stamps of the images", values)
+
+
+def _lost_poses(
+    tally: Tally, camera: str, account: StreamTally, now: float, silence: float
+) -> list[tuple[int, str]]:
+    """Why images of one camera were lost lately for want of a pose; nothing if none was."""
+    reasons = account.losses.recent(drops.POSE_REASONS, now - silence)
+    if not reasons:
+        return []
+    lasting = quiet(account.pose_at, tally.since, now, silence)
+    return [(ERROR if lasting else WARN, _of(camera) + account.losses.sentence(reasons[0]))]
 
 
 def _inference(tally: Tally, around: Surroundings, now: float, silence: float) -> Status:
@@ -164,20 +127,34 @@ def _inference(tally: Tally, around: Surroundings, now: float, silence: float) -
         values[f"dropped, {reason}"] = str(count)
     for name, (median, p95) in tally.percentiles().items():
         values[f"{name} ms, median and p95"] = f"{median:.1f}, {p95:.1f}"
-    detail = tally.details.get(drops.INFERENCE_ERROR, "")
-    if tally.failures_in_row:
-        level = ERROR if tally.failures_in_row >= 3 else WARN
-        times = f"{tally.failures_in_row} image(s) in a row failed"
-        return Status("inference", level, f"{times}: {detail}", values)
-    if tally.pose_at is not None and _quiet(tally.map_at, tally.pose_at, now, silence):
+    failing = {name: a for name, a in tally.streams.items() if a.failures_in_row}
+    if failing:
+        in_row = max(account.failures_in_row for account in failing.values())
+        told = "; ".join(
+            f"{_of(name)}{account.failures_in_row} image(s) in a row failed: "
+            f"{account.losses.details[drops.INFERENCE_ERROR]}"
+            for name, account in failing.items()
+        )
+        return Status("inference", ERROR if in_row >= 3 else WARN, told, values)
+    if tally.pose_at is not None and quiet(tally.map_at, tally.pose_at, now, silence):
         return Status("inference", WARN, f"no map for {silence:g} s", values)
     return Status("inference", OK, "maps are published", values)
 
 
 def _camera(tally: Tally, now: float, silence: float) -> Status:
-    if now - tally.drop_at.get(drops.BAD_MOUNT, float("-inf")) <= silence:
-        return Status("camera", ERROR, f"{drops.BAD_MOUNT}: {tally.details[drops.BAD_MOUNT]}")
-    found = [f"{frame}: {s}" for frame, said in sorted(tally.concerns.items()) for s in said]
+    accounts = sorted(tally.streams.items())
+    refused = [
+        _of(camera) + account.losses.sentence(drops.BAD_MOUNT)
+        for camera, account in accounts
+        if account.losses.recent((drops.BAD_MOUNT,), now - silence)
+    ]
+    if refused:
+        return Status("camera", ERROR, "; ".join(refused))
+    found = [
+        f"{camera or account.frame_id}: {sentence}"
+        for camera, account in accounts
+        for sentence in account.concerns
+    ]
     if found:
         return Status("camera", WARN, "; ".join(found), lasting=True)
     return Status("camera", OK, "the network is shown what it was trained on")

@@ -10,18 +10,20 @@ from rclpy.clock import Clock, ClockType, JumpThreshold
 from rclpy.duration import Duration
 from rclpy.node import Node
 
+from kdbts_ros.errors import UserError
 from kdbts_ros.node import drops
 from kdbts_ros.node.camera_stream import CameraStream
 from kdbts_ros.node.drops import Dropped
-from kdbts_ros.node.health import StreamSurroundings
+from kdbts_ros.node.input_health import StreamSurroundings
 from kdbts_ros.node.parameters import Parameters
 from kdbts_ros.node.pose_sources import PoseSource
-from kdbts_ros.node.stamps import LEAP_NS, is_leap
+from kdbts_ros.node.stamps import LEAP_NS, in_words, is_leap
 from kdbts_ros.node.tally import Tally
 from kdbts_ros.node.waiting import Frame, Needs
 
 # A transform that arrives wakes the images that wait; their patience ends without one.
 POLL_SECONDS = 0.02
+CLOCK = "/clock"
 
 
 class Intake:
@@ -44,18 +46,24 @@ class Intake:
     ) -> None:
         self._node, self._tally, self._new_life = node, tally, new_life
         self._poses = PoseSource(node, parameters, self._transform_fault, self.drain)
-        self._streams = [
-            CameraStream(
-                node,
-                name,
-                parameters,
-                self._poses.transforms,
-                tally,
-                ready,
-                self._begin_new_life,
-            )
-            for name in parameters().cameras or ("",)
-        ]
+        self._streams: list[CameraStream] = []
+        try:
+            for name in parameters().cameras or ("",):
+                self._streams.append(
+                    CameraStream(
+                        node,
+                        name,
+                        parameters,
+                        self._poses.transforms,
+                        tally,
+                        ready,
+                        self._begin_new_life,
+                    )
+                )
+        except UserError:
+            for stream in self._streams:
+                stream.close()
+            raise
         self._open()
 
     def _open(self) -> None:
@@ -73,12 +81,12 @@ class Intake:
         )
         self._poses.start()
 
-    def close(self) -> int:
-        """Listen no more; how many frames were still waiting."""
+    def close(self, why: Dropped) -> None:
+        """Listen no more; frames that still wait are dropped for that reason."""
         self._poses.stop()
         self._jump.unregister()
         self._node.destroy_timer(self._timer)
-        return sum(stream.close() for stream in self._streams)
+        self._drop([(stream.name, stream.close()) for stream in self._streams], why)
 
     @property
     def reference(self) -> str:
@@ -103,16 +111,28 @@ class Intake:
         now_ns = self._node.get_clock().now().nanoseconds
         ahead = jump.delta.nanoseconds > 0
         if not ahead or is_leap(now_ns - jump.delta.nanoseconds, now_ns):
-            self._begin_new_life(now_ns)
+            self._begin_new_life(now_ns, CLOCK, jump.delta.nanoseconds / 1e9)
 
-    def _begin_new_life(self, stamp_ns: int) -> None:
-        now = time.monotonic()
+    def _begin_new_life(self, stamp_ns: int, topic: str, seconds: float) -> None:
+        """Time jumped by so many seconds, as a topic told."""
         self._tally.time_jumps += 1
+        if self._tally.jumps.add(topic, time.monotonic()):
+            self._node.get_logger().warning(
+                f"time jumped {in_words(seconds)}, as told by {topic}: poses, views and images of "
+                "before are dropped"
+            )
         self._poses.transforms.time_jumped(stamp_ns)
         past = Dropped(drops.TIME_JUMP, "time jumped while it waited")
-        for _ in range(sum(stream.begin_new_life() for stream in self._streams)):
-            self._tally.drop(past, now)
+        self._drop(
+            [(stream.name, stream.begin_new_life(stamp_ns)) for stream in self._streams], past
+        )
         self._new_life(stamp_ns)
+
+    def _drop(self, waiting: list[tuple[str, int]], why: Dropped) -> None:
+        """Account for so many frames of each camera."""
+        for camera, count in waiting:
+            for _ in range(count):
+                self._tally.drop(why, time.monotonic(), camera)
 
     def _transform_fault(self, sentence: str) -> None:
         self._tally.transform_fault = sentence

@@ -31,6 +31,7 @@ from kdbts_ros.node.diagnostics import Diagnostics
 from kdbts_ros.node.drops import Dropped
 from kdbts_ros.node.fastdds import use_large_messages
 from kdbts_ros.node.faults import Faults, told
+from kdbts_ros.node.graph import clock_publishers
 from kdbts_ros.node.health import Surroundings, assess, engine_status
 from kdbts_ros.node.intake import Intake, Needs
 from kdbts_ros.node.lives import Lives
@@ -209,10 +210,10 @@ class KdbtsNode(LifecycleNode):
     def _release_inputs(self) -> None:
         if self._intake is None or self._thread is None:
             return
-        now, ended = time.monotonic(), Dropped(drops.DEACTIVATED, "the node was deactivated")
-        waiting = self._intake.close() + len(self._thread.clear())
-        for _ in range(waiting):
-            self._tally.drop(ended, now)
+        ended = Dropped(drops.DEACTIVATED, "the node was deactivated")
+        self._intake.close(ended)
+        for job in self._thread.clear():
+            self._tally.drop(ended, time.monotonic(), job.frame.camera)
         self._intake = None
         self._ended_by = drops.DEACTIVATED
         self._lives.end()
@@ -237,8 +238,8 @@ class KdbtsNode(LifecycleNode):
             # Just before the first image: no two maps of a life share a stamp.
             self._outputs.begin_life(max(stamp_ns - 1, 0))
         past = Dropped(drops.TIME_JUMP, "time jumped before inference began")
-        for _ in self._thread.clear() if self._thread is not None else ():
-            self._tally.drop(past, time.monotonic())
+        for job in self._thread.clear() if self._thread is not None else ():
+            self._tally.drop(past, time.monotonic(), job.frame.camera)
 
     def _dispatch(self, frame: Frame, needs: Needs) -> None:
         if self._thread is None or self._outputs is None or self._intake is None:
@@ -248,7 +249,7 @@ class KdbtsNode(LifecycleNode):
         job = Job(frame, needs, settings, wanted, self._lives.now, self._tally.pose_faults)
         if self._thread.submit(job) is not None:
             newer = Dropped(drops.SUPERSEDED, "a newer image came before inference was free")
-            self._tally.drop(newer, time.monotonic())
+            self._tally.drop(newer, time.monotonic(), frame.camera)
 
     def _publish(self, job: Job, result: Any) -> Published | None:
         """In the inference thread: send what listeners wait for."""
@@ -265,19 +266,22 @@ class KdbtsNode(LifecycleNode):
             outcome = self._outcomes.popleft()
             if outcome.fault:
                 self._faults.say(outcome.fault)
-            now = time.monotonic()
+            now, frame = time.monotonic(), outcome.job.frame
             if outcome.published is not None:
                 self._account(outcome, outcome.published)
             elif outcome.job.life != self._lives.now:
-                self._tally.drop(Dropped(self._ended_by, "it ended during inference"), now)
+                self._tally.drop(
+                    Dropped(self._ended_by, "it ended during inference"), now, frame.camera
+                )
             elif outcome.drop is not None:
-                self._tally.drop(outcome.drop, now)
+                self._tally.drop(outcome.drop, now, frame.camera)
             else:
-                self._tally.concerns[outcome.job.frame.frame_id] = outcome.concerns
+                self._tally.judged(frame.camera, frame.frame_id, outcome.concerns)
                 self._tally.views_in += 1
 
     def _account(self, outcome: Outcome, published: Published) -> None:
-        self._tally.concerns[outcome.job.frame.frame_id] = outcome.concerns
+        frame = outcome.job.frame
+        self._tally.judged(frame.camera, frame.frame_id, outcome.concerns)
         stages = stages_ms(outcome, published)
         self._tally.map(published.ended, stages)
         if published.fault:
@@ -292,7 +296,7 @@ class KdbtsNode(LifecycleNode):
             state=self._state,
             fault=self._fault,
             streams=intake.surroundings(now) if intake else (),
-            image_reliability=self._values.image_reliability,
+            clock_publishers=clock_publishers(self),
             clock_runs=self.get_clock().now().nanoseconds > 0,
             model=self._thread.description if self._thread else {},
         )

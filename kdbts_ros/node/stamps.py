@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections import deque
+from dataclasses import dataclass, field
 
 from kdbts_ros.node import drops
 from kdbts_ros.node.drops import Dropped
@@ -14,6 +15,11 @@ JUMP_COUNT = 5
 # A clock that leaps ahead by more (a bag that is wound on) leaves poses and views behind. Far above
 # the steps in which any simulator publishes /clock.
 LEAP_NS = 10_000_000_000
+# Clocks that are years apart do not need to be synchronised: one of them is a simulator's.
+OTHER_TIME_SECONDS = 3.0e7
+# So many jumps from one source within so many seconds are no loop of a recording worth the name.
+JUMPS_REPEATED = 3
+JUMPS_WITHIN = 10.0
 
 
 @dataclass
@@ -61,14 +67,42 @@ def check_lead(stamp_ns: int, now_ns: int, lead_seconds: float) -> None:
     A clock at zero says nothing: simulated time has not begun.
     """
     ahead = (stamp_ns - now_ns) / 1e9
-    if now_ns > 0 and ahead > lead_seconds:
-        raise Dropped(
-            drops.FUTURE_STAMP,
-            f"image is stamped {ahead:.3f} s ahead of the node's clock: synchronise the clocks of "
-            "camera and robot, or raise max_stamp_lead",
-        )
+    if now_ns <= 0 or ahead <= lead_seconds:
+        return
+    cure = "synchronise the clocks of camera and robot, or raise max_stamp_lead"
+    if ahead > OTHER_TIME_SECONDS:
+        cure = "one of them has simulated time: set use_sim_time for both, or for none"
+    raise Dropped(
+        drops.FUTURE_STAMP, f"image is stamped {ahead:.3f} s ahead of the node's clock: {cure}"
+    )
 
 
 def is_leap(before_ns: int, after_ns: int) -> bool:
     """Whether a clock went on in a leap; the first reading of a clock (from zero) is none."""
     return before_ns > 0 and after_ns - before_ns >= LEAP_NS
+
+
+@dataclass
+class Jumps:
+    """When time jumped lately, seconds of a clock that never jumps, by the topic that told it."""
+
+    newest: dict[str, deque[float]] = field(default_factory=dict)
+
+    def add(self, topic: str, now: float) -> bool:
+        """A jump was told; whether that is news, and not one more of many."""
+        times = self.newest.setdefault(topic, deque(maxlen=JUMPS_REPEATED))
+        times.append(now)
+        return topic not in self.repeated(now)
+
+    def repeated(self, now: float) -> tuple[str, ...]:
+        """Topics that told jumps again and again until now."""
+        return tuple(
+            topic
+            for topic, times in sorted(self.newest.items())
+            if len(times) == JUMPS_REPEATED and now - times[0] <= JUMPS_WITHIN
+        )
+
+
+def in_words(seconds: float) -> str:
+    """How time jumped by so many seconds."""
+    return f"{abs(seconds):.3f} s {'ahead' if seconds > 0 else 'back'}"

@@ -3,40 +3,48 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from kdbts_ros.node import drops
 from kdbts_ros.node.drops import Dropped
-from kdbts_ros.node.health import (
-    ERROR,
-    OK,
-    WARN,
-    Status,
-    StreamSurroundings,
-    Surroundings,
-    assess,
-    engine_status,
-)
+from kdbts_ros.node.graph import CAMERA_INFO, COMPRESSED, IMAGE, Publisher
+from kdbts_ros.node.health import Surroundings, assess, engine_status
+from kdbts_ros.node.input_health import StreamSurroundings
+from kdbts_ros.node.status import ERROR, OK, WARN, Status
 from kdbts_ros.node.tally import Tally
 
 SILENCE = 5.0
-FRONT = StreamSurroundings("", "/image", "/camera_info", image_publishers=1)
+DRIVER = Publisher("/driver", IMAGE)
+FRONT = StreamSurroundings(
+    "",
+    "/camera/image",
+    "/camera/camera_info",
+    images=(DRIVER,),
+    infos=(Publisher("/driver", CAMERA_INFO),),
+)
 AROUND = Surroundings(
     active=True,
     state="active",
     fault="",
     streams=(FRONT,),
-    image_reliability="best_effort",
     clock_runs=True,
     model={"head": "bts"},
 )
 
 
-def healthy(now: float = 100.0) -> Tally:
+def seen(**changes: Any) -> Surroundings:
+    """The surroundings with other things to be seen of the camera."""
+    return replace(AROUND, streams=(replace(FRONT, **changes),))
+
+
+def healthy(now: float = 100.0, camera: str = "") -> Tally:
     tally = Tally(since=0.0)
-    tally.image(now)
-    tally.stream("").calibration_at = tally.pose_at = now
+    tally.image(now, camera)
+    account = tally.stream(camera)
+    account.calibration_at = account.good_at = now
+    tally.posed(now, camera)
     tally.map(now, {"total": 50.0})
     return tally
 
@@ -57,26 +65,72 @@ def test_an_inactive_node_says_its_state_or_its_fault() -> None:
     assert status("lifecycle", healthy(), failed).level == ERROR
 
 
+WITHOUT: dict[str, Any] = {"images": ()}
+
+
 @pytest.mark.parametrize(
-    ("publishers", "reliability", "qos", "level", "words"),
+    ("changes", "level", "words"),
     [
-        (0, "best_effort", "", WARN, "nobody publishes /image"),
-        (1, "best_effort", "", ERROR, "fastdds_large_messages.xml"),
-        (1, "reliable", "", ERROR, "camera is silent"),
-        (1, "reliable", "RELIABILITY", ERROR, "image_reliability:=best_effort"),
+        (WITHOUT, WARN, "nobody publishes /camera/image: start the camera, or remap"),
+        (WITHOUT | {"other_images": ("/a", "/b")}, WARN, "published are /a, /b"),
+        (
+            WITHOUT | {"other_images": tuple(f"/{i}" for i in range(9))},
+            WARN,
+            "/0, /1, /2, /3 and 5 more",
+        ),
+        (
+            WITHOUT | {"other_images": ("/camera/image/compressed",)},
+            WARN,
+            "set image_transport:=compressed",
+        ),
+        (
+            WITHOUT | {"image_topic": "/cam/raw/compressed", "other_images": ("/cam/raw",)},
+            WARN,
+            "set image_transport:=raw and remap image to /cam/raw",
+        ),
+        ({}, ERROR, "a publisher, /driver, but no image came for 5 s"),
+        ({}, ERROR, "fastdds_large_messages.xml"),
+        ({"reliability": "reliable"}, ERROR, "the camera is silent"),
+        (
+            {"reliability": "reliable", "images": (replace(DRIVER, reliable=False),)},
+            ERROR,
+            "set image_reliability:=best_effort",
+        ),
+        (
+            {"images": (Publisher("/lidar", "sensor_msgs/msg/PointCloud2"),)},
+            ERROR,
+            "published as sensor_msgs/msg/PointCloud2 by /lidar, not as images",
+        ),
+        (
+            {
+                "image_topic": "/cam/raw/theora",
+                "images": (Publisher("/driver", "theora_image_transport/msg/Packet"),),
+            },
+            ERROR,
+            "`ros2 run image_transport republish` from theora to raw, and remap image to its "
+            "output, or to /cam/raw",
+        ),
+        ({"kind": COMPRESSED}, ERROR, "published as sensor_msgs/msg/Image by /driver"),
     ],
 )
-def test_silence_names_its_cure(
-    publishers: int, reliability: str, qos: str, level: int, words: str
-) -> None:
-    tally = Tally(since=0.0)
-    tally.stream("").incompatible_qos = qos
-    streams = (replace(FRONT, image_publishers=publishers),)
-    around = replace(AROUND, streams=streams, image_reliability=reliability)
+def test_silence_names_its_cause_and_cure(changes: dict[str, Any], level: int, words: str) -> None:
+    tally, around = Tally(since=0.0), seen(**changes)
     assert status("input", tally, around, now=SILENCE - 1).level == OK
     told = status("input", tally, around, now=SILENCE + 1)
     assert told.level == level
     assert words in told.message
+
+
+def test_a_refused_subscription_is_told() -> None:
+    told = status("input", healthy(), seen(fault="cannot listen to /camera/image: no memory"))
+    assert (told.level, told.message) == (ERROR, "cannot listen to /camera/image: no memory")
+
+
+def test_a_publisher_of_another_qos_is_told() -> None:
+    tally = Tally(since=0.0)
+    tally.stream("").incompatible_qos = "RELIABILITY"
+    told = status("input", tally, now=SILENCE + 1)
+    assert "/driver, offers another QoS than asked (RELIABILITY)" in told.message
 
 
 def test_a_publisher_that_just_appeared_is_given_time() -> None:
@@ -86,16 +140,63 @@ def test_a_publisher_that_just_appeared_is_given_time() -> None:
     assert assess(tally, appeared, 104.0, silence=5.0)[1].level == ERROR
 
 
+def two_cameras() -> Surroundings:
+    streams = (
+        replace(FRONT, camera="left", image_topic="/left"),
+        replace(FRONT, camera="rear", image_topic="/rear"),
+    )
+    return replace(AROUND, streams=streams)
+
+
 def test_each_camera_has_its_own_line() -> None:
     tally = healthy()
     tally.image(100.0, "left")
-    streams = tuple(
-        replace(FRONT, camera=name, image_topic=f"/{name}") for name in ("left", "rear")
-    )
-    told = assess(tally, replace(AROUND, streams=streams), 100.0, SILENCE)
+    told = assess(tally, two_cameras(), 100.0, SILENCE)
     assert [s.name for s in told[1:3]] == ["input left", "input rear"]
     assert "no camera_info" in told[1].message
     assert told[2].level == ERROR and "/rear has a publisher" in told[2].message
+
+
+@pytest.mark.parametrize(
+    "reason",
+    sorted(
+        value for name, value in vars(drops).items() if name.isupper() and isinstance(value, str)
+    ),
+)
+def test_no_line_of_a_camera_shows_another_s_faults(reason: str) -> None:
+    """Whatever befalls the rear camera, the left one is as it was."""
+    tally = healthy(camera="left")
+    tally.image(100.0, "rear")
+    tally.stream("rear").calibration_at = 100.0
+    before = status("input left", tally, two_cameras())
+    tally.image(100.0, "rear")
+    tally.drop(Dropped(reason, "such and such"), 100.0, "rear")
+    tally.judged("rear", "rear_optical", ("it stands on its head",))
+    assert status("input left", tally, two_cameras()) == before
+    assert before.values["frames in"] == "1"
+    rear = status("input rear", tally, two_cameras())
+    assert rear.values["frames in"] == "2"
+    assert rear.values[f"dropped, {reason}"] == "1"
+    assert status("camera", tally, two_cameras()).message.startswith("rear: ")
+
+
+def test_a_camera_without_poses_is_named_though_another_has_them() -> None:
+    tally = healthy(camera="left")
+    tally.drop(Dropped(drops.NO_TF, "frame 'rear' is unknown"), 100.0, "rear")
+    told = status("pose", tally, two_cameras())
+    assert told.level == ERROR
+    assert told.message == "rear: no_tf: frame 'rear' is unknown"
+
+
+def test_a_camera_that_fails_is_named_though_another_gives_maps() -> None:
+    tally = healthy(camera="left")
+    for _ in range(3):
+        tally.drop(Dropped(drops.INFERENCE_ERROR, "out of memory"), 100.0, "rear")
+        tally.judged("left", "left", ())
+        tally.map(100.0, {})
+    told = status("inference", tally, two_cameras())
+    assert told.level == ERROR
+    assert told.message == "rear: 3 image(s) in a row failed: out of memory"
 
 
 def test_a_refused_transform_is_told_while_it_is_recent() -> None:
@@ -105,14 +206,36 @@ def test_a_refused_transform_is_told_while_it_is_recent() -> None:
     assert status("pose", tally, now=110.0).level == OK
 
 
-def test_missing_and_bad_calibration() -> None:
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({}, "/driver publishes it but has sent none since the node listens"),
+        ({}, "latch the one it sent (durability transient_local)"),
+        ({"infos": ()}, "which nobody publishes: remap camera_info"),
+        ({"infos": ()}, "no camera_info is published"),
+        ({"infos": (), "other_infos": ("/camera_info",)}, "published are /camera_info"),
+        (
+            {"infos": (Publisher("/driver", "std_msgs/msg/String"),)},
+            "/driver publishes std_msgs/msg/String there",
+        ),
+    ],
+)
+def test_a_missing_camera_info_names_its_cause_and_cure(
+    changes: dict[str, Any], words: str
+) -> None:
     tally = healthy()
     tally.stream("").calibration_at = None
-    assert "no camera_info on /camera_info" in status("input", tally).message
+    told = status("input", tally, seen(**changes))
+    assert told.level == ERROR
+    assert told.message.startswith("images arrive but no camera_info on /camera/camera_info")
+    assert words in told.message
+
+
+def test_a_bad_calibration_is_told() -> None:
     tally = healthy()
     tally.stream("").calibration_fault = "camera_info K is all zeros"
-    assert status("input", tally).level == ERROR
-    assert "K is all zeros" in status("input", tally).message
+    told = status("input", tally)
+    assert (told.level, told.message) == (ERROR, "camera_info K is all zeros")
 
 
 @pytest.mark.parametrize("reason", [drops.BAD_IMAGE, drops.ZERO_STAMP, drops.DUPLICATE])
@@ -123,6 +246,47 @@ def test_a_bad_image_is_told_while_it_is_recent(reason: str) -> None:
     later = healthy(now=110.0)
     later.drop(Dropped(reason, "such and such"), 99.0)
     assert status("input", later, now=110.0).level == OK
+
+
+def test_losses_are_an_error_once_nothing_else_comes() -> None:
+    tally = healthy(now=98.0)
+    tally.drop(Dropped(drops.ZERO_STAMP, "image has no stamp"), 100.0)
+    assert status("input", tally, now=100.0).level == WARN
+    tally.image(104.0)
+    tally.drop(Dropped(drops.ZERO_STAMP, "image has no stamp"), 104.0)
+    assert status("input", tally, now=104.0).level == ERROR
+
+
+SHARED = seen(images=(DRIVER, Publisher("/simulator", IMAGE)))
+
+
+def test_two_cameras_on_one_topic_are_an_error_that_names_them() -> None:
+    tally = healthy()
+    tally.drop(Dropped(drops.OTHER_CAMERA, "image of frame 'b'"), 100.0)
+    told = status("input", tally, SHARED)
+    assert told.level == ERROR
+    assert told.message == (
+        "other_camera: image of frame 'b'; publishers of /camera/image: /driver, /simulator"
+    )
+    assert status("input", tally).level == ERROR, "one publisher may send for two cameras"
+
+
+@pytest.mark.parametrize("reason", [drops.DUPLICATE, drops.OUT_OF_ORDER])
+def test_disorder_names_the_publishers_where_there_are_two(reason: str) -> None:
+    tally = healthy()
+    tally.drop(Dropped(reason, "such and such"), 100.0)
+    assert status("input", tally).level == WARN
+    told = status("input", tally, SHARED)
+    assert told.level == ERROR
+    assert told.message.endswith("publishers of /camera/image: /driver, /simulator")
+
+
+def test_two_publishers_are_told_where_images_do_not_tell_them_apart() -> None:
+    assert status("input", healthy(), SHARED).level == OK
+    blind = replace(SHARED, streams=(replace(SHARED.streams[0], tells_publishers=False),))
+    told = status("input", healthy(), blind)
+    assert told.level == WARN
+    assert "several publishers, /driver, /simulator" in told.message
 
 
 def test_a_missing_pose_is_a_warning_that_becomes_an_error() -> None:
@@ -136,8 +300,40 @@ def test_a_missing_pose_is_a_warning_that_becomes_an_error() -> None:
 
 
 def test_a_clock_that_stands_still_is_told() -> None:
-    told = status("pose", Tally(since=0.0), replace(AROUND, clock_runs=False))
-    assert "/clock" in told.message
+    told = status("time", Tally(since=0.0), replace(AROUND, clock_runs=False))
+    assert told.level == WARN
+    assert "nobody publishes /clock" in told.message
+    still = replace(AROUND, clock_runs=False, clock_publishers=("/player",))
+    assert "/clock stands at zero: /player" in status("time", Tally(since=0.0), still).message
+
+
+def jumped(topic: str, *times: float) -> Tally:
+    tally = healthy()
+    for at in times:
+        tally.jumps.add(topic, at)
+    return tally
+
+
+def test_jumps_again_and_again_are_an_error_that_names_the_publishers() -> None:
+    clocks = replace(AROUND, clock_publishers=("/gazebo", "/player"))
+    told = status("time", jumped("/clock", 97.0, 98.0, 99.0), clocks)
+    assert told.level == ERROR
+    assert "/clock, published by /gazebo and /player" in told.message
+    images = status("time", jumped("/camera/image", 97.0, 98.0, 99.0), SHARED)
+    assert images.level == ERROR
+    assert "/camera/image, published by /driver and /simulator" in images.message
+
+
+def test_single_jumps_and_jumps_of_long_ago_are_none() -> None:
+    assert status("time", jumped("/clock", 98.0, 99.0)).level == OK
+    assert status("time", jumped("/clock", 80.0, 90.0, 99.0)).level == OK
+    assert status("time", jumped("/clock", 97.0, 98.0, 99.0), now=110.0).level == OK
+
+
+def test_two_clocks_are_told_before_they_disagree() -> None:
+    told = status("time", healthy(), replace(AROUND, clock_publishers=("/gazebo", "/player")))
+    assert told.level == WARN
+    assert "/gazebo and /player: stop one" in told.message
 
 
 def test_inference_errors_are_told_until_a_map_comes() -> None:
@@ -147,13 +343,13 @@ def test_inference_errors_are_told_until_a_map_comes() -> None:
     told = status("inference", tally)
     assert told.level == ERROR
     assert "out of memory" in told.message
-    tally.map(100.0, {})
+    tally.judged("", "camera", ())
     assert status("inference", tally).level == OK
 
 
 def test_a_camera_the_network_cannot_be_served_with_is_said_once() -> None:
     tally = healthy()
-    tally.concerns["front"] = ("the camera sees 40% of it",)
+    tally.judged("", "front", ("the camera sees 40% of it",))
     found = status("camera", tally)
     assert (found.level, found.lasting) == (WARN, True)
     assert found.message == "front: the camera sees 40% of it"

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from kdbts_ros.node import drops
 from kdbts_ros.node.drops import Dropped
 from kdbts_ros.node.mailbox import Mailbox
-from kdbts_ros.node.stamps import StampOrder, check_lead, is_leap
+from kdbts_ros.node.stamps import (
+    JUMPS_REPEATED,
+    JUMPS_WITHIN,
+    Jumps,
+    StampOrder,
+    check_lead,
+    in_words,
+    is_leap,
+)
 from kdbts_ros.node.waiting import Frame, WaitingQueue
 
 SECOND = 1_000_000_000
@@ -50,6 +58,28 @@ def test_a_short_bag_loops_too() -> None:
     order = StampOrder(newest_ns=10 * SECOND)
     stamps = [int((9.4 + 0.1 * i) * SECOND) for i in range(6)]
     assert [order.jumped_back(s) for s in stamps][:5] == [False] * 4 + [True]
+
+
+def test_jumps_are_said_one_by_one_until_they_are_many() -> None:
+    jumps = Jumps()
+    said = [jumps.add("/clock", at) for at in (0.0, 1.0, 2.0, 3.0)]
+    assert said == [True] * (JUMPS_REPEATED - 1) + [False, False]
+    assert jumps.repeated(3.0) == ("/clock",)
+    assert jumps.add("/image", 3.0), "another topic's jumps are its own"
+    later = 3.0 + JUMPS_WITHIN
+    assert jumps.repeated(later) == ()
+    assert jumps.add("/clock", later + 1.0)
+
+
+def test_a_jump_is_put_in_words() -> None:
+    assert (in_words(-3.5), in_words(20.0)) == ("3.500 s back", "20.000 s ahead")
+
+
+def test_a_stamp_of_another_kind_of_time_names_that_cure() -> None:
+    with pytest.raises(Dropped, match="synchronise the clocks"):
+        check_lead(15 * SECOND, 10 * SECOND, 1.0)
+    with pytest.raises(Dropped, match="set use_sim_time for both, or for none"):
+        check_lead(1_700_000_000 * SECOND, 10 * SECOND, 1.0)
 
 
 def test_a_stamp_ahead_of_the_clock_is_refused() -> None:

@@ -175,7 +175,7 @@ def test_a_failure_to_publish_is_counted_and_the_next_map_is_published(rig: Rig)
     rig.engine.go_on.set()
     rig.see(START)
     assert rig.turn(lambda: rig.node._tally.dropped["inference_error"] == 1)
-    assert "publishing failed" in rig.node._tally.details["inference_error"]
+    assert "publishing failed" in rig.node._tally.losses.details["inference_error"]
     rig.engine.cells = good
     rig.map_of(START + SECOND)
     assert rig.stamps() == [START + SECOND]
