@@ -111,7 +111,9 @@ class Outputs:
                 return
             job, result = self._last
             if result.percent is None:
-                percent = result.occupancy.percent(self._parameters().completed_cells)
+                percent = result.occupancy.percent(
+                    result.threshold, self._parameters().completed_cells
+                )
                 self._probability.publish(self._grid(job, result, percent))
 
     def publish_report(
