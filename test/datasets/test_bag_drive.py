@@ -196,7 +196,7 @@ def mount_said_once_on_tf(bag: Bag, stamp: int, i: int) -> None:
     [
         (two_parents, "'base_link' has two parents, 'map' and 'odom'"),
         (two_broadcasters, "odom -> base_link is given twice for one stamp, and differently"),
-        (mount_said_once_on_tf, "came once only: what does not move belongs on /tf_static"),
+        (mount_said_once_on_tf, "its only stamp: what does not move belongs on /tf_static"),
     ],
 )
 def test_transforms_that_contradict_each_other_are_the_reason(
