@@ -10,6 +10,7 @@ from typing import Any
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image
 
+from kdbts_ros.datasets.camera_infos import image_frame
 from kdbts_ros.datasets.pose_rules import frame_name
 from kdbts_ros.datasets.sample_depth import SampleDepth
 from kdbts_ros.node import drops
@@ -135,17 +136,22 @@ class CameraStream:
             self._ready(frame, needs)
 
     def _needs(self, frame: Frame) -> Needs:
-        calibration = self._calibration(frame)
+        calibration, info_frame = self._calibration(frame)
         parameters, lookup = self._parameters(), self._transforms.lookup
-        if not frame.frame_id:
-            raise Dropped(drops.NO_TF, "image has no frame_id: set the parameter camera_frame")
+        camera_frame = image_frame(frame.frame_id, frame_name(info_frame))
+        if not camera_frame:
+            raise Dropped(
+                drops.NO_TF,
+                "neither image nor camera_info has a frame_id: set the parameter camera_frame",
+            )
         return Needs(
             calibration,
-            lookup(parameters.fixed_frame, frame.frame_id, frame.stamp_ns),
+            lookup(parameters.fixed_frame, camera_frame, frame.stamp_ns),
             lookup(parameters.fixed_frame, parameters.base_frame, frame.stamp_ns),
         )
 
-    def _calibration(self, frame: Frame) -> Calibration:
+    def _calibration(self, frame: Frame) -> tuple[Calibration, str]:
+        """An image's calibration and the frame that its camera_info names."""
         now = time.monotonic()
         patience = self._parameters().tf_timeout
         reading = self._calibrations.of(frame.stamp_ns, now - frame.arrived, patience)
@@ -156,7 +162,7 @@ class CameraStream:
         if frame.size is not None:
             reading.calibration.check_size(*frame.size)
         self._account.good_at = now
-        return reading.calibration
+        return reading.calibration, reading.frame_id
 
     def _on_image(self, message: Any, about: Any) -> None:
         now = time.monotonic()

@@ -32,9 +32,13 @@ PATIENCE = 5.0
 
 
 class Still:
-    """Transforms of a robot that stands."""
+    """Transforms of a robot that stands, and the frames that were asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
 
     def lookup(self, target_frame: str, source_frame: str, stamp_ns: int) -> Any:
+        self.asked.append(source_frame)
         return np.eye(4)
 
     def time_jumped(self, stamp_ns: int) -> None:
@@ -56,6 +60,7 @@ class Bench:
         self.drivers: list[Node] = []
         self.streams: list[CameraStream] = []
         self.tally = Tally(time.monotonic())
+        self.still = Still()
         self.jumps: list[tuple[int, str]] = []
         self.found: list[tuple[Frame, Needs]] = []
 
@@ -72,7 +77,7 @@ class Bench:
                 self.node,
                 camera,
                 lambda: parameters,
-                Still(),
+                self.still,
                 self.tally,
                 lambda frame, needs: self.found.append((frame, needs)),
                 lambda stamp, topic, _: self.jumps.append((stamp, topic)),
@@ -176,6 +181,34 @@ def test_what_was_said_once_and_latched_before_is_heard(bench: Bench) -> None:
     assert bench.turn(lambda: bool(bench.found))
     assert bench.focals("") == {100 * SECOND: 70.0}
     assert bench.look(stream).infos[0].latched
+
+
+def test_the_frame_of_the_image_holds_and_where_it_names_none_camera_info_s(bench: Bench) -> None:
+    """As in recordings."""
+    driver, stamp = bench.driver("driver"), 100 * SECOND
+    told = {
+        "named": ("eye", "elsewhere", "eye"),
+        "slashed": ("/eye", "", "eye"),
+        "told": ("", "/told", "told"),
+        "nameless": ("", "", ""),
+    }
+    for name in told:
+        bench.stream(name)
+    infos = {n: driver.create_publisher(CameraInfo, f"{n}/camera_info", RELIABLE) for n in told}
+    images = {n: driver.create_publisher(Image, f"{n}/image", RELIABLE) for n in told}
+    connected(bench, *images.values(), *infos.values())
+    for name, (in_image, in_info, holds) in told.items():
+        bench.still.asked.clear()
+        calibration, image = calibrated(stamp, 70.0), picture(stamp)
+        calibration.header.frame_id, image.header.frame_id = in_info, in_image
+        infos[name].publish(calibration)
+        images[name].publish(image)
+        if holds:
+            assert bench.turn(lambda n=name: bool(bench.focals(n)))
+            assert bench.still.asked == [holds, "base_link"]
+        else:
+            assert bench.turn(lambda: drops.NO_TF in bench.tally.dropped)
+            assert not bench.still.asked
 
 
 def test_what_was_said_once_and_not_latched_names_the_cure(bench: Bench) -> None:
