@@ -63,7 +63,7 @@ def test_more_minutes_are_no_other_adaptation(request_: Request) -> None:
 def test_other_weights_under_the_same_name_are_another_adaptation(request_: Request) -> None:
     began = origin_of(request_.settings, INFO, [])
     other = origin_of(request_.settings, replace(INFO, sha256="b" * 64), [])
-    with pytest.raises(UserError, match="checkpoint was the head bts of sha256 aaaa.* is .* bbbb"):
+    with pytest.raises(UserError, match=r"checkpoint was the head bts of sha256 aaaa.* is .* bbbb"):
         resumed(request_, began, other)
 
 
