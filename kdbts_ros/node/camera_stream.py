@@ -132,31 +132,39 @@ class CameraStream:
                 continue
             self._order.used(frame.stamp_ns)
             self._tally.posed(now, self.name)
-            self._ready(frame, needs)
+            self._ready(replace(frame, frame_id=self._frame_id(frame, self._reading(frame))), needs)
 
     def _needs(self, frame: Frame) -> Needs:
-        calibration = self._calibration(frame)
-        parameters, lookup = self._parameters(), self._transforms.lookup
-        if not frame.frame_id:
-            raise Dropped(drops.NO_TF, "image has no frame_id: set the parameter camera_frame")
-        return Needs(
-            calibration,
-            lookup(parameters.fixed_frame, frame.frame_id, frame.stamp_ns),
-            lookup(parameters.fixed_frame, parameters.base_frame, frame.stamp_ns),
-        )
-
-    def _calibration(self, frame: Frame) -> Calibration:
-        now = time.monotonic()
-        patience = self._parameters().tf_timeout
-        reading = self._calibrations.of(frame.stamp_ns, now - frame.arrived, patience)
+        reading = self._reading(frame)
         if reading.calibration is None:
             # Unless it is the image's own, a better one may be under way.
             final = reading.stamp_ns == frame.stamp_ns
             raise Dropped(drops.BAD_CAMERA_INFO, reading.fault, final=final)
         if frame.size is not None:
             reading.calibration.check_size(*frame.size)
-        self._account.good_at = now
-        return reading.calibration
+        self._account.good_at = time.monotonic()
+        frame_id = self._frame_id(frame, reading)
+        if not frame_id:
+            nameless = (
+                "neither image nor camera_info has a frame_id: set the parameter camera_frame"
+            )
+            raise Dropped(drops.NO_TF, nameless)
+        parameters, lookup = self._parameters(), self._transforms.lookup
+        return Needs(
+            reading.calibration,
+            lookup(parameters.fixed_frame, frame_id, frame.stamp_ns),
+            lookup(parameters.fixed_frame, parameters.base_frame, frame.stamp_ns),
+        )
+
+    def _reading(self, frame: Frame) -> Reading:
+        """The camera_info that belongs to an image."""
+        waited = time.monotonic() - frame.arrived
+        return self._calibrations.of(frame.stamp_ns, waited, self._parameters().tf_timeout)
+
+    @staticmethod
+    def _frame_id(frame: Frame, reading: Reading) -> str:
+        """The frame of the image holds; that of its camera_info where it names none."""
+        return frame.frame_id or frame_name(reading.frame_id)
 
     def _on_image(self, message: Any, about: Any) -> None:
         now = time.monotonic()
