@@ -33,24 +33,24 @@ help:
 	@echo "make venv [PYTHON=python3.12]                    set up .venv, which the others do as well"
 	@echo "make clean                                       remove builds, caches and demo_out; .venv stays"
 
-venv: $(DONE)/package
+venv: $(DONE)/links $(DONE)/kernels
 
 $(DONE)/python:
 	@scripts/check_machine.sh $(PYTHON) $(ROS)
-	@echo "[1/5] Python environment in $(VENV)"
+	@echo "[1/6] Python environment in $(VENV)"
 	@$(BIN)/python -m pip --version >/dev/null 2>&1 || \
 		$(PYTHON) -m venv $(if $(filter sourced,$(ROS)),--system-site-packages) $(VENV)
 	@mkdir -p $(DONE) && touch $@
 
 $(DONE)/packages: requirements/base.txt requirements/dev.txt requirements/ros.txt \
 		requirements/constraints.txt | $(DONE)/python
-	@echo "[2/5] packages, pinned in requirements/constraints.txt"
+	@echo "[2/6] packages, pinned in requirements/constraints.txt"
 	@scripts/install_packages.sh $(BIN)/python $(ROS)
 	@touch $@
 
 $(DONE)/tf2_msgs: cmake/install_interfaces.py $(wildcard third_party_interfaces/tf2_msgs/*) \
 		| $(DONE)/packages
-	@echo "[3/5] tf2_msgs, where ROS 2 comes without it"
+	@echo "[3/6] tf2_msgs, where ROS 2 comes without it"
 	@mkdir -p build
 	@$(BIN)/python -c 'import tf2_msgs.msg' 2>/dev/null || \
 		$(call logged,tf2_msgs,--source third_party_interfaces/tf2_msgs)
@@ -58,17 +58,27 @@ $(DONE)/tf2_msgs: cmake/install_interfaces.py $(wildcard third_party_interfaces/
 
 $(DONE)/messages: cmake/install_interfaces.py cmake/prune_missing_includes.cmake CMakeLists.txt \
 		$(wildcard msg/*.msg) | $(DONE)/packages
-	@echo "[4/5] messages of kdbts_ros"
+	@echo "[4/6] messages of kdbts_ros"
 	@mkdir -p build
 	@$(call logged,messages,--source . --python-dir share/kdbts_ros/python)
 	@touch $@
 
-$(DONE)/package: setup.py package.xml scripts/link_source_tree.py \
-		$(DONE)/packages $(DONE)/tf2_msgs $(DONE)/messages
-	@echo "[5/5] kdbts_ros itself, from this source tree"
+$(DONE)/package: setup.py package.xml $(DONE)/packages $(DONE)/tf2_msgs \
+		$(DONE)/messages
+	@echo "[5/6] kdbts_ros itself, from this source tree"
 	@PYTHONWARNINGS=ignore $(BIN)/python -m pip install -q --no-deps --no-build-isolation \
 		--config-settings editable_mode=compat -e .
+	@touch $@
+
+$(DONE)/links: scripts/link_source_tree.py $(wildcard launch/* config/* config/training/*) \
+		$(DONE)/package
 	@$(BIN)/python scripts/link_source_tree.py
+	@touch $@
+
+# Compiled loops lie beside their sources; each source that changed is compiled again.
+$(DONE)/kernels: $(shell grep -rl --include='*.py' numba kdbts_ros) | $(DONE)/links
+	@echo "[6/6] compiled loops, so that the first start of the node need not wait for them"
+	@$(BIN)/kdbts warm-up
 	@touch $@
 
 logged = $(BIN)/python cmake/install_interfaces.py $(2) --build build/$(1) --prefix $(VENV) \
@@ -97,3 +107,4 @@ format: venv
 clean:
 	rm -rf build install log dist demo_out *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find kdbts_ros test launch cmake scripts -name __pycache__ -type d -prune -exec rm -rf {} +
+	rm -f $(DONE)/kernels

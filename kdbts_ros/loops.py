@@ -32,12 +32,17 @@ def _home_is_missing() -> bool:
     return not os.path.isabs(folder)
 
 
+def _folder() -> str:
+    """What numba was told to use, by NUMBA_CACHE_DIR or by us; empty for nothing."""
+    return str(config.CACHE_DIR)  # type: ignore[attr-defined]
+
+
 def njit(**options: Any) -> Callable[[Any], Any]:
     """numba's, which compiles a loop that cannot be kept all the same."""
 
     def compile_loop(function: Any) -> Any:
         beside = Path(function.__code__.co_filename).parent
-        if _home_is_missing() and not config.CACHE_DIR and not os.access(beside, os.W_OK):
+        if _home_is_missing() and not _folder() and not os.access(beside, os.W_OK):
             _keep_elsewhere()
         chosen = options | {"cache": False} if _refused else options
         try:
@@ -57,13 +62,13 @@ def njit(**options: Any) -> Callable[[Any], Any]:
 def _keep_elsewhere() -> None:
     """Have numba use the private folder; have it keep nothing where that does not help either."""
     global _refused
-    folder = None if config.CACHE_DIR else private_folder(Path(tempfile.gettempdir()))
+    folder = None if _folder() else private_folder(Path(tempfile.gettempdir()))
     if folder is None:
         _refused = True
         sentence = f"nowhere, and every start takes {SLOW_START}"
     else:
         # Processes that this one starts need not find out, and say it, again.
-        os.environ["NUMBA_CACHE_DIR"] = config.CACHE_DIR = str(folder)
+        os.environ["NUMBA_CACHE_DIR"] = config.CACHE_DIR = str(folder)  # type: ignore[attr-defined]
         sentence = f"in {folder}, which a restart of the machine may empty"
     sys.stderr.write(
         "kdbts: compiled loops can be kept neither beside the installation nor in a home folder: "

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import configparser
 import importlib
+import os
 import re
+import runpy
+import sys
+import sysconfig
 import xml.etree.ElementTree as ElementTree
 from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
@@ -59,7 +64,50 @@ def test_colcon_installs_the_same_scripts(script: str) -> None:
     assert (
         f"{module}:{function}".replace("kdbts_ros", "{NAME}", 1) in (ROOT / "setup.py").read_text()
     )
-    assert f"PROGRAMS scripts/{script} " in (ROOT / "CMakeLists.txt").read_text()
+    assert f'"scripts/{script}"' in (ROOT / "setup.py").read_text()
+    cmake = (ROOT / "CMakeLists.txt").read_text()
+    programs = re.search(r"foreach\(program ([^)]*)\)", cmake)
+    assert programs is not None and script in programs[1].split()
+    # CMake replaces this line by the Python it has found.
+    assert path.read_text().startswith("#!/usr/bin/env python3\n")
+    assert '"#!/usr/bin/env python3\\n"' in cmake
+
+
+def test_installations_keep_programs_where_ros_looks_for_them() -> None:
+    config = configparser.ConfigParser()
+    config.read(ROOT / "setup.cfg")
+    assert config["develop"]["script_dir"] == "$base/lib/kdbts_ros"
+    assert config["install"]["install_scripts"] == "$base/lib/kdbts_ros"
+    cmake = (ROOT / "CMakeLists.txt").read_text()
+    assert "install(PROGRAMS ${built} DESTINATION lib/${PROJECT_NAME})" in cmake
+
+
+def test_linked_launch_files_are_found_as_ros2_launch_looks_for_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Real folders whose files are links, and no link to a file that is gone."""
+    stale = tmp_path / "share/kdbts_ros/launch"
+    stale.mkdir(parents=True)
+    (stale / "gone.launch.py").symlink_to(tmp_path / "gone")
+    (tmp_path / "share/kdbts_ros/config").symlink_to(ROOT / "config")
+    monkeypatch.setattr(sys, "prefix", str(tmp_path))
+    monkeypatch.setattr(sysconfig, "get_path", lambda name: str(tmp_path))
+    runpy.run_path(str(ROOT / "scripts/link_source_tree.py"), run_name="__main__")
+    share = tmp_path / "share/kdbts_ros"
+    found = {
+        Path(folder, file).relative_to(share)
+        for folder, _, files in os.walk(share)
+        for file in files
+    }
+    for kind in ("launch", "config"):
+        expected = {
+            f.relative_to(ROOT)
+            for f in (ROOT / kind).rglob("*")
+            if f.is_file() and "__pycache__" not in f.parts
+        }
+        assert expected and {f for f in found if f.parts[0] == kind} == expected
+    assert {f.name for f in (tmp_path / "lib/kdbts_ros").iterdir()} == {"kdbts", "kdbts_node"}
+    assert (ROOT / "config").is_dir() and not (ROOT / "config").is_symlink()
 
 
 def test_every_message_is_generated() -> None:
@@ -82,7 +130,7 @@ def test_every_requirement_is_pinned_to_one_version() -> None:
         match = CONSTRAINT.match(line)
         assert match, f"constraints.txt: {line!r} does not pin a version"
         pinned.add(normal(match[1]))
-    for file in ("base.txt", "ros.txt", "dev.txt"):
+    for file in ("base.txt", "ros.txt", "dev.txt", "robot.txt"):
         for line in significant(file):
             name = re.split(r"[<>=!~ ]", line)[0]
             assert normal(name) in pinned, f"{file}: {name} has no version in constraints.txt"

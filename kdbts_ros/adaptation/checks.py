@@ -94,6 +94,13 @@ def _frames(drives: Sequence[BagDrive]) -> Check:
         sentence += f"; {without_pose} lie outside the recorded transforms or in a gap of them"
     if without_partner:
         sentence += f"; {without_partner} have no image of the other cameras within 50 ms"
+    for count, words in (
+        (sum(loss.without_stamp for loss in lost), "have no stamp"),
+        (sum(loss.repeated for loss in lost), "have the stamp of one before"),
+        (sum(loss.other_lens for loss in lost), "have another camera_info than most, or a bad one"),
+    ):
+        if count:
+            sentence += f"; {count} {words}"
     grade: Grade = "good" if frames >= 0.9 * images else "poor" if frames >= 0.3 * images else "bad"
     return Check("poses there", grade, sentence)
 

@@ -13,6 +13,7 @@ from rich.table import Table
 from kdbts_ros.cli import options
 from kdbts_ros.errors import UserError
 
+_RECTIFIED = {"auto": None, "true": True, "false": False}
 _COLOURS = {"good": "green", "poor": "yellow", "bad": "red"}
 
 
@@ -39,8 +40,15 @@ def adapt(
         typer.Option("--force", help="Train despite a failed check; write weights even if worse."),
     ] = False,
     cameras: Annotated[
-        Optional[str], typer.Option(help="Cameras by name or topic, e.g. left,right. Default: all.")
+        Optional[str],
+        typer.Option(
+            help="Cameras by name or topic, e.g. left,right; IMAGES=CAMERA_INFO names both topics. "
+            "Default: all."
+        ),
     ] = None,
+    rectified: Annotated[
+        str, typer.Option(help="Whether images are straight already: auto (by topic), true, false.")
+    ] = "auto",
     odometry: Annotated[
         Optional[str], typer.Option(help="Topic of nav_msgs/Odometry for the poses instead of /tf.")
     ] = None,
@@ -73,9 +81,14 @@ def adapt(
 
     torch.set_num_threads(threads)
     console = Console(highlight=False, soft_wrap=True)
+    if rectified not in _RECTIFIED:
+        raise UserError(f"--rectified must be auto, true or false, got '{rectified}'")
+    straight = _RECTIFIED[rectified]
     wanted = None if cameras is None else [name.strip() for name in cameras.split(",")]
     drives = [
-        BagDrive(path, cameras=wanted, odometry=odometry, world=world, base=base)
+        BagDrive(
+            path, cameras=wanted, odometry=odometry, world=world, base=base, rectified=straight
+        )
         for path in find_bags(bags)
     ]
     settings = AdaptSettings(minutes=minutes, rate=rate, held_out=held_out, seed=seed)

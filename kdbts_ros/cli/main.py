@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 
 import typer
@@ -62,6 +63,7 @@ def run() -> None:
     try:
         # Inside: this imports torch, and a Ctrl-C meanwhile is no traceback either.
         register()
+        _print_any_name()
         app()
     except UserError as error:
         Console(stderr=True, soft_wrap=True).print(f"kdbts: {error}", markup=False, highlight=False)
@@ -69,6 +71,13 @@ def run() -> None:
     except KeyboardInterrupt:
         print("kdbts: interrupted", file=sys.stderr)
         sys.exit(EXIT_INTERRUPTED)
+
+
+def _print_any_name() -> None:
+    """File names may hold bytes that the terminal's encoding has no words for: never raise."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 if __name__ == "__main__":

@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from kdbts_ros.datasets.bag_cameras import CameraIndex, ImageEntry
+from kdbts_ros.datasets.bag_frame_names import FrameNames, frame_names
 from kdbts_ros.datasets.bag_images import RecordedImages
-from kdbts_ros.datasets.bag_index import BagIndex, CameraIndex, ImageEntry, read_index
+from kdbts_ros.datasets.bag_index import BagIndex, read_index
 from kdbts_ros.datasets.pose_rules import NoPose
 from kdbts_ros.datasets.sample import PosedFrame
 from kdbts_ros.density.camera import Array, Camera, View
@@ -23,16 +25,6 @@ from kdbts_ros.errors import UserError
 
 # Cameras of one rig that are not triggered together still belong to one instant within this.
 PAIRING_NS = 50_000_000
-_BASES = ("base_footprint", "base_link")
-_WORLDS = ("odom", "world", "map")
-
-
-@dataclass(frozen=True)
-class FrameNames:
-    """TF frames: the fixed one poses are given in, and the robot's base."""
-
-    world: str
-    base: str
 
 
 @dataclass(frozen=True)
@@ -40,12 +32,16 @@ class Losses:
     """Images of the leading camera that are no frames, by reason.
 
     no_pose: of one of those without a pose, why it has none: the most frequent reason.
+    without_stamp, repeated, other_lens: see `CameraIndex`.
     """
 
     images: int
     without_pose: int
     without_partner: int
     no_pose: NoPose | None = field(default=None, compare=False)
+    without_stamp: int = 0
+    repeated: int = 0
+    other_lens: int = 0
 
 
 class BagDrive:
@@ -64,6 +60,7 @@ class BagDrive:
         odometry: str | None = None,
         world: str | None = None,
         base: str | None = None,
+        rectified: bool | None = None,
     ) -> None:
         """Read the recording once: transforms, calibrations, places of the images.
 
@@ -71,12 +68,13 @@ class BagDrive:
             cameras: names or image topics, the leading one first; None for all.
             odometry: topic of the poses instead of /tf.
             world, base: TF frames, where the usual names do not fit.
+            rectified: whether images are straight already; None to judge each topic by its name.
 
         Raises:
             UserError: what is missing in the recording, with the cure.
         """
         self.path = Path(path)
-        index = read_index(self.path, cameras, odometry)
+        index = read_index(self.path, cameras, odometry, rectified)
         self._cameras = index.cameras
         self._images = RecordedImages(self.path)
         index.poses.name_base(base)
@@ -185,33 +183,6 @@ class _Posed:
     T_world_base: Array
 
 
-def frame_names(
-    index: BagIndex, camera: CameraIndex, world: str | None, base: str | None
-) -> FrameNames:
-    """The fixed frame and the base among the ancestors of a camera's frame.
-
-    Raises:
-        UserError: the camera's frame is in no transform, or a named frame is no ancestor of it.
-    """
-    frame = camera.frame_id
-    above = index.poses.ancestors(frame)
-    if len(above) < 2:
-        refused = "".join(f"; {sentence}" for sentence in index.poses.refusals())
-        raise UserError(
-            f"{index.path} has no transform to the camera's frame '{frame}': record /tf_static as "
-            f"well; it has {', '.join(index.poses.frames) or 'none'}{refused}"
-        )
-    for name in (world, base):
-        if name is not None and name not in above:
-            raise UserError(
-                f"frame '{name}' is not above the camera in {index.path}: {' <- '.join(above)}"
-            )
-    moving = [name for name in above if index.poses.moves(name)]
-    fixed = world or next((name for name in _WORLDS if name in above), above[-1])
-    usual = next((name for name in _BASES if name in above), None)
-    return FrameNames(fixed, base or usual or (moving[0] if moving else above[-1]))
-
-
 def _posed_frames(index: BagIndex, names: FrameNames) -> tuple[list[_Posed], Losses]:
     leading, *others = index.cameras.items()
     posed, without_partner = [], 0
@@ -237,7 +208,16 @@ def _posed_frames(index: BagIndex, names: FrameNames) -> tuple[list[_Posed], Los
         posed.append(_Posed(entry.stamp_ns, images, T_world_cam, T_world_base))
     without_pose = sum(map(len, unposed.values()))
     no_pose = max(unposed.values(), key=len)[0] if unposed else None
-    return posed, Losses(len(leading[1].images), without_pose, without_partner, no_pose)
+    lead = leading[1]
+    return posed, Losses(
+        lead.recorded,
+        without_pose,
+        without_partner,
+        no_pose,
+        lead.without_stamp,
+        lead.repeated,
+        lead.other_lens,
+    )
 
 
 def nearest(images: Sequence[ImageEntry], stamp_ns: int) -> ImageEntry | None:
@@ -252,8 +232,13 @@ def nearest(images: Sequence[ImageEntry], stamp_ns: int) -> ImageEntry | None:
 
 def _no_frames(index: BagIndex, leading: CameraIndex, names: FrameNames, losses: Losses) -> str:
     """Why a recording has no frame, in one sentence."""
-    if not leading.images:
+    if not leading.recorded:
         return f"{index.path} has no message on {leading.topics.images}: record it as well"
+    if not leading.images:
+        return (
+            f"none of the {leading.recorded} images on {leading.topics.images} in {index.path} has "
+            "a stamp: the driver must set header.stamp"
+        )
     if losses.without_partner > losses.without_pose:
         return (
             f"no image of {', '.join(index.cameras)} in {index.path} was taken within "

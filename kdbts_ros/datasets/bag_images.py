@@ -8,7 +8,8 @@ from typing import Any
 
 from rosbags.serde import SerdeError
 
-from kdbts_ros.datasets.bag_index import CameraIndex, ImageEntry, header_stamp
+from kdbts_ros.datasets.bag_cameras import CameraIndex, ImageEntry
+from kdbts_ros.datasets.bag_headers import read_header
 from kdbts_ros.datasets.bag_messages import TYPESTORE
 from kdbts_ros.datasets.bag_recording import Recording
 from kdbts_ros.datasets.bag_topics import COMPRESSED
@@ -58,7 +59,7 @@ class RecordedImages:
         connections = [c for c in self._recording.connections if c.topic == camera.topics.images]
         found = self._recording.messages(connections, entry.logged_ns, entry.logged_ns + 1)
         for connection, _, raw in found:
-            if header_stamp(raw) == entry.stamp_ns:
+            if read_header(raw).stamp_ns == entry.stamp_ns:
                 return TYPESTORE.deserialize_cdr(raw, connection.msgtype)
         raise UserError("it is no longer where it was recorded")
 

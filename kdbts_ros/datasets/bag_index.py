@@ -3,39 +3,24 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+from array import array
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rosbags.serde import SerdeError
 
+from kdbts_ros.datasets.bag_cameras import CameraIndex, CameraScan
 from kdbts_ros.datasets.bag_files import open_bag
 from kdbts_ros.datasets.bag_messages import TYPESTORE
 from kdbts_ros.datasets.bag_recording import Recording
-from kdbts_ros.datasets.bag_topics import ODOMETRY, TRANSFORMS, CameraTopics, camera_topics
-from kdbts_ros.datasets.camera_infos import read_lens
+from kdbts_ros.datasets.bag_runs import two_runs
+from kdbts_ros.datasets.bag_topics import ODOMETRY, TRANSFORMS, camera_topics
 from kdbts_ros.datasets.pose_graph import PoseGraph
-from kdbts_ros.density.lenses import Lens
+from kdbts_ros.datasets.pose_rules import frame_name
 from kdbts_ros.errors import UserError
-
-
-@dataclass(frozen=True)
-class ImageEntry:
-    """One recorded image: its own stamp and the time it was logged at, ns."""
-
-    stamp_ns: int
-    logged_ns: int
-
-
-@dataclass
-class CameraIndex:
-    """A camera's images in the order of their stamps; frame_id of its optical frame."""
-
-    topics: CameraTopics
-    images: list[ImageEntry] = field(default_factory=list)
-    lens: Lens | None = None
-    frame_id: str = ""
 
 
 @dataclass(frozen=True)
@@ -48,7 +33,10 @@ class BagIndex:
 
 
 def read_index(
-    path: Path, wanted: Sequence[str] | None = None, odometry: str | None = None
+    path: Path,
+    wanted: Sequence[str] | None = None,
+    odometry: str | None = None,
+    rectified: bool | None = None,
 ) -> BagIndex:
     """Index a recording.
 
@@ -56,21 +44,24 @@ def read_index(
         wanted: names or topics of cameras; None for all.
         odometry: topic of nav_msgs/Odometry for the poses; None for /tf, or where the recording has
             no /tf, for the one odometry topic it has.
+        rectified: whether images are straight already; None to judge each topic by its name.
 
     Raises:
-        UserError: not a recording, no cameras, no poses, or messages that cannot be read.
+        UserError: not a recording, no cameras, no poses, two runs in one, or messages that cannot
+            be read.
     """
     with open_bag(path) as reader:
         types = {c.topic: str(c.msgtype) for c in reader.connections}
-        cameras = {c.name: CameraIndex(c) for c in camera_topics(types, wanted, path)}
-        sources = _pose_topics(types, odometry, path)
-        poses = PoseGraph()
-        _scan(reader, cameras, sources, poses)
-    for camera in cameras.values():
-        if camera.lens is None:
-            raise UserError(f"{path} has no message on {camera.topics.infos}: record it as well")
-        camera.images = sorted(set(camera.images), key=lambda entry: entry.stamp_ns)
-    return BagIndex(path, cameras, poses)
+        scans = {
+            topics.name: CameraScan(topics, topics.rectified if rectified is None else rectified)
+            for topics in camera_topics(types, wanted, path)
+        }
+        poses = _Poses(_pose_topics(types, odometry, path))
+        _scan(reader, scans, poses)
+    cameras = {name: scan.index(path) for name, scan in scans.items()}
+    if sentence := poses.two_runs([camera.frame_id for camera in cameras.values()]):
+        raise UserError(f"{path} {sentence}")
+    return BagIndex(path, cameras, poses.graph)
 
 
 def _pose_topics(types: dict[str, str], odometry: str | None, path: Path) -> dict[str, str]:
@@ -96,66 +87,69 @@ def _pose_topics(types: dict[str, str], odometry: str | None, path: Path) -> dic
     )
 
 
-def _scan(
-    reader: Recording, cameras: dict[str, CameraIndex], sources: dict[str, str], poses: PoseGraph
-) -> None:
-    by_images = {c.topics.images: c for c in cameras.values()}
-    by_infos = {c.topics.infos: c for c in cameras.values()}
-    topics = {*by_images, *by_infos, *sources}
-    connections = [c for c in reader.connections if c.topic in topics]
+def _scan(reader: Recording, cameras: dict[str, CameraScan], poses: _Poses) -> None:
+    takers: dict[str, list[Callable[[bytes, int], None]]] = {}
+    for scan in cameras.values():
+        takers.setdefault(scan.topics.images, []).append(scan.image)
+        takers.setdefault(scan.topics.infos, []).append(scan.info)
+    for topic in poses.sources:
+        takers.setdefault(topic, []).append(partial(poses.take, topic))
+    connections = [c for c in reader.connections if c.topic in takers]
     for connection, logged_ns, raw in reader.messages(connections):
-        topic = connection.topic
         try:
-            if topic in by_images:
-                by_images[topic].images.append(ImageEntry(header_stamp(raw), logged_ns))
-                continue
-            if topic in by_infos:
-                _take_info(by_infos[topic], raw)
-            if topic in sources:
-                _take_poses(poses, TYPESTORE.deserialize_cdr(raw, sources[topic]), topic)
+            for take in takers[connection.topic]:
+                take(raw, logged_ns)
         except (struct.error, SerdeError, ValueError, IndexError, KeyError) as error:
             if isinstance(error, UserError):
                 raise
             raise UserError(
-                f"a message on {topic} in {reader.path} cannot be read: {error}"
+                f"a message on {connection.topic} in {reader.path} cannot be read: {error}"
             ) from error
 
 
-def _take_info(camera: CameraIndex, raw: bytes) -> None:
-    if camera.lens is not None:
-        return
-    info: Any = TYPESTORE.deserialize_cdr(raw, "sensor_msgs/msg/CameraInfo")
-    try:
-        camera.lens = read_lens(info, camera.topics.rectified)
-    except UserError as error:
-        raise UserError(f"{camera.topics.infos}: {error}") from error
-    camera.frame_id = info.header.frame_id.lstrip("/")
+class _Poses:
+    """Takes the transforms and odometry of a recording, and remembers when they were told.
 
+    Args:
+        sources: types by topic.
+    """
 
-def _take_poses(poses: PoseGraph, message: Any, topic: str) -> None:
-    if hasattr(message, "transforms"):
+    def __init__(self, sources: dict[str, str]) -> None:
+        self.sources = sources
+        self.graph = PoseGraph()
+        # Stamps and log times in turns: a transform may be told a thousand times a second.
+        self._told: dict[str, array[int]] = {}
+
+    def take(self, topic: str, raw: bytes, logged_ns: int) -> None:
+        """A serialised message."""
+        message: Any = TYPESTORE.deserialize_cdr(raw, self.sources[topic])
+        if self.sources[topic] == ODOMETRY:
+            t, q = message.pose.pose.position, message.pose.pose.orientation
+            names, stamp_ns = (message.header.frame_id, message.child_frame_id), _stamp(message)
+            self.graph.add_odometry(*names, stamp_ns, (t.x, t.y, t.z), (q.x, q.y, q.z, q.w))
+            self._tell(message.child_frame_id, stamp_ns, logged_ns)
+            return
         static = topic.endswith("_static")
         for item in message.transforms:
             t, q = item.transform.translation, item.transform.rotation
-            parent, child, stamp_ns = item.header.frame_id, item.child_frame_id, _stamp(item)
+            names, stamp_ns = (item.header.frame_id, item.child_frame_id), _stamp(item)
             position, quaternion = (t.x, t.y, t.z), (q.x, q.y, q.z, q.w)
-            poses.add(parent, child, stamp_ns, position, quaternion, static=static)
-        return
-    t, q = message.pose.pose.position, message.pose.pose.orientation
-    parent, child, stamp_ns = message.header.frame_id, message.child_frame_id, _stamp(message)
-    poses.add_odometry(parent, child, stamp_ns, (t.x, t.y, t.z), (q.x, q.y, q.z, q.w))
+            self.graph.add(*names, stamp_ns, position, quaternion, static=static)
+            if not static:
+                self._tell(item.child_frame_id, stamp_ns, logged_ns)
+
+    def two_runs(self, frames: Iterable[str]) -> str | None:
+        """Why the poses of frames are not those of one run, None if they may be."""
+        for child in ("", *(name for frame in frames for name in self.graph.ancestors(frame))):
+            told = self._told.get(child, array("q"))
+            pairs = list(zip(told[::2], told[1::2], strict=True))
+            if sentence := two_runs(pairs, f"the poses of '{child}'"):
+                return sentence
+        return None
+
+    def _tell(self, child: str, stamp_ns: int, logged_ns: int) -> None:
+        self._told.setdefault(frame_name(child), array("q")).extend((stamp_ns, logged_ns))
 
 
 def _stamp(message: Any) -> int:
     return int(message.header.stamp.sec) * 1_000_000_000 + int(message.header.stamp.nanosec)
-
-
-def header_stamp(raw: bytes) -> int:
-    """ns of the header that a serialised message begins with, without reading the rest.
-
-    Raises:
-        struct.error: fewer bytes than a header has.
-    """
-    order = "<" if raw[1] & 1 else ">"
-    seconds, nanoseconds = struct.unpack_from(f"{order}iI", raw, 4)
-    return int(seconds) * 1_000_000_000 + int(nanoseconds)

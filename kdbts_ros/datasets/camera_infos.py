@@ -27,6 +27,15 @@ OMNIDIRECTIONAL = ("mei", "omnidirectional", "unified")
 STRAIGHT = ("", "none", "no_distortion", "pinhole", "perspective", "rectified", "undistorted")
 
 
+def image_frame(image_frame_id: str, info_frame_id: str) -> str:
+    """The optical frame of an image: the one it names; only where it names none, its camera_info's.
+
+    The message leaves it undefined which of two holds; drivers copy, forget and remap the one of
+    camera_info more often.
+    """
+    return image_frame_id or info_frame_id
+
+
 def read_lens(info: Any, rectified: bool) -> Lens:
     """The lens of a sensor_msgs/CameraInfo.
 
@@ -53,9 +62,9 @@ def read_lens(info: Any, rectified: bool) -> Lens:
 def _cure(info: Any, rectified: bool) -> str:
     """What helps where the matrix that is needed is missing: maybe the other one is there."""
     if rectified:
-        return "set rectified:=false"
+        return "set rectified to false"
     if np.asarray(info.p, np.float64).any():
-        return "calibrate the camera, or set rectified:=true where its images are rectified"
+        return "calibrate the camera, or set rectified to true where its images are rectified"
     return "calibrate the camera"
 
 
@@ -86,7 +95,7 @@ def _distortion(info: Any) -> Distortion:
         )
     raise UserError(
         f"camera_info distortion_model '{info.distortion_model}' is not known: "
-        "rectify the image first and set rectified:=true"
+        "rectify the image first and set rectified to true"
     )
 
 

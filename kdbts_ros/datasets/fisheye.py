@@ -29,7 +29,12 @@ def read_fisheye(path: Path) -> Lens:
         UserError: the file is missing or lacks a number.
     """
     text = read_text(path, "unpack the calibration archive there")
-    values = {m[1]: float(m[2]) for m in map(_NUMBER.match, text.splitlines()) if m}
+    try:
+        values = {m[1]: float(m[2]) for m in map(_NUMBER.match, text.splitlines()) if m}
+    except ValueError as error:
+        raise UserError(
+            f"{path} has an entry that is no number ({error}); unpack it again"
+        ) from None
     try:
         fx, fy, u0, v0 = (values[key] for key in ("gamma1", "gamma2", "u0", "v0"))
         K = np.array([[fx, 0, u0], [0, fy, v0], [0, 0, 1]])
@@ -38,3 +43,5 @@ def read_fisheye(path: Path) -> Lens:
         return Lens(Camera.from_integer_centres(K, width, height), Mei(values["xi"], bend))
     except KeyError as error:
         raise UserError(f"{path} lacks {error.args[0]}; unpack the calibration again") from None
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None

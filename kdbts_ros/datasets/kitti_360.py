@@ -7,7 +7,7 @@ and 3D" (PAMI 2022).
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -27,6 +27,7 @@ from kdbts_ros.datasets.kitti_drive import (
 from kdbts_ros.datasets.kitti_files import (
     entry,
     image_indices,
+    naming,
     read_calibration,
     read_table,
     rigid,
@@ -111,12 +112,12 @@ class Kitti360Sequence(KittiDrive):
         }
         rig = _read_rig(calibration, images, self._fisheyes)
         T_any_base = _poses(folder.parent.parent / "data_poses" / folder.name, poses, calibration)
-        stamps = _stamps(folder, sorted(found["left"]))
+        stamps, stamps_file = _stamps(folder, sorted(found["left"]))
         scans = folder.parent.parent / "data_3d_raw" / folder.name / "velodyne_points" / "data"
-        files = DriveFiles(folder.name, images, stamps, T_any_base, scans, scan_digits=10)
+        files = DriveFiles(folder.name, images, stamps, T_any_base, scans, 10, stamps_file)
         selected = complete_frames(files, frames)
         T_world_base = relative_to_first(T_any_base, selected[0])
-        files = DriveFiles(folder.name, images, stamps, T_world_base, scans, scan_digits=10)
+        files = replace(files, T_world_base=T_world_base)
         super().__init__(files, rig, selected)
         self.folder = folder
 
@@ -150,7 +151,8 @@ class _Calibration:
     def camera(self, name: str, size: tuple[int, int]) -> Camera:
         """The rectified perspective camera."""
         P = entry(self._values, f"P_rect_{CAMERAS[name][-2:]}", (3, 4), self._perspective)
-        return Camera.from_integer_centres(P[:, :3], *size)
+        with naming(self._perspective):
+            return Camera.from_integer_centres(P[:, :3], *size)
 
     def fisheye(self, name: str, view: FisheyeView, left: Mapping[int, Path]) -> Warp:
         """A side camera and the pinhole image that is cut out of it."""
@@ -246,12 +248,12 @@ def _poses(folder: Path, poses: Poses, calibration: _Calibration) -> dict[int, A
     }
 
 
-def _stamps(folder: Path, frames: Sequence[int]) -> dict[int, int]:
+def _stamps(folder: Path, frames: Sequence[int]) -> tuple[dict[int, int], Path | None]:
     """ns by frame: of timestamps.txt, or 10 Hz where the archive came without it."""
     for path in (folder / "image_00" / "timestamps.txt", folder / "timestamps.txt"):
         if path.is_file():
-            return read_stamps(path)
-    return {index: _FIRST_STAMP_NS + index * _PERIOD_NS for index in frames}
+            return read_stamps(path), path
+    return {index: _FIRST_STAMP_NS + index * _PERIOD_NS for index in frames}, None
 
 
 def _orthonormal(T: Array) -> Array:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +40,7 @@ class DriveFiles:
         T_world_base: (4,4) poses.
         scans: folder of the scans.
         scan_digits: digits in a scan's file name.
+        stamps_file: where the stamps were read, a line a frame; None where there was no file.
     """
 
     name: str
@@ -47,6 +49,7 @@ class DriveFiles:
     T_world_base: Mapping[int, Array]
     scans: Path
     scan_digits: int
+    stamps_file: Path | None = None
 
 
 class KittiDrive:
@@ -81,6 +84,18 @@ class KittiDrive:
         return len(self.frames)
 
     def __iter__(self) -> Iterator[PosedFrame]:
+        """The frames in the order of time.
+
+        Raises:
+            UserError: times that repeat or go back; names their file and lines.
+        """
+        for before, index in pairwise(self.frames):
+            if self.stamp_ns(index) <= self.stamp_ns(before):
+                raise UserError(
+                    f"{self._files.stamps_file or self.name}: the time of frame {index} (line "
+                    f"{index + 1}) is not after that of frame {before} (line {before + 1}); "
+                    "correct the file, or choose --frames without them"
+                )
         return (self.frame(index) for index in self.frames)
 
     def camera(self, name: str) -> Camera:
@@ -184,7 +199,8 @@ def complete_frames(files: DriveFiles, frames: range | None) -> tuple[int, ...]:
     if not selected:
         images = next(iter(files.images.values()))
         raise UserError(
-            f"{files.name} has images {min(images)} to {max(images)}, but none of the frames "
+            f"{files.name} in {next(iter(images.values())).parent} has images {min(images)} to "
+            f"{max(images)}, but none of the frames "
             "asked for has all its images, a stamp and a pose"
         )
     return selected

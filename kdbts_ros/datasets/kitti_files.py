@@ -7,7 +7,8 @@ KITTI Dataset" (IJRR 2013).
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -102,12 +103,40 @@ def rigid(R: npt.ArrayLike, t: npt.ArrayLike = (0.0, 0.0, 0.0)) -> Array:
     return T
 
 
-def split_projection(P: Array) -> tuple[Array, Array]:
+def rotation(R: Array, path: Path) -> Array:
+    """The (3,3) matrix, if it is a rotation to the digits of a file.
+
+    Raises:
+        UserError: it is none.
+    """
+    if np.abs(R @ R.T - np.eye(3)).max() > 1e-3 or np.linalg.det(R) < 0:
+        raise UserError(
+            f"{path} has a matrix that is no rotation; take it from the KITTI site again"
+        )
+    return R
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Within, a refusal of what a file says also says which file."""
+    try:
+        yield
+    except UserError as error:
+        raise UserError(f"{path}: {error}") from None
+
+
+def split_projection(P: Array, path: Path) -> tuple[Array, Array]:
     """Rectified (3,4) projection K [I | t] into K (3,3) and T_cam_rect0 (4,4).
 
     KITTI writes the place of each rectified camera relative to camera 0 into the fourth column.
+
+    Raises:
+        UserError: the projection of `path` has no focal length.
     """
     K = P[:, :3]
+    if not (K[0, 0] > 0 and K[1, 1] > 0 and K[2, 2] > 0):
+        raise UserError(f"{path} has a projection without focal lengths; take it from the KITTI "
+                        "site again")  # fmt: skip
     return K, rigid(np.eye(3), np.linalg.solve(K, P[:, 3]))
 
 
@@ -115,8 +144,17 @@ def image_indices(folder: Path) -> dict[int, Path]:
     """Frame index to image file of a folder of numbered images; empty if it does not exist."""
     if not folder.is_dir():
         return {}
-    files = sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES)
-    return {int(p.stem): p for p in files if p.stem.isdecimal()}
+    found: dict[int, Path] = {}
+    for path in sorted(p for p in folder.iterdir() if p.suffix.lower() in IMAGE_SUFFIXES):
+        if not path.stem.isdecimal():
+            continue
+        if int(path.stem) in found:
+            raise UserError(
+                f"{path} and {found[int(path.stem)].name} are both frame {int(path.stem)}; "
+                "remove one"
+            )
+        found[int(path.stem)] = path
+    return found
 
 
 def read_scan(path: Path) -> npt.NDArray[np.float32] | None:
@@ -127,9 +165,13 @@ def read_scan(path: Path) -> npt.NDArray[np.float32] | None:
     """
     if not path.is_file():
         return None
-    if path.stat().st_size % 16:
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        raise UserError(f"{path} cannot be read ({error.strerror}); replace it") from None
+    if len(data) % 16:
         raise UserError(f"{path} is cut short: a scan is a multiple of 16 bytes; copy it again")
-    return np.fromfile(path, np.float32).reshape(-1, 4)
+    return np.frombuffer(data, np.float32).reshape(-1, 4).copy()
 
 
 def sparse_depth(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from kdbts_ros.datasets.kitti_drive import (
@@ -17,6 +18,7 @@ from kdbts_ros.datasets.kitti_drive import (
 from kdbts_ros.datasets.kitti_files import (
     entry,
     image_indices,
+    naming,
     read_calibration,
     read_table,
     rigid,
@@ -31,6 +33,8 @@ CAMERA_HEIGHT = 1.65
 _COLOUR_CAMERAS = {"left": 2, "right": 3}
 # times.txt counts from 0, but a ROS stamp of 0 means "no time" and makes TF answer with its latest.
 _FIRST_STAMP_NS = 1_000_000_000
+# A day, in seconds: no sequence is as long.
+_LONGEST = 86_400.0
 
 
 class KittiOdometrySequence(KittiDrive):
@@ -65,13 +69,16 @@ class KittiOdometrySequence(KittiDrive):
         images = choose_cameras(_images(folder), cameras, title)
         rig = _read_rig(folder, images)
         T_any_base = _poses(top / "poses" / f"{name}.txt", inverse(_T_BASE_RECT0))
-        times = read_table(folder / "times.txt", 1, "unpack the calibration archive")[:, 0]
+        stamps_file = folder / "times.txt"
+        times = read_table(stamps_file, 1, "unpack the calibration archive")[:, 0]
+        if not ((times >= 0) & (times < _LONGEST)).all():
+            raise UserError(f"{stamps_file} is not in seconds from 0 on; replace it")
         stamps = {i: _FIRST_STAMP_NS + round(t * 1e9) for i, t in enumerate(times)}
         scans = folder / "velodyne"
-        files = DriveFiles(title, images, stamps, T_any_base, scans, scan_digits=6)
+        files = DriveFiles(title, images, stamps, T_any_base, scans, 6, stamps_file)
         selected = complete_frames(files, frames)
         T_world_base = relative_to_first(T_any_base, selected[0])
-        files = DriveFiles(title, images, stamps, T_world_base, scans, scan_digits=6)
+        files = replace(files, T_world_base=T_world_base)
         super().__init__(files, rig, selected)
         self.folder = folder
 
@@ -106,8 +113,9 @@ def _read_rig(folder: Path, images: Mapping[str, Mapping[int, Path]]) -> Rig:
     cameras, T_base_cam = {}, {}
     for name, files in images.items():
         P = entry(values, f"P{_COLOUR_CAMERAS[name]}", (3, 4), path)
-        K, T_cam_rect0 = split_projection(P)
-        cameras[name] = Camera.from_integer_centres(K, *first_image_size(files))
+        K, T_cam_rect0 = split_projection(P, path)
+        with naming(path):
+            cameras[name] = Camera.from_integer_centres(K, *first_image_size(files))
         T_base_cam[name] = _T_BASE_RECT0 @ inverse(T_cam_rect0)
     Tr = entry(values, "Tr", (3, 4), path)
     return Rig(cameras, T_base_cam, _T_BASE_RECT0 @ rigid(Tr[:, :3], Tr[:, 3]))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -24,10 +25,12 @@ from kdbts_ros.datasets.kitti_drive import (
 from kdbts_ros.datasets.kitti_files import (
     entry,
     image_indices,
+    naming,
     read_calibration,
     read_table,
     read_text,
     rigid,
+    rotation,
     split_projection,
     summary,
 )
@@ -82,7 +85,8 @@ class KittiRawDrive(KittiDrive):
         folder = find_drive(Path(root), drive)
         images = choose_cameras(_images(folder), cameras, folder.name)
         rig = _read_rig(folder.parent, images)
-        stamps = read_stamps(folder / "image_02" / "timestamps.txt")
+        stamps_file = folder / "image_02" / "timestamps.txt"
+        stamps = read_stamps(stamps_file)
         wanted = [i for i in sorted(next(iter(images.values()))) if frames is None or i in frames]
         if poses == "oxts":
             T_any_base = _oxts_poses(folder, wanted)
@@ -92,10 +96,10 @@ class KittiRawDrive(KittiDrive):
         else:
             raise UserError(f"unknown KITTI poses {poses!r}; use 'oxts' or 'orbslam'")
         scans = folder / "velodyne_points" / "data"
-        files = DriveFiles(folder.name, images, stamps, T_any_base, scans, scan_digits=10)
+        files = DriveFiles(folder.name, images, stamps, T_any_base, scans, 10, stamps_file)
         selected = complete_frames(files, frames)
         T_world_base = relative_to_first(T_any_base, selected[0])
-        files = DriveFiles(folder.name, images, stamps, T_world_base, scans, scan_digits=10)
+        files = replace(files, T_world_base=T_world_base)
         super().__init__(files, rig, selected)
         self.folder = folder
 
@@ -109,7 +113,8 @@ def find_drive(root: Path, drive: str | None) -> Path:
     if not root.is_dir():
         raise UserError(f"KITTI root {root} is not a folder; give the one that holds 2011_09_26/")
     held = sorted({*root.glob("*/*_drive_*_sync"), *root.glob("*_drive_*_sync")})
-    if root.name.endswith("_sync"):
+    # The name of `.` is only known once it is resolved; a link may be called as it likes.
+    if "_sync" in (root.name[-5:], root.resolve().name[-5:]):
         held.append(root.resolve())
     if drive is None:
         found = held
@@ -143,13 +148,17 @@ def read_stamps(path: Path) -> dict[int, int]:
     """
     lines = read_text(path, "it belongs to the 'synced+rectified' archive").splitlines()
     try:
-        return {
-            i: int(np.datetime64(line.strip().replace(" ", "T"), "ns").astype(np.int64))
+        stamps = {
+            i: np.datetime64(line.strip().replace(" ", "T"), "ns")
             for i, line in enumerate(lines)
             if line.strip()
         }
     except ValueError as error:
         raise UserError(f"{path} has a line that is not a time ({error}); replace it") from None
+    for i, stamp in stamps.items():
+        if np.isnat(stamp):
+            raise UserError(f"{path} has no time in line {i + 1}; replace it")
+    return {i: int(stamp.astype(np.int64)) for i, stamp in stamps.items()}
 
 
 def mercator_pose(record: Array, scale: float) -> Array:
@@ -193,13 +202,14 @@ def _T_base_rect0(date: Path) -> Array:
 def _T_rect0_velo(date: Path) -> Array:
     """(4,4) scanner to rectified camera 0."""
     path = date / "calib_cam_to_cam.txt"
-    R_rect = entry(read_calibration(path), "R_rect_00", (3, 3), path)
+    R_rect = rotation(entry(read_calibration(path), "R_rect_00", (3, 3), path), path)
     return rigid(R_rect) @ _rigid_file(date / "calib_velo_to_cam.txt")
 
 
 def _rigid_file(path: Path) -> Array:
     values = read_calibration(path)
-    return rigid(entry(values, "R", (3, 3), path), entry(values, "T", (3,), path))
+    R = rotation(entry(values, "R", (3, 3), path), path)
+    return rigid(R, entry(values, "T", (3,), path))
 
 
 def _read_rig(date: Path, images: Mapping[str, Mapping[int, Path]]) -> Rig:
@@ -209,8 +219,9 @@ def _read_rig(date: Path, images: Mapping[str, Mapping[int, Path]]) -> Rig:
     cameras, T_base_cam = {}, {}
     for name, files in images.items():
         P = entry(values, f"P_rect_{_COLOUR_CAMERAS[name]}", (3, 4), path)
-        K, T_cam_rect0 = split_projection(P)
-        cameras[name] = Camera.from_integer_centres(K, *first_image_size(files))
+        K, T_cam_rect0 = split_projection(P, path)
+        with naming(path):
+            cameras[name] = Camera.from_integer_centres(K, *first_image_size(files))
         T_base_cam[name] = T_base_rect0 @ inverse(T_cam_rect0)
     return Rig(cameras, T_base_cam, T_base_rect0 @ _T_rect0_velo(date))
 

@@ -209,7 +209,7 @@ class Edge:
             )
 
     def _check_jumps(self, around: list[Sample], stamp_ns: int) -> None:
-        """Next to a jump nobody knows where the robot was; jumps to and fro are two nodes."""
+        """Next to a jump nobody knows where the robot was; jumps back and forth are two nodes."""
         edge = f"transform {around[0].parent} -> {self._child}"
         rival = next((s for s in around if s.rival), None)
         if rival is not None:
@@ -223,7 +223,7 @@ class Edge:
         if last - first >= UNREST_COUNT:
             raise NoPose(
                 rules.POSE_JUMP,
-                f"{edge} jumps to and fro, {last - first} times around the image: two nodes "
+                f"{edge} jumps back and forth, {last - first} times around the image: two nodes "
                 "broadcast it; stop one of them",
             )
         for a, b in pairwise(around):

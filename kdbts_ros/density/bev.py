@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -9,8 +10,10 @@ import numpy as np
 import numpy.typing as npt
 
 from kdbts_ros.density.affine import AffineGrid
+from kdbts_ros.density.encoded import EncodedView
+from kdbts_ros.density.newest import no_less_than
 from kdbts_ros.density.results import Bools, Floats
-from kdbts_ros.density.scene import SceneCompleter
+from kdbts_ros.density.scene import SceneCompleter, Speaker
 from kdbts_ros.errors import UserError
 
 Pose = npt.NDArray[np.float64]
@@ -89,12 +92,13 @@ class OccupancyMap:
     observed: Bools
 
     def trinary(
-        self, threshold: float = 0.5, completed: CompletedCells = "keep"
+        self, threshold: float = 0.5, completed: CompletedCells = "discount"
     ) -> npt.NDArray[np.int8]:
-        """(H,W) of -1 unknown, 0 free, 100 occupied.
+        """(H,W) of -1 unknown, 0 free, 100 occupied from `threshold` on.
 
         completed: what columns behind a surface say. "keep" takes the network's word; "discount"
-        calls them free only below half the threshold, unknown between; "unknown" hides them.
+        takes it for what is occupied, but calls free only what is so below half the threshold, and
+        the rest unknown; "unknown" hides them all.
         """
         grid = np.full(self.probability.shape, UNKNOWN, np.int8)
         occupied = self.probability >= threshold
@@ -107,12 +111,16 @@ class OccupancyMap:
             grid[~self.observed] = UNKNOWN
         return grid
 
-    def percent(self, completed: CompletedCells = "keep") -> npt.NDArray[np.int8]:
-        """(H,W) probability in 0..100, -1 unknown."""
-        known = np.isfinite(self.probability)
-        if completed == "unknown":
-            known &= self.observed
+    def percent(
+        self, threshold: float = 0.5, completed: CompletedCells = "discount"
+    ) -> npt.NDArray[np.int8]:
+        """(H,W) probability in 0..100; -1 where `trinary` is.
+
+        A planner that reads this grid as a trinary one takes all that is short of lethal for free:
+        what is not free enough for the one grid must not be told as a number by the other.
+        """
         scaled = np.rint(np.nan_to_num(self.probability) * 100)
+        known = self.trinary(threshold, completed) != UNKNOWN
         return np.where(known, scaled, UNKNOWN).astype(np.int8)
 
 
@@ -123,21 +131,52 @@ def map_around(
 
     The ground is the plane z = 0 of the robot's base frame, so that a pitching robot or a slope
     carries its band with it. A column's probability comes from its optical depth over the seen part
-    of the band, the sum of density x layer thickness, by the calibration of the scene.
+    of the band, the sum of density x layer thickness, by the calibration of the scene. What the
+    reference view observes is on the map whatever the others say, see `newest`.
     """
+    asked = T_fixed_base, window, band
+    together = map_together(scene, *asked)
+    if len(scene.views) == 1:
+        return together
+    return no_less_than(map_alone(scene, *asked), together, scene.occupied_from(len(scene.views)))
+
+
+def map_together(
+    scene: SceneCompleter, T_fixed_base: Pose, window: GridWindow, band: HeightBand
+) -> OccupancyMap:
+    """As `map_around`, what all views in use say by the one head that fuses them."""
+    return _map_by(scene.together, scene.spec.depth_near, T_fixed_base, window, band)
+
+
+def map_alone(
+    scene: SceneCompleter, T_fixed_base: Pose, window: GridWindow, band: HeightBand
+) -> OccupancyMap:
+    """As `map_around`, what the reference view says alone."""
+    return _map_by(scene.alone, scene.spec.depth_near, T_fixed_base, window, band)
+
+
+def _map_by(
+    speaker: Speaker,
+    depth_near: float,
+    T_fixed_base: Pose,
+    window: GridWindow,
+    band: HeightBand,
+) -> OccupancyMap:
     grid, thickness = band_columns(T_fixed_base, window, band)
-    sums = scene.queries.column_sums(grid, scene.reach())
+    sums = speaker.queries.column_sums(grid, speaker.reach)
     # A density that is not a number is not free space: it makes its column unknown.
-    known = (sums.seen >= MIN_SEEN_SHARE * grid.shape[0]) & _within_range(scene, grid)
+    known = (sums.seen >= MIN_SEEN_SHARE * grid.shape[0]) & _within_range(
+        speaker.views, depth_near, grid
+    )
     observed = known & (sums.lit * 2 >= sums.seen)
     probability = np.full(known.shape, np.nan, np.float32)
-    probability[known] = scene.calibration.probability(
+    probability[known] = speaker.calibration.probability(
         sums.density[known] * np.float32(thickness), observed[known]
     )
     return OccupancyMap(window, probability, observed)
 
 
-def _within_range(scene: SceneCompleter, grid: AffineGrid) -> Bools:
+def _within_range(views: Sequence[EncodedView], depth_near: float, grid: AffineGrid) -> Bools:
     """(H,W): columns that are not nearer to every view than depths were ever learnt.
 
     Nearer ones still lie in the image, and their densities look plausible: a wall across the lower
@@ -147,11 +186,11 @@ def _within_range(scene: SceneCompleter, grid: AffineGrid) -> Bools:
     along_x, along_y, up = grid.steps
     middle = grid.origin + up * (levels - 1) / 2
     within = np.zeros((height, width), np.bool_)
-    for view in scene.views:
+    for view in views:
         axis, centre = view.T_world_cam[:3, 2], view.T_world_cam[:3, 3]
         first = (middle - centre) @ axis
         # Depth, which is affine: what a column adds, against what a row lacks.
-        missing = scene.spec.depth_near / view.scale - first - np.arange(height) * (along_y @ axis)
+        missing = depth_near / view.scale - first - np.arange(height) * (along_y @ axis)
         within |= np.arange(width) * (along_x @ axis) >= missing[:, None]
     return within
 

@@ -34,13 +34,18 @@ def choose_mode(name: str) -> Mode:
 class Tolerance:
     """How far from the training camera `auto` leaves an image as it is, and how much of a change
     keeps a table. Angles in rad, the rest as shares: of a focal length or height, of half the image
-    for the principal point."""
+    for the principal point.
+
+    kept_tilt: up or down, and kept_roll: about the optical axis, each of which costs the depth
+    about 3 % (docs/cameras.md). kept_height: beyond it only the scale is another one.
+    """
 
     focal: float = 0.05
     centre: float = 0.05
     tilt: float = np.radians(1.5)
     height: float = 0.1
     kept_tilt: float = np.radians(0.2)
+    kept_roll: float = np.radians(0.5)
     kept_height: float = 0.02
     kept_pixels: float = 0.25
 
@@ -56,7 +61,8 @@ class CameraAdapter:
         scale_height: whether the height of the camera is made up for, see `View.scale`.
     """
 
-    CAPACITY = 8
+    # Tilts between which a base rocks; up to 4 MB each.
+    CAPACITY = 16
 
     def __init__(
         self,
@@ -124,17 +130,26 @@ class CameraAdapter:
         """The table of this camera, built where none of the kept ones is near enough.
 
         A kept table of a slightly other tilt shows the view of a slightly tilted camera, under its
-        own exact pose.
+        own exact pose. The one used last goes first: a tilt between two tables stays with one.
         """
         mounting, limits = Mounting.of(T_base_cam, self.training), self.tolerance
-        for table in self._canonical:
-            if mounting.near(table.mounting, limits.kept_tilt, limits.kept_height) and self._same(
-                lens, table.lens
-            ):
-                return table
-        table = Canonical.build(lens, T_base_cam, self.training, self.size, self.scale_height)
-        self.tables_built += 1
-        self._canonical = [table, *self._canonical][: self.CAPACITY]
+        same = [table for table in self._canonical if self._same(lens, table.lens)]
+        near = [table for table in same if self._as_tilted(mounting, table.mounting)]
+        table = next((t for t in near if mounting.as_high(t.mounting, limits.kept_height)), None)
+        if table is None and near:
+            table = near[0].at_height(mounting.height, self.training, self.scale_height)
+        elif table is None:
+            table = Canonical.build(
+                lens,
+                T_base_cam,
+                self.training,
+                self.size,
+                self.scale_height,
+                next(iter(same), None),
+            )
+            self.tables_built += 1
+        others = [kept for kept in self._canonical if kept is not table]
+        self._canonical = [table, *others][: self.CAPACITY]
         return table
 
     def concerns(self, lens: Lens, T_base_cam: Array) -> list[str]:
@@ -161,6 +176,10 @@ class CameraAdapter:
         self.tables_built += 1
         self._straight = [warp, *self._straight][: self.CAPACITY]
         return warp
+
+    def _as_tilted(self, mounting: Mounting, other: Mounting) -> bool:
+        limits, (x, y, z) = self.tolerance, mounting.turn(other)
+        return float(np.hypot(np.hypot(x, y) / limits.kept_tilt, z / limits.kept_roll)) <= 1
 
     def _same(self, lens: Lens, other: Lens) -> bool:
         a, b = lens.camera, other.camera

@@ -9,7 +9,7 @@ another height sees the same picture of a scaled world (`View.scale`).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -17,12 +17,20 @@ import numpy.typing as npt
 
 from kdbts_ros.density.camera import Array, Camera, OwnCamera, View
 from kdbts_ros.density.lenses import Lens
-from kdbts_ros.density.training_camera import MAX_SCALE, Mounting, TrainingCamera, height_scale
+from kdbts_ros.density.training_camera import (
+    MAX_SCALE,
+    Mounting,
+    TrainingCamera,
+    height_scale,
+    rotation_angle,
+)
 from kdbts_ros.density.warp import Rgb, Warp, positions, straight_camera
 from kdbts_ros.errors import UserError
 
 # Detail for the area average that makes the network's input; a finer source is averaged first.
 MAX_OVERSAMPLING = 4
+# A base that rocks by less than this publishes depth in one frame of pixels, rad.
+_SAME_FRAME = np.radians(3.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -36,7 +44,7 @@ class Canonical:
         mounting: what the table was made for.
         scale: see `View`.
         own: the real camera without its distortion, in whose frame depth is published, as far as
-            the network looks.
+            the network looks; `framed` (3,3): from the mounting that it was cut for.
         valid: (h,w) at the network's size.
         detail: pixels of the image per pixel of the network, in the middle.
     """
@@ -47,6 +55,7 @@ class Canonical:
     mounting: Mounting
     scale: float
     own: OwnCamera
+    framed: Array
     valid: npt.NDArray[np.bool_]
     detail: float
 
@@ -58,8 +67,12 @@ class Canonical:
         training: TrainingCamera,
         size: tuple[int, int],
         scale_height: bool = True,
+        before: Canonical | None = None,
     ) -> Canonical:
         """Tables for images of `lens`, network input of `size` (width, height).
+
+        before: a table of the same lens, whose frame of published pixels stays if the tilt is
+        nearly the same.
 
         Raises:
             UserError: a camera that sees nothing of the training camera's view.
@@ -76,17 +89,27 @@ class Canonical:
         factor = int(np.clip(np.ceil(detail / reduction), 1, MAX_OVERSAMPLING))
         camera = training.camera(size[0] * factor, size[1] * factor)
         warp = Warp.build(reduced, camera, R)
+        if before is not None and rotation_angle(R.T @ before.framed) <= _SAME_FRAME:
+            own, framed = OwnCamera(before.own.camera, R), before.framed
+        else:
+            own, framed = _own_camera(straight_camera(lens), small, R), R
         shares = warp.valid.reshape(size[1], factor, size[0], factor).mean((1, 3))
         return cls(
             lens,
             warp,
             reduction,
             mounting,
-            height_scale(mounting.height, training) if scale_height else 1.0,
-            _own_camera(straight_camera(lens), small, R),
+            _scale(mounting, training, scale_height),
+            own,
+            framed,
             shares >= 0.5,
             detail,
         )
+
+    def at_height(self, height: float, training: TrainingCamera, scale_height: bool) -> Canonical:
+        """The same table for the same camera `height` m above the ground."""
+        mounting = replace(self.mounting, height=height)
+        return replace(self, mounting=mounting, scale=_scale(mounting, training, scale_height))
 
     def view(self, image: Rgb, T_world_cam: Array, deferred: bool = False) -> View:
         """The canonical view of an image that the real camera took from T_world_cam (4,4).
@@ -131,6 +154,11 @@ class Canonical:
                 f"{training.height:.2f} m: scaled by {self.scale:.2f} only, so distances are off"
             )
         return found
+
+
+def _scale(mounting: Mounting, training: TrainingCamera, scale_height: bool) -> float:
+    """See `View.scale`."""
+    return height_scale(mounting.height, training) if scale_height else 1.0
 
 
 def _detail(lens: Lens, small: Camera, R_lens_camera: Array) -> float:

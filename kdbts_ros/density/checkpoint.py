@@ -197,7 +197,8 @@ def _described(header: Header, path: Path) -> CheckpointInfo:
         spec = NetworkSpec(**fields)
         notes = json.loads(header.texts.get("notes", "{}"))
     except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise UserError(f"{shown(path)} has a damaged description: {error}") from None
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{shown(path)} has a damaged description: {reason}") from None
     if not isinstance(notes, dict):
         kind = type(notes).__name__
         raise UserError(f"{shown(path)} has a damaged description: its notes are no dictionary "
@@ -263,6 +264,6 @@ def _check_finite(weights: Mapping[str, Tensor], path: Path) -> None:
 
 def _refuse_any(path: Path, problem: str, keys: Collection[str]) -> None:
     if keys:
-        shortened = [key[:200] for key in sorted(keys)]
+        shortened = [" ".join(key.split())[:200] for key in sorted(keys)]
         more = f" and {len(shortened) - 4} more" if shortened[4:] else ""
         raise UserError(f"{shown(path)} {problem} {'; '.join(shortened[:4])}{more}")

@@ -54,6 +54,11 @@ class GraphedDepth:
         self._replayed.wait(index)
         return self._steps.result()
 
+    def show(self, plan: DepthPlan) -> None:
+        """Take the tables of another plan of the same key, from the next depth image on."""
+        with torch.inference_mode(), torch.cuda.stream(self._replayed.stream):
+            self._steps.show(plan)
+
     def device_times(self, repeats: int) -> tuple[float, ...]:
         """Milliseconds of the device alone, by its own clock."""
         return self._replayed.device_times(self._last(), repeats)
@@ -72,12 +77,17 @@ class DepthSteps:
         device, (h, w) = head.code_weight.device, plan.size
         self._tables = head.ray_tables(plan.samples, plan.size)
         self._expected, self._median, self._opacity = torch.zeros(3, h, w, device=device)
-        seen = np.ones((1, 1), np.bool_) if plan.seen is None else plan.seen
-        self._seen = torch.from_numpy(np.ascontiguousarray(seen)).to(device)
-        self._index, self._share = _own_tables(plan, device)
+        self._seen, self._index, self._share = (t.to(device) for t in _tables(plan))
         self._nothing = torch.full((), torch.nan, device=device)
         self._answer = torch.zeros(h * w + len(self._index), device=device)
         self._host = torch.zeros(len(self._answer), pin_memory=pinned)
+
+    def show(self, plan: DepthPlan) -> None:
+        """Take the tables of another plan of the same key, where graphs will look for them."""
+        self.plan = plan
+        mine = self._seen, self._index, self._share
+        for table, other in zip(mine, _tables(plan), strict=True):
+            table.copy_(other)
 
     def all(self, folded: Tensor) -> None:
         """From the bare folded map (1,hidden,H,W) of a frame to the host's memory."""
@@ -100,12 +110,14 @@ class DepthSteps:
         return FrameDepth(valid, found[h * w :].reshape(own.camera.height, own.camera.width))
 
 
-def _own_tables(plan: DepthPlan, device: torch.device) -> tuple[Tensor, Tensor]:
-    """Of the pixels of the own camera: the ray each looks along, and its z per z of the view, NaN
-    where there is none."""
+def _tables(plan: DepthPlan) -> tuple[Tensor, Tensor, Tensor]:
+    """Rays of which the image held something; of the pixels of the own camera: the ray each looks
+    along, and its z per z of the view, NaN where there is none."""
+    known = np.ones((1, 1), np.bool_) if plan.seen is None else plan.seen
+    seen = torch.from_numpy(np.ascontiguousarray(known))
     if plan.pixels is None:
-        return torch.zeros(0, dtype=torch.int64, device=device), torch.zeros(0, device=device)
+        return seen, torch.zeros(0, dtype=torch.int64), torch.zeros(0)
     pixel, z = plan.pixels
     share = np.full(len(z), np.nan, np.float32)
     np.divide(1, z, out=share, where=pixel >= 0, casting="same_kind")
-    return torch.from_numpy(np.maximum(pixel, 0)).to(device), torch.from_numpy(share).to(device)
+    return seen, torch.from_numpy(np.maximum(pixel, 0)), torch.from_numpy(share)

@@ -83,6 +83,13 @@ class GraphedFrame:
         """One frame from beginning to end."""
         return self.result(self.submit(image, params))
 
+    def show(self, plan: FramePlan) -> None:
+        """Take the tables of another plan of the same key, from the next frame on."""
+        self.plan = plan
+        # Behind the frames that are on their way.
+        with torch.inference_mode(), torch.cuda.stream(self._replayed.stream):
+            self.steps.show(plan)
+
     def depths(self, plan: DepthPlan) -> GraphedDepth:
         """Prepares depth images of the frame that was handed over last."""
         return GraphedDepth(

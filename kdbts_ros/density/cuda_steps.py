@@ -67,13 +67,21 @@ class FrameSteps:
         self.reach = torch.zeros(plan.reach, device=device)
         self._answer = torch.zeros(cells * CELL_BYTES, dtype=torch.uint8, device=device)
         self._grids = answer_grids(self._answer, cells)
-        known = np.ones((1, 1), np.uint8) if plan.valid is None else plan.valid.astype(np.uint8)
-        self._valid = torch.from_numpy(known).to(device)
+        self._valid = _valid(plan).to(device)
         self._rays = head.ray_tables(plan.samples, plan.reach)
         self._tables = sampling_tables(plan.sampling, device)
         self.taps: list[Tensor] | None = None
         self.features: Tensor | None = None
         self.folded: Tensor | None = None
+
+    def show(self, plan: FramePlan) -> None:
+        """Take the tables of another plan of the same key, where graphs will look for them."""
+        self.plan = plan
+        self._valid.copy_(_valid(plan))
+        for mine, theirs in zip(
+            self._tables, sampling_tables(plan.sampling, torch.device("cpu")), strict=True
+        ):
+            mine.copy_(theirs)
 
     def all(self, slot: Slot) -> None:
         """A whole frame from a slot's memory and back to it."""
@@ -134,6 +142,11 @@ class FrameSteps:
     def download(self, slot: Slot) -> None:
         """The map's bytes to the host."""
         slot.answer_tensor.copy_(self._answer, non_blocking=True)
+
+
+def _valid(plan: FramePlan) -> Tensor:
+    known = np.ones((1, 1), np.uint8) if plan.valid is None else plan.valid.astype(np.uint8)
+    return torch.from_numpy(known)
 
 
 def answer_grids(answer: Tensor, cells: int) -> list[Tensor]:

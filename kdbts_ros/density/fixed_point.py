@@ -24,6 +24,11 @@ Int16s = npt.NDArray[np.int16]
 
 # Largest sum of rounded terms; what is left of 32767 is for their rounding.
 ROOM = 32700
+# Largest count of one weight of the last layer, and largest sum of the magnitudes of all: rectified
+# counts are at most 32767, and 32767 * (WHOLE + hidden / 2), half a count of rounding each, stays
+# below 2^31 up to MOST_HIDDEN channels. One weight alone would fill the sum, but no 16 bits.
+MOST, WHOLE = 32767, 60000
+MOST_HIDDEN = 2 * ((2**31 - 1) // 32767 - WHOLE)
 # A fraction of one, as a factor of `vectors.scale`.
 UNIT = np.float32(32767)
 # Every fourth row of the float tables: off by 2.7e-4 of the fastest wave's amplitude, which is a
@@ -91,14 +96,17 @@ def fix_tables(head: HeadArrays) -> FixedTables:
 def fix_map(folded: Floats, head: HeadArrays, tables: FixedTables, threads: int) -> FixedMap:
     """A folded map (H*W*hidden) as integers.
 
-    ABSENT if a number of it or of the head is not finite, or if channels do not fill whole vectors.
+    ABSENT if a number of it or of the head is not finite, if channels do not fill whole vectors, or
+    if they are more than 32-bit sums have room for.
     """
-    if head.hidden % LANES:
+    if head.hidden % LANES or head.hidden > MOST_HIDDEN:
         return ABSENT
     largest = magnitudes(folded, head.hidden, threads).max(0)
     if not np.isfinite(largest + tables.bound + head.out.reshape(-1, head.hidden)).all():
         return ABSENT
     unit = _unit(largest + tables.bound)
+    if not _fits(head, unit):
+        return ABSENT
     counts, v = to_counts(folded, 1 / unit, threads), to_counts(tables.v, 1 / unit, threads)
     ratio = np.round(tables.unit / unit * UNIT).astype(np.int16)
     return FixedMap(
@@ -108,7 +116,7 @@ def fix_map(folded: Floats, head: HeadArrays, tables: FixedTables, threads: int)
 
 def read_by(fixed: FixedMap, head: HeadArrays) -> FixedMap:
     """The same map for another head that shares its hidden layer; ABSENT as for `fix_map`."""
-    if not fixed.map.size or not np.isfinite(head.out).all():
+    if not fixed.map.size or not _fits(head, fixed.unit):
         return ABSENT
     out, back = _last_layer(head, fixed.unit)
     return fixed._replace(out=out, back=back)
@@ -117,10 +125,18 @@ def read_by(fixed: FixedMap, head: HeadArrays) -> FixedMap:
 def _last_layer(head: HeadArrays, unit: Floats) -> tuple[Int16s, Floats]:
     """`out` and `back` of a `FixedMap`."""
     weights = head.out.reshape(-1, head.hidden) * unit
-    # Rectified counts are at most 32767: a whole sum of products stays below 2^31.
-    back = np.maximum(np.abs(weights).sum(1), _TINY) / np.float32(60000)
+    sizes = np.abs(weights)
+    whole = np.maximum(sizes.sum(1), _TINY) / np.float32(WHOLE)
+    back = np.maximum(whole, sizes.max(1) / np.float32(MOST))
     out = np.round(weights / back[:, None]).astype(np.int16)
     return out.flatten(), back.astype(np.float32)
+
+
+def _fits(head: HeadArrays, unit: Floats) -> bool:
+    """Whether every answer of a map in these units is a number that float32 holds."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        sums = np.abs(head.out.reshape(-1, head.hidden) * unit).sum(1)
+    return bool(np.isfinite(sums).all())
 
 
 def _unit(bound: Floats) -> Floats:

@@ -18,7 +18,7 @@ def alike(
     found: FrameGrids, expected: OccupancyMap, threshold: float, completed: CompletedCells
 ) -> float:
     """Share of cells that say the same; a map that is all of one kind must agree in its numbers."""
-    apart = np.abs(found.percent.astype(np.int16) - expected.percent(completed))
+    apart = np.abs(found.percent.astype(np.int16) - expected.percent(threshold, completed))
     same = (found.trinary == expected.trinary(threshold, completed)) & (apart <= _MOST_PERCENT)
     return float(same.mean())
 

@@ -32,6 +32,7 @@ from kdbts_ros.density.frame_plan import (
     FrameMap,
     FramePlan,
     Shape,
+    Tables,
     depth_key,
     plan_key,
     uploaded,
@@ -58,6 +59,10 @@ class DepthGraph(Protocol):
         """Of the last frame."""
         ...
 
+    def show(self, plan: DepthPlan) -> None:
+        """Take the tables of another plan of the same key, from the next run on."""
+        ...
+
     def device_times(self, repeats: int) -> tuple[float, ...]:
         """Milliseconds of the device alone."""
         ...
@@ -74,6 +79,10 @@ class Graph(Protocol):
         """One frame from beginning to end."""
         ...
 
+    def show(self, plan: FramePlan) -> None:
+        """Take the tables of another plan of the same key, from the next run on."""
+        ...
+
     def device_times(self, repeats: int) -> tuple[float, ...]:
         """Milliseconds of the device alone for a frame like the last one."""
         ...
@@ -87,12 +96,23 @@ class Graph(Protocol):
         ...
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
+class _KeptDepth:
+    """A graph of depth images and the tables it was shown last; exchanged: at least once."""
+
+    graph: DepthGraph
+    tables: Tables
+    exchanged: bool = False
+
+
+@dataclass(eq=False)
 class _Kept:
-    """A graph and its depth images, by `depth_key`."""
+    """A graph, the tables it was shown last, and its depth images, by `depth_key`."""
 
     graph: Graph
-    depths: dict[tuple[object, ...], DepthGraph] = field(default_factory=dict)
+    tables: Tables
+    exchanged: bool = False
+    depths: dict[tuple[object, ...], _KeptDepth] = field(default_factory=dict)
 
 
 class FrameEngine:
@@ -169,15 +189,12 @@ class FrameEngine:
         if self._last is None or self._no_depth or stride < 1:
             return None
         size = spec.image_height // stride, spec.image_width // stride
-        key, graphs = depth_key(view, size), self._last.depths
-        fresh = key not in graphs
         try:
-            if fresh:
-                graphs[key] = self._depth_graph(view, size)
+            graph, fresh = self._depth_graph(view, size, self._last)
         except Exception as error:  # a kernel that does not compile, a device without memory
             self._refuse_depth(in_one_line(error))
             return None
-        found = graphs[key].run()
+        found = graph.run()
         shown = view.camera.resized(size[1], size[0])
         image = DepthImage(found.valid, found.valid, shown)
         if found.own is not None and view.own is not None:
@@ -215,14 +232,26 @@ class FrameEngine:
         for kept in self._graphs.values():
             kept.depths.clear()
 
-    def _depth_graph(self, view: View, size: tuple[int, int]) -> DepthGraph:
-        assert self._last is not None
-        if len(self._last.depths) == _KEPT_DEPTHS:
-            self._last.depths.pop(next(iter(self._last.depths)))
-        samples = self._scene.depth_samples(view.scale)
-        graph = self._last.graph.depths(DepthPlan.of(view, size, samples))
-        self.note = self.note or graph.note
-        return graph
+    def _depth_graph(
+        self, view: View, size: tuple[int, int], frames: _Kept
+    ) -> tuple[DepthGraph, bool]:
+        """The graph of a view's depth images, and whether they are to be compared."""
+        key, tables = depth_key(view, size), Tables.of(view)
+        kept = frames.depths.pop(key, None)
+        if kept is not None and kept.tables.are(tables):
+            frames.depths[key] = kept
+            return kept.graph, False
+        plan = DepthPlan.of(view, size, self._scene.depth_samples(view.scale))
+        if kept is not None:
+            kept.graph.show(plan)
+            fresh, kept.tables, kept.exchanged = not kept.exchanged, tables, True
+        else:
+            if len(frames.depths) == _KEPT_DEPTHS:
+                frames.depths.pop(next(iter(frames.depths)))
+            kept, fresh = _KeptDepth(frames.graph.depths(plan), tables), True
+            self.note = self.note or kept.graph.note
+        frames.depths[key] = kept
+        return kept.graph, fresh
 
     def _params(
         self,
@@ -240,17 +269,26 @@ class FrameEngine:
         )  # fmt: skip
 
     def _graph(self, view: View, shape: Shape) -> tuple[_Kept, bool]:
-        """The graph of a view's camera and a grid, and whether it has just been captured."""
-        key = plan_key(view, shape)
-        if key in self._graphs:
-            return self._graphs[key], False
-        if len(self._graphs) == _KEPT:
-            self._graphs.pop(next(iter(self._graphs)))
+        """The graph of a view's camera and a grid, and whether its map is to be compared: the first
+        of a graph, and the first since its tables were exchanged for those of another tilt."""
+        key, tables = plan_key(view, shape), Tables.of(view)
+        # What was asked last goes last.
+        kept = self._graphs.pop(key, None)
+        if kept is not None and kept.tables.are(tables):
+            self._graphs[key] = kept
+            return kept, False
         samples = self._scene.depth_samples(view.scale)
-        graph = self._capture(FramePlan.of(view, shape, self._scene.spec, samples))
-        self._graphs[key] = _Kept(graph)
-        self.note = self.note or graph.note
-        return self._graphs[key], True
+        plan = FramePlan.of(view, shape, self._scene.spec, samples)
+        if kept is not None:
+            kept.graph.show(plan)
+            fresh, kept.tables, kept.exchanged = not kept.exchanged, tables, True
+        else:
+            if len(self._graphs) == _KEPT:
+                self._graphs.pop(next(iter(self._graphs)))
+            kept, fresh = _Kept(self._capture(plan), tables), True
+            self.note = self.note or kept.graph.note
+        self._graphs[key] = kept
+        return kept, fresh
 
     def _encoded(
         self, view: View, image: npt.NDArray[np.uint8], maps: tuple[Tensor, ...] = ()

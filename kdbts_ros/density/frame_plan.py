@@ -24,6 +24,8 @@ Shape = tuple[int, int, int]
 class FramePlan:
     """What a graph is captured for; everything else of a frame is in its parameters.
 
+    Numbers of `sampling` and `valid` may be exchanged for those of another plan of one `plan_key`.
+
     Attributes:
         sampling: of the network's input from the image that is uploaded.
         shape: (levels,rows,columns) of the map's grid.
@@ -135,13 +137,32 @@ class FrameDepth(NamedTuple):
 
 
 def plan_key(view: View, shape: Shape) -> tuple[object, ...]:
-    """Equal for views and grids that one plan serves, as long as the first of them is kept."""
-    return _picture(view), shape, view.scale, id(view.valid)
+    """Equal for views and grids whose plans differ at most in their tables: a camera that rocks."""
+    picture = _picture(view)
+    shown = (picture.lens, picture.camera) if isinstance(picture, Warp) else picture
+    return shown, shape, view.scale, view.valid is None
 
 
 def depth_key(view: View, size: tuple[int, int]) -> tuple[object, ...]:
-    """Equal for views of one `plan_key` that one `DepthPlan` serves, as long as it is kept."""
-    return (size, None) if view.own is None else (size, id(view.own), view.camera)
+    """Likewise for the `DepthPlan`s of views of one `plan_key`."""
+    return (size, None) if view.own is None else (size, view.own.camera, view.camera)
+
+
+class Tables(NamedTuple):
+    """What plans of one key may differ in, held, and so to be told apart by identity."""
+
+    picture: Warp | tuple[int, int]
+    valid: Bools | None
+    own: OwnCamera | None
+
+    @classmethod
+    def of(cls, view: View) -> Tables:
+        return cls(_picture(view), view.valid, view.own)
+
+    def are(self, other: Tables) -> bool:
+        """Whether these are the same tables."""
+        sized = self.picture == other.picture
+        return sized and self.valid is other.valid and self.own is other.own
 
 
 def uploaded(view: View) -> npt.NDArray[np.uint8]:

@@ -1,4 +1,4 @@
-"""Maps of several views as a GPU finishes them: sums, calibration and both published forms."""
+"""Maps of several views as a GPU finishes them: sums, calibration, probabilities."""
 
 from __future__ import annotations
 
@@ -14,12 +14,15 @@ from kdbts_ros.density.bev import (
     CompletedCells,
     GridWindow,
     HeightBand,
+    OccupancyMap,
     band_columns,
-    map_around,
+    map_alone,
+    map_together,
 )
 from kdbts_ros.density.camera import Array
 from kdbts_ros.density.frame_check import LEAST_ALIKE, alike
-from kdbts_ros.density.frame_plan import FrameGrids, FrameMap
+from kdbts_ros.density.frame_plan import FrameGrids
+from kdbts_ros.density.newest import no_less_than
 from kdbts_ros.density.results import Floats
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.errors import in_one_line
@@ -38,8 +41,8 @@ class FinishesMaps(Protocol):
 
 
 class FusedMaps:
-    """Maps of the views that a scene has in use, where its queries finish them. `note` says in a
-    sentence why there are no more, once one of the first differed from `map_around`."""
+    """Maps of the views that a scene has in use, finished by its queries where these can. `note`
+    says in a sentence why they do no more, once one of the first differed from `map_together`."""
 
     def __init__(self, scene: SceneCompleter) -> None:
         self._scene = scene
@@ -52,8 +55,30 @@ class FusedMaps:
         band: HeightBand,
         threshold: float,
         completed: CompletedCells,
-    ) -> FrameMap | None:
-        """What `map_around` says, and its two forms; None where the scene's queries cannot."""
+        newest: OccupancyMap | None = None,
+    ) -> OccupancyMap:
+        """What `map_around` says.
+
+        newest: the map of the reference view alone, where it is there. threshold, completed: of the
+        two forms that come along with a finished map and are compared as well.
+        """
+        scene, asked = self._scene, (T_fixed_base, window, band)
+        together = self.finished(*asked, threshold, completed)
+        if together is None:
+            together = map_together(scene, *asked)
+        if newest is None:
+            newest = map_alone(scene, *asked)
+        return no_less_than(newest, together, scene.occupied_from(len(scene.views)))
+
+    def finished(
+        self,
+        T_fixed_base: Array,
+        window: GridWindow,
+        band: HeightBand,
+        threshold: float,
+        completed: CompletedCells,
+    ) -> OccupancyMap | None:
+        """What `map_together` says; None where the scene's queries cannot."""
         scene, queries = self._scene, self._scene.queries
         if self._refused or not isinstance(queries, FinishesMaps):
             return None
@@ -65,16 +90,17 @@ class FusedMaps:
         try:
             found = queries.finished(grid, scene.reach(), params)
         except Exception as error:  # a kernel that does not compile, a device without memory
-            return self._refuse(in_one_line(error))
+            self._refuse(in_one_line(error))
+            return None
         if self._unchecked:
-            expected = map_around(scene, T_fixed_base, window, band)
+            expected = map_together(scene, T_fixed_base, window, band)
             share = alike(found, expected, threshold, completed)
             if not share >= LEAST_ALIKE:
-                return self._refuse(f"{share:.3f} of one was right")
+                self._refuse(f"{share:.3f} of one was right")
+                return None
             self._unchecked -= 1
-        return FrameMap.of(window, found)
+        return OccupancyMap(window, found.probability, found.observed)
 
-    def _refuse(self, reason: str) -> FrameMap | None:
+    def _refuse(self, reason: str) -> None:
         self._refused = True
         self.note = f"maps of several views take longer: the GPU's were refused, {reason}"
-        return None

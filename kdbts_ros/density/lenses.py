@@ -246,8 +246,10 @@ class Lens:
 
     def inside(self, uv: Array) -> npt.NDArray[np.bool_]:
         """(...) whether pixels (...,2) lie in the image; NaN does not."""
+        u, v = uv[..., 0], uv[..., 1]
         with np.errstate(invalid="ignore"):
-            return np.asarray(((uv >= 0) & (uv <= [self.camera.width, self.camera.height])).all(-1))
+            across = (u >= 0) & (u <= self.camera.width)
+            return np.asarray(across & (v >= 0) & (v <= self.camera.height))
 
 
 def _perspective(rays: Array) -> Array:

@@ -12,7 +12,8 @@ limited, so that a map that has seen a thing for minutes can still change its mi
 
 A car that drives into space known to be free would be averaged away for longer than it stays there.
 What the newest frame calls occupied is therefore never called less so by the map: the map has the
-larger of both probabilities.
+larger of both probabilities, also in the map that a late frame is answered with. What the newest
+frame observes is observed.
 
 Contract:
 
@@ -101,16 +102,17 @@ class LocalMap:
         self._window: GridWindow | None = None
         self._evidence: Floats = np.zeros((CHANNELS, 0, 0), np.float32)
         self._stamp_ns = 0
+        self._newest: OccupancyMap | None = None
 
     def clear(self) -> None:
         """Forget everything."""
-        self._window = None
+        self._window = self._newest = None
 
     def fuse(self, frame: OccupancyMap, stamp_ns: int) -> OccupancyMap:
         """Add a frame and return the map of its time; see the module's contract.
 
         The map has the window of the newest frame. A cell of it is observed when frames that
-        observed it weigh at least as much as frames that completed it.
+        observed it weigh at least as much as frames that completed it, or the newest observed it.
         """
         if self._window is None or self._is_jump(self._window, frame.window, stamp_ns):
             self._window, self._stamp_ns = frame.window, stamp_ns
@@ -123,10 +125,12 @@ class LocalMap:
         else:
             self._evidence = scrolled(self._evidence, self._window, frame.window) * fading
             self._window, self._stamp_ns = frame.window, stamp_ns
+            self._newest = frame
         self._evidence += added
         limit(self._evidence, self.settings)
         found = occupancy(self._evidence, self._window, self.settings)
-        return found if age_s < 0 else _no_less_occupied(found, frame)
+        assert self._newest is not None
+        return _no_less_occupied(found, self._newest)
 
     def _is_jump(self, before: GridWindow, window: GridWindow, stamp_ns: int) -> bool:
         seconds = (stamp_ns - self._stamp_ns) / 1e9
@@ -170,8 +174,9 @@ def occupancy(evidence: Floats, window: GridWindow, settings: FusionSettings) ->
 
 def _no_less_occupied(found: OccupancyMap, frame: OccupancyMap) -> OccupancyMap:
     larger = np.fmax(found.probability, frame.probability)
-    known = np.isfinite(found.probability)
-    return replace(found, probability=np.where(known, larger, np.float32(np.nan)))
+    known = np.isfinite(found.probability) | frame.observed
+    probability = np.where(known, larger, np.float32(np.nan))
+    return replace(found, probability=probability, observed=found.observed | frame.observed)
 
 
 def scrolled(cells: npt.NDArray[Cell], before: GridWindow, after: GridWindow) -> npt.NDArray[Cell]:

@@ -41,7 +41,7 @@ class FrameResult:
 
     trinary and percent (H,W) int8 over `window`; depth (h,w) z-depth m, NaN invalid, with its
     camera, which is the real one without distortion; preview (h,w,3) uint8 RGB; times_ms per stage;
-    views: those behind the map.
+    threshold: probability from which a column was called occupied; views: those behind the map.
     """
 
     window: GridWindow
@@ -52,6 +52,7 @@ class FrameResult:
     depth_camera: Camera | None
     preview: npt.NDArray[np.uint8] | None
     times_ms: dict[str, float]
+    threshold: float
     views: ViewAccount = field(default_factory=ViewAccount)
 
 
@@ -149,19 +150,19 @@ class Pipeline:
         if encoded is not None:
             with _timed(times, "views"):
                 account = self._use(encoded, moment, window, float(T_fixed_base[2, 3]))
-            whole = whole if account.used == 1 else None
+        threshold = self._threshold_of(account.used)
         with _timed(times, "query"):
-            if whole is None and account.used > 1:
-                asked = T_fixed_base, window, self._band, self._threshold
-                whole = self._fused.map(*asked, settings.completed_cells)
-            if whole is None:
-                occupancy = map_around(self.scene, T_fixed_base, window, self._band)
-            else:
-                occupancy = whole.occupancy
+            occupancy = None if whole is None else whole.occupancy
+            asked = T_fixed_base, window, self._band
+            if account.used > 1:
+                told = threshold, settings.completed_cells
+                occupancy, whole = self._fused.map(*asked, *told, newest=occupancy), None
+            elif occupancy is None:
+                occupancy = map_around(self.scene, *asked)
             if self._local is not None and moment is not None:
                 occupancy = self._local.fuse(occupancy, moment.stamp_ns)
                 window, whole = occupancy.window, None
-            trinary, percent = self._published(occupancy, whole, wanted)
+            trinary, percent = self._published(occupancy, whole, threshold, wanted)
         depth, depth_camera, preview = None, None, None
         if wanted.depth or wanted.preview:
             with _timed(times, "depth"):
@@ -172,8 +173,9 @@ class Pipeline:
                 maps = [(_map_caption(account), trinary)]
                 preview = preview_panel(view, image.valid, window, maps, T_fixed_base)
         return FrameResult(
-            window, trinary, percent, occupancy, depth, depth_camera, preview, times, account
-        )
+            window, trinary, percent, occupancy, depth, depth_camera, preview, times, threshold,
+            account,
+        )  # fmt: skip
 
     def remember(self, view: View, moment: Moment) -> None:
         """Encode a view of another camera for the maps to come, without a map of its own."""
@@ -189,28 +191,27 @@ class Pipeline:
         if self._local is not None:
             self._local.clear()
 
-    @property
-    def _threshold(self) -> float:
-        """Probability from which a column is called occupied."""
-        return self.settings.occupied_threshold or self.scene.calibration.occupied_from
+    def _threshold_of(self, views: int) -> float:
+        """Probability from which a column of a map of so many views is called occupied."""
+        return self.settings.occupied_threshold or self.scene.occupied_from(views)
 
     def _whole_frame(self, view: View, T_fixed_base: Pose, window: GridWindow) -> FrameMap | None:
         """The map as the GPU computes it in one go; None where it does not."""
         if self._frames is None:
             return None
         completed = self.settings.completed_cells
-        threshold = self.settings.occupied_threshold or self._frames.calibration.occupied_from
+        threshold = self._threshold_of(1)
         return self._frames.map(view, T_fixed_base, window, self._band, threshold, completed)
 
     def _published(
-        self, occupancy: OccupancyMap, whole: FrameMap | None, wanted: Wanted
+        self, occupancy: OccupancyMap, whole: FrameMap | None, threshold: float, wanted: Wanted
     ) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int8] | None]:
         """trinary and, when wanted, percent (H,W); whole: a map that brought them along."""
         if whole is not None:
             return whole.trinary, whole.percent if wanted.percent else None
         completed = self.settings.completed_cells
-        percent = occupancy.percent(completed) if wanted.percent else None
-        return occupancy.trinary(self._threshold, completed), percent
+        percent = occupancy.percent(threshold, completed) if wanted.percent else None
+        return occupancy.trinary(threshold, completed), percent
 
     def _encoded(self, view: View, moment: Moment | None, still_there: bool) -> EncodedView | None:
         """The view for queries; None where the frame in one go has answered all of them."""
@@ -288,9 +289,8 @@ class Pipeline:
             encoded = self.scene.encode(View(grey, camera, T_world_cam))
             self.scene.use([encoded, encoded])
             window = GridWindow.around(0.0, 0.0, 2 * self.settings.range_m, 1.0)
-            map_around(self.scene, np.eye(4), window, self._band)
-            asked = np.eye(4), window, self._band, self._threshold
-            self._fused.map(*asked, self.settings.completed_cells)
+            told = self._threshold_of(2), self.settings.completed_cells
+            self._fused.map(np.eye(4), window, self._band, *told)
             self.scene.depth_map(self.settings.depth_stride, by_student=True)
 
 

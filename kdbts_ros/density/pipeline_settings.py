@@ -30,7 +30,7 @@ class PipelineSettings:
     height_max: float = 2.0
     height_step: float = 0.25
     occupied_threshold: float = 0.0
-    completed_cells: CompletedCells = "keep"
+    completed_cells: CompletedCells = "discount"
     depth_stride: int = 1
     head: str | None = None
     canonical_camera: CanonicalMode = "auto"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -40,6 +41,15 @@ DEPTH_SAMPLES = 64
 # every second pixel. A map looks from above: to it, how far aside light goes matters more than how
 # far up, and of twice as many rows or of a finer image it learns nothing (docs/performance.md).
 REACH_RAYS = (32, 160)
+
+
+class Speaker(NamedTuple):
+    """One head about some views: who answers for a map, and what its answers are worth."""
+
+    queries: Queries
+    views: tuple[EncodedView, ...]
+    reach: list[Floats]
+    calibration: Calibration
 
 
 class SceneCompleter:
@@ -198,6 +208,26 @@ class SceneCompleter:
     def views(self) -> tuple[EncodedView, ...]:
         """The views in use, the reference view first."""
         return self._views
+
+    @property
+    def together(self) -> Speaker:
+        """The head in use, about all views in use."""
+        return Speaker(self.queries, self._views, self.reach(), self.calibration)
+
+    @property
+    def alone(self) -> Speaker:
+        """The head of a single view, about the reference view."""
+        queries, head = self._queries_of(self._views[:1]), self.field.answering(1)
+        calibration = self.calibration_of(self.field.heads[head].name)
+        return Speaker(queries, self._views[:1], self.reach()[:1], calibration)
+
+    def occupied_from(self, views: int) -> float:
+        """Probability from which a column of a map of so many views is called occupied.
+
+        The least of the heads that have a say in it, so that none of them is overruled.
+        """
+        heads = (self.field.heads[self.field.answering(n)] for n in {1, views})
+        return min(self.calibration_of(head.name).occupied_from for head in heads)
 
     @property
     def queries(self) -> Queries:

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 
+import cv2
 import numpy as np
 
 from kdbts_ros.density.camera import Array, Camera
@@ -116,10 +117,14 @@ class Mounting:
         """Angle between the real and the level camera, rad."""
         return rotation_angle(self.R_cam_level)
 
-    def near(self, other: Mounting, angle: float, ratio: float) -> bool:
-        """Whether both differ by less than an angle (rad) and a ratio of heights."""
-        turn = rotation_angle(self.R_cam_level.T @ other.R_cam_level)
-        return turn < angle and abs(self.height - other.height) <= ratio * abs(other.height)
+    def turn(self, other: Mounting) -> Array:
+        """(3,) rotation vector between both level cameras, rad, in the optical frame of either."""
+        found, _ = cv2.Rodrigues(self.R_cam_level.T @ other.R_cam_level)
+        return np.asarray(found).ravel()
+
+    def as_high(self, other: Mounting, ratio: float) -> bool:
+        """Whether heights differ by at most a ratio of the other's."""
+        return abs(self.height - other.height) <= ratio * abs(other.height)
 
 
 def check_height(height: float) -> None:

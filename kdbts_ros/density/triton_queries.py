@@ -95,8 +95,8 @@ def store_map(floats, first, second, third, packed, cell, inside, within, total,
     free = free & (observed | (p < threshold * 0.5) | (completed != 1.0))
     told = observed | (completed != 2.0)
     trinary = tl.where(occupied & told, 100, tl.where(free & told, 0, -1))
-    percent = tl.where(p == p, p * 100.0 + _ROUNDER - _ROUNDER, -1.0)
-    percent = tl.where(told, percent, -1.0)
+    # What one grid does not tell, the other does not either, see `OccupancyMap.percent`.
+    percent = tl.where(trinary >= 0, p * 100.0 + _ROUNDER - _ROUNDER, -1.0)
     tl.store(floats + cell, p, mask=inside)
     tl.store(first + cell, trinary.to(tl.int8), mask=inside)
     tl.store(second + cell, percent.to(tl.int32).to(tl.int8), mask=inside)

@@ -19,6 +19,9 @@ Bools = npt.NDArray[np.bool_]
 # A straight image of a fisheye is cut to this half field of view: at 60 degrees a pixel already
 # stands for four times the area that it stands for in the middle.
 MAX_STRAIGHT_ANGLE = np.radians(60)
+# Pixels a side of the blocks in whose middle a lens is asked where it shows them, and how far off
+# what lies between may be, in pixels of the lens: half a step of OpenCV's tables.
+_BLOCK, _CLOSE = 4, 1 / 64
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,20 +46,22 @@ class Warp:
 
     @classmethod
     def build(cls, lens: Lens, camera: Camera, R_lens_camera: Array) -> Warp:
-        """Compute the table, some 100 ns per pixel of `camera`.
+        """Compute the table, some 30 ns per pixel of `camera`, 150 more where some are not valid.
 
         Raises:
             UserError: the lens sees nothing of what the camera would.
         """
-        uv = positions(lens, camera, R_lens_camera)
+        uv = close_positions(lens, camera, R_lens_camera)
         valid = lens.inside(uv)
         if not valid.any():
             raise UserError("the camera sees nothing of what the network expects to see")
-        nearest = ndimage.distance_transform_edt(
-            ~valid, return_distances=False, return_indices=True
-        )
+        if not valid.all():
+            nearest = ndimage.distance_transform_edt(
+                ~valid, return_distances=False, return_indices=True
+            )
+            uv = uv[tuple(nearest)]
         # OpenCV counts pixel centres at integers.
-        source = (uv[tuple(nearest)] - 0.5).astype(np.float32)
+        source = (uv - 0.5).astype(np.float32)
         x, y = np.ascontiguousarray(source[..., 0]), np.ascontiguousarray(source[..., 1])
         map_xy, map_fraction = cv2.convertMaps(x, y, cv2.CV_16SC2)
         return cls(
@@ -119,6 +124,36 @@ class RawImage:
 def positions(lens: Lens, camera: Camera, R_lens_camera: Array) -> Array:
     """(H,W,2) where the lens shows the camera's pixels, NaN where it shows none."""
     return lens.project(camera.rays().astype(np.float64) @ R_lens_camera.T)
+
+
+def close_positions(lens: Lens, camera: Camera, R_lens_camera: Array) -> Array:
+    """`positions` to within `_CLOSE` pixels of the lens: asked of one pixel in sixteen, between
+    which it is a straight line, and wherever it is not."""
+    # One block more on each side, to lie between.
+    blocks = Camera(
+        -(-camera.width // _BLOCK) + 2,
+        -(-camera.height // _BLOCK) + 2,
+        camera.fx / _BLOCK,
+        camera.fy / _BLOCK,
+        camera.cx / _BLOCK + 1,
+        camera.cy / _BLOCK + 1,
+    )
+    nodes = positions(lens, blocks, R_lens_camera)
+    size = blocks.width * _BLOCK, blocks.height * _BLOCK
+    inner = slice(_BLOCK, _BLOCK + camera.height), slice(_BLOCK, _BLOCK + camera.width)
+    found = cv2.resize(nodes, size, interpolation=cv2.INTER_LINEAR)[inner]
+    # A line between points that bend by d is off by an eighth of it; NaN is never close.
+    bends = np.full(nodes.shape[:2], np.nan)
+    down = np.abs(np.diff(nodes[:, 1:-1], 2, axis=0)).max(-1)
+    across = np.abs(np.diff(nodes[1:-1], 2, axis=1)).max(-1)
+    bends[1:-1, 1:-1] = (down + across) / 8
+    bends = np.pad(bends[1:-1, 1:-1], 1, "edge")
+    doubtful = cv2.dilate((~(bends <= _CLOSE)).astype(np.uint8), np.ones((3, 3), np.uint8))
+    if doubtful.any():
+        rows, columns = np.nonzero(doubtful.repeat(_BLOCK, 0).repeat(_BLOCK, 1)[inner])
+        rays = camera.rays()[rows, columns].astype(np.float64)
+        found[rows, columns] = lens.project(rays @ R_lens_camera.T)
+    return np.asarray(found)
 
 
 def straight_camera(lens: Lens) -> Camera:

@@ -111,12 +111,12 @@ def _entry(path: Path, name: str, entry: Any) -> tuple[Shape, int]:
     try:
         shape = tuple(entry["shape"])
         start, stop = entry["data_offsets"]
-        kind = entry["dtype"]
+        kind = str(entry["dtype"])
     except (TypeError, KeyError, ValueError):
         _refuse(path, f"has a damaged header: '{name[:80]}' is not described")
     if kind not in _BYTES:
         known = ", ".join(_BYTES)
-        _refuse(path, f"holds '{name[:80]}' as {str(kind)[:20]}; read are {known}")
+        _refuse(path, f"holds '{name[:80]}' as {kind[:20]}; read are {known}")
     numbers = (*shape, start, stop)
     # bool is an int to Python, but no size.
     if not all(type(n) is int and n >= 0 for n in numbers):
@@ -155,9 +155,11 @@ def read_torch(path: Path) -> dict[str, Tensor]:
 def _load(path: Path) -> Any:
     zipped = _check_archive(path)
     try:
-        # torch maps files by their name, which must then be UTF-8.
-        mapped = zipped and shown(path) == str(path)
-        return torch.load(path, map_location="cpu", weights_only=True, mmap=mapped)
+        # torch maps files by their name, which must be UTF-8 and not that of another format.
+        if zipped and shown(path) == str(path) and path.suffix != ".safetensors":
+            return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
+        with path.open("rb") as file:
+            return torch.load(file, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
         # torch's own words advise to unpickle freely, which is what must not be done.
         blocked = re.search(r"GLOBAL (\S+)", str(error))
@@ -225,4 +227,5 @@ def _whole(value: Tensor) -> bool:
 
 
 def _refuse(path: Path, why: str) -> NoReturn:
-    raise UserError(f"{shown(path)} {why}")
+    # Names within a file may break lines; a sentence does not.
+    raise UserError(f"{shown(path)} {' '.join(why.split())}")

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
 
-from kdbts_ros.density.bev import map_around
+from kdbts_ros.density.bev import map_together
 from kdbts_ros.density.calibration import Calibration, Curve
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.errors import UserError
@@ -55,7 +55,8 @@ def gather(
 def _evidence(scene: SceneCompleter, sample: Sample, settings: OccupancySettings) -> Evidence:
     columns = columns_of(sample, settings.band, settings.box, settings.resolution)
     scene.set_views(sample.views)
-    found = map_around(scene, sample.T_world_base, columns.window, settings.band)
+    # A curve is of one head: what the newest view says alone is of another.
+    found = map_together(scene, sample.T_world_base, columns.window, settings.band)
     opacity = found.probability[columns.compared].astype(np.float64)
     # Without curves the map holds 1 - exp(-tau); beyond tau = 16 float32 cannot tell it from 1.
     optical_depth = -np.log1p(-np.minimum(opacity, 1 - 1e-7))

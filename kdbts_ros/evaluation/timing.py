@@ -151,7 +151,7 @@ class Benchmark:
         threshold = engine.calibration.occupied_from
 
         def run() -> object:
-            return engine.map(view, base, window, HeightBand(), threshold, "keep")
+            return engine.map(view, base, window, HeightBand(), threshold, "discount")
 
         if run() is not None:
             yield "frame_graph", None, measure(run, self.repeats)

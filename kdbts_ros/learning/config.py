@@ -5,9 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import Field, model_validator
-
-from kdbts_ros.learning.section import Section
+from kdbts_ros.learning.section import Field, Section, model_validator
 from kdbts_ros.learning.stages import AnyStage, DistillStage, SupervisedStage
 
 Precision: TypeAlias = Literal["float32", "bfloat16", "float16"]

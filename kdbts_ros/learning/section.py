@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from kdbts_ros.errors import UserError
+
+try:
+    from pydantic import BaseModel, ConfigDict, Field, model_validator
+except ImportError:
+    # Ubuntu 24.04 has pydantic 1.
+    raise UserError(
+        "training and adaptation need pydantic 2 or newer: see the pip step of docs/install.md"
+    ) from None
+
+__all__ = ["Field", "Section", "model_validator"]
 
 
 class Section(BaseModel):

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-from pydantic import Field, model_validator
-
-from kdbts_ros.learning.section import Section
+from kdbts_ros.learning.section import Field, Section, model_validator
 
 
 class OptimiserConfig(Section):

@@ -148,7 +148,9 @@ class Outputs:
                 return
             job, result = self._last
             if result.percent is None:
-                percent = result.occupancy.percent(self._parameters().completed_cells)
+                percent = result.occupancy.percent(
+                    result.threshold, self._parameters().completed_cells
+                )
                 self._send_probability(job, result, percent)
 
     def publish_report(

@@ -123,8 +123,9 @@ class Parameters:
         live=True,
     )
     completed_cells: str = _rule(
-        "keep",
-        "Cells inferred behind something: keep, discount towards unknown, or report as unknown.",
+        "discount",
+        "Cells inferred behind something: keep the guess, call free only what is surely free "
+        "(discount), or report all as unknown.",
         choices=("keep", "discount", "unknown"),
         live=True,
     )

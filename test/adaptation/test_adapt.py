@@ -338,6 +338,8 @@ def test_check_only_from_the_command_line(room_bag: Path, tmp_path: Path) -> Non
     assert isinstance(result.exception, UserError)
     assert "not fit to learn from: " in str(result.exception)
     assert "the camera hardly moves" in str(result.exception)
+    result = RUNNER.invoke(APP, [str(room_bag), "--out", str(out), "--rectified", "perhaps"])
+    assert "--rectified must be auto, true or false, got 'perhaps'" in str(result.exception)
     result = RUNNER.invoke(APP, [str(tmp_path / "nowhere"), "--out", str(out)])
     assert isinstance(result.exception, UserError)
 

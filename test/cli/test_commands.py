@@ -120,3 +120,14 @@ def test_every_command_has_help_with_an_example():
         assert f"kdbts {command}" in runner.invoke(app, [command, "--help"]).output, command
     for group in ("evaluate depth", "evaluate occupancy", "evaluate cameras", "evaluate drive"):
         assert f"kdbts {group}" in runner.invoke(app, [*group.split(), "--help"]).output, group
+
+
+def test_ctrl_c_while_torch_is_imported_is_no_traceback(monkeypatch, capsys):
+    def interrupted():
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("kdbts_ros.cli.main.register", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        run()
+    assert ended.value.code == 130
+    assert capsys.readouterr().err == "kdbts: interrupted\n"

@@ -5,12 +5,11 @@ from __future__ import annotations
 import pickle
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import pytest
-from rosbags.rosbag2 import StoragePlugin, Writer
+from rosbags.rosbag2 import StoragePlugin
 
 from kdbts_ros.datasets import bag_messages as messages
 from kdbts_ros.datasets.bag_drive import BagDrive
@@ -20,57 +19,9 @@ from kdbts_ros.datasets.bag_writer import write_bag
 from kdbts_ros.datasets.kitti_files import rigid
 from kdbts_ros.datasets.pose_graph import PoseGraph
 from kdbts_ros.datasets.sample import PosedFrame
-from kdbts_ros.density.camera import R_BODY_OPTICAL, Camera, View
+from kdbts_ros.density.camera import R_BODY_OPTICAL, View
 from kdbts_ros.errors import UserError
-
-SECOND = 1_000_000_000
-CAMERA = Camera(48, 32, 40.0, 40.0, 24.0, 16.0)
-T_BASE_CAM = rigid(R_BODY_OPTICAL, (0.3, 0.0, 0.9))
-TYPES = messages.TYPESTORE.types
-
-
-class Bag:
-    """A recording written message by message."""
-
-    def __init__(self, path: Path, storage: StoragePlugin = StoragePlugin.MCAP) -> None:
-        self._writer = Writer(path, version=Writer.VERSION_LATEST, storage_plugin=storage)
-        self._connections: dict[str, Any] = {}
-
-    def __enter__(self) -> Bag:
-        self._writer.open()
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        self._writer.close()
-
-    def put(self, topic: str, msgtype: str, stamp_ns: int, data: bytes | memoryview) -> None:
-        if topic not in self._connections:
-            self._connections[topic] = self._writer.add_connection(
-                topic, msgtype, typestore=messages.TYPESTORE
-            )
-        self._writer.write(self._connections[topic], stamp_ns, data)
-
-    def tf(self, parent: str, child: str, T: np.ndarray, stamp_ns: int, static=False) -> None:
-        data = messages.transforms({(parent, child): T}, stamp_ns)
-        topic = "/tf_static" if static else "/tf"
-        self.put(topic, "tf2_msgs/msg/TFMessage", stamp_ns, data)
-
-    def info(self, stamp_ns: int, frame: str = "eye", space: str = "/eye", **changes: Any) -> None:
-        data = messages.camera_info(CAMERA, frame, stamp_ns)
-        if changes:
-            kind = "sensor_msgs/msg/CameraInfo"
-            info = messages.TYPESTORE.deserialize_cdr(data, kind)
-            for name, value in changes.items():
-                setattr(info, name, value)
-            data = memoryview(messages.TYPESTORE.serialize_cdr(info, kind))
-        self.put(f"{space}/camera_info", "sensor_msgs/msg/CameraInfo", stamp_ns, data)
-
-    def image(self, stamp_ns: int, image: np.ndarray, topic: str = "/eye/image_raw") -> None:
-        self.put(topic, "sensor_msgs/msg/Image", stamp_ns, messages.image(image, "eye", stamp_ns))
-
-
-def grey(value: int) -> np.ndarray:
-    return np.full((32, 48, 3), value, np.uint8)
+from test.datasets.bags import CAMERA, SECOND, T_BASE_CAM, TYPES, Bag, grey
 
 
 def recorded(path: Path, skip: str = "", storage: StoragePlugin = StoragePlugin.MCAP) -> Path:

@@ -7,6 +7,7 @@ import cv2
 import numpy as np
 import pytest
 
+from kdbts_ros.datasets.bag_writer import write_bag
 from kdbts_ros.datasets.kitti_files import split_frames
 from kdbts_ros.datasets.kitti_odometry import CAMERA_HEIGHT, KittiOdometrySequence
 from kdbts_ros.datasets.kitti_raw import IMU_HEIGHT, KittiRawDrive
@@ -183,6 +184,17 @@ def removed(path: str):
     return spoil
 
 
+def replaced(name: str, key: str, numbers: str):
+    """Another entry in a calibration file."""
+
+    def spoil(root: Path) -> None:
+        path = root / "2011_09_26" / name
+        lines = [x for x in path.read_text().splitlines() if not x.startswith(f"{key}:")]
+        path.write_text("\n".join([*lines, f"{key}: {numbers}"]) + "\n")
+
+    return spoil
+
+
 def written(path: str, text: str):
     return lambda root: (root / path).write_text(text)
 
@@ -199,6 +211,10 @@ def written(path: str, text: str):
         (written(f"2011_09_26/{DRIVE}/image_02/data/0000000000.png", "x"), "not a readable PNG"),
         (written(f"2011_09_26/{DRIVE}/oxts/data/0000000002.txt", "1 2 3"), "30 finite numbers"),
         (removed(f"2011_09_26/{DRIVE}"), "no synced drive 0009"),
+        (written(f"2011_09_26/{DRIVE}/image_02/timestamps.txt", "NaT\n"), "no time in line 1"),
+        (written(f"2011_09_26/{DRIVE}/image_02/data/0.png", "x"), "0.png and .* both frame 0"),
+        (replaced("calib_cam_to_cam.txt", "P_rect_02", "0 " * 12), "cam_to_cam.txt has a proj"),
+        (replaced("calib_velo_to_cam.txt", "R", "1 0 0 0 1 0 0 0 3"), "velo_to_cam.txt has a mat"),
     ],
 )
 def test_what_is_missing_is_named(raw_root: Path, spoil, words: str) -> None:
@@ -256,3 +272,33 @@ def test_real_drive(shared_kitti: Path) -> None:
     xyz = transform(drive.T_base_velo, scan[:, :3])
     road = xyz[(xyz[:, 0] > 5) & (xyz[:, 0] < 15) & (np.abs(xyz[:, 1]) < 2)]
     assert np.median(road[:, 2]) == pytest.approx(0, abs=0.1)
+
+
+def test_the_drive_one_stands_in_is_found(raw_root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """`.` has no name until it is resolved, and neither has `..`."""
+    folder = raw_root / "2011_09_26" / DRIVE
+    for here, root in ((folder, "."), (folder / "image_02", ".."), (raw_root, ".")):
+        monkeypatch.chdir(here)
+        assert KittiRawDrive(root).name == DRIVE
+
+
+def test_a_time_that_repeats_is_refused_with_its_file_and_line(
+    raw_root: Path, odometry_root: Path, tmp_path: Path
+) -> None:
+    """Where the order of time matters; images and depth are still there."""
+    file = raw_root / "2011_09_26" / DRIVE / "image_02" / "timestamps.txt"
+    lines = file.read_text().splitlines()
+    file.write_text("\n".join([*lines[:2], lines[1], *lines[3:]]))
+    drive = KittiRawDrive(raw_root)
+    drive.frame(2)
+    words = r"image_02/timestamps\.txt: the time of frame 2 \(line 3\) .* frame 1 \(line 2\)"
+    with pytest.raises(UserError, match=words):
+        write_bag(drive, tmp_path / "bag")
+    assert not (tmp_path / "bag").exists()
+    times = odometry_root / "sequences" / "04" / "times.txt"
+    times.write_text("0\n" * len(times.read_text().splitlines()))
+    with pytest.raises(UserError, match=r"times\.txt: the time of frame 1"):
+        write_bag(KittiOdometrySequence(odometry_root, "04"), tmp_path / "bag")
+    times.write_text("1e300\n" * len(times.read_text().splitlines()))
+    with pytest.raises(UserError, match=r"times\.txt is not in seconds"):
+        KittiOdometrySequence(odometry_root, "04")

@@ -60,7 +60,7 @@ def columns(
     free = (p < threshold) & (observed | (p < threshold / 2) | (completed != 1))
     told = observed | (completed != 2)
     trinary = np.where((p >= threshold) & told, 100, np.where(free & told, 0, -1))
-    percent = np.where(known & told, np.rint(np.nan_to_num(p) * 100), -1)
+    percent = np.where(trinary >= 0, np.rint(np.nan_to_num(p) * 100), -1)
     return {"probability": p, "trinary": trinary, "percent": percent, "observed": observed}
 
 

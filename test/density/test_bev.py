@@ -116,7 +116,7 @@ def three_cells(probability, observed):
 def test_trinary_and_percent_values():
     found = three_cells([0.0, 0.49, 0.5, 1.0, np.nan], [True, True, True, True, False])
     assert found.trinary(0.5).tolist() == [[0, 0, 100, 100, -1]]
-    assert found.percent().tolist() == [[0, 49, 50, 100, -1]]
+    assert found.percent(0.5).tolist() == [[0, 49, 50, 100, -1]]
     assert found.trinary(0.5).dtype == np.int8
 
 
@@ -125,7 +125,33 @@ def test_what_completed_cells_may_say():
     assert found.trinary(0.5, "keep").tolist() == [[0, 0, 100, 0]]
     assert found.trinary(0.5, "discount").tolist() == [[0, -1, 100, 0]]
     assert found.trinary(0.5, "unknown").tolist() == [[-1, -1, -1, 0]]
-    assert found.percent("unknown").tolist() == [[-1, -1, -1, 40]]
+    assert found.percent(0.5, "keep").tolist() == [[10, 40, 90, 40]]
+    assert found.percent(0.5, "discount").tolist() == [[10, -1, 90, 40]]
+    assert found.percent(0.5, "unknown").tolist() == [[-1, -1, -1, 40]]
+    assert (found.trinary(0.5) == found.trinary(0.5, "discount")).all()
+
+
+@given(
+    st.integers(0, 1000), st.floats(0.02, 0.98), st.sampled_from(["keep", "discount", "unknown"])
+)
+def test_both_grids_are_unknown_in_the_same_cells(seed, threshold, completed):
+    """Nav2 takes a percentage short of lethal for free: the one grid must not tell what the other
+    does not."""
+    rng = np.random.default_rng(seed)
+    probability = rng.random(40, np.float32)
+    probability[rng.random(40) < 0.2] = np.nan
+    found = three_cells(probability, rng.random(40) < 0.5)
+    trinary, percent = found.trinary(threshold, completed), found.percent(threshold, completed)
+    assert ((trinary == -1) == (percent == -1)).all()
+    behind = ~found.observed[0] & np.isfinite(probability)
+    sure = behind & (probability < threshold / 2)
+    free = trinary[0] == 0
+    expected = {
+        "keep": behind & (probability < threshold),
+        "discount": sure,
+        "unknown": sure & ~sure,
+    }
+    assert (free[behind] == expected[completed][behind]).all()
 
 
 def test_a_density_that_is_not_a_number_makes_its_column_unknown():

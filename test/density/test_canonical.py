@@ -13,8 +13,8 @@ from kdbts_ros.density.camera_adapter import CameraAdapter
 from kdbts_ros.density.canonical import Canonical
 from kdbts_ros.density.lenses import BrownConrady, Equidistant, Lens, Mei
 from kdbts_ros.density.results import DepthMap
-from kdbts_ros.density.training_camera import Mounting, TrainingCamera, height_scale
-from kdbts_ros.density.warp import Warp, positions, straight_camera
+from kdbts_ros.density.training_camera import BadMount, Mounting, TrainingCamera, height_scale
+from kdbts_ros.density.warp import RawImage, Warp, close_positions, positions, straight_camera
 from kdbts_ros.errors import UserError
 from test.shared_data import SHARED
 
@@ -164,11 +164,79 @@ def test_tables_are_rebuilt_only_for_what_matters():
     level = mount((0.0, 0.0, 1.65), yaw=2.0)
     off = np.degrees(np.arccos(np.clip(turned.T_world_cam[:3, 2] @ level[:3, 2], -1, 1)))
     assert off == pytest.approx(0.1, abs=1e-3)
+    # About its axis a camera may turn further: it costs less.
+    view(WIDE, pitch=0.1, roll=np.radians(0.4))
+    assert adapter.tables_built == 1
     view(WIDE, pitch=0.12)
     view(Lens(Camera(640, 360, 225.0, 224.0, 320.0, 180.0)), pitch=0.1)
     assert adapter.tables_built == 3
     view(WIDE, pitch=0.1)
     assert adapter.tables_built == 3
+
+
+@pytest.mark.parametrize("lens", [WIDE, BENT], ids=["wide", "bent"])
+def test_a_base_that_rocks_needs_a_table_or_two_and_points_stay_where_they_are(lens):
+    """A hundred frames of a base that rolls, pitches and heaves: every table that is used shows a
+    point of the world where the pose of its view says, to a sixteenth of a pixel of the lens."""
+    adapter = CameraAdapter(TRAINING, SIZE, "on")
+    image = np.zeros((lens.camera.height, lens.camera.width, 3), np.uint8)
+    point = np.array([9.0, 0.8, 1.2])
+    frames, furthest = set(), 0.0
+    for i in range(100):
+        angles = {
+            "pitch": 0.05 + np.radians(0.35) * np.sin(0.3 * i),
+            "roll": 0.02 * np.sin(0.41 * i),
+        }
+        T = mount((0.0, 0.0, 1.65 + 0.1 * np.sin(0.7 * i)), **angles)
+        shown = adapter.view(image, lens, T, T, deferred=True)
+        source = shown.source
+        assert isinstance(source, RawImage) and shown.own is not None
+        frames.add(shown.own.camera)
+        (uv,), _ = shown.camera.project(transform(inverse(shown.T_world_cam), point[None]))
+        column, row = np.floor(uv).astype(int)
+        # Where the table looks for that pixel, and where the lens shows the pixel's own ray.
+        fraction = int(source.warp.map_fraction[row, column])
+        looked = (
+            source.warp.map_xy[row, column] + np.array([fraction & 31, fraction >> 5]) / 32 + 0.5
+        )
+        ray = shown.T_world_cam[:3, :3] @ shown.camera.rays()[row, column]
+        furthest = max(furthest, np.abs(looked - lens.project(T[:3, :3].T @ ray)).max())
+        level = np.degrees(np.arccos(np.clip(shown.T_world_cam[2, 1] * -1, -1, 1)))
+        assert level <= 0.51, "the network is shown a camera that is nearly level"
+    assert adapter.tables_built <= 8
+    assert furthest <= 1 / 16
+    assert len(frames) == 1, "depth is published in one frame of pixels"
+
+
+def test_another_height_is_another_scale_of_the_same_table():
+    adapter = CameraAdapter(TRAINING, SIZE, "on")
+    low, high = (adapter.canonical(WIDE, mount((0, 0, z))) for z in (1.65, 1.2))
+    assert adapter.tables_built == 1 and low.warp is high.warp
+    assert (low.scale, high.scale) == (1.0, pytest.approx(1.65 / 1.2))
+    assert adapter.canonical(WIDE, mount((0, 0, 1.66))) is low
+    assert not adapter.is_training_camera(WIDE.camera, mount((0, 0, 0.0)))
+
+
+@pytest.mark.parametrize("lens", [FISHEYE, WIDE, BENT, Lens(FISHEYE.camera, Mei(2.2))])
+@settings(max_examples=5, deadline=None)
+@given(pitch=st.floats(-0.5, 0.5), roll=st.floats(-0.5, 0.5), width=st.integers(50, 300))
+def test_tables_are_as_good_as_lenses_asked_at_every_pixel(lens, pitch, roll, width):
+    camera = TRAINING.camera(width, width // 3)
+    turn = Mounting.of(mount((0, 0, 1.65), 0.0, pitch, roll), TRAINING).R_cam_level
+    exact, close = positions(lens, camera, turn), close_positions(lens, camera, turn)
+    np.testing.assert_array_equal(np.isnan(close), np.isnan(exact))
+    assert np.nanmax(np.abs(close - exact), initial=0) <= 1 / 64
+
+
+def test_the_edge_of_a_lens_is_found_to_the_pixel():
+    """Where the domain ends, nothing lies between two pixels that were asked."""
+    folding = Lens(Camera(640, 480, 200.0, 200.0, 320.0, 240.0), BrownConrady((-0.3, 0, 0, 0)))
+    camera = TRAINING.camera(333, 111)
+    turn = mount((0, 0, 0), yaw=0.6)[:3, :3].T @ mount((0, 0, 0))[:3, :3]
+    exact, close = positions(folding, camera, turn), close_positions(folding, camera, turn)
+    assert 0.1 < np.isnan(exact).mean() < 0.9
+    np.testing.assert_array_equal(np.isnan(close), np.isnan(exact))
+    assert np.nanmax(np.abs(close - exact)) <= 1 / 64
 
 
 def test_height_becomes_scale_within_bounds():
@@ -249,3 +317,32 @@ def test_kitti_360_fisheye_cameras_become_canonical(name):
     assert np.percentile(error, 99.9) <= 3
     half = Warp.build(lens, straight_camera(lens), np.eye(3))
     assert half.covered == 1.0
+
+
+@pytest.mark.parametrize("height", [-3.0, 0.0, 0.001, 0.049, 51.0, 1650.0, float("nan")])
+@pytest.mark.parametrize("mode", ["auto", "on"])
+def test_a_camera_at_no_height_is_refused_before_the_network(mode, height):
+    adapter = CameraAdapter(TRAINING, SIZE, mode)
+    pose = mount((0.0, 0.0, height))
+    image = np.zeros((360, 640, 3), np.uint8)
+    with pytest.raises(BadMount, match="m above the ground, z = 0 of the base frame, and the netw"):
+        adapter.view(image, WIDE, pose, pose)
+    assert adapter.tables_built == 0
+
+
+@pytest.mark.parametrize("height", [-3.0, 0.0, 0.001, 51.0])
+@pytest.mark.parametrize(("mode", "scale_height"), [("off", True), ("auto", False)])
+def test_where_heights_are_not_made_up_for_any_will_do(mode, scale_height, height):
+    adapter = CameraAdapter(TRAINING, SIZE, mode, scale_height)
+    pose = mount((0.0, 0.0, height))
+    assert adapter.view(np.zeros((360, 640, 3), np.uint8), WIDE, pose, pose).scale == 1.0
+    # Asked for after the map: it must not fail either.
+    assert isinstance(adapter.concerns(WIDE, pose), list)
+
+
+@pytest.mark.parametrize("height", [0.05, 0.3, 1.65, 50.0])
+def test_cameras_of_robots_of_any_size_are_taken(height):
+    adapter = CameraAdapter(TRAINING, SIZE)
+    pose = mount((0.0, 0.0, height))
+    view = adapter.view(np.zeros((360, 640, 3), np.uint8), WIDE, pose, pose)
+    assert view.scale == pytest.approx(height_scale(height, TRAINING))

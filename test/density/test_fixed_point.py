@@ -12,7 +12,17 @@ from numba import njit
 from kdbts_ros.density import folded, vectors
 from kdbts_ros.density.affine import AffineGrid
 from kdbts_ros.density.camera import View
-from kdbts_ros.density.fixed_point import ABSENT, ROOM, UNIT, fix_map, fix_tables
+from kdbts_ros.density.checkpoint import CheckpointInfo
+from kdbts_ros.density.fixed_point import (
+    ABSENT,
+    MOST_HIDDEN,
+    ROOM,
+    UNIT,
+    WHOLE,
+    fix_map,
+    fix_tables,
+    read_by,
+)
 from kdbts_ros.density.queries import projection
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.density.upright_kernels import DENSE
@@ -71,10 +81,16 @@ def fixed(scene):
     return head, counts, fix_map(counts, head.arrays, fix_tables(head.arrays), 2)
 
 
-def test_units_leave_room_for_every_sum():
+@pytest.fixture(scope="module")
+def mapped():
+    """A head, a folded map of its, and that map as integers."""
     scene = tiny_scene()
     scene.set_views([view()])
-    head, values, found = fixed(scene)
+    return fixed(scene)
+
+
+def test_units_leave_room_for_every_sum(mapped):
+    head, values, found = mapped
     arrays, tables = head.arrays, fix_tables(head.arrays)
     largest = np.abs(values.reshape(-1, arrays.hidden)).max(0)
     unit = (largest + tables.bound) / ROOM
@@ -89,6 +105,58 @@ def test_units_leave_room_for_every_sum():
     # A rectified count is at most 32767: no sum over channels leaves 32 bits.
     sums = np.abs(found.out.astype(np.int64)).sum()
     assert 32767 * sums < 2**31
+    assert 32767 * (WHOLE + MOST_HIDDEN // 2) < 2**31 <= 32767 * (WHOLE + MOST_HIDDEN // 2 + 1)
+
+
+# Weights of a last layer of one answer over sixteen channels: alike, or one beside which the others
+# are next to nothing.
+weights = st.lists(
+    st.one_of(st.just(0.0), st.floats(-1e6, 1e6), st.floats(-1e-3, 1e-3)),
+    min_size=16,
+    max_size=16,
+)
+
+
+@given(weights, st.integers(0, 15), st.floats(1.0, 1e12))
+@settings(max_examples=100, deadline=None)
+def test_no_last_layer_leaves_its_bits(mapped, weights, heaviest, factor):
+    head, values, _ = mapped
+    row = np.array(weights, np.float32)
+    row[heaviest] *= np.float32(factor)
+    found = fix_map(values, head.arrays._replace(out=row), fix_tables(head.arrays), 2)
+    exact = row.astype(np.float64) * found.unit / found.back[0]
+    # Half a count, and what float32 resolves of 32767: a count that wrapped around is 65536 off.
+    assert np.abs(found.out - exact).max() <= 0.5 + 2**-6
+    assert 32767 * np.abs(found.out.astype(np.int64)).sum() < 2**31
+
+
+@needs_avx2
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+@pytest.mark.parametrize("others", [0.0, 1e-3])
+@pytest.mark.parametrize(("head", "widths"), [("bts", (16,)), ("mvbts", (32, 8, 8))])
+def test_a_single_weight_may_be_all_of_a_last_layer(head, widths, others, sign):
+    """More than half of the sum of a row in one weight: as counts of that sum it left 16 bits."""
+    made = []
+    for numbers in ("integers", "floats"):
+        network = tiny_network(head, widths={head: widths})
+        with torch.no_grad():
+            last = next(m for n, m in network.head.named_modules() if n.endswith("lin_out"))
+            last.weight[:, 0] = sign
+            last.weight[:, 1:] *= others
+        info = CheckpointInfo("test", network.spec, "0" * 64)
+        scene = SceneCompleter(network, info, torch.device("cpu"), "float32")
+        with_numbers(scene, numbers).set_views([view()])
+        grid = AffineGrid(np.array([3.0, -2.0, 0.2]), np.eye(3) * 0.4, (4, 11, 13))
+        made.append(scene.queries.grid_densities(grid))
+        if numbers == "integers":
+            used = scene.views[0].fixed[head]
+            shares = np.abs(used.out.reshape(-1, widths[0]).astype(np.int64))
+            assert (shares.max(1) > 0.9 * shares.sum(1)).all() and shares.max() == 32767
+    integers, floats = made
+    known = np.isfinite(floats)
+    assert known.any() and (np.isfinite(integers) == known).all()
+    assert np.ptp(floats[known]) > 0.01
+    np.testing.assert_allclose(integers[known], floats[known], rtol=2e-3, atol=1e-3)
 
 
 @needs_avx2
@@ -116,7 +184,7 @@ def test_integers_are_off_by_no_more_than_their_roundings(head, widths, yaw, z, 
     assert np.isfinite(floats).any()
     if head == "bts":
         # Sum over channels of weight times unit, see `fix_map`.
-        bound = ROUNDINGS * 60000 * used.back[0]
+        bound = ROUNDINGS * WHOLE * used.back[0]
         assert np.nanmax(np.abs(integers - floats)) <= bound
         assert (integers != floats)[np.isfinite(floats)].any()
     else:
@@ -136,7 +204,7 @@ def test_levels_closer_than_rows_of_the_map_are_off_by_no_more(up):
     rows = abs(np.diff(v)[0]) / 2 * scene.spec.image_height
     assert 1 < rows < 40 / DENSE - 2, "the nearest column, whose levels are furthest apart"
     integers = scene.queries.grid_densities(grid)
-    bound = ROUNDINGS * 60000 * scene.views[0].fixed["bts"].back[0]
+    bound = ROUNDINGS * WHOLE * scene.views[0].fixed["bts"].back[0]
     floats = with_numbers(scene, "floats").queries.grid_densities(grid)
     assert (np.isnan(integers) == np.isnan(floats)).all() and np.isfinite(floats).any()
     assert np.nanmax(np.abs(integers - floats)) <= bound
@@ -184,6 +252,13 @@ def test_what_is_not_finite_stays_a_float(place, value):
     parts[place][5] = value
     arrays = arrays._replace(out=parts["weights"], v=parts["table"])
     assert fix_map(parts["map"], arrays, fix_tables(arrays), 2) is ABSENT
+
+
+def test_answers_beyond_what_floats_hold_stay_floats(mapped):
+    head, values, found = mapped
+    arrays = head.arrays._replace(out=np.full(head.arrays.hidden, 3e38, np.float32))
+    assert fix_map(values * 1e5, arrays, fix_tables(arrays), 2) is ABSENT
+    assert read_by(found._replace(unit=found.unit * 1e5), arrays) is ABSENT
 
 
 def test_channels_that_fill_no_vectors_stay_floats():

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from kdbts_ros.datasets.synthetic.rig import mount
 from kdbts_ros.density.bev import GridWindow, HeightBand, OccupancyMap, map_around
 from kdbts_ros.density.calibration import Calibration, Curve
 from kdbts_ros.density.camera import Camera, View
@@ -31,6 +32,7 @@ from test.density.networks import base_pose, forward_pose, tiny_scene, view, wit
 SIZE = (128, 64)
 BENT = Lens(Camera(200, 100, 120.0, 120.0, 101.0, 49.0), BrownConrady((-0.3, 0.1, 0.001, 0, 0)))
 FISHEYE = Lens(Camera(180, 140, 64.0, 64.0, 90.0, 70.0), Equidistant((0.02, -0.003, 0.0, 0.0)))
+WIDE = Lens(Camera(160, 40, 60.0, 60.0, 80.0, 20.0))
 WINDOW, BAND = GridWindow.around(5.0, 0.0, 16, 0.5), HeightBand()
 
 
@@ -43,6 +45,7 @@ class PlainGraph:
         self.plan, self._scene, self.head = plan, scene, scene.field.heads[0]
         self.uploads: list[tuple[int, ...]] = []
         self.depth_plans: list[DepthPlan] = []
+        self.shown: list[FramePlan] = []
 
     def run(self, image: np.ndarray, params: np.ndarray) -> FrameGrids:
         self.uploads.append(image.shape)
@@ -59,6 +62,10 @@ class PlainGraph:
             )
         trinary, percent = (found[name].astype(np.int8) for name in ("trinary", "percent"))
         return FrameGrids(found["probability"], trinary, percent, found["observed"])
+
+    def show(self, plan: FramePlan) -> None:
+        self.plan = plan
+        self.shown.append(plan)
 
     def device_times(self, repeats: int) -> tuple[float, ...]:
         return (0.0,) * repeats
@@ -78,6 +85,9 @@ class PlainDepth:
 
     def __init__(self, graph: PlainGraph, plan: DepthPlan) -> None:
         self._graph, self.plan = graph, plan
+
+    def show(self, plan: DepthPlan) -> None:
+        self.plan = plan
 
     def run(self) -> FrameDepth:
         plan, head = self.plan, self._graph.head
@@ -150,9 +160,9 @@ def test_a_raw_image_and_its_table_make_the_map(
     assert graphs.made[0].uploads == [(lens.camera.height, lens.camera.width, 3)]
     scene.set_views([posed])
     expected: OccupancyMap = map_around(scene, base_pose(), WINDOW, BAND)
-    assert min((expected.trinary(0.4) == kind).sum() for kind in (0, 100)) > 40
+    assert min((expected.trinary(0.4, "keep") == kind).sum() for kind in (0, 100)) > 40
     np.testing.assert_allclose(found.occupancy.probability, expected.probability, atol=5e-3)
-    assert (found.trinary == expected.trinary(0.4)).mean() > 0.99
+    assert (found.trinary == expected.trinary(0.4, "keep")).mean() > 0.99
 
 
 def test_an_image_is_warped_on_the_cpu_to_check_a_graph_and_no_more(
@@ -175,6 +185,38 @@ def test_a_graph_belongs_to_a_calibration_and_a_grid(scene: SceneCompleter, grap
     tables = [graph.plan.sampling.table for graph in graphs.made]
     assert tables[0] is not None and tables[1] is not None
     assert tables[0].source != tables[1].source
+
+
+@pytest.mark.parametrize("lens", [BENT, WIDE], ids=["all seen", "part seen"])
+def test_a_base_that_rocks_needs_one_graph(
+    scene: SceneCompleter, graphs: Graphs, lens: Lens, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Tables of another tilt go where the graph's are, and its maps and depths are theirs."""
+    adapter, engine = CameraAdapter(TrainingCamera(), SIZE, "on"), FrameEngine(scene, graphs)
+    checks, set_views = list[object](), scene.set_views
+    monkeypatch.setattr(scene, "set_views", lambda views: checks.append(views) or set_views(views))
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 255, (lens.camera.height, lens.camera.width, 3), np.uint8)
+    for degrees in (0.0, 1.0, 2.0, 1.0, 0.0):
+        T_base_cam = mount((0.0, 0.0, 1.3), pitch=np.radians(5 + degrees))
+        posed = adapter.view(image, lens, T_base_cam, T_base_cam, deferred=True)
+        assert (posed.valid is None) == (lens is BENT)
+        found = asked(engine, posed)
+        assert found is not None
+        encoded = [engine.encoded(posed)]
+        depth = engine.depth(posed, 2)
+        assert depth is not None
+        set_views([posed])
+        expected: OccupancyMap = map_around(scene, base_pose(), WINDOW, BAND)
+        np.testing.assert_allclose(found.occupancy.probability, expected.probability, atol=5e-3)
+        straight = DepthImage.of(scene.depth_map(2))
+        assert depth.camera == straight.camera
+        np.testing.assert_allclose(depth.published, straight.published, rtol=1e-3)
+        scene.use(encoded)
+    assert adapter.tables_built == 3 and len(graphs.made) == 1
+    assert len(graphs.made[0].shown) == 4 and len(graphs.made[0].depth_plans) == 1
+    # The first map of the graph, and the first of exchanged tables.
+    assert len(checks) == 2 and engine.note == ""
 
 
 def test_every_graph_is_checked_when_old_ones_make_room(

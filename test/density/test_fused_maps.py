@@ -9,7 +9,7 @@ import pytest
 
 from kdbts_ros.density import frame_params
 from kdbts_ros.density.affine import AffineGrid
-from kdbts_ros.density.bev import GridWindow, HeightBand, map_around
+from kdbts_ros.density.bev import GridWindow, HeightBand, map_together
 from kdbts_ros.density.frame_plan import CELL_BYTES, FrameGrids
 from kdbts_ros.density.fused_maps import FinishesMaps, FusedMaps
 from kdbts_ros.density.scene import SceneCompleter
@@ -50,22 +50,20 @@ def scene() -> SceneCompleter:
 
 def test_a_finished_map_is_taken(scene: SceneCompleter) -> None:
     maps = FusedMaps(scene)
-    expected = map_around(scene, *ASKED[:3])
+    expected = map_together(scene, *ASKED[:3])
     for _ in range(3):
-        found = maps.map(*ASKED)
+        found = maps.finished(*ASKED)
         assert found is not None and maps.note == ""
         known = np.isfinite(expected.probability)
         assert known.sum() > 30
-        np.testing.assert_allclose(
-            found.occupancy.probability[known], expected.probability[known], atol=1e-5
-        )
+        np.testing.assert_allclose(found.probability[known], expected.probability[known], atol=1e-5)
 
 
 def test_queries_that_finish_nothing_are_left_alone(scene: SceneCompleter) -> None:
     scene.set_views([view(0), view(1, x=0.5)])
     assert not isinstance(scene.queries, FinishesMaps)
     maps = FusedMaps(scene)
-    assert maps.map(*ASKED) is None and maps.note == ""
+    assert maps.finished(*ASKED) is None and maps.note == ""
 
 
 @pytest.mark.parametrize(("wrong", "error"), [(True, ""), (False, "out of\nmemory")])
@@ -73,11 +71,11 @@ def test_wrong_maps_are_refused(scene: SceneCompleter, wrong: bool, error: str) 
     assert isinstance(scene.queries, Finishing)
     scene.queries.wrong, scene.queries.error = wrong, error
     maps = FusedMaps(scene)
-    assert maps.map(*ASKED) is None
+    assert maps.finished(*ASKED) is None
     assert maps.note.startswith("maps of several views take longer: the GPU's were refused, ")
     assert not error or maps.note.endswith("RuntimeError: out of memory")
     scene.queries.wrong, scene.queries.error = False, ""
-    assert maps.map(*ASKED) is None
+    assert maps.finished(*ASKED) is None
 
 
 def test_an_answer_is_four_grids_one_after_the_other() -> None:

@@ -145,7 +145,7 @@ def test_parameters_mean_the_map_of_a_scene(completed: str, calibration: Calibra
     np.testing.assert_allclose(found["probability"][both], expected.probability[both], atol=2e-3)
     threshold = calibration.occupied_from
     assert (found["trinary"] != expected.trinary(threshold, completed)).mean() < 0.01
-    assert np.abs(found["percent"] - expected.percent(completed))[both].max() <= 1
+    assert np.abs(found["percent"] - expected.percent(threshold, completed))[both].max() <= 1
 
 
 @interpreted

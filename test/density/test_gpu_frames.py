@@ -7,8 +7,9 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
+from kdbts_ros.density import fused_maps
 from kdbts_ros.density import pipeline as pipelines
-from kdbts_ros.density.bev import GridWindow, HeightBand, band_columns, map_around
+from kdbts_ros.density.bev import GridWindow, HeightBand, band_columns, map_alone
 from kdbts_ros.density.calibration import Calibration, Curve
 from kdbts_ros.density.camera import Camera, View
 from kdbts_ros.density.lenses import BrownConrady, Equidistant, Lens
@@ -89,6 +90,38 @@ def test_a_camera_gives_the_map_and_the_depth_of_a_cpu(
     assert gpu.describe()["engine"] == "fast"
 
 
+def test_tables_of_another_tilt_are_exchanged_on_the_device(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings = replace(SETTINGS, canonical_camera="on", depth_stride=8)
+    cpu = loaded(monkeypatch, some_scene(), settings)
+    fake_gpu.install(monkeypatch)
+    gpu = loaded(monkeypatch, fake_gpu.scene_on_gpu(some_scene()), settings)
+    assert gpu._frames is not None
+    rng, graphs = np.random.default_rng(0), gpu._frames._graphs
+    image = rng.integers(0, 255, (80, 150, 3), np.uint8)
+    kept = set[int]()
+    for degrees in (0.0, 1.0, 2.0):
+        posed = forward_pose(z=1.3) @ tilted(degrees)
+        found, expected = (
+            pipeline.process(pipeline.view(image, PLAIN, posed, base_pose()), base_pose(), Wanted())
+            for pipeline in (gpu, cpu)
+        )
+        assert (found.trinary == expected.trinary).mean() > 0.99
+        assert found.depth_camera == expected.depth_camera
+        np.testing.assert_allclose(found.depth, expected.depth, rtol=2e-3)
+        kept |= {id(graph.graph) for graph in graphs.values()}
+    # That of the warm-up, and that of the camera.
+    assert len(kept) == 2 and gpu.describe()["engine"] == "fast"
+
+
+def tilted(degrees: float) -> np.ndarray:
+    """T_camera_camera (4,4): one that looks down by so much."""
+    T, (c, s) = np.eye(4), (np.cos(np.radians(degrees)), np.sin(np.radians(degrees)))
+    T[1:3, 1:3] = [[c, s], [-s, c]]
+    return T
+
+
 def several_views(head: str, count: int) -> SceneCompleter:
     scene = with_numbers(tiny_scene(head, widths=POWERS), "floats")
     scene.calibration = Calibration(Curve(3.0, 2.0, 0.99), Curve(3.0, 2.0, 0.9), 0.4)
@@ -134,8 +167,8 @@ def test_maps_of_several_views_are_those_of_a_cpu(monkeypatch: pytest.MonkeyPatc
     fake_gpu.install(monkeypatch)
     gpu = loaded(monkeypatch, fake_gpu.scene_on_gpu(scenes[1]), settings)
     assert gpu.describe()["engine"] == "fast" and gpu._frames is not None
-    plain, asked = map_around, list[object]()
-    monkeypatch.setattr(pipelines, "map_around", lambda *a: asked.append(a) or plain(*a))
+    alone = list[object]()
+    monkeypatch.setattr(fused_maps, "map_alone", lambda *a: alone.append(a) or map_alone(*a))
     for i in range(4):
         found, expected = (driven(pipeline, i) for pipeline in (gpu, cpu))
         assert found.views.used == expected.views.used == min(i + 1, 4)
@@ -146,8 +179,8 @@ def test_maps_of_several_views_are_those_of_a_cpu(monkeypatch: pytest.MonkeyPatc
             found.occupancy.probability[both], expected.occupancy.probability[both], atol=5e-3
         )
         np.testing.assert_allclose(found.depth, expected.depth, rtol=2e-3)
-    # By the CPU's pipeline alone.
-    assert len(asked) == 4
+    # By the CPU's pipeline only: a GPU has made the newest view's map with its frame.
+    assert len(alone) == 3
     assert gpu.describe()["engine"] == "fast"
 
 

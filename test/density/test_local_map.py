@@ -38,7 +38,8 @@ def random_frame(seed: int) -> OccupancyMap:
     at = window()
     probability = rng.uniform(0.05, 0.95, (at.height, at.width)).astype(np.float32)
     probability[rng.random(probability.shape) < 0.3] = np.nan
-    return OccupancyMap(at, probability, rng.random(probability.shape) < 0.5)
+    observed = np.isfinite(probability) & (rng.random(probability.shape) < 0.5)
+    return OccupancyMap(at, probability, observed)
 
 
 def unknown(at: GridWindow) -> OccupancyMap:
@@ -143,6 +144,22 @@ def test_what_drives_into_free_space_shows_at_once():
     arrived = local.fuse(frame(0.8, False), 5 * SECOND)
     assert arrived.probability == pytest.approx(0.8)
     assert (local.fuse(unknown(window()), 5 * SECOND).probability < 0.5).all()
+
+
+@given(st.integers(0, 1000), st.floats(0.02, 50.0), st.floats(0.01, 0.45))
+def test_what_the_newest_frame_observes_is_on_the_map(seed, inertia, late_s):
+    """Whatever frames before it said, and in the map that a late one is answered with as well."""
+    local = LocalMap(FusionSettings(observed_limit=inertia, completed_limit=inertia))
+    for i in range(5):
+        local.fuse(random_frame(seed + i), i * SECOND)
+    newest = random_frame(seed + 5)
+    for found in (
+        local.fuse(newest, 5 * SECOND),
+        local.fuse(random_frame(seed + 6), round((5 - late_s) * SECOND)),
+    ):
+        told = newest.observed & np.isfinite(newest.probability)
+        assert (found.probability[told] >= newest.probability[told]).all()
+        assert found.observed[told].all()
 
 
 def test_something_that_drives_away_leaves_no_trace():

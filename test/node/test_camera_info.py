@@ -68,7 +68,7 @@ def test_the_topic_says_whether_it_is_rectified(setting: str, topic: str, expect
     [
         ({"width": 0}, False, "width x height is 0x480"),
         ({"k": [0.0] * 9, "p": [0.0] * 12}, False, "K is all zeros: calibrate the camera$"),
-        ({"p": [0.0] * 12}, True, "P is all zeros: set rectified:=false"),
+        ({"p": [0.0] * 12}, True, "P is all zeros: set rectified to false"),
         ({"k": [float("nan"), *K[1:]]}, False, "K contains NaN"),
         ({"k": [-500.0, *K[1:]]}, False, "K has focal lengths -500"),
         ({"k": [500.0, 3.0, *K[2:]]}, False, "K has a skew"),
@@ -88,7 +88,7 @@ def test_the_topic_says_whether_it_is_rectified(setting: str, topic: str, expect
         ({"distortion_model": "mei", "d": [0.0] * 4}, False, "D has 4 values; mei needs 5"),
         ({"distortion_model": "", "d": [0.1] * 5}, False, "distortion_model is empty but D is not"),
         ({"distortion_model": "None", "d": [0.1] * 5}, False, "'None' but D is not zero"),
-        ({"k": [0.0] * 9}, False, "K is all zeros: .* set rectified:=true"),
+        ({"k": [0.0] * 9}, False, "K is all zeros: .* set rectified to true"),
         ({"binning_x": 1000}, False, "binning"),
         (
             {"roi": SimpleNamespace(x_offset=600, y_offset=0, width=100, height=10)},

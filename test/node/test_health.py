@@ -10,7 +10,7 @@ import pytest
 from kdbts_ros.node import drops
 from kdbts_ros.node.drops import Dropped
 from kdbts_ros.node.graph import CAMERA_INFO, COMPRESSED, IMAGE, Publisher
-from kdbts_ros.node.health import Surroundings, assess
+from kdbts_ros.node.health import Surroundings, assess, engine_status
 from kdbts_ros.node.input_health import StreamSurroundings
 from kdbts_ros.node.status import ERROR, OK, WARN, Status
 from kdbts_ros.node.tally import Tally
@@ -353,3 +353,22 @@ def test_a_camera_the_network_cannot_be_served_with_is_said_once() -> None:
     found = status("camera", tally)
     assert (found.level, found.lasting) == (WARN, True)
     assert found.message == "front: the camera sees 40% of it"
+
+
+def test_a_camera_mounted_as_none_can_be_is_an_error() -> None:
+    tally = healthy()
+    tally.drop(Dropped(drops.BAD_MOUNT, "the camera is 0.000 m above the ground"), 98.0)
+    found = status("camera", tally)
+    assert found.level == ERROR
+    assert found.message == "bad_mount: the camera is 0.000 m above the ground"
+    assert status("camera", tally, now=104.0).level == OK
+
+
+def test_an_engine_that_slowed_down_is_told() -> None:
+    fast = {"head": "bts", "engine": "fast"}
+    assert engine_status(fast, fast).level == OK
+    slow = engine_status(fast, fast | {"engine": "the GPU's maps were refused"})
+    assert slow.level == WARN
+    assert slow.message == "slower since it was loaded: the GPU's maps were refused"
+    # A machine that never was fast has been told so when the model was loaded.
+    assert engine_status({"engine": "no kernels"}, {"engine": "no kernels"}).level == OK

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from kdbts_ros.errors import UserError
+from kdbts_ros.node.parameter_rules import same
 from kdbts_ros.node.parameters import (
     DEFAULTS,
     LIVE,
@@ -67,6 +68,68 @@ def test_whole_numbers_and_switches_are_understood() -> None:
     assert Parameters(range_m=10).range_m == 10.0
     assert isinstance(Parameters(range_m=10).range_m, float)
     assert RULES["rectified"].check("rectified", "auto", True) == "true"
+
+
+# YAML 1.1 makes booleans of these, and so does ROS; in quotes they stay words.
+SPELLED = {
+    True: ("y", "Y", "yes", "Yes", "YES", "true", "True", "TRUE", "on", "On", "ON"),
+    False: ("n", "N", "no", "No", "NO", "false", "False", "FALSE", "off", "Off", "OFF"),
+}
+SWITCH = {True: {"on", "yes", "true"}, False: {"off", "no", "false"}}
+
+
+@pytest.mark.parametrize("name", sorted(RULES))
+@pytest.mark.parametrize("meant", [True, False])
+def test_a_switch_means_what_it_says_or_is_refused_in_a_sentence(name: str, meant: bool) -> None:
+    rule, default = RULES[name], DEFAULTS[name]
+    choice = SWITCH[meant] & set(rule.choices)
+    for given in (meant, *SPELLED[meant]):
+        if isinstance(default, bool):
+            assert rule.check(name, default, given) is meant
+        elif choice:
+            assert {rule.check(name, default, given)} == choice
+        elif isinstance(default, str) and not rule.choices and isinstance(given, str):
+            assert rule.check(name, default, given) == given, "a name may be any word"
+        else:
+            with pytest.raises(UserError, match=f"^parameter '{name}' must be ") as caught:
+                rule.check(name, default, given)
+            assert "\n" not in str(caught.value)
+
+
+def test_words_are_expected_somewhere() -> None:
+    """The test above must meet every kind of parameter."""
+    expect = {name for name, rule in RULES.items() if SWITCH[False] & set(rule.choices)}
+    assert expect == {"canonical_camera", "rectified"}
+    assert any(isinstance(default, bool) for default in DEFAULTS.values())
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("checkpoint", 1, "quote a name that looks like another type: checkpoint:='\"1\"'"),
+        ("camera_frame", False, "got false (what ROS makes of a bare off, no and n); quote"),
+        ("mode", True, "one of kdbts, mvbts, auto, got true (what ROS makes of a bare on, yes"),
+        ("cameras", [True], "must be a list of strings"),
+        ("resolution", None, "must be a number, got nothing"),
+        ("range_m", "20", "must be a number, got '20'"),
+    ],
+)
+def test_another_type_is_refused_with_what_cures_it(name: str, value: Any, words: str) -> None:
+    with pytest.raises(UserError) as caught:
+        RULES[name].check(name, DEFAULTS[name], value)
+    assert words in str(caught.value)
+
+
+def test_numbers_that_are_whole_are_whole_numbers() -> None:
+    assert RULES["depth_stride"].check("depth_stride", 1, 4.0) == 4
+    assert type(RULES["depth_stride"].check("depth_stride", 1, 4.0)) is int
+
+
+def test_a_value_written_down_and_read_again_is_the_same() -> None:
+    assert same(0.1 + 0.2, 0.3)
+    assert not same(0.3, 0.3001)
+    assert same(("front",), ("front",)) and not same((), ("front",))
+    assert not same("on", "off")
 
 
 def test_empty_names_are_no_cameras() -> None:

@@ -573,7 +573,8 @@ def test_tf2_refuses_what_the_fake_refuses(
 
     def put(at: float, parent: str, child: str, x: float, w: float = 1.0, static=False) -> None:
         message = TransformStamped(header=header(round(at * SECOND), parent), child_frame_id=child)
-        message.transform.translation.x, message.transform.rotation.w = x, w
+        message.transform.translation.x = float(x)
+        message.transform.rotation.w = w
         (buffer.set_transform_static if static else buffer.set_transform)(message, "test")
 
     def find(target: str, frame: str, at: float) -> Any:
@@ -668,3 +669,18 @@ def test_transforms_and_odometry_wake_the_images_that_wait(
         listeners["/tf_static"](bad)
         assert faults == ["transform  -> camera needs two different frame names"]
         assert len(woken) == 3
+
+
+@pytest.mark.parametrize(
+    ("x0", "y0", "ground"),
+    [(np.nan, 0, 0), (0, np.inf, 0), (0, 0, -np.inf), (1e9, 0, 0), (0, -1e300, 0), (0, 0, np.nan)],
+)
+def test_no_grid_has_an_origin_where_no_robot_is(x0: float, y0: float, ground: float) -> None:
+    from kdbts_ros.node.messages import header, occupancy_grid
+
+    window = SimpleNamespace(x0=float(x0), y0=float(y0), width=2, height=1, resolution=0.5)
+    cells = np.zeros((1, 2), np.int8)
+    with pytest.raises(UserError, match="no map has its origin at"):
+        occupancy_grid(header(1, "odom"), window, cells, float(ground))
+    here = SimpleNamespace(x0=-5e6, y0=1.0, width=2, height=1, resolution=0.5)
+    assert occupancy_grid(header(1, "odom"), here, cells, 3.0).info.origin.position.x == -5e6

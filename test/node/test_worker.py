@@ -17,6 +17,7 @@ import pytest
 from kdbts_ros.density.camera import Camera, View
 from kdbts_ros.density.lenses import Lens
 from kdbts_ros.density.request import Moment, Wanted
+from kdbts_ros.density.training_camera import BadMount
 from kdbts_ros.errors import UserError
 from kdbts_ros.node import drops
 from kdbts_ros.node.camera_info import Calibration
@@ -219,6 +220,74 @@ def test_a_map_whose_life_has_ended_is_not_published(outcomes: queue.Queue[Outco
     outcome = outcomes.get(timeout=10)
     assert outcome.drop is None and outcome.published is None
     thread.stop(10)
+
+
+@pytest.mark.parametrize("question", ["concerns", "describe"])
+def test_nothing_after_publishing_turns_a_map_into_a_drop(
+    outcomes: queue.Queue[Outcome], monkeypatch: pytest.MonkeyPatch, question: str
+) -> None:
+    engine = Engine()
+    thread = started(engine, outcomes, engine.publish)
+    monkeypatch.setattr(engine, question, lambda *of: 1 / 0)
+    for stamp in (1, 2):
+        thread.submit(job(stamp))
+        outcome = outcomes.get(timeout=10)
+        assert outcome.drop is None
+        assert outcome.published == Published(0.0, 0.0, 0.0)
+        assert outcome.fault.startswith("judging the camera failed: ZeroDivisionError: division")
+    assert thread.stop(10)
+
+
+def test_the_description_is_that_of_now(
+    outcomes: queue.Queue[Outcome], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Engine()
+    thread = started(engine, outcomes)
+    monkeypatch.setattr(engine, "describe", lambda: {"engine": "the GPU's maps were refused"})
+    thread.submit(job())
+    assert outcomes.get(timeout=10).model == thread.description
+    assert thread.description == {"engine": "the GPU's maps were refused"}
+    # A frame that failed knows nothing new.
+    monkeypatch.setattr(engine, "process", lambda *of: 1 / 0)
+    thread.submit(job(2))
+    assert outcomes.get(timeout=10).model == {}
+    assert thread.description == {"engine": "the GPU's maps were refused"}
+    assert thread.stop(10)
+
+
+def test_a_camera_that_cannot_be_is_named(
+    outcomes: queue.Queue[Outcome], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def view(*of: Any) -> View:
+        raise BadMount("the camera lies in the ground")
+
+    engine = Engine(lambda view: pytest.fail("inference ran"))
+    monkeypatch.setattr(engine, "view", view)
+    thread = started(engine, outcomes)
+    thread.submit(job())
+    drop = outcomes.get(timeout=10).drop
+    assert drop is not None
+    assert (drop.reason, drop.detail) == (drops.BAD_MOUNT, "the camera lies in the ground")
+    assert thread.stop(10)
+
+
+def test_a_past_that_cannot_be_forgotten_costs_a_frame_and_is_tried_again(
+    outcomes: queue.Queue[Outcome], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = Engine()
+    thread = started(engine, outcomes)
+    forget = engine.forget
+    monkeypatch.setattr(engine, "forget", lambda: 1 / 0)
+    thread.submit(side_job(7, life=1))
+    drop = outcomes.get(timeout=10).drop
+    assert drop is not None
+    assert drop.detail.startswith("the past cannot be forgotten: ZeroDivisionError")
+    assert engine.kept == []
+    monkeypatch.setattr(engine, "forget", forget)
+    thread.submit(side_job(8, life=1))
+    assert outcomes.get(timeout=10).drop is None
+    assert engine.kept == [("left", 8)]
+    assert thread.stop(10)
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LATCHED = QoSProfile(
     depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
 )
+NODE = ("-m", "kdbts_ros.node.kdbts_node")
 WIDTH, HEIGHT = 96, 64
 SECOND = 1_000_000_000
 # A quaternion from the optical frame to a body frame (x forward, z up).
@@ -50,9 +51,9 @@ def environment() -> dict[str, str]:
 class NodeProcess:
     """`kdbts_node` as users start it."""
 
-    def __init__(self, log: Path, arguments: list[str]) -> None:
+    def __init__(self, log: Path, arguments: list[str], program: tuple[str, ...] = NODE) -> None:
         self.log = log
-        command = [sys.executable, "-m", "kdbts_ros.node.kdbts_node", "--ros-args", *arguments]
+        command = [sys.executable, *program, "--ros-args", *arguments]
         with log.open("w") as output:
             self.process = subprocess.Popen(
                 command, stdout=output, stderr=subprocess.STDOUT, env=environment(), cwd=ROOT
@@ -152,14 +153,26 @@ class Robot:
         return dict(zip(report.drop_reasons, report.drop_counts, strict=True))
 
     def change_state(self, transition: int) -> bool:
+        request = ChangeState.Request()
+        request.transition.id = transition
+        return bool(self.call(ChangeState, "change_state", request).success)
+
+    def request_state(self, transition: int) -> None:
+        """Ask for a transition, and do not wait for its end."""
         client = self.node.create_client(ChangeState, "/kdbts/change_state")
         assert client.wait_for_service(60)
         request = ChangeState.Request()
         request.transition.id = transition
+        client.call_async(request)
+
+    def call(self, kind: type, service: str, request: Any) -> Any:
+        """The answer of a service of the node."""
+        client = self.node.create_client(kind, f"/kdbts/{service}")
+        assert client.wait_for_service(60)
         future = client.call_async(request)
-        assert self.spin_until(future.done, 60), "change_state did not answer"
+        assert self.spin_until(future.done, 60), f"{service} did not answer"
         self.node.destroy_client(client)
-        return bool(future.result().success)
+        return future.result()
 
     def close(self) -> None:
         self.executor.shutdown()

@@ -10,14 +10,16 @@ from typing import Any
 
 import numpy as np
 import pytest
+from nav_msgs.msg import OccupancyGrid
 from rclpy.executors import SingleThreadedExecutor
 
 from kdbts_ros.density.bev import GridWindow
 from kdbts_ros.density.camera import View
+from kdbts_ros.density.request import Wanted
 from kdbts_ros.density.view_use import ViewAccount
 from kdbts_ros.node import kdbts_node
 from kdbts_ros.node.messages import to_ns
-from test.ros.robot import SECOND, Robot
+from test.ros.robot import LATCHED, SECOND, Robot
 
 START = 700 * SECOND
 
@@ -45,7 +47,8 @@ class Engine:
         return SimpleNamespace(
             window=GridWindow(0.5, 4, 4, 0.0, 0.0),
             trinary=self.cells,
-            percent=None,
+            percent=np.full((4, 4), 70, np.int8) if wanted.percent else None,
+            occupancy=SimpleNamespace(percent=lambda completed: np.full((4, 4), 70, np.int8)),
             depth=None,
             preview=None,
             times_ms={},
@@ -64,6 +67,7 @@ class Rig:
 
     def __init__(self, robot: Robot, engine: Engine) -> None:
         self.robot, self.engine = robot, engine
+        self.late: list[Any] = []
         robot.grids.clear()
         robot.reports.clear()
         self.node = kdbts_node.KdbtsNode()
@@ -112,6 +116,8 @@ class Rig:
 
     def close(self) -> None:
         self.engine.go_on.set()
+        for subscription in self.late:
+            self.robot.node.destroy_subscription(subscription)
         self.node.trigger_deactivate()
         self.node.trigger_cleanup()
         self.executor.shutdown()
@@ -174,6 +180,76 @@ def test_a_failure_to_publish_is_counted_and_the_next_map_is_published(rig: Rig)
     rig.map_of(START + SECOND)
     assert rig.stamps() == [START + SECOND]
     assert rig.robot.drops() == {"inference_error": 1}
+
+
+def test_what_cannot_be_sent_beside_a_map_leaves_it_a_map(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*of: Any) -> None:
+        raise RuntimeError("no room for a picture")
+
+    monkeypatch.setattr(rig.node._outputs, "_send_probability", broken)
+    monkeypatch.setattr(rig.node._outputs, "wanted", lambda: Wanted(False, True, False))
+    for stamp in (START, START + SECOND):
+        rig.map_of(stamp)
+    assert rig.robot.drops() == {}
+    assert rig.robot.reports[-1].maps_out == 2
+    assert rig.node._faults.count == 2
+    (sentence,) = rig.node._faults.status(0.0, 1.0).values
+    assert sentence.startswith("publishing beside the map failed: RuntimeError: no room")
+
+
+def listen(rig: Rig, topic: str) -> list[OccupancyGrid]:
+    heard: list[OccupancyGrid] = []
+    rig.late.append(rig.robot.listen(OccupancyGrid, topic, heard, LATCHED))
+    return heard
+
+
+def knows_nothing(grid: OccupancyGrid) -> bool:
+    return set(grid.data) == {-1}
+
+
+def test_a_late_listener_gets_no_map_of_a_past_life(rig: Rig) -> None:
+    rig.map_of(START)
+    early = START - 100 * SECOND
+    # Only the image that announces the jump, without a pose: no map of the new life yet.
+    rig.robot.see(early)
+    assert rig.turn(lambda: rig.node._tally.time_jumps == 1)
+    grids = listen(rig, "/kdbts/occupancy")
+    percent = listen(rig, "/kdbts/occupancy_probability")
+    assert rig.turn(lambda: bool(grids))
+    assert [to_ns(grid.header.stamp) for grid in grids] == [early - 1]
+    assert knows_nothing(grids[0])
+    rig.turn(lambda: False, turns=50)
+    assert percent == [], "nobody had asked for it in the past life"
+    rig.map_of(early + SECOND)
+    assert rig.turn(lambda: bool(percent))
+    assert [to_ns(grid.header.stamp) for grid in percent] == [early + SECOND]
+    # Somebody has listened: from now on the middleware has a sample to give.
+    rig.robot.see(early - 50 * SECOND)
+    assert rig.turn(lambda: rig.node._tally.time_jumps == 2)
+    late = listen(rig, "/kdbts/occupancy_probability")
+    assert rig.turn(lambda: bool(late))
+    assert all(map(knows_nothing, late))
+
+
+def test_the_last_map_stays_while_the_node_is_inactive_and_goes_when_it_is_active(
+    rig: Rig,
+) -> None:
+    rig.map_of(START)
+    rig.node.trigger_deactivate()
+    kept = listen(rig, "/kdbts/occupancy")
+    never = listen(rig, "/kdbts/occupancy_probability")
+    assert rig.turn(lambda: bool(kept))
+    assert [to_ns(grid.header.stamp) for grid in kept] == [START] and not knows_nothing(kept[0])
+    rig.node.trigger_activate()
+    assert rig.turn(lambda: len(kept) == 2)
+    assert knows_nothing(kept[1])
+    assert never == []
+    rig.connect()
+    rig.map_of(START + SECOND)
+    assert rig.turn(lambda: bool(never))
+    assert [to_ns(grid.header.stamp) for grid in never] == [START + SECOND]
 
 
 @pytest.mark.parametrize("sent", [True, False])
