@@ -14,7 +14,7 @@ from kdbts_ros.datasets.pose_rules import frame_name
 from kdbts_ros.datasets.sample_depth import SampleDepth
 from kdbts_ros.node import drops
 from kdbts_ros.node.calibrations import Calibrations, Reading
-from kdbts_ros.node.camera_info import Calibration, CalibrationReader, is_rectified
+from kdbts_ros.node.camera_info import CalibrationReader, is_rectified
 from kdbts_ros.node.camera_inputs import CameraInputs
 from kdbts_ros.node.camera_topics import camera_topics
 from kdbts_ros.node.drops import Dropped
