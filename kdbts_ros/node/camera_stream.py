@@ -15,7 +15,7 @@ from kdbts_ros.datasets.pose_rules import frame_name
 from kdbts_ros.datasets.sample_depth import SampleDepth
 from kdbts_ros.node import drops
 from kdbts_ros.node.calibrations import Calibrations, Reading
-from kdbts_ros.node.camera_info import Calibration, CalibrationReader, is_rectified
+from kdbts_ros.node.camera_info import CalibrationReader, is_rectified
 from kdbts_ros.node.camera_inputs import CameraInputs
 from kdbts_ros.node.camera_topics import camera_topics
 from kdbts_ros.node.drops import Dropped
@@ -133,36 +133,39 @@ class CameraStream:
                 continue
             self._order.used(frame.stamp_ns)
             self._tally.posed(now, self.name)
-            self._ready(frame, needs)
+            self._ready(replace(frame, frame_id=self._frame_id(frame, self._reading(frame))), needs)
 
     def _needs(self, frame: Frame) -> Needs:
-        calibration, info_frame = self._calibration(frame)
-        parameters, lookup = self._parameters(), self._transforms.lookup
-        camera_frame = image_frame(frame.frame_id, frame_name(info_frame))
-        if not camera_frame:
-            raise Dropped(
-                drops.NO_TF,
-                "neither image nor camera_info has a frame_id: set the parameter camera_frame",
-            )
-        return Needs(
-            calibration,
-            lookup(parameters.fixed_frame, camera_frame, frame.stamp_ns),
-            lookup(parameters.fixed_frame, parameters.base_frame, frame.stamp_ns),
-        )
-
-    def _calibration(self, frame: Frame) -> tuple[Calibration, str]:
-        """An image's calibration and the frame that its camera_info names."""
-        now = time.monotonic()
-        patience = self._parameters().tf_timeout
-        reading = self._calibrations.of(frame.stamp_ns, now - frame.arrived, patience)
+        reading = self._reading(frame)
         if reading.calibration is None:
             # Unless it is the image's own, a better one may be under way.
             final = reading.stamp_ns == frame.stamp_ns
             raise Dropped(drops.BAD_CAMERA_INFO, reading.fault, final=final)
         if frame.size is not None:
             reading.calibration.check_size(*frame.size)
-        self._account.good_at = now
-        return reading.calibration, reading.frame_id
+        self._account.good_at = time.monotonic()
+        frame_id = self._frame_id(frame, reading)
+        if not frame_id:
+            nameless = (
+                "neither image nor camera_info has a frame_id: set the parameter camera_frame"
+            )
+            raise Dropped(drops.NO_TF, nameless)
+        parameters, lookup = self._parameters(), self._transforms.lookup
+        return Needs(
+            reading.calibration,
+            lookup(parameters.fixed_frame, frame_id, frame.stamp_ns),
+            lookup(parameters.fixed_frame, parameters.base_frame, frame.stamp_ns),
+        )
+
+    def _reading(self, frame: Frame) -> Reading:
+        """The camera_info that belongs to an image."""
+        waited = time.monotonic() - frame.arrived
+        return self._calibrations.of(frame.stamp_ns, waited, self._parameters().tf_timeout)
+
+    @staticmethod
+    def _frame_id(frame: Frame, reading: Reading) -> str:
+        """The frame of the image holds; that of its camera_info where it names none."""
+        return image_frame(frame.frame_id, frame_name(reading.frame_id))
 
     def _on_image(self, message: Any, about: Any) -> None:
         now = time.monotonic()
