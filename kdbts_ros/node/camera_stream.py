@@ -19,7 +19,7 @@ from kdbts_ros.node.camera_info import CalibrationReader, is_rectified
 from kdbts_ros.node.camera_inputs import CameraInputs
 from kdbts_ros.node.camera_topics import camera_topics
 from kdbts_ros.node.drops import Dropped
-from kdbts_ros.node.graph import CAMERA_INFO, COMPRESSED, IMAGE, publishers, topics_of
+from kdbts_ros.node.graph import CAMERA_INFO, COMPRESSED, IMAGE, publishers, topics_of_others
 from kdbts_ros.node.images import check_layout
 from kdbts_ros.node.input_health import StreamSurroundings
 from kdbts_ros.node.messages import to_ns
@@ -106,9 +106,9 @@ class CameraStream:
         )
         # The whole graph is looked through only for a cure.
         if not images:
-            seen = replace(seen, other_images=topics_of(self._node, (IMAGE, COMPRESSED)))
+            seen = replace(seen, other_images=topics_of_others(self._node, (IMAGE, COMPRESSED)))
         if not infos:
-            seen = replace(seen, other_infos=topics_of(self._node, (CAMERA_INFO,)))
+            seen = replace(seen, other_infos=topics_of_others(self._node, (CAMERA_INFO,)))
         return seen
 
     def begin_new_life(self, stamp_ns: int) -> int:

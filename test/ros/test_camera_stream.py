@@ -255,6 +255,21 @@ def test_a_camera_info_elsewhere_is_named(bench: Bench) -> None:
     assert "/elsewhere/camera_info" in told.message
 
 
+def test_a_node_is_not_shown_its_own_outputs_as_cameras(bench: Bench) -> None:
+    depth = bench.node.create_publisher(Image, "depth/image", RELIABLE)
+    intrinsics = bench.node.create_publisher(CameraInfo, "depth/camera_info", RELIABLE)
+    driver = bench.driver("driver")
+    driver.create_publisher(Image, "/elsewhere/image", RELIABLE)
+    driver.create_publisher(CameraInfo, "/elsewhere/camera_info", RELIABLE)
+    stream = bench.stream("")
+    assert bench.turn(lambda: bool(bench.look(stream).other_infos))
+    assert bench.node.count_publishers(depth.topic_name) == 1
+    assert bench.node.count_publishers(intrinsics.topic_name) == 1
+    seen = bench.look(stream)
+    assert seen.other_images == ("/elsewhere/image",)
+    assert seen.other_infos == ("/elsewhere/camera_info",)
+
+
 def test_images_that_come_compressed_are_listened_to_as_such(bench: Bench) -> None:
     driver = bench.driver("driver")
     images = driver.create_publisher(CompressedImage, "image", RELIABLE)
