@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from numba.core import config
 
 from kdbts_ros import loops
 
@@ -159,12 +160,16 @@ def test_a_user_without_a_home_does_not_get_a_folder_called_tilde(
     assert not loops._home_is_missing()
 
 
-def test_compiling_is_told_once_and_only_where_it_happens() -> None:
-    @loops.njit()
+def test_compiling_is_told_once_and_only_where_it_happens(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(config, "CACHE_DIR", str(tmp_path))
+
+    @loops.njit(cache=True)
     def one(a):  # type: ignore[no-untyped-def]
         return a + 1
 
-    @loops.njit()
+    @loops.njit(cache=True)
     def two(a):  # type: ignore[no-untyped-def]
         return a + 2
 
