@@ -113,7 +113,7 @@ class Mounting:
     def turn(self, other: Mounting) -> Array:
         """(3,) rotation vector between both level cameras, rad, in the optical frame of either."""
         found, _ = cv2.Rodrigues(self.R_cam_level.T @ other.R_cam_level)
-        return np.asarray(found).ravel()
+        return np.asarray(found, np.float64).ravel()
 
     def turned(self, vector: Array) -> Mounting:
         """The mounting that lies a rotation vector (3,) away, see `turn`; as high."""
