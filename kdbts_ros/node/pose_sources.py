@@ -103,6 +103,10 @@ class BufferSource:
     def _insert(self, header: Any, child: str, t: Any, q: Any, static: bool) -> None:
         parent = header.frame_id or self._parameters.fixed_frame
         stamp_ns, rotation = to_ns(header.stamp), (q.x, q.y, q.z, q.w)
+        if stamp_ns < 0 and not static:
+            seconds = f"{stamp_ns / 1e9:.3f} s, before 1970"
+            self._fault(f"transform {parent} -> {child} is stamped {seconds}: it is not used")
+            return
         try:
             self.transforms.insert(
                 parent, child, stamp_ns, (t.x, t.y, t.z), rotation, static=static
