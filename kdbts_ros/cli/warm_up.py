@@ -69,9 +69,14 @@ def _run(part: Part, console: Console, progress: Progress, task: object) -> int:
 
 def parts() -> list[Part]:
     """In the order in which they need each other."""
+    import torch
+
     from kdbts_ros.density.checkpoint import shipped_names
 
-    maps = [Part(f"maps of {name}", partial(_maps, name)) for name in shipped_names()]
+    # On a CPU the fine weights take the loops of the others, and only take longer.
+    fine = torch.cuda.is_available()
+    names = [name for name in shipped_names() if fine or not name.endswith("_fine")]
+    maps = [Part(f"maps of {name}", partial(_maps, name)) for name in names]
     return [
         Part("synthetic worlds", _worlds),
         *maps,

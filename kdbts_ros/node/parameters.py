@@ -303,7 +303,7 @@ def as_markdown() -> str:
         "unchanged value is no change: `ros2 param load` takes what `ros2 param dump` wrote, in",
         "any state.",
         "",
-        "`on`, `yes` and `true` mean one thing, `off`, `no` and `false` the other, bare or in quotes,",
+        "`on`, `yes` and `true` mean one thing, `off`, `no` and `false` the other, bare or quoted,",
         "in launch arguments as in files. A name that looks like a number or a switch needs quotes",
         "within quotes: `-p fixed_frame:='\"1\"'`.",
         "",
