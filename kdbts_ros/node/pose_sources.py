@@ -93,10 +93,6 @@ class PoseSource:
 
     def _insert(self, parent: str, child: str, stamp_ns: int, t: Any, q: Any, static: bool) -> None:
         place, turn = (t.x, t.y, t.z), (q.x, q.y, q.z, q.w)
-        if stamp_ns < 0 and not static:
-            seconds = f"{stamp_ns / 1e9:.3f} s, before 1970"
-            self._fault(f"transform {parent} -> {child} is stamped {seconds}: it is not used")
-            return
         try:
             notice = self.transforms.insert(parent, child, stamp_ns, place, turn, static=static)
         except UserError as error:
