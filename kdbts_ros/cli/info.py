@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.table import Table
 
 from kdbts_ros.cli.options import Head
-from kdbts_ros.density.checkpoint import load_network
+from kdbts_ros.density.checkpoints.checkpoint import load_network
 
 
 def info(

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kdbts_ros.density.heads import MASKED_LOGIT, Perceptron
+from kdbts_ros.density.network.heads import MASKED_LOGIT, Perceptron
 
 HEADS = 4
 LAYERS = 3

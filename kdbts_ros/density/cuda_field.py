@@ -11,10 +11,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from kdbts_ros.density.cuda_trunk import INPUT_CHANNELS, CudaTrunk, channels_last
-from kdbts_ros.density.folded import FoldedHead
-from kdbts_ros.density.network import DensityNetwork
-from kdbts_ros.density.resnet import normalised
+from kdbts_ros.density.engines.cuda.trunk import INPUT_CHANNELS, CudaTrunk, channels_last
+from kdbts_ros.density.engines.folding import FoldedHead
+from kdbts_ros.density.network.network import DensityNetwork
+from kdbts_ros.density.network.resnet import normalised
 
 
 class CudaField:

@@ -11,16 +11,16 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kdbts_ros.density import frame_params
-from kdbts_ros.density.affine import AffineGrid
-from kdbts_ros.density.cuda_fusion import CudaFusion
-from kdbts_ros.density.cuda_head import MAP, SUMS, VOLUME
-from kdbts_ros.density.cuda_steps import answer_grids
-from kdbts_ros.density.encoded import EncodedView
-from kdbts_ros.density.frame_plan import CELL_BYTES, FrameGrids
-from kdbts_ros.density.queries import ColumnSums, opacity, projection
-from kdbts_ros.density.results import Bools, Floats, stretched
-from kdbts_ros.density.torch_queries import TorchQueries
+from kdbts_ros.density.engines.answers import Bools, Floats, stretched
+from kdbts_ros.density.engines.cuda import frame_params
+from kdbts_ros.density.engines.cuda.frame_plan import CELL_BYTES, FrameGrids
+from kdbts_ros.density.engines.cuda.frame_steps import answer_grids
+from kdbts_ros.density.engines.cuda.multi_view import CudaFusion
+from kdbts_ros.density.engines.cuda.single_view import MAP, SUMS, VOLUME
+from kdbts_ros.density.engines.encoded_view import EncodedView
+from kdbts_ros.density.engines.interface import ColumnSums, opacity, projection
+from kdbts_ros.density.engines.plain_torch import TorchQueries
+from kdbts_ros.density.geometry.affine_grid import AffineGrid
 
 
 class CudaFusedQueries(TorchQueries):

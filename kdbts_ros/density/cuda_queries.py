@@ -11,13 +11,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kdbts_ros.density import frame_params
-from kdbts_ros.density.affine import AffineGrid
-from kdbts_ros.density.cuda_head import SUMS, VOLUME, CudaHead, RayTables
-from kdbts_ros.density.encoded import EncodedView
-from kdbts_ros.density.queries import ColumnSums, RayDepths, opacity, projection
-from kdbts_ros.density.results import Bools, Floats
-from kdbts_ros.density.torch_queries import TorchQueries
+from kdbts_ros.density.engines.answers import Bools, Floats
+from kdbts_ros.density.engines.cuda import frame_params
+from kdbts_ros.density.engines.cuda.single_view import SUMS, VOLUME, CudaHead, RayTables
+from kdbts_ros.density.engines.encoded_view import EncodedView
+from kdbts_ros.density.engines.interface import ColumnSums, RayDepths, opacity, projection
+from kdbts_ros.density.engines.plain_torch import TorchQueries
+from kdbts_ros.density.geometry.affine_grid import AffineGrid
 
 
 class CudaQueries(TorchQueries):

@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from kdbts_ros.density.fixed_kernels import (
+from kdbts_ros.density.engines.cpu.fast_math import FAST
+from kdbts_ros.density.engines.cpu.int16_loops import (
     code_heights,
     fill_fixed_base,
     fill_fixed_hidden,
     pixel_code,
     row_code,
 )
-from kdbts_ros.density.numeric import FAST
-from kdbts_ros.density.upright_kernels import LANES, light, stand
-from kdbts_ros.density.vectors import LANES as CHANNELS
-from kdbts_ros.density.vectors import (
+from kdbts_ros.density.engines.cpu.simd import LANES as CHANNELS
+from kdbts_ros.density.engines.cpu.simd import (
     add_product,
     add_wide,
     dot_pairs,
@@ -28,6 +27,7 @@ from kdbts_ros.density.vectors import (
     store_floats,
     total,
 )
+from kdbts_ros.density.engines.cpu.upright_columns import LANES, light, stand
 from kdbts_ros.density.vote_vectors import to_floats, totals, turn
 from kdbts_ros.loops import njit
 

@@ -11,25 +11,25 @@ import numpy as np
 import numpy.typing as npt
 
 from kdbts_ros import pictures
-from kdbts_ros.density.bev import GridWindow, OccupancyMap, map_around
-from kdbts_ros.density.camera import Camera, View, inverse
-from kdbts_ros.density.camera_adapter import CameraAdapter
-from kdbts_ros.density.consistency import ConsistencyGate, depth_from
-from kdbts_ros.density.encoded import EncodedView
-from kdbts_ros.density.frame_engine import FrameEngine
-from kdbts_ros.density.frame_plan import FrameMap
-from kdbts_ros.density.fused_maps import FusedMaps
-from kdbts_ros.density.lenses import Lens
-from kdbts_ros.density.local_map import LocalMap
-from kdbts_ros.density.pipeline_settings import PipelineSettings as PipelineSettings
-from kdbts_ros.density.preview import preview_panel
+from kdbts_ros.density.birds_eye_map import GridWindow, OccupancyMap, map_around
+from kdbts_ros.density.cameras.adapter import CameraAdapter
+from kdbts_ros.density.cameras.lenses import Lens
+from kdbts_ros.density.cameras.training_camera import TrainingCamera
+from kdbts_ros.density.engines.answers import DepthImage
+from kdbts_ros.density.engines.cuda.frame_plan import FrameMap
+from kdbts_ros.density.engines.encoded_view import EncodedView
+from kdbts_ros.density.geometry.camera import Camera, View, inverse
+from kdbts_ros.density.maps.preview import preview_panel
+from kdbts_ros.density.maps.rolling_map import LocalMap
 from kdbts_ros.density.request import MAP_AND_DEPTH, Moment, Wanted
-from kdbts_ros.density.results import DepthImage
 from kdbts_ros.density.scene import SceneCompleter
-from kdbts_ros.density.training_camera import TrainingCamera
-from kdbts_ros.density.view_buffer import KeptView
-from kdbts_ros.density.view_choice import probe_points
-from kdbts_ros.density.view_use import ViewAccount, ViewUse
+from kdbts_ros.density.settings import PipelineSettings as PipelineSettings
+from kdbts_ros.density.views.keyframes import KeptView
+from kdbts_ros.density.views.novelty import probe_points
+from kdbts_ros.density.views.policy import ViewAccount, ViewUse
+from kdbts_ros.density.views.static_world import ConsistencyGate, depth_from
+from kdbts_ros.density.whole_frame.several_views import FusedMaps
+from kdbts_ros.density.whole_frame.single_view import FrameEngine
 from kdbts_ros.errors import UserError
 
 Pose = npt.NDArray[np.float64]

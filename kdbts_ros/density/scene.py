@@ -11,26 +11,27 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from kdbts_ros.density import cuda_engine, packed
-from kdbts_ros.density.affine import AffineGrid
-from kdbts_ros.density.calibration import NOTE, Calibration, read_note
-from kdbts_ros.density.camera import Camera, View
-from kdbts_ros.density.checkpoint import CheckpointInfo, load_network
-from kdbts_ros.density.compiled_queries import CompiledQueries
-from kdbts_ros.density.device import HALF, choose_device, inference_precision
-from kdbts_ros.density.encoded import EncodedView
-from kdbts_ros.density.engine_check import check_views, differences
-from kdbts_ros.density.folded import FoldedField, FoldedHead
-from kdbts_ros.density.fused_queries import FusedQueries
-from kdbts_ros.density.gpu_kernels import GpuKernels
-from kdbts_ros.density.lattice import Lattice
-from kdbts_ros.density.network import DensityNetwork, NetworkSpec
+from kdbts_ros.density.checkpoints.checkpoint import CheckpointInfo, load_network
+from kdbts_ros.density.engines.answers import Bools, DepthMap, Floats, Volume
+from kdbts_ros.density.engines.cpu import trunk
+from kdbts_ros.density.engines.cpu.multi_view import FusedQueries
+from kdbts_ros.density.engines.cpu.single_view import CompiledQueries
+from kdbts_ros.density.engines.cpu.vote_cache import VoteStore
+from kdbts_ros.density.engines.cuda import support
+from kdbts_ros.density.engines.cuda.engine import GpuKernels
+from kdbts_ros.density.engines.encoded_view import EncodedView
+from kdbts_ros.density.engines.folding import FoldedField, FoldedHead
+from kdbts_ros.density.engines.interface import Queries
+from kdbts_ros.density.engines.plain_torch import TorchQueries
+from kdbts_ros.density.engines.self_check import check_views, differences
+from kdbts_ros.density.geometry.affine_grid import AffineGrid
+from kdbts_ros.density.geometry.camera import Camera, View
+from kdbts_ros.density.geometry.lattice import Lattice
+from kdbts_ros.density.maps.probability import NOTE, Calibration, read_note
+from kdbts_ros.density.network.network import DensityNetwork, NetworkSpec
+from kdbts_ros.density.network.precision import HALF, choose_device, inference_precision
+from kdbts_ros.density.network.volume_rendering import sample_distances
 from kdbts_ros.density.novel_view import render_view
-from kdbts_ros.density.queries import Queries
-from kdbts_ros.density.rendering import sample_distances
-from kdbts_ros.density.results import Bools, DepthMap, Floats, Volume
-from kdbts_ros.density.torch_queries import TorchQueries
-from kdbts_ros.density.vote_store import VoteStore
 from kdbts_ros.errors import UserError, in_one_line
 
 # Probability of a cell is its opacity over this length, whatever the size of the cell: densities
@@ -65,14 +66,14 @@ class SceneCompleter:
         self.network = network.to(device).eval().requires_grad_(False)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
         plain_cpu = device.type == "cpu" and precision == "float32"
-        self.field = FoldedField(self.network, pack=plain_cpu and packed.supported())
+        self.field = FoldedField(self.network, pack=plain_cpu and trunk.supported())
         self._views: tuple[EncodedView, ...] = ()
         self._queries: Queries | None = None
         self._depth: dict[tuple[int, bool], DepthMap] = {}
         self._reach: list[Floats] = []
         self._compiled = device.type == "cpu"
         self._kernels = (
-            GpuKernels(self.field, HALF.get(precision)) if cuda_engine.available(device) else None
+            GpuKernels(self.field, HALF.get(precision)) if support.available(device) else None
         )
         self._votes = VoteStore(len(self.field.heads[0].arrays.out_bias))
         self.engine_note = ""
@@ -140,9 +141,7 @@ class SceneCompleter:
         """Whether a `FrameEngine` can make maps of single views."""
         head = self.field.heads[self.field.answering(1)]
         return (
-            self._kernels is not None
-            and self.field.packed is not None
-            and cuda_engine.supports(head)
+            self._kernels is not None and self.field.packed is not None and support.supports(head)
         )
 
     @property

@@ -10,7 +10,7 @@ from typing import Any
 from llvmlite import ir
 from numba import types
 
-from kdbts_ros.density.vectors import element, float32x8, int32x8, intrinsic, phadd
+from kdbts_ros.density.engines.cpu.simd import element, float32x8, int32x8, intrinsic, phadd
 
 _EIGHT = 8
 _FLOATS = ir.VectorType(ir.FloatType(), _EIGHT)

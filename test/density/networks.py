@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from kdbts_ros.density.camera import R_BODY_OPTICAL, Camera, View
-from kdbts_ros.density.checkpoint import CheckpointInfo
-from kdbts_ros.density.network import DensityNetwork, NetworkSpec
+from kdbts_ros.density.checkpoints.checkpoint import CheckpointInfo
+from kdbts_ros.density.geometry.camera import R_BODY_OPTICAL, Camera, View
+from kdbts_ros.density.network.network import DensityNetwork, NetworkSpec
 from kdbts_ros.density.scene import SceneCompleter
 
 WIDTHS = {"bts": (16,), "kdbts": (16,), "mvbts": (24, 8, 8), "simple_multiview": (16,)}

@@ -7,15 +7,15 @@ import pickle
 import pytest
 import torch
 
-from kdbts_ros.density import original_keys
-from kdbts_ros.density.checkpoint import (
+from kdbts_ros.density.checkpoints import original_keys
+from kdbts_ros.density.checkpoints.checkpoint import (
     STUDENTS,
     load_network,
     resolve,
     save_network,
     shipped_names,
 )
-from kdbts_ros.density.network import DensityNetwork, NetworkSpec
+from kdbts_ros.density.network.network import DensityNetwork, NetworkSpec
 from kdbts_ros.errors import UserError
 from test.density.networks import tiny_network
 

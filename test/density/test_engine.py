@@ -9,16 +9,16 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numba import njit
 
-from kdbts_ros.density import numeric
-from kdbts_ros.density.affine import AffineGrid
-from kdbts_ros.density.camera import View
-from kdbts_ros.density.checkpoint import CheckpointInfo
-from kdbts_ros.density.compiled_queries import CompiledQueries, CompiledViews
-from kdbts_ros.density.lattice import Lattice
-from kdbts_ros.density.network import DensityNetwork
-from kdbts_ros.density.profile import fast_profile, profile_grid, profile_points
+from kdbts_ros.density.checkpoints.checkpoint import CheckpointInfo
+from kdbts_ros.density.engines.cpu import fast_math
+from kdbts_ros.density.engines.cpu.single_view import CompiledQueries, CompiledViews
+from kdbts_ros.density.engines.plain_torch import TorchQueries
+from kdbts_ros.density.geometry.affine_grid import AffineGrid
+from kdbts_ros.density.geometry.camera import View
+from kdbts_ros.density.geometry.lattice import Lattice
+from kdbts_ros.density.network.network import DensityNetwork
+from kdbts_ros.density.parity.reference_profile import fast_profile, profile_grid, profile_points
 from kdbts_ros.density.scene import SceneCompleter
-from kdbts_ros.density.torch_queries import TorchQueries
 from test.density.networks import (
     NUMBERS,
     WHOLE_VECTORS,
@@ -48,11 +48,11 @@ def evaluated(function, values):
 def test_exp_and_softplus_keep_their_error_bounds():
     x = np.linspace(-80, 0, 200_001, dtype=np.float32)
     exact = np.exp(x.astype(np.float64))
-    assert np.abs(evaluated(numeric.exp_of_negative, x) / exact - 1).max() < 5e-6
+    assert np.abs(evaluated(fast_math.exp_of_negative, x) / exact - 1).max() < 5e-6
     x = np.linspace(-60, 60, 200_001, dtype=np.float32)
     exact = np.logaddexp(0, x.astype(np.float64))
-    assert np.abs(evaluated(numeric.softplus, x) / exact - 1).max() < 5e-6
-    assert np.isnan(evaluated(numeric.softplus, np.array([np.nan], np.float32))).all()
+    assert np.abs(evaluated(fast_math.softplus, x) / exact - 1).max() < 5e-6
+    assert np.isnan(evaluated(fast_math.softplus, np.array([np.nan], np.float32))).all()
 
 
 @pytest.mark.parametrize("numbers", NUMBERS)

@@ -9,11 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba import njit
 
-from kdbts_ros.density import folded, vectors
-from kdbts_ros.density.affine import AffineGrid
-from kdbts_ros.density.camera import View
-from kdbts_ros.density.checkpoint import CheckpointInfo
-from kdbts_ros.density.fixed_point import (
+from kdbts_ros.density.checkpoints.checkpoint import CheckpointInfo
+from kdbts_ros.density.engines import folding
+from kdbts_ros.density.engines.cpu import simd
+from kdbts_ros.density.engines.cpu.int16_map import (
     ABSENT,
     MOST_HIDDEN,
     ROOM,
@@ -23,9 +22,11 @@ from kdbts_ros.density.fixed_point import (
     fix_tables,
     read_by,
 )
-from kdbts_ros.density.queries import projection
+from kdbts_ros.density.engines.cpu.upright_columns import DENSE
+from kdbts_ros.density.engines.interface import projection
+from kdbts_ros.density.geometry.affine_grid import AffineGrid
+from kdbts_ros.density.geometry.camera import View
 from kdbts_ros.density.scene import SceneCompleter
-from kdbts_ros.density.upright_kernels import DENSE
 from test.density.networks import (
     camera,
     forward_pose,
@@ -35,7 +36,7 @@ from test.density.networks import (
     with_numbers,
 )
 
-needs_avx2 = pytest.mark.skipif(not vectors.available(), reason="this processor has no AVX2")
+needs_avx2 = pytest.mark.skipif(not simd.available(), reason="this processor has no AVX2")
 int16s = st.lists(st.integers(-32768, 32767), min_size=16, max_size=16)
 # Roundings of an answer of one channel, in counts of the map: pixels and tables, their shares, the
 # products of both (14), and interpolation between every fourth row of the float tables (2.7e-4 of
@@ -47,15 +48,15 @@ ROUNDINGS = 40
 def worked_out(a, b, wide):
     """What the operations make of a and b (16,): four rows, wide sums and a total."""
     zero = np.uint64(0)
-    x, y, row = vectors.load(a, zero), vectors.load(b, zero), np.empty((4, 16), np.int16)
-    vectors.store(row[0], zero, vectors.scale(x, y))
-    vectors.store(row[1], zero, vectors.add(x, y))
-    vectors.store(row[2], zero, vectors.rectify(x))
-    vectors.store(row[3], zero, vectors.splat(a[3]))
-    pairs = vectors.dot_pairs(x, y)
-    twice = vectors.add_wide(pairs, pairs)
-    vectors.store_totals(wide, zero, pairs, twice, vectors.nothing(), pairs)
-    return row, vectors.total(pairs)
+    x, y, row = simd.load(a, zero), simd.load(b, zero), np.empty((4, 16), np.int16)
+    simd.store(row[0], zero, simd.scale(x, y))
+    simd.store(row[1], zero, simd.add(x, y))
+    simd.store(row[2], zero, simd.rectify(x))
+    simd.store(row[3], zero, simd.splat(a[3]))
+    pairs = simd.dot_pairs(x, y)
+    twice = simd.add_wide(pairs, pairs)
+    simd.store_totals(wide, zero, pairs, twice, simd.nothing(), pairs)
+    return row, simd.total(pairs)
 
 
 @needs_avx2
@@ -270,7 +271,7 @@ def test_channels_that_fill_no_vectors_stay_floats():
 def test_a_processor_without_the_instructions_answers_with_floats(monkeypatch):
     network = tiny_network()
     info = tiny_scene().info
-    monkeypatch.setattr(folded.vectors, "available", lambda: False)
+    monkeypatch.setattr(folding.vectors, "available", lambda: False)
     scene = SceneCompleter(network, info, torch.device("cpu"), "float32")
     scene.check_engine()
     assert scene.engine_note == ""

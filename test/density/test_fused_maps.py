@@ -7,13 +7,13 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from kdbts_ros.density import frame_params
-from kdbts_ros.density.affine import AffineGrid
-from kdbts_ros.density.bev import GridWindow, HeightBand, map_together
-from kdbts_ros.density.frame_plan import CELL_BYTES, FrameGrids
-from kdbts_ros.density.fused_maps import FinishesMaps, FusedMaps
+from kdbts_ros.density.birds_eye_map import GridWindow, HeightBand, map_together
+from kdbts_ros.density.engines.cuda import frame_params
+from kdbts_ros.density.engines.cuda.frame_plan import CELL_BYTES, FrameGrids
+from kdbts_ros.density.engines.plain_torch import TorchQueries
+from kdbts_ros.density.geometry.affine_grid import AffineGrid
 from kdbts_ros.density.scene import SceneCompleter
-from kdbts_ros.density.torch_queries import TorchQueries
+from kdbts_ros.density.whole_frame.several_views import FinishesMaps, FusedMaps
 from test.density.networks import base_pose, tiny_scene, view
 
 # Nothing is nearer than depths were learnt.

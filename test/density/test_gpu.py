@@ -7,24 +7,24 @@ import numpy as np
 import pytest
 import torch
 
-from kdbts_ros.density import cuda_engine, frame_params
-from kdbts_ros.density.bev import (
+from kdbts_ros.density.birds_eye_map import (
     MIN_SEEN_SHARE,
     GridWindow,
     HeightBand,
     band_columns,
     map_around,
 )
-from kdbts_ros.density.calibration import Calibration, Curve
-from kdbts_ros.density.camera import Camera, View
-from kdbts_ros.density.checkpoint import load_network
-from kdbts_ros.density.frame_plan import FramePlan
-from kdbts_ros.density.image_sampling import Sampling, Separable, Table
-from kdbts_ros.density.lenses import BrownConrady, Equidistant, Lens
-from kdbts_ros.density.queries import projection
+from kdbts_ros.density.cameras.lenses import BrownConrady, Equidistant, Lens
+from kdbts_ros.density.cameras.rectify import Warp
+from kdbts_ros.density.checkpoints.checkpoint import load_network
+from kdbts_ros.density.engines.cuda import frame_params, support
+from kdbts_ros.density.engines.cuda.frame_plan import FramePlan
+from kdbts_ros.density.engines.cuda.image_sampling import Sampling, Separable, Table
+from kdbts_ros.density.engines.interface import projection
+from kdbts_ros.density.engines.plain_torch import TorchQueries
+from kdbts_ros.density.geometry.camera import Camera, View
+from kdbts_ros.density.maps.probability import Calibration, Curve
 from kdbts_ros.density.scene import SceneCompleter
-from kdbts_ros.density.torch_queries import TorchQueries
-from kdbts_ros.density.warp import Warp
 from test.density import gpu_reference
 from test.density.gpu_reference import interpreted
 from test.density.networks import (
@@ -95,7 +95,12 @@ def test_a_sampling_is_remap_then_resize(factor: int, method: str) -> None:
 @pytest.mark.parametrize("lens", [BENT, FISHEYE, None], ids=["bent", "fisheye", "none"])
 @pytest.mark.parametrize("size", [(32, 64), (64, 128), (44, 90)])
 def test_the_kernel_samples_as_the_plain_form(lens: Lens | None, size: tuple[int, int]) -> None:
-    from kdbts_ros.density.cuda_steps import DEVIATION, MEAN, sample_input, sampling_tables
+    from kdbts_ros.density.engines.cuda.frame_steps import (
+        DEVIATION,
+        MEAN,
+        sample_input,
+        sampling_tables,
+    )
 
     sampling = Sampling(Separable.resize(size, (32, 64), "area"))
     if lens is not None:
@@ -152,8 +157,8 @@ def test_parameters_mean_the_map_of_a_scene(completed: str, calibration: Calibra
 @pytest.mark.parametrize(("completed", "calibration"), SETTINGS[1:2])
 def test_steps_of_a_frame_make_the_map_of_a_scene(completed: str, calibration: Calibration) -> None:
     from kdbts_ros.density.cuda_field import CudaField
-    from kdbts_ros.density.cuda_head import CudaHead
-    from kdbts_ros.density.cuda_steps import FrameSteps, Slot
+    from kdbts_ros.density.engines.cuda.frame_steps import FrameSteps, Slot
+    from kdbts_ros.density.engines.cuda.single_view import CudaHead
 
     scene, params, shape, expected = _frame(completed, calibration)
     samples = scene.depth_samples(1.2) * np.float32(1.2)
@@ -216,5 +221,5 @@ def test_a_kernel_of_several_views_is_refused_where_it_is_wrong(error: str) -> N
     ("head", "known"), [("mvbts", True), ("simple_multiview", True), ("bts", False)]
 )
 def test_heads_that_weigh_votes_have_a_kernel(head: str, known: bool) -> None:
-    assert cuda_engine.fuses(tiny_scene(head, widths=WHOLE_VECTORS).field.heads[0]) is known
-    assert not cuda_engine.fuses(tiny_scene("mvbts").field.heads[0])
+    assert support.fuses(tiny_scene(head, widths=WHOLE_VECTORS).field.heads[0]) is known
+    assert not support.fuses(tiny_scene("mvbts").field.heads[0])

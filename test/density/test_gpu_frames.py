@@ -7,17 +7,17 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from kdbts_ros.density import fused_maps
 from kdbts_ros.density import pipeline as pipelines
-from kdbts_ros.density.bev import GridWindow, HeightBand, band_columns, map_alone
-from kdbts_ros.density.calibration import Calibration, Curve
-from kdbts_ros.density.camera import Camera, View
-from kdbts_ros.density.lenses import BrownConrady, Equidistant, Lens
+from kdbts_ros.density.birds_eye_map import GridWindow, HeightBand, band_columns, map_alone
+from kdbts_ros.density.cameras.lenses import BrownConrady, Equidistant, Lens
+from kdbts_ros.density.engines.plain_torch import TorchQueries
+from kdbts_ros.density.geometry.camera import Camera, View
+from kdbts_ros.density.maps.probability import Calibration, Curve
 from kdbts_ros.density.pipeline import FrameResult, Pipeline, PipelineSettings
 from kdbts_ros.density.request import Moment, Wanted
 from kdbts_ros.density.scene import SceneCompleter
-from kdbts_ros.density.torch_queries import TorchQueries
-from kdbts_ros.density.view_buffer import BufferRules
+from kdbts_ros.density.views.keyframes import BufferRules
+from kdbts_ros.density.whole_frame import several_views as fused_maps
 from test.density import fake_gpu
 from test.density.gpu_reference import interpreted
 from test.density.networks import (
@@ -142,7 +142,7 @@ def test_votes_of_several_views_are_fused_as_torch_fuses_them(
     head: str, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from kdbts_ros.density.cuda_fused_queries import CudaFusedQueries
-    from kdbts_ros.density.cuda_fusion import CudaFusion
+    from kdbts_ros.density.engines.cuda.multi_view import CudaFusion
 
     fake_gpu.let_loops_run(monkeypatch)
     scene = several_views(head, count)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kdbts_ros.density import pipeline as pipelines
-from kdbts_ros.density.bev import (
+from kdbts_ros.density.birds_eye_map import (
     GridWindow,
     HeightBand,
     OccupancyMap,
@@ -18,12 +18,12 @@ from kdbts_ros.density.bev import (
     map_around,
     map_together,
 )
-from kdbts_ros.density.calibration import Calibration, Curve
-from kdbts_ros.density.newest import MOVED_WITHIN, no_less_than
+from kdbts_ros.density.maps.newest import MOVED_WITHIN, no_less_than
+from kdbts_ros.density.maps.probability import Calibration, Curve
 from kdbts_ros.density.pipeline import Pipeline, PipelineSettings
 from kdbts_ros.density.request import Moment, Wanted
 from kdbts_ros.density.scene import SceneCompleter
-from kdbts_ros.density.view_buffer import BufferRules
+from kdbts_ros.density.views.keyframes import BufferRules
 from test.density.networks import base_pose, tiny_scene, view
 from test.density.test_shared_hidden import scene as two_heads
 

@@ -9,14 +9,14 @@ import numpy as np
 import pytest
 import torch
 
-from kdbts_ros.density import packed
-from kdbts_ros.density.checkpoint import CheckpointInfo
-from kdbts_ros.density.folded import FoldedField
-from kdbts_ros.density.network import DensityNetwork, NetworkSpec
+from kdbts_ros.density.checkpoints.checkpoint import CheckpointInfo
+from kdbts_ros.density.engines.cpu import trunk
+from kdbts_ros.density.engines.folding import FoldedField
+from kdbts_ros.density.network.network import DensityNetwork, NetworkSpec
 from kdbts_ros.density.scene import SceneCompleter
 from test.density.networks import thin_spec, tiny_network, view
 
-needs_packing = pytest.mark.skipif(not packed.supported(), reason="this PyTorch packs nothing")
+needs_packing = pytest.mark.skipif(not trunk.supported(), reason="this PyTorch packs nothing")
 
 
 def varied(spec: NetworkSpec) -> DensityNetwork:
@@ -78,10 +78,10 @@ def test_another_pytorch_is_left_alone(monkeypatch, missing):
     if missing == "library":
         monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
     elif missing == "operation":
-        monkeypatch.setattr(packed, "_ops", SimpleNamespace())
+        monkeypatch.setattr(trunk, "_ops", SimpleNamespace())
     else:
-        monkeypatch.setattr(packed, "_KNOWN", ("mkldnn::other() -> ()",) * 3)
-    assert not packed.supported()
+        monkeypatch.setattr(trunk, "_KNOWN", ("mkldnn::other() -> ()",) * 3)
+    assert not trunk.supported()
     scene = scene_of(tiny_network())
     assert scene.field.packed is None
     scene.set_views([view()])

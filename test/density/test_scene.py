@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from kdbts_ros.density.camera import View, inverse, transform
-from kdbts_ros.density.lattice import Lattice
+from kdbts_ros.density.engines.plain_torch import TorchQueries
+from kdbts_ros.density.geometry.camera import View, inverse, transform
+from kdbts_ros.density.geometry.lattice import Lattice
 from kdbts_ros.density.scene import reach_rays
-from kdbts_ros.density.torch_queries import TorchQueries
 from kdbts_ros.errors import UserError
 from test.density.networks import camera, forward_pose, thin_spec, tiny_scene, view
 

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from kdbts_ros.density.affine import AffineGrid
-from kdbts_ros.density.checkpoint import CheckpointInfo, load_network, save_network
-from kdbts_ros.density.lattice import Lattice
-from kdbts_ros.density.network import DensityNetwork, NetworkSpec
+from kdbts_ros.density.checkpoints.checkpoint import CheckpointInfo, load_network, save_network
+from kdbts_ros.density.engines.plain_torch import TorchQueries
+from kdbts_ros.density.geometry.affine_grid import AffineGrid
+from kdbts_ros.density.geometry.lattice import Lattice
+from kdbts_ros.density.network.network import DensityNetwork, NetworkSpec
 from kdbts_ros.density.scene import SceneCompleter
-from kdbts_ros.density.torch_queries import TorchQueries
 from kdbts_ros.errors import UserError
 from test.density.networks import NUMBERS, base_pose, thin_spec, view, with_numbers
 

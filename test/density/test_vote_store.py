@@ -9,13 +9,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kdbts_ros.density import vote_store
-from kdbts_ros.density.affine import AffineGrid
-from kdbts_ros.density.bev import GridWindow, HeightBand, band_columns
-from kdbts_ros.density.encoded import EncodedView
-from kdbts_ros.density.fused_queries import FusedQueries
+from kdbts_ros.density.birds_eye_map import GridWindow, HeightBand, band_columns
+from kdbts_ros.density.engines.cpu import vote_cache
+from kdbts_ros.density.engines.cpu.multi_view import FusedQueries
+from kdbts_ros.density.engines.cpu.vote_cache import TOLERANCE, VoteStore
+from kdbts_ros.density.engines.encoded_view import EncodedView
+from kdbts_ros.density.geometry.affine_grid import AffineGrid
 from kdbts_ros.density.scene import SceneCompleter
-from kdbts_ros.density.vote_store import TOLERANCE, VoteStore
 from test.density.networks import NUMBERS, base_pose, view, with_numbers
 from test.density.test_engine import scene_with_student
 
@@ -99,7 +99,7 @@ def test_a_view_that_comes_back_is_asked_about_what_is_new_alone(
     scene: SceneCompleter, encoded: list[EncodedView], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scene.forget_votes()
-    monkeypatch.setattr(vote_store, "SLOTS", 3)
+    monkeypatch.setattr(vote_cache, "SLOTS", 3)
     cells = round(SIDE / RESOLUTION) ** 2
     for first, second, expected in (
         (0, 1, [cells, cells]),
@@ -180,7 +180,7 @@ def test_votes_of_a_map_that_is_too_large_are_not_kept(
 ) -> None:
     scene.use(encoded[:2])
     compare(scene, grid_at(0))
-    monkeypatch.setattr(vote_store, "MOST_BYTES", 1000)
+    monkeypatch.setattr(vote_cache, "MOST_BYTES", 1000)
     compare(scene, grid_at(0))
     assert scene._votes.nbytes == 0
 
