@@ -117,13 +117,18 @@ def signatures() -> set[tuple[str, str]]:
 
 
 class _Told(event.Listener):
-    """Hears of every loop whose compilation begins, in any thread."""
+    """Hears of every loop whose compilation begins, in any thread.
+
+    Not of what is never kept: functions that are compiled into the loops that call them.
+    """
 
     def __init__(self, tell: Callable[[str], object]) -> None:
         self._tell = tell
 
     def on_start(self, event: Any) -> None:
-        self._tell(str(event.data["dispatcher"].py_func.__name__))
+        loop = event.data["dispatcher"]
+        if _refused or loop.stats.cache_path:
+            self._tell(str(loop.py_func.__name__))
 
     def on_end(self, event: Any) -> None:
         """Nothing to tell."""

@@ -24,21 +24,27 @@ KEYS = {
 COME_WITH = {"llvmlite": "numba", "triton": "torch"}
 
 
-def imported(*folders: str) -> set[str]:
-    """Top-level modules that Python files import, anywhere in them, but for Python's own."""
-    files = [f for folder in folders for f in (ROOT / folder).rglob("*") if f.is_file()]
-    texts = {f: f.read_text(errors="replace") for f in files if f.suffix in (".py", "")}
+def names(text: str) -> set[str]:
+    """Top-level modules that Python code imports, anywhere in it."""
     found = set()
-    for text in (
-        t for f, t in texts.items() if f.suffix == ".py" or t.startswith("#!/usr/bin/env")
-    ):
-        for node in ast.walk(ast.parse(text)):
-            if isinstance(node, ast.Import):
-                found |= {alias.name.split(".")[0] for alias in node.names}
-            elif isinstance(node, ast.ImportFrom):
-                found.add(str(node.module).split(".")[0])
-    ours = {"kdbts_ros", "test"} | {f.stem for f in files}
-    return found - set(sys.stdlib_module_names) - ours
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            found.add(str(node.module).split(".")[0])
+    return found
+
+
+def imported(*folders: str) -> set[str]:
+    """What the Python files of folders import, but for Python's own modules and ours."""
+    found = set()
+    for file in (f for folder in folders for f in (ROOT / folder).rglob("*") if f.is_file()):
+        if file.suffix == ".py" or (file.parent.name == "scripts" and not file.suffix):
+            # A script of the tests finds what lies beside it.
+            script = folders == ("test",) and not (file.parent / "__init__.py").exists()
+            beside = {f.stem for f in file.parent.glob("*.py")} if script else set()
+            found |= names(file.read_text()) - beside
+    return found - set(sys.stdlib_module_names) - {"kdbts_ros", "test"}
 
 
 def declared(*tags: str) -> set[str]:

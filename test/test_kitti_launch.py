@@ -141,7 +141,7 @@ def test_without_rviz_the_node_starts_alone(prefix: Path) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"rviz": "perhaps"}, {"use_sim_time": "ture"}, {"autostart": "2"}, {"params_file": "/gone"}],
+    [{"rviz": "perhaps"}, {"use_sim_time": "treu"}, {"autostart": "2"}, {"params_file": "/gone"}],
 )
 def test_a_wrong_argument_ends_the_launch_before_the_node(
     prefix: Path, wrong: dict[str, str]

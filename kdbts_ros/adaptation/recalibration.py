@@ -9,6 +9,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import torch
 
@@ -52,9 +53,7 @@ def refit(
     found: dict[str, Calibration] = {}
     sentences = []
     for number, (head, choice) in enumerate(wanted.items()):
-        evidence = _gather(
-            network, choice, lambda share, n=number: advance((n + share) / len(wanted))
-        )
+        evidence = _gather(network, choice, partial(_within, advance, number, len(wanted)))
         try:
             found[head] = with_threshold(fit(evidence[:FITTED]), evidence[:FITTED])
         except UserError as error:
@@ -66,6 +65,11 @@ def refit(
             f"{new:.3f} fitted anew, occupied from {found[head].occupied_from:.2f}."
         )
     return Refit({NOTE: write_note(found)} if found else {}, tuple(sentences))
+
+
+def _within(advance: Callable[[float], None], number: int, count: int, share: float) -> None:
+    """How much of all heads is done, from how much of one is."""
+    advance((number + share) / count)
 
 
 def _gather(

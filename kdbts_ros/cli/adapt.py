@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from kdbts_ros.cli import options
 from kdbts_ros.errors import UserError
+from kdbts_ros.files import shown
 
 _RECTIFIED = {"auto": None, "true": True, "false": False}
 _COLOURS = {"good": "green", "poor": "yellow", "bad": "red"}
@@ -84,6 +87,7 @@ def adapt(
     if rectified not in _RECTIFIED:
         raise UserError(f"--rectified must be auto, true or false, got '{rectified}'")
     straight = _RECTIFIED[rectified]
+    say = partial(console.print, markup=False)
     wanted = None if cameras is None else [name.strip() for name in cameras.split(",")]
     drives = [
         BagDrive(
@@ -94,15 +98,15 @@ def adapt(
     settings = AdaptSettings(minutes=minutes, rate=rate, held_out=held_out, seed=seed)
     request = Request(out, checkpoint, settings, device, resume, force)
     inspection = check(drives, request)
-    table = Table("check", "", "", title=", ".join(drive.name for drive in drives))
+    table = Table("check", "", "", title=escape(", ".join(shown(drive.name) for drive in drives)))
     for item in inspection.checks:
         colour = _COLOURS[item.grade]
-        table.add_row(item.name, f"[{colour}]{item.grade}[/]", item.sentence)
+        table.add_row(item.name, f"[{colour}]{item.grade}[/]", escape(item.sentence))
     console.print(table)
     if check_only:
         if inspection.bad:
             raise UserError(f"{len(inspection.bad)} of {len(inspection.checks)} checks failed")
-        console.print(f"fit to learn from; report in {request.folder}")
+        say(f"fit to learn from; report in {shown(request.folder)}")
         return
     columns = (
         TextColumn("adapting"),
@@ -116,16 +120,16 @@ def adapt(
         def display(share: float, text: str) -> None:
             bars.update(task, completed=share, text=text)
             if text.startswith("held out"):
-                bars.console.print(f"{share:.0%}  {text}")
+                say(f"{share:.0%}  {text}")
 
-        result = run(drives, inspection, request, display, bars.console.print)
-    console.print(result.sentence)
+        result = run(drives, inspection, request, display, say)
+    say(result.sentence)
     if not result.finished:
-        again = " ".join(str(path) for path in bags)
-        console.print(f"continue with: kdbts adapt {again} --out {out} --resume")
+        again = " ".join(shown(path) for path in bags)
+        say(f"continue with: kdbts adapt {again} --out {shown(out)} --resume")
         return
-    console.print(f"report: {result.page}")
+    say(f"report: {shown(result.page or request.folder)}")
     if result.improved or force:
-        console.print(
-            f"use it with: ros2 launch kdbts_ros kdbts.launch.py checkpoint:={out.resolve()}"
+        say(
+            f"use it with: ros2 launch kdbts_ros kdbts.launch.py checkpoint:={shown(out.resolve())}"
         )

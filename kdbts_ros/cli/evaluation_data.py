@@ -10,6 +10,7 @@ from typing import Annotated, Optional
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import track
 from rich.table import Table
 
@@ -27,6 +28,7 @@ from kdbts_ros.evaluation.samples import (
     synthetic_samples,
 )
 from kdbts_ros.evaluation.views import ViewChoice
+from kdbts_ros.files import shown
 
 
 class Dataset(str, Enum):
@@ -139,11 +141,11 @@ def load_scenes(
 def show_table(title: str, rows: Rows) -> None:
     """A table on the terminal; a dash where a measure is not defined."""
     columns = list(next(iter(rows.values())))
-    table = Table(title=title)
+    table = Table(title=escape(shown(title)))
     for header in ("", *columns):
         table.add_column(header, no_wrap=True)
     for name, values in rows.items():
-        table.add_row(name, *(_shown(column, values[column]) for column in columns))
+        table.add_row(escape(shown(name)), *(_shown(column, values[column]) for column in columns))
     console = Console()
     # Figures that are cut off say nothing: let a narrow terminal wrap the line instead.
     console.width = max(console.width, _TABLE_WIDTH)

@@ -6,10 +6,12 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from kdbts_ros.cli.options import Head
-from kdbts_ros.density.checkpoints.checkpoint import load_network
+from kdbts_ros.density.checkpoint import load_network
+from kdbts_ros.files import shown
 
 
 def info(
@@ -34,5 +36,6 @@ def info(
         ("parameters", f"{parameters / 1e6:.1f} M"),
         *loaded.notes.items(),
     ):
-        table.add_row(name, str(value))
+        # Names and notes may hold brackets, which rich would take for styles.
+        table.add_row(escape(shown(name)), escape(shown(str(value))))
     Console().print(table)

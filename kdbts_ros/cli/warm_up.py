@@ -69,9 +69,14 @@ def _run(part: Part, console: Console, progress: Progress, task: object) -> int:
 
 def parts() -> list[Part]:
     """In the order in which they need each other."""
-    from kdbts_ros.density.checkpoints.checkpoint import shipped_names
+    import torch
 
-    maps = [Part(f"maps of {name}", partial(_maps, name)) for name in shipped_names()]
+    from kdbts_ros.density.checkpoint import shipped_names
+
+    # On a CPU the fine weights take the loops of the others, and only take longer.
+    fine = torch.cuda.is_available()
+    names = [name for name in shipped_names() if fine or not name.endswith("_fine")]
+    maps = [Part(f"maps of {name}", partial(_maps, name)) for name in names]
     return [
         Part("synthetic worlds", _worlds),
         *maps,
@@ -92,20 +97,17 @@ def _worlds() -> None:
 def _maps(checkpoint: str) -> None:
     """Frames through the node's pipeline, with all that anybody may listen to."""
     from kdbts_ros.datasets.synthetic.drive import StreetDrive
-    from kdbts_ros.density.cameras.lenses import Lens
+    from kdbts_ros.density.lenses import Lens
     from kdbts_ros.density.pipeline import Pipeline, PipelineSettings
     from kdbts_ros.density.request import Moment, Wanted
 
-    drive = StreetDrive(0, frames=3, rate_hz=5.0)
-    for accumulate in (False, True):
-        pipeline = Pipeline(PipelineSettings(checkpoint, accumulate=accumulate))
-        for i in range(len(drive)):
-            T_world_base, taken = drive.T_world_base(i), drive.frame(i).views["left"]
-            view = pipeline.view(taken.image, Lens(taken.camera), taken.T_world_cam, T_world_base)
-            wanted = Wanted(depth=True, percent=True, preview=True)
-            # Without poses that were good for a while only one image is used.
-            moment = Moment("left", drive.stamp_ns(i), 0)
-            pipeline.process(view, T_world_base, wanted, moment)
+    drive = StreetDrive(0, frames=2, rate_hz=5.0)
+    wanted = Wanted(depth=True, percent=True, preview=True)
+    pipeline = Pipeline(PipelineSettings(checkpoint, accumulate=True))
+    for i in range(len(drive)):
+        T_world_base, taken = drive.T_world_base(i), drive.frame(i).views["left"]
+        view = pipeline.view(taken.image, Lens(taken.camera), taken.T_world_cam, T_world_base)
+        pipeline.process(view, T_world_base, wanted, Moment("left", drive.stamp_ns(i)))
 
 
 def _evaluation() -> None:
@@ -128,6 +130,6 @@ def _evaluation() -> None:
 
 
 def _learning() -> None:
-    from kdbts_ros.learning.frames.semi_global import aggregate
+    from kdbts_ros.learning.semi_global import aggregate
 
     aggregate(np.zeros((4, 4, 4), np.float32))

@@ -227,7 +227,7 @@ class KdbtsNode(LifecycleNode):
             self._thread.stop(timeout=30.0)
             # What has come of images so far must not count in the next configuration.
             self._collect()
-            self._thread = None
+            self._thread, self._model_at_start = None, {}
         if self._outputs is not None:
             self._outputs.close()
             self._outputs = None

@@ -11,15 +11,13 @@ import numpy as np
 import pytest
 from rosbags.rosbag2 import StoragePlugin
 
-from kdbts_ros.datasets.bags import messages as messages
-from kdbts_ros.datasets.bags.drive import BagDrive
-from kdbts_ros.datasets.bags.files import find_bags
-from kdbts_ros.datasets.bags.pose_graph import PoseGraph
-from kdbts_ros.datasets.bags.topics import camera_topics
-from kdbts_ros.datasets.bags.writer import write_bag
-from kdbts_ros.datasets.kitti.files import rigid
+from kdbts_ros.datasets import bag_messages as messages
+from kdbts_ros.datasets.bag_drive import BagDrive
+from kdbts_ros.datasets.bag_writer import write_bag
+from kdbts_ros.datasets.kitti_files import rigid
+from kdbts_ros.datasets.pose_graph import PoseGraph
 from kdbts_ros.datasets.sample import PosedFrame
-from kdbts_ros.density.geometry.camera import R_BODY_OPTICAL, View
+from kdbts_ros.density.camera import R_BODY_OPTICAL, View
 from kdbts_ros.errors import UserError
 from test.datasets.bags import CAMERA, SECOND, T_BASE_CAM, TYPES, Bag, grey
 
@@ -196,7 +194,7 @@ def mount_said_once_on_tf(bag: Bag, stamp: int, i: int) -> None:
     [
         (two_parents, "'base_link' has two parents, 'map' and 'odom'"),
         (two_broadcasters, "odom -> base_link is given twice for one stamp, and differently"),
-        (mount_said_once_on_tf, "came once only: what does not move belongs on /tf_static"),
+        (mount_said_once_on_tf, "its only stamp: what does not move belongs on /tf_static"),
     ],
 )
 def test_transforms_that_contradict_each_other_are_the_reason(
@@ -321,40 +319,3 @@ def test_interpolation_does_not_bridge_a_hole() -> None:
     assert graph.lookup("odom", "base_link", 4 * SECOND) is None
     with pytest.raises(UserError, match="no transform connects 'odom' with 'eye'"):
         graph.lookup("odom", "eye", 0)
-
-
-def test_cameras_are_chosen_by_their_topics() -> None:
-    image, info = "sensor_msgs/msg/Image", "sensor_msgs/msg/CameraInfo"
-    types = {
-        "/rig/right/image_raw": image,
-        "/rig/right/camera_info": info,
-        "/rig/left/image_raw": image,
-        "/rig/left/image_rect_color": image,
-        "/rig/left/depth/image": image,
-        "/rig/left/camera_info": info,
-        "/rig/rear/image_raw/compressed": "sensor_msgs/msg/CompressedImage",
-        "/rig/rear/camera_info": info,
-    }
-    found = camera_topics(types, None, "bag")
-    assert [(c.name, c.images) for c in found] == [
-        ("left", "/rig/left/image_rect_color"),
-        ("rear", "/rig/rear/image_raw/compressed"),
-        ("right", "/rig/right/image_raw"),
-    ]
-    assert found[0].rectified and not found[2].rectified
-    picked = camera_topics(types, ["rear", "/rig/right/image_raw"], "bag")
-    assert [c.name for c in picked] == ["rear", "right"]
-    with pytest.raises(UserError, match="no camera top; it has"):
-        camera_topics(types, ["top"], "bag")
-
-
-def test_a_folder_of_bags_is_searched(tmp_path: Path) -> None:
-    recorded(tmp_path / "runs" / "b")
-    recorded(tmp_path / "runs" / "a")
-    assert [p.name for p in find_bags([tmp_path / "runs"])] == ["a", "b"]
-    assert find_bags([tmp_path / "runs" / "b"]) == (tmp_path / "runs" / "b",)
-    (tmp_path / "empty").mkdir()
-    with pytest.raises(UserError, match="holds no rosbag2 recording"):
-        find_bags([tmp_path / "empty"])
-    with pytest.raises(UserError, match="does not exist"):
-        find_bags([tmp_path / "nowhere"])

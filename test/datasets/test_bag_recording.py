@@ -222,3 +222,15 @@ def mono16(stamp_ns: int, value: int) -> memoryview:
     message.encoding, message.step = "mono16", 2 * CAMERA.width
     message.data = np.full(CAMERA.width * CAMERA.height, value, "<u2").view(np.uint8)
     return memoryview(TYPESTORE.serialize_cdr(message, IMAGE))
+
+
+def test_a_folder_of_bags_is_searched(tmp_path: Path) -> None:
+    recorded(tmp_path / "runs" / "b")
+    recorded(tmp_path / "runs" / "a")
+    assert [p.name for p in find_bags([tmp_path / "runs"])] == ["a", "b"]
+    assert find_bags([tmp_path / "runs" / "b"]) == (tmp_path / "runs" / "b",)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="holds no rosbag2 recording"):
+        find_bags([tmp_path / "empty"])
+    with pytest.raises(UserError, match="does not exist"):
+        find_bags([tmp_path / "nowhere"])

@@ -132,3 +132,28 @@ def test_the_two_pictures_of_one_camera_are_one_camera() -> None:
         f"{space}/rect/image",
         f"{space}/rect/camera_info",
     )
+
+
+def test_cameras_are_chosen_by_their_topics() -> None:
+    image, info = "sensor_msgs/msg/Image", "sensor_msgs/msg/CameraInfo"
+    held = {
+        "/rig/right/image_raw": image,
+        "/rig/right/camera_info": info,
+        "/rig/left/image_raw": image,
+        "/rig/left/image_rect_color": image,
+        "/rig/left/depth/image": image,
+        "/rig/left/camera_info": info,
+        "/rig/rear/image_raw/compressed": "sensor_msgs/msg/CompressedImage",
+        "/rig/rear/camera_info": info,
+    }
+    found = camera_topics(held, None, "bag")
+    assert [(c.name, c.images) for c in found] == [
+        ("left", "/rig/left/image_rect_color"),
+        ("rear", "/rig/rear/image_raw/compressed"),
+        ("right", "/rig/right/image_raw"),
+    ]
+    assert found[0].rectified and not found[2].rectified
+    picked = camera_topics(held, ["rear", "/rig/right/image_raw"], "bag")
+    assert [c.name for c in picked] == ["rear", "right"]
+    with pytest.raises(UserError, match="no camera top; it has"):
+        camera_topics(held, ["top"], "bag")

@@ -67,7 +67,7 @@ def test_a_training_camera_that_looked_down_is_met_looking_down():
 def test_every_pixel_shows_the_direction_it_claims(lens, pitch, roll):
     T_base_cam = mount((0.0, 0.0, 1.65), 0.4, pitch, roll)
     T_world_cam = mount((5.0, 6.0, 1.65), 1.2, pitch, roll)
-    view = Canonical.build(lens, T_base_cam, TRAINING, SIZE).view(
+    view = Canonical.build(lens, Mounting.of(T_base_cam, TRAINING), TRAINING, SIZE).view(
         painted(lens, T_world_cam), T_world_cam
     )
     claimed = painted(Lens(view.camera), view.T_world_cam)
@@ -98,7 +98,7 @@ def test_nothing_is_invented_outside_the_view():
 @given(pitch=st.floats(-0.3, 0.3), roll=st.floats(-0.3, 0.3))
 def test_depth_returns_to_the_frame_of_the_real_camera(pitch, roll):
     T_base_cam = mount((0.0, 0.0, 1.65), 0.2, pitch, roll)
-    table = Canonical.build(WIDE, T_base_cam, TRAINING, SIZE)
+    table = Canonical.build(WIDE, Mounting.of(T_base_cam, TRAINING), TRAINING, SIZE)
     view = table.view(np.zeros((360, 640, 3), np.uint8), T_base_cam)
     # A wall 12 m ahead of the level camera: constant depth there, a slope in the real one.
     depth = np.full(SIZE[::-1], 12.0, np.float32)
@@ -186,13 +186,13 @@ def test_tables_are_rebuilt_only_for_what_matters():
 
 
 @pytest.mark.parametrize("lens", [WIDE, BENT], ids=["wide", "bent"])
-def test_a_base_that_rocks_needs_a_table_or_two_and_points_stay_where_they_are(lens):
+def test_a_base_that_rocks_needs_few_tables_and_points_stay_where_they_are(lens):
     """A hundred frames of a base that rolls, pitches and heaves: every table that is used shows a
     point of the world where the pose of its view says, to a sixteenth of a pixel of the lens."""
     adapter = CameraAdapter(TRAINING, SIZE, "on")
     image = np.zeros((lens.camera.height, lens.camera.width, 3), np.uint8)
     point = np.array([9.0, 0.8, 1.2])
-    frames, furthest = set(), 0.0
+    frames, scales, furthest = set(), set(), 0.0
     for i in range(100):
         angles = {
             "pitch": 0.05 + np.radians(0.35) * np.sin(0.3 * i),
@@ -203,6 +203,8 @@ def test_a_base_that_rocks_needs_a_table_or_two_and_points_stay_where_they_are(l
         source = shown.source
         assert isinstance(source, RawImage) and shown.own is not None
         frames.add(shown.own.camera)
+        scales.add(round(shown.scale, 9))
+        assert shown.scale == pytest.approx(1.65 / T[2, 3], rel=0.021)
         (uv,), _ = shown.camera.project(transform(inverse(shown.T_world_cam), point[None]))
         column, row = np.floor(uv).astype(int)
         # Where the table looks for that pixel, and where the lens shows the pixel's own ray.
@@ -213,9 +215,10 @@ def test_a_base_that_rocks_needs_a_table_or_two_and_points_stay_where_they_are(l
         ray = shown.T_world_cam[:3, :3] @ shown.camera.rays()[row, column]
         furthest = max(furthest, np.abs(looked - lens.project(T[:3, :3].T @ ray)).max())
         level = np.degrees(np.arccos(np.clip(shown.T_world_cam[2, 1] * -1, -1, 1)))
-        assert level <= 0.51, "the network is shown a camera that is nearly level"
-    assert adapter.tables_built <= 8
+        assert level <= 0.55, "the network is shown a camera that is nearly level"
+    assert adapter.tables_built <= 9
     assert furthest <= 1 / 16
+    assert len(scales) <= 6, "a GPU has a graph for each"
     assert len(frames) == 1, "depth is published in one frame of pixels"
 
 
@@ -223,8 +226,8 @@ def test_another_height_is_another_scale_of_the_same_table():
     adapter = CameraAdapter(TRAINING, SIZE, "on")
     low, high = (adapter.canonical(WIDE, mount((0, 0, z))) for z in (1.65, 1.2))
     assert adapter.tables_built == 1 and low.warp is high.warp
-    assert (low.scale, high.scale) == (1.0, pytest.approx(1.65 / 1.2))
-    assert adapter.canonical(WIDE, mount((0, 0, 1.66))) is low
+    assert (low.scale, high.scale) == (1.0, pytest.approx(1.65 / 1.2, rel=0.02))
+    assert adapter.canonical(WIDE, mount((0, 0, 1.19))) is high
     assert not adapter.is_training_camera(WIDE.camera, mount((0, 0, 0.0)))
 
 
@@ -255,19 +258,27 @@ def test_height_becomes_scale_within_bounds():
     assert height_scale(0.1, TRAINING) == 3.0
     assert height_scale(50.0, TRAINING) == pytest.approx(1 / 3)
     assert height_scale(-0.2, TRAINING) == 1.0
-    low = Canonical.build(WIDE, mount((0, 0, 0.2)), TRAINING, SIZE)
+    low = Canonical.build(WIDE, Mounting.of(mount((0, 0, 0.2)), TRAINING), TRAINING, SIZE)
     assert any("0.20 m above the ground" in s for s in low.concerns(TRAINING))
-    assert Canonical.build(WIDE, mount((0, 0, 0.2)), TRAINING, SIZE, False).scale == 1.0
+    assert (
+        Canonical.build(
+            WIDE, Mounting.of(mount((0, 0, 0.2)), TRAINING), TRAINING, SIZE, False
+        ).scale
+        == 1.0
+    )
 
 
 def test_a_fine_image_is_averaged_before_it_is_warped():
     fine = Lens(Camera(3840, 2160, 1400.0, 1400.0, 1920.0, 1080.0))
-    table = Canonical.build(fine, mount((0, 0, 1.65)), TRAINING, SIZE)
+    table = Canonical.build(fine, Mounting.of(mount((0, 0, 1.65)), TRAINING), TRAINING, SIZE)
     assert table.detail == pytest.approx(1400 / 185.9, rel=0.05)
     assert table.reduction == 1
     assert table.warp.camera.width == 4 * 320
     finer = Lens(fine.camera.resized(7680, 4320))
-    assert Canonical.build(finer, mount((0, 0, 1.65)), TRAINING, SIZE).reduction == 3
+    assert (
+        Canonical.build(finer, Mounting.of(mount((0, 0, 1.65)), TRAINING), TRAINING, SIZE).reduction
+        == 3
+    )
 
 
 def test_a_camera_that_sees_nothing_of_it_is_refused():
@@ -275,8 +286,12 @@ def test_a_camera_that_sees_nothing_of_it_is_refused():
         Mounting.of(mount((0, 0, 2.0), pitch=np.radians(80)), TRAINING)
     narrow = Lens(Camera(640, 480, 2000.0, 2000.0, 320.0, 240.0))
     with pytest.raises(UserError, match="sees nothing"):
-        Canonical.build(narrow, mount((0, 0, 2.0), pitch=np.radians(50)), TRAINING, SIZE)
-    covered = Canonical.build(narrow, mount((0, 0, 1.65)), TRAINING, SIZE).concerns(TRAINING)
+        Canonical.build(
+            narrow, Mounting.of(mount((0, 0, 2.0), pitch=np.radians(50)), TRAINING), TRAINING, SIZE
+        )
+    covered = Canonical.build(
+        narrow, Mounting.of(mount((0, 0, 1.65)), TRAINING), TRAINING, SIZE
+    ).concerns(TRAINING)
     assert any("81x29 degrees" in sentence for sentence in covered)
 
 
@@ -321,7 +336,7 @@ def test_kitti_360_fisheye_cameras_become_canonical(name):
     np.testing.assert_allclose(lens.project(lens.unproject(ring)), ring, atol=1e-4)
     T_base_cam = mount((0.0, 0.8, 1.65), yaw=1.57, pitch=0.02)
     lens = Lens(lens.camera.resized(350, 350), lens.distortion)
-    table = Canonical.build(lens, T_base_cam, TRAINING, SIZE)
+    table = Canonical.build(lens, Mounting.of(T_base_cam, TRAINING), TRAINING, SIZE)
     assert table.warp.covered == 1.0
     view = table.view(painted(lens, T_base_cam), T_base_cam)
     error = np.abs(view.image.astype(int) - painted(Lens(view.camera), view.T_world_cam))

@@ -32,7 +32,7 @@ from test.density.networks import base_pose, forward_pose, tiny_scene, view, wit
 SIZE = (128, 64)
 BENT = Lens(Camera(200, 100, 120.0, 120.0, 101.0, 49.0), BrownConrady((-0.3, 0.1, 0.001, 0, 0)))
 FISHEYE = Lens(Camera(180, 140, 64.0, 64.0, 90.0, 70.0), Equidistant((0.02, -0.003, 0.0, 0.0)))
-WIDE = Lens(Camera(160, 40, 60.0, 60.0, 80.0, 20.0))
+WIDE = Lens(Camera(160, 30, 60.0, 60.0, 80.0, 15.0))
 WINDOW, BAND = GridWindow.around(5.0, 0.0, 16, 0.5), HeightBand()
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import zipfile
 from collections.abc import Callable
 from dataclasses import asdict
@@ -178,6 +179,19 @@ def test_a_file_that_was_cut_says_so(tmp_path: Path, sound: Path) -> None:
         (tmp_path / "cut.pt").write_bytes(whole[:length])
         with pytest.raises(UserError, match="cut"):
             load_network(tmp_path / "cut.pt")
+
+
+def test_weights_have_any_name_that_a_disk_holds(tmp_path: Path, sound: Path) -> None:
+    folder = tmp_path / os.fsdecode(b"stra\xdfe")
+    folder.mkdir()
+    copy = write_annotated(sound, folder / "ours.safetensors", {"c": "d"})
+    assert load_network(copy)[1].notes == {"a": "b", "c": "d"}
+    with (folder / "theirs.pt").open("wb") as file:
+        torch.save({"model": {"a": torch.zeros(2)}}, file)
+    assert weight_files.read_torch(folder / "theirs.pt").keys() == {"a"}
+    (folder / "empty.pt").touch()
+    with pytest.raises(UserError, match=r"stra\\xdfe/empty\.pt is an empty file"):
+        load_network(folder / "empty.pt")
 
 
 DEEP = "[" * 100_000 + "]" * 100_000

@@ -372,3 +372,5 @@ def test_an_engine_that_slowed_down_is_told() -> None:
     assert slow.message == "slower since it was loaded: the GPU's maps were refused"
     # A machine that never was fast has been told so when the model was loaded.
     assert engine_status({"engine": "no kernels"}, {"engine": "no kernels"}).level == OK
+    # Loaded a moment ago, and not yet the node's: nothing has slowed down.
+    assert engine_status({}, fast).level == OK

@@ -39,7 +39,7 @@ def test_words_that_mean_off(word: str) -> None:
     assert launching.switch("loop", word) is False
 
 
-@pytest.mark.parametrize("word", ["", "ture", "2", "auto"])
+@pytest.mark.parametrize("word", ["", "treu", "2", "auto"])
 def test_other_words_are_refused(word: str) -> None:
     with pytest.raises(UserError, match=r"loop:=.*true or false"):
         launching.switch("loop", word)

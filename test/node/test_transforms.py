@@ -317,6 +317,14 @@ def test_a_transform_needs_two_frames(source: Any, parent: str, child: str) -> N
     assert source.pose("odom", "camera", 10.0)[0, 3] == 10
 
 
+def test_a_moving_transform_from_before_1970_is_not_used(source: Any) -> None:
+    mount(source)
+    source.insert("odom", "base_link", -1.0)
+    assert source.reason("odom", "camera", 10.0, "before 1970") == drops.BAD_TRANSFORM
+    drive(source, 10.0)
+    assert source.pose("odom", "camera", 10.0)[0, 3] == 10
+
+
 def test_a_sum_of_long_transforms_is_no_place_for_a_map(source: Any) -> None:
     for parent, child in (("odom", "a"), ("a", "b")):
         source.insert(parent, child, 0.0, (9e6, 0, 0), static=True)

@@ -32,9 +32,13 @@ PATIENCE = 5.0
 
 
 class Still:
-    """Transforms of a robot that stands."""
+    """Transforms of a robot that stands, and the frames that were asked for."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
 
     def lookup(self, target_frame: str, source_frame: str, stamp_ns: int) -> Any:
+        self.asked.append(source_frame)
         return np.eye(4)
 
     def time_jumped(self, stamp_ns: int) -> None:
@@ -56,6 +60,7 @@ class Bench:
         self.drivers: list[Node] = []
         self.streams: list[CameraStream] = []
         self.tally = Tally(time.monotonic())
+        self.still = Still()
         self.jumps: list[tuple[int, str]] = []
         self.found: list[tuple[Frame, Needs]] = []
 
@@ -72,7 +77,7 @@ class Bench:
                 self.node,
                 camera,
                 lambda: parameters,
-                Still(),
+                self.still,
                 self.tally,
                 lambda frame, needs: self.found.append((frame, needs)),
                 lambda stamp, topic, _: self.jumps.append((stamp, topic)),
@@ -164,6 +169,23 @@ def test_no_camera_has_another_frame_s_calibration(bench: Bench, info_first: boo
     assert "the one of the same stamp" in bench.look(bench.streams[0]).joined
 
 
+def test_an_image_without_a_frame_has_that_of_its_camera_info(bench: Bench) -> None:
+    driver = bench.driver("driver")
+    images = driver.create_publisher(Image, "image", RELIABLE)
+    infos = driver.create_publisher(CameraInfo, "camera_info", RELIABLE)
+    bench.stream("")
+    connected(bench, images, infos)
+    for index, frames in enumerate([("", "lens"), ("optical", "lens"), ("optical", "")]):
+        stamp = 100 * SECOND + index
+        image, said = picture(stamp), info(stamp)
+        image.header.frame_id, said.header.frame_id = frames
+        infos.publish(said)
+        images.publish(image)
+        assert bench.turn(lambda count=index + 1: len(bench.found) == count)
+        bench.turn(lambda: False, 1.1)
+    assert [frame.frame_id for frame, _ in bench.found] == ["lens", "optical", "optical"]
+
+
 def test_what_was_said_once_and_latched_before_is_heard(bench: Bench) -> None:
     driver = bench.driver("driver")
     driver.create_publisher(CameraInfo, "camera_info", LATCHED).publish(
@@ -176,6 +198,34 @@ def test_what_was_said_once_and_latched_before_is_heard(bench: Bench) -> None:
     assert bench.turn(lambda: bool(bench.found))
     assert bench.focals("") == {100 * SECOND: 70.0}
     assert bench.look(stream).infos[0].latched
+
+
+def test_the_frame_of_the_image_holds_and_where_it_names_none_camera_info_s(bench: Bench) -> None:
+    """As in recordings."""
+    driver, stamp = bench.driver("driver"), 100 * SECOND
+    told = {
+        "named": ("eye", "elsewhere", "eye"),
+        "slashed": ("/eye", "", "eye"),
+        "told": ("", "/told", "told"),
+        "nameless": ("", "", ""),
+    }
+    for name in told:
+        bench.stream(name)
+    infos = {n: driver.create_publisher(CameraInfo, f"{n}/camera_info", RELIABLE) for n in told}
+    images = {n: driver.create_publisher(Image, f"{n}/image", RELIABLE) for n in told}
+    connected(bench, *images.values(), *infos.values())
+    for name, (in_image, in_info, holds) in told.items():
+        bench.still.asked.clear()
+        calibration, image = calibrated(stamp, 70.0), picture(stamp)
+        calibration.header.frame_id, image.header.frame_id = in_info, in_image
+        infos[name].publish(calibration)
+        images[name].publish(image)
+        if holds:
+            assert bench.turn(lambda n=name: bool(bench.focals(n)))
+            assert bench.still.asked == [holds, "base_link"]
+        else:
+            assert bench.turn(lambda: drops.NO_TF in bench.tally.dropped)
+            assert not bench.still.asked
 
 
 def test_what_was_said_once_and_not_latched_names_the_cure(bench: Bench) -> None:
@@ -203,6 +253,21 @@ def test_a_camera_info_elsewhere_is_named(bench: Bench) -> None:
     told = bench.status(stream)
     assert "which nobody publishes: remap camera_info" in told.message
     assert "/elsewhere/camera_info" in told.message
+
+
+def test_a_node_is_not_shown_its_own_outputs_as_cameras(bench: Bench) -> None:
+    depth = bench.node.create_publisher(Image, "depth/image", RELIABLE)
+    intrinsics = bench.node.create_publisher(CameraInfo, "depth/camera_info", RELIABLE)
+    driver = bench.driver("driver")
+    driver.create_publisher(Image, "/elsewhere/image", RELIABLE)
+    driver.create_publisher(CameraInfo, "/elsewhere/camera_info", RELIABLE)
+    stream = bench.stream("")
+    assert bench.turn(lambda: bool(bench.look(stream).other_infos))
+    assert bench.node.count_publishers(depth.topic_name) == 1
+    assert bench.node.count_publishers(intrinsics.topic_name) == 1
+    seen = bench.look(stream)
+    assert seen.other_images == ("/elsewhere/image",)
+    assert seen.other_infos == ("/elsewhere/camera_info",)
 
 
 def test_images_that_come_compressed_are_listened_to_as_such(bench: Bench) -> None:

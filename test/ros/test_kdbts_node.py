@@ -9,6 +9,15 @@ import numpy as np
 import pytest
 from lifecycle_msgs.msg import Transition
 from nav_msgs.msg import OccupancyGrid
+from rcl_interfaces.msg import Parameter as ParameterMessage
+from rcl_interfaces.msg import SetParametersResult
+from rcl_interfaces.srv import (
+    GetParameters,
+    ListParameters,
+    SetParameters,
+    SetParametersAtomically,
+)
+from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, Image
 
@@ -227,6 +236,81 @@ def test_cleanup_and_configure_again(connected: Robot, instants: Iterator[int]) 
     connected.wait_until_connected()
     connected.step(next(instants))
     assert connected.reports[-1].maps_out == 1
+
+
+@pytest.mark.parametrize("together", [False, True])
+def test_the_node_takes_back_what_it_has_written_down(connected: Robot, together: bool) -> None:
+    dump = written_down(connected)
+    names = {p.name for p in dump}
+    assert {"checkpoint", "cameras", "resolution", "use_sim_time"} <= names
+    assert any(name.startswith("qos_overrides.") for name in names)
+    assert [r.reason for r in set_all(connected, dump, together) if not r.successful] == []
+
+
+def test_what_changes_with_what_does_not_is_told_apart(connected: Robot) -> None:
+    dump = written_down(connected)
+    changed = [p for p in dump if p.name not in ("map_decay", "range_m")]
+    changed.append(Parameter("map_decay", value=7.0).to_parameter_msg())
+    assert set_all(connected, changed, together=True)[0].successful
+    assert {p.name: p.value.double_value for p in written_down(connected)}["map_decay"] == 7.0
+    changed.append(Parameter("range_m", value=9.0).to_parameter_msg())
+    (refused,) = set_all(connected, changed, together=True)
+    assert refused.reason.startswith("parameter 'range_m' is read by configure")
+    for name in (
+        "qos_overrides./kdbts/occupancy.publisher.depth",
+        "start_type_description_service",
+    ):
+        value = not next(p for p in dump if p.name == name).value.bool_value
+        given = Parameter(name, value=7 if "depth" in name else value).to_parameter_msg()
+        assert "read-only" in set_all(connected, [given], together=False)[0].reason
+
+
+def test_words_are_understood_by_the_services(connected: Robot) -> None:
+    given = [
+        Parameter("scale_height", value="on"),
+        Parameter("accumulate", value="no"),
+        Parameter("depth_stride", value=1.0),
+        Parameter("map_inertia", value=3),
+        Parameter("map_decay", value=5),
+    ]
+    asked = [p.to_parameter_msg() for p in given]
+    for together in (True, False):
+        assert [r.reason for r in set_all(connected, asked, together) if not r.successful] == []
+    kept = {p.name: p.value for p in written_down(connected)}
+    assert (kept["map_inertia"].double_value, kept["accumulate"].bool_value) == (3.0, False)
+    refused = {
+        "canonical_camera": (False, "'canonical_camera' is read by configure"),
+        "fixed_frame": (
+            True,
+            "must be a string, got true (what ROS makes of a bare on, yes and y)",
+        ),
+        "checkpoint": (1, "must be a string, got 1; quote a name that looks like another type"),
+    }
+    for name, (value, words) in refused.items():
+        asked = [Parameter(name, value=value).to_parameter_msg()]
+        assert words in set_all(connected, asked, together=False)[0].reason
+    gone = ParameterMessage(name="resolution")
+    assert "must be a number, got nothing" in set_all(connected, [gone], together=False)[0].reason
+
+
+def written_down(robot: Robot) -> list[ParameterMessage]:
+    """What `ros2 param dump` asks for."""
+    request = ListParameters.Request(depth=ListParameters.Request.DEPTH_RECURSIVE)
+    names = robot.call(ListParameters, "list_parameters", request).result.names
+    asked = GetParameters.Request(names=names)
+    values = robot.call(GetParameters, "get_parameters", asked).values
+    return [ParameterMessage(name=n, value=v) for n, v in zip(names, values, strict=True)]
+
+
+def set_all(
+    robot: Robot, given: list[ParameterMessage], together: bool
+) -> list[SetParametersResult]:
+    """What `ros2 param load` and `set` ask for, one by one or atomically."""
+    if together:
+        request = SetParametersAtomically.Request(parameters=given)
+        return [robot.call(SetParametersAtomically, "set_parameters_atomically", request).result]
+    request = SetParameters.Request(parameters=given)
+    return list(robot.call(SetParameters, "set_parameters", request).results)
 
 
 def test_nothing_went_wrong_meanwhile(node: NodeProcess) -> None:

@@ -138,7 +138,8 @@ def test_diagnostics_tell_of_everything_a_map_needs(simulation: Simulation) -> N
     simulation.diagnostics.clear()
     assert simulation.robot.spin_until(lambda: bool(simulation.diagnostics))
     names = {status.name for status in simulation.diagnostics[-1].status}
-    said = ("lifecycle", "input", "camera", "pose", "inference")
+    inputs = ("input", "time", "pose")
+    said = ("lifecycle", *inputs, "camera", "inference", "callbacks", "engine")
     assert names == {f"kdbts: {name}" for name in said}
 
 

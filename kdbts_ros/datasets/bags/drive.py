@@ -87,7 +87,8 @@ class BagDrive:
     @property
     def name(self) -> str:
         """Name of the recording."""
-        return self.path.name
+        # `.` has no name of its own.
+        return self.path.name or self.path.resolve().name
 
     @property
     def cameras(self) -> tuple[str, ...]:

@@ -185,7 +185,7 @@ class Edge:
             return NoPose(rules.TOO_OLD, back or words)
         words = f"{edge} ends {(stamp_ns - last) / 1e9:.3f} s before the image"
         if len(self.samples) == 1:
-            words += " and came once only: what does not move belongs on /tf_static"
+            words += ", its only stamp: what does not move belongs on /tf_static"
         return NoPose(rules.EXTRAPOLATION, back or words)
 
     def _check_parents(self, *samples: Sample) -> None:

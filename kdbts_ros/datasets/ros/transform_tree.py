@@ -92,13 +92,20 @@ class TransformTree:
         """Add the pose of `child` in `parent`.
 
         Raises:
-            Refused: see `read_sample`. Such a transform is not used, but remembered as the reason.
+            Refused: see `read_sample`; or a moving transform is stamped before 1970. Such a
+                transform is not used, but remembered as the reason.
         """
         parent, child = frame_name(parent), frame_name(child)
         tx, ty, tz = map(float, translation)
         x, y, z, w = map(float, quaternion_xyzw)
         try:
             sample = read_sample(parent, child, stamp_ns, (tx, ty, tz), (x, y, z, w))
+            if stamp_ns < 0 and not static:
+                raise Refused(
+                    rules.BAD_TRANSFORM,
+                    f"transform {parent} -> {child} is stamped {stamp_ns / 1e9:.3f} s, before "
+                    "1970: it is not used",
+                )
         except Refused as why:
             self._refused[child] = _Refusal((parent, child), why)
             raise

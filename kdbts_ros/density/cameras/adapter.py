@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -132,23 +132,18 @@ class CameraAdapter:
         A kept table of a slightly other tilt shows the view of a slightly tilted camera, under its
         own exact pose. The one used last goes first: a tilt between two tables stays with one.
         """
-        mounting, limits = Mounting.of(T_base_cam, self.training), self.tolerance
+        mounting = Mounting.of(T_base_cam, self.training)
         same = [table for table in self._canonical if self._same(lens, table.lens)]
-        near = [table for table in same if self._as_tilted(mounting, table.mounting)]
-        table = next((t for t in near if mounting.as_high(t.mounting, limits.kept_height)), None)
-        if table is None and near:
-            table = near[0].at_height(mounting.height, self.training, self.scale_height)
-        elif table is None:
-            table = Canonical.build(
-                lens,
-                T_base_cam,
-                self.training,
-                self.size,
-                self.scale_height,
-                next(iter(same), None),
-            )
+        near = [table for table in same if self._as_tilted(table.mounting.turn(mounting))]
+        if near:
+            table = self._at_height(near[0], mounting)
+        else:
+            before = same[0] if same else None
+            made_for = self._on_raster(mounting, before) if before else mounting
+            asked = self.training, self.size, self.scale_height
+            table = Canonical.build(lens, made_for, *asked, before)
             self.tables_built += 1
-        others = [kept for kept in self._canonical if kept is not table]
+        others = [kept for kept in self._canonical if kept.warp is not table.warp]
         self._canonical = [table, *others][: self.CAPACITY]
         return table
 
@@ -177,9 +172,42 @@ class CameraAdapter:
         self._straight = [warp, *self._straight][: self.CAPACITY]
         return warp
 
-    def _as_tilted(self, mounting: Mounting, other: Mounting) -> bool:
-        limits, (x, y, z) = self.tolerance, mounting.turn(other)
-        return float(np.hypot(np.hypot(x, y) / limits.kept_tilt, z / limits.kept_roll)) <= 1
+    def _at_height(self, table: Canonical, mounting: Mounting) -> Canonical:
+        """The same table for the height of a mounting."""
+        height = self._height_on_raster(mounting, table)
+        if height == table.mounting.height:
+            return table
+        return table.at_height(height, self.training, self.scale_height)
+
+    def _height_on_raster(self, mounting: Mounting, before: Canonical) -> float:
+        """A height near enough, of few, as of tilts: a GPU has a graph for each scale."""
+        height, other, ratio = mounting.height, before.mounting.height, self.tolerance.kept_height
+        if mounting.as_high(before.mounting, ratio):
+            return other
+        if min(height, other) <= 0:
+            return height
+        step = np.log1p(1.9 * ratio)
+        return float(other * np.exp(np.rint(np.log(height / other) / step) * step))
+
+    def _as_tilted(self, turn: Array) -> bool:
+        """Whether a table serves a mounting that is turned from its own by a vector (3,)."""
+        return bool((np.abs(turn) <= self._most_turn).all())
+
+    @property
+    def _most_turn(self) -> Array:
+        limits = self.tolerance
+        return np.array([limits.kept_tilt, limits.kept_tilt, limits.kept_roll])
+
+    def _on_raster(self, mounting: Mounting, before: Canonical) -> Mounting:
+        """The mounting to make a table for: tilts around those of the tables before lie on a
+        raster, so that few of them cover all between which a base rocks."""
+        # A little closer than tables reach, for what rotations do not commute by.
+        step = 1.9 * self._most_turn
+        turn = before.mounting.turn(mounting)
+        found = before.mounting.turned(np.rint(turn / step) * step)
+        if not self._as_tilted(found.turn(mounting)):
+            found = mounting
+        return replace(found, height=self._height_on_raster(mounting, before))
 
     def _same(self, lens: Lens, other: Lens) -> bool:
         a, b = lens.camera, other.camera

@@ -63,7 +63,7 @@ class Canonical:
     def build(
         cls,
         lens: Lens,
-        T_base_cam: Array,
+        mounting: Mounting,
         training: TrainingCamera,
         size: tuple[int, int],
         scale_height: bool = True,
@@ -71,13 +71,13 @@ class Canonical:
     ) -> Canonical:
         """Tables for images of `lens`, network input of `size` (width, height).
 
+        mounting: how the camera is mounted, or nearly so: the pose of a view is that of its table.
         before: a table of the same lens, whose frame of published pixels stays if the tilt is
         nearly the same.
 
         Raises:
             UserError: a camera that sees nothing of the training camera's view.
         """
-        mounting = Mounting.of(T_base_cam, training)
         R = mounting.R_cam_level
         small = training.camera(*size)
         detail = _detail(lens, small, R)

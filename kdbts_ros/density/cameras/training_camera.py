@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import cv2
 import numpy as np
@@ -120,7 +120,12 @@ class Mounting:
     def turn(self, other: Mounting) -> Array:
         """(3,) rotation vector between both level cameras, rad, in the optical frame of either."""
         found, _ = cv2.Rodrigues(self.R_cam_level.T @ other.R_cam_level)
-        return np.asarray(found).ravel()
+        return np.asarray(found, np.float64).ravel()
+
+    def turned(self, vector: Array) -> Mounting:
+        """The mounting that lies a rotation vector (3,) away, see `turn`; as high."""
+        R, _ = cv2.Rodrigues(np.asarray(vector, np.float64))
+        return replace(self, R_cam_level=self.R_cam_level @ R)
 
     def as_high(self, other: Mounting, ratio: float) -> bool:
         """Whether heights differ by at most a ratio of the other's."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import pickle
 import re
+import warnings
 import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from typing import Any, Literal, NoReturn
 
 import torch
 from safetensors import SafetensorError, safe_open
+from safetensors.torch import load as load_bytes
 from torch import Tensor
 
 from kdbts_ros.errors import UserError
@@ -136,8 +138,12 @@ def read_safetensors(path: Path, keep_kinds: bool = False) -> dict[str, Tensor]:
         UserError: the file cannot be read.
     """
     try:
-        with safe_open(path, framework="pt") as file:
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+        if shown(path) != str(path):
+            # safetensors opens names in UTF-8 alone.
+            tensors = load_bytes(path.read_bytes())
+        else:
+            with safe_open(path, framework="pt") as file:
+                tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
     except (SafetensorError, OSError) as error:
         raise UserError(f"{shown(path)} is not a readable safetensors file: {error}") from None
     return tensors if keep_kinds else {key: value.float() for key, value in tensors.items()}
@@ -154,6 +160,13 @@ def read_torch(path: Path) -> dict[str, Tensor]:
 
 def _load(path: Path) -> Any:
     zipped = _check_archive(path)
+    with warnings.catch_warnings():
+        # Of unusual pickles torch asks to be told of, which is nothing to the user.
+        warnings.simplefilter("ignore")
+        return _unpickled(path, zipped)
+
+
+def _unpickled(path: Path, zipped: bool) -> Any:
     try:
         # torch maps files by their name, which must be UTF-8 and not that of another format.
         if zipped and shown(path) == str(path) and path.suffix != ".safetensors":

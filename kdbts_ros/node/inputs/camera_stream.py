@@ -10,24 +10,25 @@ from typing import Any
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image
 
-from kdbts_ros.datasets.ros.pose_rules import frame_name
-from kdbts_ros.datasets.ros.sample_depth import SampleDepth
-from kdbts_ros.node.inputs.calibrations import Calibrations, Reading
-from kdbts_ros.node.inputs.camera_info import Calibration, CalibrationReader, is_rectified
-from kdbts_ros.node.inputs.camera_inputs import CameraInputs
-from kdbts_ros.node.inputs.camera_topics import camera_topics
-from kdbts_ros.node.inputs.images import check_layout
-from kdbts_ros.node.inputs.one_camera import OneCamera, Sender
-from kdbts_ros.node.inputs.stamps import StampOrder, check_lead
-from kdbts_ros.node.inputs.waiting import Frame, Needs, WaitingQueue
-from kdbts_ros.node.outputs.messages import to_ns
-from kdbts_ros.node.parameters.table import Parameters
-from kdbts_ros.node.poses.transforms import Transforms
-from kdbts_ros.node.reporting import drops
-from kdbts_ros.node.reporting.counters import Tally
-from kdbts_ros.node.reporting.drops import Dropped
-from kdbts_ros.node.reporting.graph import CAMERA_INFO, COMPRESSED, IMAGE, publishers, topics_of
-from kdbts_ros.node.reporting.input_health import StreamSurroundings
+from kdbts_ros.datasets.camera_infos import image_frame
+from kdbts_ros.datasets.pose_rules import frame_name
+from kdbts_ros.datasets.sample_depth import SampleDepth
+from kdbts_ros.node import drops
+from kdbts_ros.node.calibrations import Calibrations, Reading
+from kdbts_ros.node.camera_info import CalibrationReader, is_rectified
+from kdbts_ros.node.camera_inputs import CameraInputs
+from kdbts_ros.node.camera_topics import camera_topics
+from kdbts_ros.node.drops import Dropped
+from kdbts_ros.node.graph import CAMERA_INFO, COMPRESSED, IMAGE, publishers, topics_of_others
+from kdbts_ros.node.images import check_layout
+from kdbts_ros.node.input_health import StreamSurroundings
+from kdbts_ros.node.messages import to_ns
+from kdbts_ros.node.one_camera import OneCamera, Sender
+from kdbts_ros.node.parameters import Parameters
+from kdbts_ros.node.stamps import StampOrder, check_lead
+from kdbts_ros.node.tally import Tally
+from kdbts_ros.node.transforms import Transforms
+from kdbts_ros.node.waiting import Frame, Needs, WaitingQueue
 
 
 class CameraStream:
@@ -105,9 +106,9 @@ class CameraStream:
         )
         # The whole graph is looked through only for a cure.
         if not images:
-            seen = replace(seen, other_images=topics_of(self._node, (IMAGE, COMPRESSED)))
+            seen = replace(seen, other_images=topics_of_others(self._node, (IMAGE, COMPRESSED)))
         if not infos:
-            seen = replace(seen, other_infos=topics_of(self._node, (CAMERA_INFO,)))
+            seen = replace(seen, other_infos=topics_of_others(self._node, (CAMERA_INFO,)))
         return seen
 
     def begin_new_life(self, stamp_ns: int) -> int:
@@ -132,31 +133,39 @@ class CameraStream:
                 continue
             self._order.used(frame.stamp_ns)
             self._tally.posed(now, self.name)
-            self._ready(frame, needs)
+            self._ready(replace(frame, frame_id=self._frame_id(frame, self._reading(frame))), needs)
 
     def _needs(self, frame: Frame) -> Needs:
-        calibration = self._calibration(frame)
-        parameters, lookup = self._parameters(), self._transforms.lookup
-        if not frame.frame_id:
-            raise Dropped(drops.NO_TF, "image has no frame_id: set the parameter camera_frame")
-        return Needs(
-            calibration,
-            lookup(parameters.fixed_frame, frame.frame_id, frame.stamp_ns),
-            lookup(parameters.fixed_frame, parameters.base_frame, frame.stamp_ns),
-        )
-
-    def _calibration(self, frame: Frame) -> Calibration:
-        now = time.monotonic()
-        patience = self._parameters().tf_timeout
-        reading = self._calibrations.of(frame.stamp_ns, now - frame.arrived, patience)
+        reading = self._reading(frame)
         if reading.calibration is None:
             # Unless it is the image's own, a better one may be under way.
             final = reading.stamp_ns == frame.stamp_ns
             raise Dropped(drops.BAD_CAMERA_INFO, reading.fault, final=final)
         if frame.size is not None:
             reading.calibration.check_size(*frame.size)
-        self._account.good_at = now
-        return reading.calibration
+        self._account.good_at = time.monotonic()
+        frame_id = self._frame_id(frame, reading)
+        if not frame_id:
+            nameless = (
+                "neither image nor camera_info has a frame_id: set the parameter camera_frame"
+            )
+            raise Dropped(drops.NO_TF, nameless)
+        parameters, lookup = self._parameters(), self._transforms.lookup
+        return Needs(
+            reading.calibration,
+            lookup(parameters.fixed_frame, frame_id, frame.stamp_ns),
+            lookup(parameters.fixed_frame, parameters.base_frame, frame.stamp_ns),
+        )
+
+    def _reading(self, frame: Frame) -> Reading:
+        """The camera_info that belongs to an image."""
+        waited = time.monotonic() - frame.arrived
+        return self._calibrations.of(frame.stamp_ns, waited, self._parameters().tf_timeout)
+
+    @staticmethod
+    def _frame_id(frame: Frame, reading: Reading) -> str:
+        """The frame of the image holds; that of its camera_info where it names none."""
+        return image_frame(frame.frame_id, frame_name(reading.frame_id))
 
     def _on_image(self, message: Any, about: Any) -> None:
         now = time.monotonic()

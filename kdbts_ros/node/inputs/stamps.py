@@ -44,7 +44,8 @@ class StampOrder:
     def check(self, stamp_ns: int) -> None:
         """Raise Dropped for a zero, repeated or late stamp."""
         if stamp_ns <= 0:
-            raise Dropped(drops.ZERO_STAMP, "image has no stamp: the driver must set header.stamp")
+            kind = f"is stamped {stamp_ns / 1e9:.3f} s, before 1970" if stamp_ns else "has no stamp"
+            raise Dropped(drops.ZERO_STAMP, f"image {kind}: the driver must set header.stamp")
         if stamp_ns == self.newest_ns:
             raise Dropped(drops.DUPLICATE, f"a second image of stamp {stamp_ns / 1e9:.3f}")
         if stamp_ns < self.newest_ns:

@@ -43,14 +43,14 @@ def publishers(node: Node, topic: str) -> tuple[Publisher, ...]:
     )
 
 
-def topics_of(node: Node, kinds: Iterable[str]) -> tuple[str, ...]:
-    """Topics of these types that somebody publishes, sorted."""
-    wanted = set(kinds)
+def topics_of_others(node: Node, kinds: Iterable[str]) -> tuple[str, ...]:
+    """Topics of these types that another node publishes, sorted."""
+    wanted, own = set(kinds), node.get_fully_qualified_name()
     return tuple(
         sorted(
             topic
             for topic, types in node.get_topic_names_and_types()
-            if wanted & set(types) and node.count_publishers(topic)
+            if wanted & set(types) and any(p.node != own for p in publishers(node, topic))
         )
     )
 

@@ -163,6 +163,7 @@ def _camera(tally: Tally, now: float, silence: float) -> Status:
 def engine_status(at_start: dict[str, str], model: dict[str, str]) -> Status:
     """Whether the model still runs as it did when it was loaded; both as `Pipeline.describe`."""
     before, engine = at_start.get("engine", ""), model.get("engine", "")
-    if engine == before:
+    # While a model loads it describes itself before it is known as what was loaded.
+    if not at_start or engine == before:
         return Status("engine", OK, f"runs as it was loaded: {engine or 'nothing is loaded'}")
     return Status("engine", WARN, f"slower since it was loaded: {engine}", lasting=True)

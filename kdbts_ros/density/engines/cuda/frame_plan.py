@@ -140,7 +140,8 @@ def plan_key(view: View, shape: Shape) -> tuple[object, ...]:
     """Equal for views and grids whose plans differ at most in their tables: a camera that rocks."""
     picture = _picture(view)
     shown = (picture.lens, picture.camera) if isinstance(picture, Warp) else picture
-    return shown, shape, view.scale, view.valid is None
+    # Heights on one raster are equal but for rounding.
+    return shown, shape, round(view.scale, 6), view.valid is None
 
 
 def depth_key(view: View, size: tuple[int, int]) -> tuple[object, ...]:
