@@ -10,25 +10,31 @@ from typing import Any
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image
 
-from kdbts_ros.datasets.camera_infos import image_frame
-from kdbts_ros.datasets.pose_rules import frame_name
-from kdbts_ros.datasets.sample_depth import SampleDepth
-from kdbts_ros.node import drops
-from kdbts_ros.node.calibrations import Calibrations, Reading
-from kdbts_ros.node.camera_info import CalibrationReader, is_rectified
-from kdbts_ros.node.camera_inputs import CameraInputs
-from kdbts_ros.node.camera_topics import camera_topics
-from kdbts_ros.node.drops import Dropped
-from kdbts_ros.node.graph import CAMERA_INFO, COMPRESSED, IMAGE, publishers, topics_of_others
-from kdbts_ros.node.images import check_layout
-from kdbts_ros.node.input_health import StreamSurroundings
-from kdbts_ros.node.messages import to_ns
-from kdbts_ros.node.one_camera import OneCamera, Sender
-from kdbts_ros.node.parameters import Parameters
-from kdbts_ros.node.stamps import StampOrder, check_lead
-from kdbts_ros.node.tally import Tally
-from kdbts_ros.node.transforms import Transforms
-from kdbts_ros.node.waiting import Frame, Needs, WaitingQueue
+from kdbts_ros.datasets.ros.camera_infos import image_frame
+from kdbts_ros.datasets.ros.pose_rules import frame_name
+from kdbts_ros.datasets.ros.sample_depth import SampleDepth
+from kdbts_ros.node.inputs.calibrations import Calibrations, Reading
+from kdbts_ros.node.inputs.camera_info import CalibrationReader, is_rectified
+from kdbts_ros.node.inputs.camera_inputs import CameraInputs
+from kdbts_ros.node.inputs.camera_topics import camera_topics
+from kdbts_ros.node.inputs.images import check_layout
+from kdbts_ros.node.inputs.one_camera import OneCamera, Sender
+from kdbts_ros.node.inputs.stamps import StampOrder, check_lead
+from kdbts_ros.node.inputs.waiting import Frame, Needs, WaitingQueue
+from kdbts_ros.node.outputs.messages import to_ns
+from kdbts_ros.node.parameters.table import Parameters
+from kdbts_ros.node.poses.transforms import Transforms
+from kdbts_ros.node.reporting import drops
+from kdbts_ros.node.reporting.counters import Tally
+from kdbts_ros.node.reporting.drops import Dropped
+from kdbts_ros.node.reporting.graph import (
+    CAMERA_INFO,
+    COMPRESSED,
+    IMAGE,
+    publishers,
+    topics_of_others,
+)
+from kdbts_ros.node.reporting.input_health import StreamSurroundings
 
 
 class CameraStream:
