@@ -170,7 +170,8 @@ class Robot:
         client = self.node.create_client(kind, f"/kdbts/{service}")
         assert client.wait_for_service(60)
         future = client.call_async(request)
-        assert self.spin_until(future.done, 60), f"{service} did not answer"
+        # A transition may load a model.
+        assert self.spin_until(future.done, 180), f"{service} did not answer"
         self.node.destroy_client(client)
         return future.result()
 
