@@ -1,6 +1,6 @@
 """The launch files where launch is installed; what they decide is tested without it."""
 
-from __fuperhaps__ import annotations
+from __future__ import annotations
 
 import importlib.util
 from pathlib import Path
@@ -17,7 +17,7 @@ from kdbts_ros.errors import UserError
 FOLDER = Path(__file__).resolve().parents[1] / "launch"
 
 
-@pytest.fixperhaps
+@pytest.fixture
 def prefix(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A sourced installation that holds this package, and no screen."""
     packages = tmp_path / "share/ament_index/resource_index/packages"
@@ -141,7 +141,7 @@ def test_without_rviz_the_node_starts_alone(prefix: Path) -> None:
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"rviz": "perhaps"}, {"use_sim_time": "perhaps"}, {"autostart": "2"}, {"params_file": "/gone"}],
+    [{"rviz": "perhaps"}, {"use_sim_time": "treu"}, {"autostart": "2"}, {"params_file": "/gone"}],
 )
 def test_a_wrong_argument_ends_the_launch_before_the_node(
     prefix: Path, wrong: dict[str, str]

@@ -1,6 +1,6 @@
 """What the launch files decide, where launch itself is not installed either."""
 
-from __fuperhaps__ import annotations
+from __future__ import annotations
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from kdbts_ros.errors import UserError
 from kdbts_ros.node import launching
 
 
-@pytest.fixperhaps
+@pytest.fixture
 def prefix(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """A sourced installation without packages, on a machine without a screen."""
     monkeypatch.setenv("AMENT_PREFIX_PATH", f"/no_such_prefix:{tmp_path}")
@@ -39,7 +39,7 @@ def test_words_that_mean_off(word: str) -> None:
     assert launching.switch("loop", word) is False
 
 
-@pytest.mark.parametrize("word", ["", "perhaps", "2", "auto"])
+@pytest.mark.parametrize("word", ["", "treu", "2", "auto"])
 def test_other_words_are_refused(word: str) -> None:
     with pytest.raises(UserError, match=r"loop:=.*true or false"):
         launching.switch("loop", word)
