@@ -271,7 +271,7 @@ def test_channels_that_fill_no_vectors_stay_floats():
 def test_a_processor_without_the_instructions_answers_with_floats(monkeypatch):
     network = tiny_network()
     info = tiny_scene().info
-    monkeypatch.setattr(folding.vectors, "available", lambda: False)
+    monkeypatch.setattr(folding.simd, "available", lambda: False)
     scene = SceneCompleter(network, info, torch.device("cpu"), "float32")
     scene.check_engine()
     assert scene.engine_note == ""

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from kdbts_ros.density.engines.answers import Bools, Floats
 from kdbts_ros.density.engines.cpu import fusion, points
+from kdbts_ros.density.engines.cpu import votes as vote_loops
 from kdbts_ros.density.engines.cpu.fusion import groups_of
 from kdbts_ros.density.engines.cpu.single_view import CompiledViews, positions, threads
 from kdbts_ros.density.engines.cpu.upright_columns import LANES
@@ -134,7 +135,7 @@ class FusedQueries(CompiledViews):
         votes = np.empty((len(asked), 1, blocks, self._kinds, LANES), np.float32)
         said = np.empty(votes.shape[:3], np.uint8)
         for k, q in enumerate(asked):
-            votes.point_votes(
+            vote_loops.point_votes(
                 self._maps[k],
                 self._size,
                 self.arrays,
@@ -194,7 +195,7 @@ class FusedQueries(CompiledViews):
         votes: Floats,
         said: Bytes,
     ) -> None:
-        votes.column_votes(
+        vote_loops.column_votes(
             self._maps[view],
             self._size,
             self.arrays,

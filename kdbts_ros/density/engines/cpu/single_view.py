@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 
 from kdbts_ros.density.engines.answers import Bools, Floats
-from kdbts_ros.density.engines.cpu import columns, points
+from kdbts_ros.density.engines.cpu import columns
+from kdbts_ros.density.engines.cpu import points as point_loops
 from kdbts_ros.density.engines.cpu.int16_map import ABSENT, MOST_PIXELS, FixedMap, fix_map, read_by
 from kdbts_ros.density.engines.cpu.rays import fixed_ray_depths, fixed_ray_reach
 from kdbts_ros.density.engines.encoded_view import EncodedView
@@ -49,14 +50,14 @@ class CompiledViews:
 
     def seen(self, points: Array) -> Bools:
         masks = [
-            points.seen_points(positions(P, points), valid)
+            point_loops.seen_points(positions(P, points), valid)
             for P, valid in zip(self._P, self._valid, strict=True)
         ]
         return np.asarray(np.logical_or.reduce(masks))
 
     def lit(self, points: Array, reach: Sequence[Floats]) -> Bools:
         masks = [
-            points.lit_points(positions(P, points), valid, depth * np.float32(view.scale))
+            point_loops.lit_points(positions(P, points), valid, depth * np.float32(view.scale))
             for P, valid, view, depth in zip(self._P, self._valid, self.views, reach, strict=True)
         ]
         return np.asarray(np.logical_or.reduce(masks))
@@ -80,7 +81,7 @@ class CompiledQueries(CompiledViews):
 
     def point_densities(self, points: Array) -> Floats:
         q = positions(self._P[0], points)
-        sigma = points.point_densities(
+        sigma = point_loops.point_densities(
             self._maps[0], self._size, self.arrays, self._valid[0], q, threads()
         )
         return np.asarray(sigma * self._scale, np.float32)
@@ -122,7 +123,7 @@ class CompiledQueries(CompiledViews):
         if fixed.map.size:
             found = fixed_ray_depths(folded, self._size, self.arrays, fixed, *asked)
         else:
-            found = points.ray_depths(folded, self._size, self.arrays, *asked)
+            found = point_loops.ray_depths(folded, self._size, self.arrays, *asked)
         expected, median, opacity = found
         return RayDepths(expected / scale, median / scale, opacity)
 
