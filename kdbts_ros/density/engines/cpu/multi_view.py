@@ -9,9 +9,10 @@ import numpy.typing as npt
 from torch import Tensor
 
 from kdbts_ros.density.engines.answers import Bools, Floats
-from kdbts_ros.density.engines.cpu import fusion, points
+from kdbts_ros.density.engines.cpu import fusion
 from kdbts_ros.density.engines.cpu import votes as vote_loops
 from kdbts_ros.density.engines.cpu.fusion import groups_of
+from kdbts_ros.density.engines.cpu.rays import DARK, composite_rays
 from kdbts_ros.density.engines.cpu.single_view import CompiledViews, positions, threads
 from kdbts_ros.density.engines.cpu.upright_columns import LANES
 from kdbts_ros.density.engines.cpu.vote_cache import Ring, VoteStore
@@ -38,8 +39,6 @@ NOWHERE = np.zeros((0, 0), np.float32)
 VOTE_CHUNK = 1 << 16
 # Samples that rays of several views take together before those that met something drop out.
 SLAB = 8
-# As in the compiled loops: light below this share cannot move a depth.
-DARK = 1e-5
 
 
 class FusedQueries(CompiledViews):
@@ -116,7 +115,7 @@ class FusedQueries(CompiledViews):
                 ]
                 sigma = np.nan_to_num(self._fused(asked)) * self._scale
                 state = states[part]
-                points.composite_rays(
+                composite_rays(
                     sigma.reshape(len(part), len(depths)), step_lengths, t, begin, state, threads()
                 )
                 states[part] = state
@@ -217,7 +216,7 @@ class FusedQueries(CompiledViews):
 
 
 def _fusion(head: FoldedHead) -> Fusion:
-    """The perceptron over the fused vote, as `fusion_kernels` takes it."""
+    """The perceptron over the fused vote, as `fusion` takes it."""
     if isinstance(head.head, SimpleMultiViewHead):
         # x = relu(x) - relu(-x): the fused vote is the pre-density itself.
         signs = np.array([1, -1], np.float32)

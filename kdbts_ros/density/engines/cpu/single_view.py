@@ -14,7 +14,7 @@ from kdbts_ros.density.engines.answers import Bools, Floats
 from kdbts_ros.density.engines.cpu import columns
 from kdbts_ros.density.engines.cpu import points as point_loops
 from kdbts_ros.density.engines.cpu.int16_map import ABSENT, MOST_PIXELS, FixedMap, fix_map, read_by
-from kdbts_ros.density.engines.cpu.rays import fixed_ray_depths, fixed_ray_reach
+from kdbts_ros.density.engines.cpu.rays import fixed_ray_depths, fixed_ray_reach, ray_depths
 from kdbts_ros.density.engines.encoded_view import EncodedView
 from kdbts_ros.density.engines.folding import FoldedHead
 from kdbts_ros.density.engines.interface import (
@@ -123,7 +123,7 @@ class CompiledQueries(CompiledViews):
         if fixed.map.size:
             found = fixed_ray_depths(folded, self._size, self.arrays, fixed, *asked)
         else:
-            found = point_loops.ray_depths(folded, self._size, self.arrays, *asked)
+            found = ray_depths(folded, self._size, self.arrays, *asked)
         expected, median, opacity = found
         return RayDepths(expected / scale, median / scale, opacity)
 
