@@ -11,10 +11,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from kdbts_ros.density.engines.answers import Bools, Floats, stretched
+from kdbts_ros.density.engines.answers import Bools, Floats, FrameGrids, stretched
 from kdbts_ros.density.engines.cuda import frame_params
-from kdbts_ros.density.engines.cuda.frame_plan import CELL_BYTES, FrameGrids
-from kdbts_ros.density.engines.cuda.frame_steps import answer_grids
+from kdbts_ros.density.engines.cuda.answer import CELL_BYTES, answer_grids, grids_of
 from kdbts_ros.density.engines.cuda.multi_view import CudaFusion
 from kdbts_ros.density.engines.cuda.single_view import MAP, SUMS, VOLUME
 from kdbts_ros.density.engines.encoded_view import EncodedView
@@ -56,7 +55,7 @@ class CudaFusedQueries(TorchQueries):
         cells = shape[0] * shape[1]
         (answer,) = self._empty((cells * CELL_BYTES,), torch.uint8)
         self._ask(grid, reach, MAP, *answer_grids(answer, cells), finish=params)
-        return FrameGrids.of_bytes(answer.cpu().numpy(), shape)
+        return grids_of(answer.cpu().numpy(), shape)
 
     def _volume(self, grid: AffineGrid, reach: Sequence[Floats] | None) -> tuple[Floats, Bools]:
         sigma, lit = self._empty(grid.shape, torch.float32, torch.int8)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -11,14 +11,14 @@ import numpy as np
 import numpy.typing as npt
 
 from kdbts_ros import pictures
-from kdbts_ros.density.birds_eye_map import GridWindow, OccupancyMap, map_around
+from kdbts_ros.density.birds_eye_map import map_around
 from kdbts_ros.density.cameras.adapter import CameraAdapter
 from kdbts_ros.density.cameras.lenses import Lens
 from kdbts_ros.density.cameras.training_camera import TrainingCamera
-from kdbts_ros.density.engines.answers import DepthImage
-from kdbts_ros.density.engines.cuda.frame_plan import FrameMap
+from kdbts_ros.density.engines.answers import DepthImage, DepthMap
 from kdbts_ros.density.engines.encoded_view import EncodedView
 from kdbts_ros.density.geometry.camera import Camera, View, inverse
+from kdbts_ros.density.maps.grid import GridWindow, OccupancyMap
 from kdbts_ros.density.maps.preview import preview_panel
 from kdbts_ros.density.maps.rolling_map import LocalMap
 from kdbts_ros.density.request import MAP_AND_DEPTH, Moment, Wanted
@@ -27,7 +27,8 @@ from kdbts_ros.density.settings import PipelineSettings as PipelineSettings
 from kdbts_ros.density.views.keyframes import KeptView
 from kdbts_ros.density.views.novelty import probe_points
 from kdbts_ros.density.views.policy import ViewAccount, ViewUse
-from kdbts_ros.density.views.static_world import ConsistencyGate, depth_from
+from kdbts_ros.density.views.static_world import ConsistencyGate, stride_for
+from kdbts_ros.density.whole_frame.finished_map import FrameMap
 from kdbts_ros.density.whole_frame.several_views import FusedMaps
 from kdbts_ros.density.whole_frame.single_view import FrameEngine
 from kdbts_ros.errors import UserError
@@ -292,6 +293,16 @@ class Pipeline:
             told = self._threshold_of(2), self.settings.completed_cells
             self._fused.map(np.eye(4), window, self._band, *told)
             self.scene.depth_map(self.settings.depth_stride, by_student=True)
+
+
+def depth_from(scene: SceneCompleter) -> Callable[[KeptView], DepthMap]:
+    """Renders the depth of a view alone; the scene is about that view afterwards."""
+
+    def depth_of(kept: KeptView) -> DepthMap:
+        scene.use([kept.view])
+        return scene.depth_map(stride_for(scene.spec.image_width))
+
+    return depth_of
 
 
 def _map_caption(account: ViewAccount) -> str:

@@ -23,6 +23,7 @@ from kdbts_ros.density.engines.encoded_view import EncodedView
 from kdbts_ros.density.engines.folding import FoldedField, FoldedHead
 from kdbts_ros.density.engines.interface import Queries
 from kdbts_ros.density.engines.plain_torch import TorchQueries
+from kdbts_ros.density.engines.ray_sampling import DEPTH_SAMPLES, reach_rays
 from kdbts_ros.density.engines.self_check import check_views, differences
 from kdbts_ros.density.geometry.affine_grid import AffineGrid
 from kdbts_ros.density.geometry.camera import Camera, View
@@ -37,11 +38,6 @@ from kdbts_ros.errors import UserError, in_one_line
 # Probability of a cell is its opacity over this length, whatever the size of the cell: densities
 # are trained against occupancy at this scale.
 OPACITY_LENGTH = 0.5
-DEPTH_SAMPLES = 64
-# Where light ends is asked along so many rays, rows and columns of them over the image, and at most
-# every second pixel. A map looks from above: to it, how far aside light goes matters more than how
-# far up, and of twice as many rows or of a finer image it learns nothing (docs/performance.md).
-REACH_RAYS = (32, 160)
 
 
 class Speaker(NamedTuple):
@@ -367,9 +363,3 @@ class SceneCompleter:
         shrinks = image.shape[1] > size[0] and image.shape[0] > size[1]
         method = cv2.INTER_AREA if self.spec.resize == "area" and shrinks else cv2.INTER_LINEAR
         return np.asarray(cv2.resize(image, size, interpolation=method), np.uint8)
-
-
-def reach_rays(spec: NetworkSpec) -> tuple[int, int]:
-    """Rows and columns of the rays that are asked where light ends."""
-    rows, columns = REACH_RAYS
-    return min(spec.image_height // 2, rows), min(spec.image_width // 2, columns)

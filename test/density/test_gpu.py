@@ -7,13 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from kdbts_ros.density.birds_eye_map import (
-    MIN_SEEN_SHARE,
-    GridWindow,
-    HeightBand,
-    band_columns,
-    map_around,
-)
+from kdbts_ros.density.birds_eye_map import MIN_SEEN_SHARE, map_around
 from kdbts_ros.density.cameras.lenses import BrownConrady, Equidistant, Lens
 from kdbts_ros.density.cameras.rectify import Warp
 from kdbts_ros.density.checkpoints.checkpoint import load_network
@@ -23,6 +17,7 @@ from kdbts_ros.density.engines.cuda.image_sampling import Sampling, Separable, T
 from kdbts_ros.density.engines.interface import projection
 from kdbts_ros.density.engines.plain_torch import TorchQueries
 from kdbts_ros.density.geometry.camera import Camera, View
+from kdbts_ros.density.maps.grid import GridWindow, HeightBand, band_columns
 from kdbts_ros.density.maps.probability import Calibration, Curve
 from kdbts_ros.density.scene import SceneCompleter
 from test.density import gpu_reference

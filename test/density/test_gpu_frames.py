@@ -8,10 +8,11 @@ import numpy as np
 import pytest
 
 from kdbts_ros.density import pipeline as pipelines
-from kdbts_ros.density.birds_eye_map import GridWindow, HeightBand, band_columns, map_alone
+from kdbts_ros.density.birds_eye_map import map_alone
 from kdbts_ros.density.cameras.lenses import BrownConrady, Equidistant, Lens
 from kdbts_ros.density.engines.plain_torch import TorchQueries
 from kdbts_ros.density.geometry.camera import Camera, View
+from kdbts_ros.density.maps.grid import GridWindow, HeightBand, band_columns
 from kdbts_ros.density.maps.probability import Calibration, Curve
 from kdbts_ros.density.pipeline import FrameResult, Pipeline, PipelineSettings
 from kdbts_ros.density.request import Moment, Wanted

@@ -10,14 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kdbts_ros.density import pipeline as pipelines
-from kdbts_ros.density.birds_eye_map import (
-    GridWindow,
-    HeightBand,
-    OccupancyMap,
-    map_alone,
-    map_around,
-    map_together,
-)
+from kdbts_ros.density.birds_eye_map import map_alone, map_around, map_together
+from kdbts_ros.density.maps.grid import GridWindow, HeightBand, OccupancyMap
 from kdbts_ros.density.maps.newest import MOVED_WITHIN, no_less_than
 from kdbts_ros.density.maps.probability import Calibration, Curve
 from kdbts_ros.density.pipeline import Pipeline, PipelineSettings

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kdbts_ros.density.birds_eye_map import GridWindow, HeightBand, band_columns
 from kdbts_ros.density.engines.cpu import vote_cache
 from kdbts_ros.density.engines.cpu.multi_view import FusedQueries
 from kdbts_ros.density.engines.cpu.vote_cache import TOLERANCE, VoteStore
 from kdbts_ros.density.engines.encoded_view import EncodedView
 from kdbts_ros.density.geometry.affine_grid import AffineGrid
+from kdbts_ros.density.maps.grid import GridWindow, HeightBand, band_columns
 from kdbts_ros.density.scene import SceneCompleter
 from test.density.networks import NUMBERS, base_pose, view, with_numbers
 from test.density.test_engine import scene_with_student

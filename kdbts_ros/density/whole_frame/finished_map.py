@@ -1,17 +1,32 @@
-"""Does a frame in one go say what the scene's own queries say of the same views?"""
+"""A map that comes with its published forms, and whether it says what the scene's queries say."""
 
 from __future__ import annotations
 
-import numpy as np
+from typing import NamedTuple
 
-from kdbts_ros.density.birds_eye_map import CompletedCells, OccupancyMap
-from kdbts_ros.density.engines.answers import DepthImage
-from kdbts_ros.density.engines.cuda.frame_plan import FrameGrids
+import numpy as np
+import numpy.typing as npt
+
+from kdbts_ros.density.engines.answers import DepthImage, FrameGrids
+from kdbts_ros.density.maps.grid import CompletedCells, GridWindow, OccupancyMap
 
 # Share of cells, or of pixels, that must be alike.
 LEAST_ALIKE = 0.995
 # Alike are cells that are so many percent apart, and depths that differ by this share.
 _MOST_PERCENT, _MOST_DEPTH = 5, 0.01
+
+
+class FrameMap(NamedTuple):
+    """A map with its two published forms (H,W) int8."""
+
+    occupancy: OccupancyMap
+    trinary: npt.NDArray[np.int8]
+    percent: npt.NDArray[np.int8]
+
+    @classmethod
+    def of(cls, window: GridWindow, grids: FrameGrids) -> FrameMap:
+        occupancy = OccupancyMap(window, grids.probability, grids.observed)
+        return cls(occupancy, grids.trinary, grids.percent)
 
 
 def alike(

@@ -7,21 +7,18 @@ from typing import Protocol, runtime_checkable
 
 import numpy as np
 
-from kdbts_ros.density.birds_eye_map import (
-    MIN_SEEN_SHARE,
+from kdbts_ros.density.birds_eye_map import MIN_SEEN_SHARE, map_alone, map_together
+from kdbts_ros.density.engines.answers import Floats, FrameGrids
+from kdbts_ros.density.engines.cuda import frame_params
+from kdbts_ros.density.geometry.affine_grid import AffineGrid
+from kdbts_ros.density.geometry.camera import Array
+from kdbts_ros.density.maps.grid import (
     CompletedCells,
     GridWindow,
     HeightBand,
     OccupancyMap,
     band_columns,
-    map_alone,
-    map_together,
 )
-from kdbts_ros.density.engines.answers import Floats
-from kdbts_ros.density.engines.cuda import frame_params
-from kdbts_ros.density.engines.cuda.frame_plan import FrameGrids
-from kdbts_ros.density.geometry.affine_grid import AffineGrid
-from kdbts_ros.density.geometry.camera import Array
 from kdbts_ros.density.maps.newest import no_less_than
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.density.whole_frame.finished_map import LEAST_ALIKE, alike

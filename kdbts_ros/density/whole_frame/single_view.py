@@ -10,22 +10,13 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from kdbts_ros.density.birds_eye_map import (
-    MIN_SEEN_SHARE,
-    CompletedCells,
-    GridWindow,
-    HeightBand,
-    band_columns,
-    map_around,
-)
-from kdbts_ros.density.engines.answers import DepthImage, Floats
+from kdbts_ros.density.birds_eye_map import MIN_SEEN_SHARE, map_around
+from kdbts_ros.density.engines.answers import DepthImage, Floats, FrameGrids
 from kdbts_ros.density.engines.cuda import frame_params
 from kdbts_ros.density.engines.cuda.frame_plan import (
     DepthPlan,
     FrameDepth,
     FrameEncoding,
-    FrameGrids,
-    FrameMap,
     FramePlan,
     Shape,
     Tables,
@@ -37,9 +28,10 @@ from kdbts_ros.density.engines.encoded_view import EncodedView
 from kdbts_ros.density.engines.interface import projection
 from kdbts_ros.density.geometry.affine_grid import AffineGrid
 from kdbts_ros.density.geometry.camera import Array, View
+from kdbts_ros.density.maps.grid import CompletedCells, GridWindow, HeightBand, band_columns
 from kdbts_ros.density.maps.probability import Calibration
 from kdbts_ros.density.scene import SceneCompleter
-from kdbts_ros.density.whole_frame.finished_map import LEAST_ALIKE, alike, alike_depth
+from kdbts_ros.density.whole_frame.finished_map import LEAST_ALIKE, FrameMap, alike, alike_depth
 from kdbts_ros.errors import in_one_line
 
 # Cameras and grids whose graphs are kept, and depth images of each.

@@ -96,7 +96,7 @@ class FusedQueries(CompiledViews):
         return transparent(self.grid_densities(grid), limit)
 
     def depths(self, view: int, t: Floats, size: tuple[int, int], stop: float) -> RayDepths:
-        stop, (h, w) = max(stop, DARK), size
+        stop, (h, w) = max(stop, float(DARK)), size
         own = self.views[view]
         rays = own.camera.resized(w, h).rays().reshape(-1, 3).astype(np.float64)
         # Along a ray a position in any image is affine in the depth.

@@ -13,14 +13,9 @@ import numpy.typing as npt
 import torch
 
 from kdbts_ros.density.cuda_field import CudaField
-from kdbts_ros.density.engines.answers import Floats
+from kdbts_ros.density.engines.answers import Floats, FrameGrids
 from kdbts_ros.density.engines.cuda.depth_graph import GraphedDepth
-from kdbts_ros.density.engines.cuda.frame_plan import (
-    DepthPlan,
-    FrameEncoding,
-    FrameGrids,
-    FramePlan,
-)
+from kdbts_ros.density.engines.cuda.frame_plan import DepthPlan, FrameEncoding, FramePlan
 from kdbts_ros.density.engines.cuda.frame_steps import FrameSteps, Slot
 from kdbts_ros.density.engines.cuda.graphs import Replayed, settings
 from kdbts_ros.density.engines.cuda.single_view import CudaHead

@@ -37,7 +37,7 @@ def pack_map(
     completed: str,
     min_seen_share: float,
 ) -> Floats:
-    """Set in place what makes a map of column sums: see `bev.map_around` and `OccupancyMap`."""
+    """Set in place what makes a map of column sums: see `map_around` and `OccupancyMap`."""
     params[MAP] = (
         thickness,
         min_seen_share * levels,
