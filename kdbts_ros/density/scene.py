@@ -13,27 +13,19 @@ import torch
 
 from kdbts_ros.density.checkpoints.checkpoint import CheckpointInfo, load_network
 from kdbts_ros.density.engines.answers import Bools, DepthMap, Floats, Volume
-from kdbts_ros.density.engines.cpu import trunk
-from kdbts_ros.density.engines.cpu.multi_view import FusedQueries
-from kdbts_ros.density.engines.cpu.single_view import CompiledQueries
-from kdbts_ros.density.engines.cpu.vote_cache import VoteStore
-from kdbts_ros.density.engines.cuda import support
-from kdbts_ros.density.engines.cuda.engine import GpuKernels
+from kdbts_ros.density.engines.choose import choose_engine, inference_precision, proven
 from kdbts_ros.density.engines.encoded_view import EncodedView
-from kdbts_ros.density.engines.folding import FoldedField, FoldedHead
-from kdbts_ros.density.engines.interface import Queries
-from kdbts_ros.density.engines.plain_torch import TorchQueries
+from kdbts_ros.density.engines.interface import Engine, FoldedField, Queries
 from kdbts_ros.density.engines.ray_sampling import DEPTH_SAMPLES, reach_rays
-from kdbts_ros.density.engines.self_check import check_views, differences
 from kdbts_ros.density.geometry.affine_grid import AffineGrid
 from kdbts_ros.density.geometry.camera import Camera, View
 from kdbts_ros.density.geometry.lattice import Lattice
 from kdbts_ros.density.maps.probability import NOTE, Calibration, read_note
 from kdbts_ros.density.network.network import DensityNetwork, NetworkSpec
-from kdbts_ros.density.network.precision import HALF, choose_device, inference_precision
+from kdbts_ros.density.network.precision import choose_device
 from kdbts_ros.density.network.volume_rendering import sample_distances
 from kdbts_ros.density.novel_view import render_view
-from kdbts_ros.errors import UserError, in_one_line
+from kdbts_ros.errors import UserError
 
 # Probability of a cell is its opacity over this length, whatever the size of the cell: densities
 # are trained against occupancy at this scale.
@@ -58,21 +50,13 @@ class SceneCompleter:
         self.info = info
         self._calibrations = read_note(info.notes.get(NOTE))
         self.device = device
-        self.precision = precision
         self.network = network.to(device).eval().requires_grad_(False)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        plain_cpu = device.type == "cpu" and precision == "float32"
-        self.field = FoldedField(self.network, pack=plain_cpu and trunk.supported())
+        self.engine: Engine = choose_engine(self.network, device, precision)
         self._views: tuple[EncodedView, ...] = ()
         self._queries: Queries | None = None
         self._depth: dict[tuple[int, bool], DepthMap] = {}
         self._reach: list[Floats] = []
-        self._compiled = device.type == "cpu"
-        self._kernels = (
-            GpuKernels(self.field, HALF.get(precision)) if support.available(device) else None
-        )
-        self._votes = VoteStore(len(self.field.heads[0].arrays.out_bias))
-        self.engine_note = ""
 
     @classmethod
     def load(
@@ -99,46 +83,32 @@ class SceneCompleter:
 
         `engine_note` then says so. What is to be compiled is compiled here.
         """
-        encoded = [self.encode(view) for view in check_views(self.spec)]
-        for head in self.field.heads:
-            views = encoded if head.head.multi_view else encoded[:1]
-            fault = self._fault(head, views)
-            if fault and head.fixed_tables is not None:
-                head.fixed_tables = None
-                self.engine_note = f"half as fast: 16-bit integers were refused, {fault}"
-                fault = self._fault(head, views)
-            if fault and self._kernels is not None and head.head.multi_view:
-                self._kernels.forget_fusion()
-                self.engine_note = f"several views take longer: their kernel was refused, {fault}"
-                fault = self._fault(head, views)
-            if fault:
-                self.precision, self._compiled, self.field.packed = "float32", False, None
-                self._kernels = None
-                self.engine_note = f"slow but exact: the fast engine was refused, {fault}"
+        self.engine = proven(self.engine, self.network, self._encode_by)
         self._views, self._queries = (), None
-
-    def _fault(self, head: FoldedHead, views: Sequence[EncodedView]) -> str:
-        """How far a head's answers are from the plain formulation's, if too far."""
-        try:
-            self.use(views)
-            found = differences(self.queries, self.views, self.network, head.head)
-        except Exception as error:  # a kernel that does not compile
-            if self._kernels is None:
-                raise
-            return in_one_line(error)
-        return "" if found.acceptable() else str(found)
 
     @property
     def spec(self) -> NetworkSpec:
         return self.info.spec
 
     @property
+    def field(self) -> FoldedField:
+        """The heads, folded."""
+        return self.engine.field
+
+    @property
+    def precision(self) -> str:
+        """Of convolutions, as they run."""
+        return self.engine.precision
+
+    @property
+    def engine_note(self) -> str:
+        """What the engine has to do without and why, as it is now."""
+        return self.engine.note
+
+    @property
     def maps_in_one_go(self) -> bool:
         """Whether a `FrameEngine` can make maps of single views."""
-        head = self.field.heads[self.field.answering(1)]
-        return (
-            self._kernels is not None and self.field.packed is not None and support.supports(head)
-        )
+        return self.engine.frames(self.field.answering(1)) is not None
 
     @property
     def calibration(self) -> Calibration:
@@ -158,15 +128,15 @@ class SceneCompleter:
         """The head that answers: a student speaks for a single view."""
         return self.field.heads[self.field.answering(len(self._views) or 1)].name
 
-    @torch.inference_mode()
     def encode(self, view: View) -> EncodedView:
         """Run the network on a posed image; the result can be queried now or later, see `use`."""
+        return self._encode_by(self.engine, view)
+
+    @torch.inference_mode()
+    def _encode_by(self, engine: Engine, view: View) -> EncodedView:
         image = self.resized(view.image)
         images = torch.from_numpy(image).to(self.device).permute(2, 0, 1)[None].float() / 255
-        images = images.contiguous(memory_format=torch.channels_last)
-        half = HALF.get(self.precision)
-        with torch.autocast(self.device.type, half, enabled=half is not None):
-            maps = self.field.encode(images)
+        maps = engine.encode(images.contiguous(memory_format=torch.channels_last))
         # One object for heads that share a map.
         first = {id(m): m[0] for m in maps}
         return EncodedView(
@@ -284,15 +254,7 @@ class SceneCompleter:
         return queries.reach(view, samples, size)
 
     def _queries_of(self, views: Sequence[EncodedView]) -> Queries:
-        index = self.field.answering(len(views))
-        head, maps = self.field.heads[index], [view.maps[index] for view in views]
-        if self._compiled and not head.head.multi_view:
-            return CompiledQueries(head, views, maps)
-        if self._compiled and FusedQueries.supports(head):
-            return FusedQueries(head, views, maps, self._votes)
-        if self._kernels is not None and self._kernels.knows(index):
-            return self._kernels.queries(index, views, maps)
-        return TorchQueries(head, views, maps)
+        return self.engine.queries(self.field.answering(len(views)), views)
 
     def depth(self) -> tuple[Floats, Floats]:
         """z-depth (H,W) m and opacity (H,W) 0..1 of view 0 on the network's pixel grid.
@@ -322,11 +284,11 @@ class SceneCompleter:
         self._depth, self._reach = {}, []
         for view in self._views:
             view.reach.clear()
-            view.fixed.clear()
+            view.kept.clear()
 
     def forget_votes(self) -> None:
         """Drop what views of earlier maps said, and with it those views."""
-        self._votes.clear()
+        self.engine.forget()
 
     @torch.inference_mode()
     def render(

@@ -142,8 +142,7 @@ def several_views(head: str, count: int) -> SceneCompleter:
 def test_votes_of_several_views_are_fused_as_torch_fuses_them(
     head: str, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from kdbts_ros.density.cuda_fused_queries import CudaFusedQueries
-    from kdbts_ros.density.engines.cuda.multi_view import CudaFusion
+    from kdbts_ros.density.engines.cuda.multi_view import CudaFusedQueries, CudaFusion
 
     fake_gpu.let_loops_run(monkeypatch)
     scene = several_views(head, count)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -11,8 +12,14 @@ import torch
 from torch import Tensor
 
 from kdbts_ros.density.engines.answers import Floats
-from kdbts_ros.density.engines.cpu.int16_map import FixedMap
 from kdbts_ros.density.geometry.camera import Array, Camera, OwnCamera, check_rigid
+
+
+class EnginesMap(Protocol):
+    """What an engine made of a folded map; heads that share a hidden layer share `map`."""
+
+    @property
+    def map(self) -> npt.NDArray[Any]: ...
 
 
 @dataclass(frozen=True, eq=False)
@@ -26,7 +33,7 @@ class EncodedView:
         image: (H,W,3) uint8 RGB at the map's size, for colours alone.
         scale, valid, own: see `View`.
         reach: depth (h,w) m where half the light is gone, once asked: `SceneCompleter.reach`.
-        fixed: by head, its map as integers, once asked: `CompiledQueries`.
+        kept: by head, what an engine made of its map: for that engine alone.
 
     Raises:
         UserError: a pose that is not rigid.
@@ -40,7 +47,7 @@ class EncodedView:
     valid: npt.NDArray[np.bool_] | None = None
     own: OwnCamera | None = None
     reach: list[Floats] = field(default_factory=list)
-    fixed: dict[str, FixedMap] = field(default_factory=dict)
+    kept: dict[str, EnginesMap] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         check_rigid(self.T_world_cam, "T_world_cam")
@@ -50,7 +57,7 @@ class EncodedView:
         """Memory this view holds, bytes."""
         # Heads that share their hidden layer share these.
         maps = {id(m): m.numel() * m.element_size() for m in self.maps}
-        counts = {id(m.map): m.map.nbytes for m in self.fixed.values()}
+        counts = {id(m.map): m.map.nbytes for m in self.kept.values()}
         return sum(maps.values()) + sum(counts.values()) + self.image.nbytes
 
     def shows(self, uv: Tensor) -> Tensor:

@@ -10,10 +10,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kdbts_ros.density.attention_head import HEADS as ATTENTION_HEADS
-from kdbts_ros.density.attention_head import AttentionHead
 from kdbts_ros.density.network.decoder import FeatureDecoder
-from kdbts_ros.density.network.heads import Head, MultiViewHead, SimpleMultiViewHead, SingleViewHead
+from kdbts_ros.density.network.heads import (
+    ATTENTION_HEADS,
+    AttentionHead,
+    Head,
+    MultiViewHead,
+    SimpleMultiViewHead,
+    SingleViewHead,
+)
 from kdbts_ros.density.network.positional_encoding import PositionalCode, map_depth
 from kdbts_ros.density.network.projection import project
 from kdbts_ros.density.network.resnet import ARCHITECTURES, ResNetEncoder

@@ -12,6 +12,7 @@ from kdbts_ros.density.engines.answers import Bools, Floats
 from kdbts_ros.density.engines.cpu import fusion
 from kdbts_ros.density.engines.cpu import votes as vote_loops
 from kdbts_ros.density.engines.cpu.fusion import groups_of
+from kdbts_ros.density.engines.cpu.int16_map import FixedTables
 from kdbts_ros.density.engines.cpu.rays import DARK, composite_rays
 from kdbts_ros.density.engines.cpu.single_view import CompiledViews, positions, threads
 from kdbts_ros.density.engines.cpu.upright_columns import LANES
@@ -45,6 +46,7 @@ class FusedQueries(CompiledViews):
     """See `Queries`; for heads of one perceptron per view and one over their votes.
 
     Args:
+        tables: see `CompiledViews`.
         store: votes of earlier maps; None to keep none.
     """
 
@@ -53,9 +55,10 @@ class FusedQueries(CompiledViews):
         head: FoldedHead,
         views: Sequence[EncodedView],
         maps: Sequence[Tensor],
+        tables: FixedTables | None = None,
         store: VoteStore | None = None,
     ) -> None:
-        super().__init__(head, views, maps)
+        super().__init__(head, views, maps, tables)
         self._fusion = _fusion(head)
         self._store = store
 

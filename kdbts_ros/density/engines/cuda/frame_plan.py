@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
 from kdbts_ros.density.cameras.rectify import RawImage, Warp
-from kdbts_ros.density.engines.answers import Bools, Floats, OwnPixels, stretched
+from kdbts_ros.density.engines.answers import Bools, Floats, FrameGrids, OwnPixels, stretched
 from kdbts_ros.density.engines.cuda.image_sampling import Sampling, Separable
 from kdbts_ros.density.engines.ray_sampling import reach_rays
 from kdbts_ros.density.geometry.camera import OwnCamera, View
@@ -95,6 +95,54 @@ class FrameDepth(NamedTuple):
 
     valid: Floats
     own: Floats | None
+
+
+class DepthGraph(Protocol):
+    """What computes depth images of a graph's frames: `GraphedDepth`."""
+
+    @property
+    def note(self) -> str:
+        """What it had to do without."""
+
+    def run(self) -> FrameDepth:
+        """Of the last frame."""
+        ...
+
+    def show(self, plan: DepthPlan) -> None:
+        """Take the tables of another plan of the same key, from the next run on."""
+        ...
+
+    def device_times(self, repeats: int) -> tuple[float, ...]:
+        """Milliseconds of the device alone."""
+        ...
+
+
+class Graph(Protocol):
+    """What computes the frames of one plan: `GraphedFrame`."""
+
+    @property
+    def note(self) -> str:
+        """What it had to do without."""
+
+    def run(self, image: npt.NDArray[np.uint8], params: Floats) -> FrameGrids:
+        """One frame from beginning to end."""
+        ...
+
+    def show(self, plan: FramePlan) -> None:
+        """Take the tables of another plan of the same key, from the next run on."""
+        ...
+
+    def device_times(self, repeats: int) -> tuple[float, ...]:
+        """Milliseconds of the device alone for a frame like the last one."""
+        ...
+
+    def depths(self, plan: DepthPlan) -> DepthGraph:
+        """Prepares depth images of the last frame."""
+        ...
+
+    def encoding(self) -> FrameEncoding:
+        """What the network made of the last frame."""
+        ...
 
 
 def plan_key(view: View, shape: Shape) -> tuple[object, ...]:

@@ -1,6 +1,6 @@
 """The steps of a frame on a GPU, from the image's bytes to the map's.
 
-Needs Triton: imported only where `cuda_engine.available()`.
+Needs Triton: imported only where `support.available()`.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import torch
 import triton
 from torch import Tensor
 
-from kdbts_ros.density.cuda_field import CudaField
 from kdbts_ros.density.engines.answers import FrameGrids
 from kdbts_ros.density.engines.cuda.answer import CELL_BYTES, answer_grids, grids_of
 from kdbts_ros.density.engines.cuda.frame_params import PARAMS
@@ -20,7 +19,7 @@ from kdbts_ros.density.engines.cuda.frame_plan import FramePlan
 from kdbts_ros.density.engines.cuda.image_sampling import Sampling
 from kdbts_ros.density.engines.cuda.kernels.image import sample_image
 from kdbts_ros.density.engines.cuda.single_view import MAP, CudaHead
-from kdbts_ros.density.engines.cuda.trunk import INPUT_CHANNELS
+from kdbts_ros.density.engines.cuda.trunk import INPUT_CHANNELS, CudaField
 
 # As in `resnet.normalised`.
 MEAN, DEVIATION = 0.45, 0.225
