@@ -16,17 +16,29 @@ LEAST_ALIKE = 0.995
 _MOST_PERCENT, _MOST_DEPTH = 5, 0.01
 
 
+Int8s = npt.NDArray[np.int8]
+
+
 class FrameMap(NamedTuple):
-    """A map with its two published forms (H,W) int8."""
+    """A map with its two published forms (H,W), where they came along with it."""
 
     occupancy: OccupancyMap
-    trinary: npt.NDArray[np.int8]
-    percent: npt.NDArray[np.int8]
+    trinary: Int8s | None = None
+    percent: Int8s | None = None
 
     @classmethod
     def of(cls, window: GridWindow, grids: FrameGrids) -> FrameMap:
         occupancy = OccupancyMap(window, grids.probability, grids.observed)
         return cls(occupancy, grids.trinary, grids.percent)
+
+    def published(
+        self, threshold: float, completed: CompletedCells, percent: bool
+    ) -> tuple[Int8s, Int8s | None]:
+        """trinary and, when wanted, percent: those that came along or those of the map."""
+        if self.trinary is not None:
+            return self.trinary, self.percent if percent else None
+        scaled = self.occupancy.percent(threshold, completed) if percent else None
+        return self.occupancy.trinary(threshold, completed), scaled
 
 
 def alike(
