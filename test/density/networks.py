@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
@@ -70,6 +71,13 @@ def tiny_scene(
 
 
 NUMBERS = ("integers", "floats")
+
+Test = TypeVar("Test")
+
+
+def against_torch(*kernels: str) -> Callable[[Test], Test]:
+    """A test that compares what these files of engines/ compute with torch: see `test_house`."""
+    return lambda test: test
 
 
 def with_numbers(scene: SceneCompleter, numbers: str) -> SceneCompleter:

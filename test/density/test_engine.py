@@ -22,6 +22,7 @@ from kdbts_ros.density.scene import SceneCompleter
 from test.density.networks import (
     NUMBERS,
     WHOLE_VECTORS,
+    against_torch,
     base_pose,
     camera,
     forward_pose,
@@ -87,6 +88,9 @@ def test_grids_equal_their_points_before_any_camera(head, numbers, offset, turn,
     np.testing.assert_allclose(found[both], sigma[both], **CLOSE[numbers])
 
 
+@against_torch("cpu/columns", "cpu/column_geometry", "cpu/points", "cpu/fusion", "cpu/votes")
+@against_torch("cpu/int16_loops", "cpu/int16_map", "cpu/simd", "cpu/fast_math")
+@against_torch("cpu/upright_columns")
 @pytest.mark.parametrize("numbers", NUMBERS)
 @pytest.mark.parametrize("head", ["bts", "mvbts", "simple_multiview"])
 def test_every_query_equals_the_torch_formulation(head, numbers):

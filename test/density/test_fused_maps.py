@@ -15,7 +15,7 @@ from kdbts_ros.density.engines.plain_torch import TorchQueries
 from kdbts_ros.density.geometry.affine_grid import AffineGrid
 from kdbts_ros.density.maps.grid import GridWindow, HeightBand
 from kdbts_ros.density.scene import SceneCompleter
-from kdbts_ros.density.whole_frame.several_views import FinishesMaps, FusedMaps
+from kdbts_ros.density.whole_frame.several_views import FusedMaps
 from test.density.networks import base_pose, tiny_scene, view
 
 # Nothing is nearer than depths were learnt.
@@ -63,7 +63,6 @@ def test_a_finished_map_is_taken(scene: SceneCompleter) -> None:
 
 def test_queries_that_finish_nothing_are_left_alone(scene: SceneCompleter) -> None:
     scene.set_views([view(0), view(1, x=0.5)])
-    assert not isinstance(scene.queries, FinishesMaps)
     maps = FusedMaps(scene)
     assert maps.finished(*ASKED) is None and maps.note == ""
 

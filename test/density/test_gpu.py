@@ -25,10 +25,11 @@ from kdbts_ros.density.geometry.camera import Camera, View
 from kdbts_ros.density.maps.grid import GridWindow, HeightBand, band_columns
 from kdbts_ros.density.maps.probability import Calibration, Curve
 from kdbts_ros.density.scene import SceneCompleter
-from test.density import gpu_reference
+from test.density import fake_gpu, gpu_reference
 from test.density.gpu_reference import interpreted
 from test.density.networks import (
     WHOLE_VECTORS,
+    against_torch,
     base_pose,
     camera,
     forward_pose,
@@ -115,6 +116,27 @@ def test_the_kernel_samples_as_the_plain_form(lens: Lens | None, size: tuple[int
     difference = np.abs(grey - expected)
     # A mean halfway between two levels may be rounded to either.
     assert difference.max() < 1.01 and (difference > 0.01).mean() < 1e-3
+
+
+@against_torch("cuda/kernels/image")
+@interpreted
+@pytest.mark.parametrize("skipped", [True, False])
+def test_what_lies_between_convolutions_is_what_torch_makes_of_it(skipped: bool) -> None:
+    from kdbts_ros.density.engines.cuda.trunk import joined, rectified
+
+    def drawn(*size: int) -> torch.Tensor:
+        return torch.randn(size).contiguous(memory_format=torch.channels_last)
+
+    torch.manual_seed(0)
+    x, bias = drawn(1, 70, 5, 6), torch.randn(70)
+    beside = drawn(1, 70, 5, 6) if skipped else None
+    close = {"rtol": 1e-5, "atol": 1e-5}
+    expected = fake_gpu._rectified(x, bias, beside)
+    torch.testing.assert_close(rectified(x.clone(), bias, beside), expected, **close)
+    finer = drawn(1, 8, 10, 12) if skipped else None
+    expected = fake_gpu._joined(x, bias, finer, up=2)
+    torch.testing.assert_close(joined(x, bias, finer, up=2), expected, **close)
+    torch.testing.assert_close(joined(x), fake_gpu._joined(x), **close)
 
 
 def _frame(completed: str, calibration: Calibration) -> tuple:

@@ -16,7 +16,7 @@ from kdbts_ros.density.engines.folding import FoldedField
 from kdbts_ros.density.engines.plain_torch import PlainTorch
 from kdbts_ros.density.network.network import DensityNetwork, NetworkSpec
 from kdbts_ros.density.scene import SceneCompleter
-from test.density.networks import thin_spec, tiny_network, view
+from test.density.networks import against_torch, thin_spec, tiny_network, view
 
 needs_packing = pytest.mark.skipif(not trunk.supported(), reason="this PyTorch packs nothing")
 
@@ -34,6 +34,7 @@ def varied(spec: NetworkSpec) -> DensityNetwork:
     return network
 
 
+@against_torch("cpu/trunk")
 @needs_packing
 @pytest.mark.parametrize("layers", [18, 50])
 @pytest.mark.parametrize("size", [(64, 64), (320, 96)])

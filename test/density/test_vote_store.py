@@ -13,10 +13,11 @@ from kdbts_ros.density.engines.cpu import vote_cache
 from kdbts_ros.density.engines.cpu.multi_view import FusedQueries
 from kdbts_ros.density.engines.cpu.vote_cache import TOLERANCE, VoteStore
 from kdbts_ros.density.engines.encoded_view import EncodedView
+from kdbts_ros.density.engines.plain_torch import TorchQueries
 from kdbts_ros.density.geometry.affine_grid import AffineGrid
 from kdbts_ros.density.maps.grid import GridWindow, HeightBand, band_columns
 from kdbts_ros.density.scene import SceneCompleter
-from test.density.networks import NUMBERS, base_pose, view, with_numbers
+from test.density.networks import NUMBERS, against_torch, base_pose, view, with_numbers
 from test.density.test_engine import scene_with_student
 
 BAND = HeightBand(0.3, 2.0, 0.25)
@@ -152,6 +153,23 @@ def test_light_that_ends_elsewhere_is_asked_anew(
     scene.forget_answers()
     assert min(asked(scene, grid_at(0))) > 0
     compare(scene, grid_at(0))
+
+
+@against_torch("cpu/vote_cache")
+def test_votes_kept_while_driving_are_those_of_torch(
+    scene: SceneCompleter, encoded: list[EncodedView]
+) -> None:
+    scene.forget_votes()
+    scene.use(encoded[:3])
+    for x in (0.0, 1.5):
+        grid, reach = grid_at(x), scene.reach()
+        found = scene.queries.column_sums(grid, reach)
+    plain = TorchQueries(scene.field.heads[0], scene.views, [v.maps[0] for v in scene.views])
+    expected = plain.column_sums(grid, reach)
+    # A point on the very border of an image may fall to either side.
+    same = (found.seen == expected.seen) & (expected.seen > 0)
+    assert same.sum() > 0.98 * (expected.seen > 0).sum() > 100
+    np.testing.assert_allclose(found.density[same], expected.density[same], rtol=4e-3, atol=1.4e-2)
 
 
 @pytest.mark.parametrize("change", ["raster", "turned", "resolution", "levels"])
