@@ -16,14 +16,13 @@ from kdbts_ros.density.engines.answers import Bools, DepthMap, Floats, Volume
 from kdbts_ros.density.engines.choose import choose_engine, inference_precision, proven
 from kdbts_ros.density.engines.encoded_view import EncodedView
 from kdbts_ros.density.engines.interface import Engine, FoldedField, Queries
-from kdbts_ros.density.engines.ray_sampling import DEPTH_SAMPLES, reach_rays
+from kdbts_ros.density.engines.ray_sampling import DEPTH_SAMPLES, depth_samples, reach_rays
 from kdbts_ros.density.geometry.affine_grid import AffineGrid
 from kdbts_ros.density.geometry.camera import Camera, View
 from kdbts_ros.density.geometry.lattice import Lattice
 from kdbts_ros.density.maps.probability import NOTE, Calibration, read_note
 from kdbts_ros.density.network.network import DensityNetwork, NetworkSpec
 from kdbts_ros.density.network.precision import choose_device
-from kdbts_ros.density.network.volume_rendering import sample_distances
 from kdbts_ros.density.novel_view import render_view
 from kdbts_ros.errors import UserError
 
@@ -83,7 +82,7 @@ class SceneCompleter:
 
         `engine_note` then says so. What is to be compiled is compiled here.
         """
-        self.engine = proven(self.engine, self.network, self._encode_by)
+        self.engine = proven(self.engine, self.network, self.device)
         self._views, self._queries = (), None
 
     @property
@@ -130,24 +129,7 @@ class SceneCompleter:
 
     def encode(self, view: View) -> EncodedView:
         """Run the network on a posed image; the result can be queried now or later, see `use`."""
-        return self._encode_by(self.engine, view)
-
-    @torch.inference_mode()
-    def _encode_by(self, engine: Engine, view: View) -> EncodedView:
-        image = self.resized(view.image)
-        images = torch.from_numpy(image).to(self.device).permute(2, 0, 1)[None].float() / 255
-        maps = engine.encode(images.contiguous(memory_format=torch.channels_last))
-        # One object for heads that share a map.
-        first = {id(m): m[0] for m in maps}
-        return EncodedView(
-            tuple(first[id(m)] for m in maps),
-            view.camera,
-            view.T_world_cam,
-            image,
-            view.scale,
-            view.valid,
-            view.own,
-        )
+        return EncodedView.of(view, self.resized(view.image), self.engine.encode, self.device)
 
     @torch.inference_mode()
     def use(self, encoded: Sequence[EncodedView]) -> None:
@@ -236,22 +218,20 @@ class SceneCompleter:
         """
         if len(self._views) > 1 and len(self.field.heads) == 1:
             if not self._reach:
-                # Rays of several views cost as many times more: coarser ones then.
-                rows, columns = reach_rays(self.spec)
-                coarse = max(rows // 2, 1), max(columns // 2, 1)
-                self._reach = [
-                    self._median_depth(self.queries, k, coarse) for k in range(len(self._views))
-                ]
+                views = range(len(self._views))
+                self._reach = [self._median_depth(self.queries, k, together=True) for k in views]
             return self._reach
         for view in self._views:
             if not view.reach:
-                queries = self._queries_of((view,))
-                view.reach.append(self._median_depth(queries, 0, reach_rays(self.spec)))
+                view.reach.append(self._median_depth(self._queries_of((view,)), 0))
         return [view.reach[0] for view in self._views]
 
-    def _median_depth(self, queries: Queries, view: int, size: tuple[int, int]) -> Floats:
-        samples = self.depth_samples(queries.views[view].scale)
-        return queries.reach(view, samples, size)
+    def _median_depth(self, queries: Queries, view: int, together: bool = False) -> Floats:
+        rows, columns = reach_rays(self.spec)
+        if together:
+            # Rays of several views cost as many times more: coarser ones then.
+            rows, columns = max(rows // 2, 1), max(columns // 2, 1)
+        return queries.reach(view, self.depth_samples(queries.views[view].scale), (rows, columns))
 
     def _queries_of(self, views: Sequence[EncodedView]) -> Queries:
         return self.engine.queries(self.field.answering(len(views)), views)
@@ -276,7 +256,11 @@ class SceneCompleter:
         key = stride, by_student
         if key not in self._depth:
             queries = self._queries_of(self._views[:1]) if by_student else self.queries
-            self._depth[key] = self._compute_depth(queries, stride)
+            reference = queries.views[0]
+            size = self.spec.image_height // stride, self.spec.image_width // stride
+            found = queries.depths(0, self.depth_samples(reference.scale), size, stop=0.0)
+            camera = reference.camera.resized(size[1], size[0])
+            self._depth[key] = DepthMap(*found, camera, reference.valid, reference.own)
         return self._depth[key]
 
     def forget_answers(self) -> None:
@@ -304,18 +288,9 @@ class SceneCompleter:
         t = self.depth_samples(self._views[0].scale, samples)
         return render_view(self._views, self.density, camera, T_world_cam, t, self.device)
 
-    def _compute_depth(self, queries: Queries, stride: int) -> DepthMap:
-        reference = queries.views[0]
-        size = self.spec.image_height // stride, self.spec.image_width // stride
-        found = queries.depths(0, self.depth_samples(reference.scale), size, stop=0.0)
-        camera = reference.camera.resized(size[1], size[0])
-        return DepthMap(*found, camera, reference.valid, reference.own)
-
     def depth_samples(self, scale: float, count: int = DEPTH_SAMPLES) -> Floats:
         """Depths (count,) m at which rays of a view of that scale are sampled."""
-        # The network knows nothing nearer than `depth_near` in the world it is shown.
-        near = self.spec.depth_near / scale
-        return sample_distances(near, self.spec.depth_far, torch.full((count,), 0.5)).numpy()
+        return depth_samples(self.spec, scale, count)
 
     def resized(self, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         """(h,w,3) uint8 at the network's size: what it is shown."""

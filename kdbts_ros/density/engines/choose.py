@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 
 from kdbts_ros.density.engines.cpu.engine import CpuEngine
@@ -14,7 +12,6 @@ from kdbts_ros.density.engines.folding import FoldedField
 from kdbts_ros.density.engines.interface import Engine
 from kdbts_ros.density.engines.plain_torch import PlainTorch
 from kdbts_ros.density.engines.self_check import check_views, differences
-from kdbts_ros.density.geometry.camera import View
 from kdbts_ros.density.network.network import DensityNetwork
 from kdbts_ros.density.network.precision import Precision, choose_precision
 from kdbts_ros.errors import in_one_line
@@ -41,9 +38,7 @@ def choose_engine(network: DensityNetwork, device: torch.device, precision: str)
     return CudaEngine(field, precision)
 
 
-def proven(
-    engine: Engine, network: DensityNetwork, encode: Callable[[Engine, View], EncodedView]
-) -> Engine:
+def proven(engine: Engine, network: DensityNetwork, device: torch.device) -> Engine:
     """The engine, or the first one down from it, whose heads say what the plain formulation says.
 
     What is to be compiled is compiled here.
@@ -54,7 +49,7 @@ def proven(
         while True:
             failed: Exception | None = None
             try:
-                encoded = [encode(engine, view) for view in shown]
+                encoded = [EncodedView.of(v, v.image, engine.encode, device) for v in shown]
                 found = differences(engine.queries(index, encoded), encoded, network, head)
                 if found.acceptable():
                     break

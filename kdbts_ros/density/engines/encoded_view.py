@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -12,7 +13,7 @@ import torch
 from torch import Tensor
 
 from kdbts_ros.density.engines.answers import Floats
-from kdbts_ros.density.geometry.camera import Array, Camera, OwnCamera, check_rigid
+from kdbts_ros.density.geometry.camera import Array, Camera, OwnCamera, View, check_rigid
 
 
 class EnginesMap(Protocol):
@@ -68,6 +69,23 @@ class EncodedView:
         size = torch.tensor([valid.shape[1], valid.shape[0]], device=uv.device)
         column, row = ((uv + 1) / 2 * size).long().clamp_min(0).minimum(size - 1).unbind(-1)
         return valid[row, column]
+
+    @classmethod
+    @torch.inference_mode()
+    def of(
+        cls,
+        view: View,
+        image: npt.NDArray[np.uint8],
+        encode: Callable[[Tensor], list[Tensor]],
+        device: torch.device,
+    ) -> EncodedView:
+        """F_k of a view; image (H,W,3): its image at the network's size; encode: an engine's."""
+        images = torch.from_numpy(image).to(device).permute(2, 0, 1)[None].float() / 255
+        maps = encode(images.contiguous(memory_format=torch.channels_last))
+        # One object for heads that share a map.
+        first = {id(m): m[0] for m in maps}
+        shown = tuple(first[id(m)] for m in maps)
+        return cls(shown, view.camera, view.T_world_cam, image, view.scale, view.valid, view.own)
 
     def reposed(self, T_world_cam: Array) -> EncodedView:
         """The same maps under another pose, as after a loop closure; nothing is copied."""

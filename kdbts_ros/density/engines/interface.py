@@ -17,7 +17,7 @@ from torch import Tensor
 from kdbts_ros.density.engines.answers import Bools, Floats, FrameGrids
 from kdbts_ros.density.engines.cuda.frame_plan import FramePlan, Graph
 from kdbts_ros.density.engines.encoded_view import EncodedView
-from kdbts_ros.density.engines.folding import FoldedField
+from kdbts_ros.density.engines.folding import FoldedField as FoldedField
 from kdbts_ros.density.geometry.affine_grid import AffineGrid
 from kdbts_ros.density.geometry.camera import Array, inverse
 from kdbts_ros.density.network.projection import MIN_DEPTH, Projected

@@ -1,4 +1,4 @@
-"""Heads: from per-view (feature, code) vectors of a point to one density."""
+"""Heads φ: from per-view vectors (F_k(u_k), γ(u_k, d_k)) of a point to one density."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Head(Protocol):
 
 
 class SingleViewHead(nn.Module):
-    """BTS and KDBTS: the density seen by view 0 alone, whatever else is encoded."""
+    """φ of BTS, φ_SV of KDBTS: the density seen by view 0 alone, whatever else is encoded."""
 
     multi_view = False
 
@@ -65,7 +65,10 @@ class SingleViewHead(nn.Module):
 
 
 class MultiViewHead(nn.Module):
-    """MVBTS: each view votes with a confidence; the fused feature decides (KDBTS paper, §3.2)."""
+    """φ_MV of MVBTS: each view k votes with a confidence c_k (KDBTS paper, §3.2).
+
+    The softmax of the c_k weighs the votes; a second perceptron reads their mean.
+    """
 
     multi_view = True
 
@@ -185,7 +188,8 @@ class AttentionLayer(nn.Module):
 
 
 def view_weights(confidence: Tensor, seen: Tensor) -> Tensor:
-    """(B,V,M) logits and masks to weights over V; uniform where no view sees the point."""
+    """Softmax of confidences c_k: (B,V,M) logits and masks to weights over V; uniform where no view
+    sees the point."""
     return torch.softmax(confidence.masked_fill(~seen, MASKED_LOGIT), dim=1)
 
 
