@@ -71,9 +71,8 @@ class SceneCompleter:
             `inference_precision`.
         """
         chosen = choose_device(device)
-        chosen_precision = inference_precision(precision, chosen)
-        network, info = load_network(checkpoint, head)
-        scene = cls(network, info, chosen, chosen_precision)
+        convolutions = inference_precision(precision, chosen)
+        scene = cls(*load_network(checkpoint, head), chosen, convolutions)
         scene.check_engine()
         return scene
 
@@ -164,9 +163,9 @@ class SceneCompleter:
     @property
     def alone(self) -> Speaker:
         """The head of a single view, about the reference view."""
-        queries, head = self._queries_of(self._views[:1]), self.field.answering(1)
-        calibration = self.calibration_of(self.field.heads[head].name)
-        return Speaker(queries, self._views[:1], self.reach()[:1], calibration)
+        own, head = self._views[:1], self.field.heads[self.field.answering(1)]
+        reach = self.reach()[:1]
+        return Speaker(self._queries_of(own), own, reach, self.calibration_of(head.name))
 
     def occupied_from(self, views: int) -> float:
         """Probability from which a column of a map of so many views is called occupied.
