@@ -164,8 +164,7 @@ class SceneCompleter:
     def alone(self) -> Speaker:
         """The head of a single view, about the reference view."""
         own, head = self._views[:1], self.field.heads[self.field.answering(1)]
-        reach = self.reach()[:1]
-        return Speaker(self._queries_of(own), own, reach, self.calibration_of(head.name))
+        return Speaker(self._queries_of(own), own, self.reach()[:1], self.calibration_of(head.name))
 
     def occupied_from(self, views: int) -> float:
         """Probability from which a column of a map of so many views is called occupied.
