@@ -13,8 +13,8 @@ from kdbts_ros.demo.film import chosen_panels, film_at, playback_rate, save_pane
 from kdbts_ros.demo.recording import Recording
 from kdbts_ros.demo.results import Results
 from kdbts_ros.demo.score import Agreement, TruthMap, compare, masked_truth
-from kdbts_ros.density.birds_eye_map import HeightBand
 from kdbts_ros.density.geometry.camera import Array
+from kdbts_ros.density.maps.grid import HeightBand
 from kdbts_ros.density.maps.preview import map_with_robot
 
 Progress = Callable[[int], None]

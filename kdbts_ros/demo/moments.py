@@ -20,8 +20,8 @@ from tf2_msgs.msg import TFMessage
 from kdbts_ros.datasets.bags.pose_graph import PoseGraph
 from kdbts_ros.demo.recorder import DEPTHS, GRIDS
 from kdbts_ros.demo.recording import Recording
-from kdbts_ros.density.birds_eye_map import GridWindow
 from kdbts_ros.density.geometry.poses import Matrix
+from kdbts_ros.density.maps.grid import GridWindow
 from kdbts_ros.errors import UserError
 from kdbts_ros.node.inputs.images import decode, decode_compressed
 from kdbts_ros.node.outputs.messages import to_ns

@@ -16,7 +16,7 @@ from kdbts_ros.demo.results import Results
 from kdbts_ros.demo.sources import Drive
 from kdbts_ros.demo.stages import stage
 from kdbts_ros.demo.summary import Summary
-from kdbts_ros.density.birds_eye_map import HeightBand
+from kdbts_ros.density.maps.grid import HeightBand
 from kdbts_ros.errors import UserError
 from kdbts_ros.node.parameters.table import Parameters
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-from kdbts_ros.density.birds_eye_map import CompletedCells, HeightBand
 from kdbts_ros.density.cameras.adapter import Mode as CanonicalMode
+from kdbts_ros.density.maps.grid import CompletedCells, HeightBand
 from kdbts_ros.density.maps.rolling_map import FusionSettings
 from kdbts_ros.density.views.keyframes import BufferRules
 from kdbts_ros.density.views.policy import MODES, Mode

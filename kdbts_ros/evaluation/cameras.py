@@ -20,13 +20,14 @@ from kdbts_ros.datasets.synthetic.raycast import exact_depth, render
 from kdbts_ros.datasets.synthetic.rig import mount
 from kdbts_ros.datasets.synthetic.truth import column_truth
 from kdbts_ros.datasets.synthetic.world import StreetWorld
-from kdbts_ros.density.birds_eye_map import GridWindow, HeightBand, map_around
+from kdbts_ros.density.birds_eye_map import map_around
 from kdbts_ros.density.cameras.adapter import CameraAdapter
 from kdbts_ros.density.cameras.canonical import Canonical
 from kdbts_ros.density.cameras.lenses import Equidistant, Lens
 from kdbts_ros.density.cameras.training_camera import TrainingCamera
 from kdbts_ros.density.engines.answers import DepthMap, Floats
 from kdbts_ros.density.geometry.camera import Array, Camera, OwnCamera, View, inverse, transform
+from kdbts_ros.density.maps.grid import GridWindow, HeightBand
 from kdbts_ros.density.maps.preview import map_with_robot
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.evaluation.columns import Box

@@ -18,8 +18,8 @@ import numpy.typing as npt
 
 from kdbts_ros.datasets.synthetic.truth import visible
 from kdbts_ros.datasets.synthetic.world import StreetWorld
-from kdbts_ros.density.birds_eye_map import GridWindow, HeightBand
 from kdbts_ros.density.geometry.camera import Array, Camera
+from kdbts_ros.density.maps.grid import GridWindow, HeightBand
 from kdbts_ros.density.maps.rolling_map import scrolled
 
 Bools = npt.NDArray[np.bool_]

@@ -99,11 +99,12 @@ def let_loops_run(patch: pytest.MonkeyPatch) -> None:
 
 def scene_on_gpu(scene: SceneCompleter) -> SceneCompleter:
     """The scene with the engine of a GPU, in float32."""
-    from kdbts_ros.density.cuda_field import CudaField
-    from kdbts_ros.density.engines.cuda.engine import GpuKernels
+    from kdbts_ros.density.engines.cuda.engine import CudaEngine
+    from kdbts_ros.density.engines.cuda.trunk import CudaField
 
-    scene.field.packed = CudaField(scene.network, scene.field.own, torch.float32)
-    scene._compiled, scene._kernels = False, GpuKernels(scene.field, None)
+    engine = CudaEngine(scene.field, "float32")
+    engine.trunk = CudaField(scene.network, scene.field.own, torch.float32)
+    scene.engine = engine
     return scene
 
 

@@ -22,6 +22,7 @@ from kdbts_ros.density.scene import SceneCompleter
 from test.density.networks import (
     NUMBERS,
     WHOLE_VECTORS,
+    against_torch,
     base_pose,
     camera,
     forward_pose,
@@ -87,6 +88,9 @@ def test_grids_equal_their_points_before_any_camera(head, numbers, offset, turn,
     np.testing.assert_allclose(found[both], sigma[both], **CLOSE[numbers])
 
 
+@against_torch("cpu/columns", "cpu/column_geometry", "cpu/points", "cpu/fusion", "cpu/votes")
+@against_torch("cpu/int16_loops", "cpu/int16_map", "cpu/simd", "cpu/fast_math")
+@against_torch("cpu/upright_columns")
 @pytest.mark.parametrize("numbers", NUMBERS)
 @pytest.mark.parametrize("head", ["bts", "mvbts", "simple_multiview"])
 def test_every_query_equals_the_torch_formulation(head, numbers):
@@ -251,8 +255,8 @@ def test_an_engine_that_is_right_is_kept(head):
 
 def test_integers_that_differ_are_replaced_by_floats_with_a_sentence():
     scene = with_numbers(tiny_scene(), "integers")
-    tables = scene.field.heads[0].fixed_tables
-    scene.field.heads[0].fixed_tables = tables._replace(v=np.roll(tables.v, 16 * 900))
+    tables = scene.engine.tables[0]
+    scene.engine.tables[0] = tables._replace(v=np.roll(tables.v, 16 * 900))
     scene.check_engine()
     assert "16-bit integers were refused" in scene.engine_note
     scene.set_views([view()])
@@ -262,7 +266,7 @@ def test_integers_that_differ_are_replaced_by_floats_with_a_sentence():
     np.testing.assert_allclose(
         scene.queries.grid_densities(grid), plain.grid_densities(grid), rtol=3e-4, atol=1e-4
     )
-    assert scene.views[0].fixed == {}
+    assert scene.views[0].kept == {}
 
 
 def test_an_engine_that_differs_is_replaced_with_a_sentence():

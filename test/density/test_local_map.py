@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdbts_ros.density.birds_eye_map import GridWindow, OccupancyMap
+from kdbts_ros.density.maps.grid import GridWindow, OccupancyMap
 from kdbts_ros.density.maps.rolling_map import FusionSettings, LocalMap, offset, scrolled
 from kdbts_ros.errors import UserError
 

@@ -7,8 +7,16 @@ import pytest
 from numba import njit
 
 from kdbts_ros.density.engines.cpu import simd
-from kdbts_ros.density.engines.cpu.simd import load, load_floats, nothing, store_floats
-from kdbts_ros.density.vote_vectors import pick, to_floats, totals, turn
+from kdbts_ros.density.engines.cpu.simd import (
+    load,
+    load_floats,
+    nothing,
+    pick,
+    store_floats,
+    to_floats,
+    totals,
+    turn,
+)
 
 needs_avx2 = pytest.mark.skipif(not simd.available(), reason="this processor has no AVX2")
 ZERO = np.uint64(0)

@@ -13,8 +13,8 @@ import pytest
 from nav_msgs.msg import OccupancyGrid
 from rclpy.executors import SingleThreadedExecutor
 
-from kdbts_ros.density.birds_eye_map import GridWindow
 from kdbts_ros.density.geometry.camera import View
+from kdbts_ros.density.maps.grid import GridWindow
 from kdbts_ros.density.request import Wanted
 from kdbts_ros.density.views.policy import ViewAccount
 from kdbts_ros.node import kdbts_node

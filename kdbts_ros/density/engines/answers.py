@@ -104,6 +104,16 @@ class DepthImage(NamedTuple):
         return cls(depth_map.valid(), *depth_map.published())
 
 
+class FrameGrids(NamedTuple):
+    """A finished map, (rows,columns) each: probability, NaN unknown; trinary and percent int8;
+    observed."""
+
+    probability: Floats
+    trinary: npt.NDArray[np.int8]
+    percent: npt.NDArray[np.int8]
+    observed: Bools
+
+
 def stretched(seen: Bools, size: tuple[int, ...]) -> Bools:
     """(h,w) of that size: the nearest cells of an array that lies over the same image."""
     h, w = size

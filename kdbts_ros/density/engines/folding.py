@@ -9,22 +9,17 @@ formulation of `DensityNetwork.density` up to rounding.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from kdbts_ros.density.engines.answers import Floats
-from kdbts_ros.density.engines.cpu import simd
-from kdbts_ros.density.engines.cpu.int16_map import fix_tables
-from kdbts_ros.density.engines.cpu.trunk import PackedConvolution, PackedTrunk
 from kdbts_ros.density.engines.head_tables import HeadArrays, coordinate_half, head_arrays
 from kdbts_ros.density.network.decoder import mirrored
 from kdbts_ros.density.network.heads import Head
 from kdbts_ros.density.network.network import DensityNetwork, sample_features
 from kdbts_ros.density.network.positional_encoding import map_depth
+from kdbts_ros.density.network.precision import HALF
 from kdbts_ros.density.network.projection import Projected
 from kdbts_ros.density.network.volume_rendering import composite
 
@@ -37,8 +32,7 @@ class FoldedHead:
     """One head of a network and what makes its folded map.
 
     `name` is the head's, as in `NetworkSpec.head`. `conv_weight` and `conv_bias` are the decoder's
-    output convolution with the head's `feature_half` inside. `arrays` are what compiled loops read,
-    and `fixed_tables` where the processor has their instructions.
+    output convolution with the head's `feature_half` inside. `arrays` are what compiled loops read.
     """
 
     def __init__(
@@ -63,7 +57,6 @@ class FoldedHead:
             if beside is None
             else beside.arrays.reading(layers)
         )
-        self.fixed_tables = fix_tables(self.arrays) if simd.available() else None
         self._ray_halves: dict[tuple[tuple[int, int], bytes], tuple[Floats, Floats, Floats]] = {}
 
     def density(self, maps: Tensor, projected: Projected) -> Tensor:
@@ -133,48 +126,13 @@ class FoldedHead:
         return flat.reshape(*code.shape[:-1], -1)
 
 
-class PackedField:
-    """`FoldedField.encode` with convolutions as a CPU answers them fastest."""
-
-    def __init__(self, network: DensityNetwork, heads: Sequence[FoldedHead]) -> None:
-        """heads: those with a map of their own."""
-        self.trunk = PackedTrunk(network.encoder, network.decoder)
-        output = network.decoder.output.conv
-        taps, channels = output.weight[0].numel(), network.spec.feature_channels
-        hidden = sum(len(head.feature_half) for head in heads)
-        self._shared: PackedConvolution | None = None
-        # Products per pixel: of an output convolution for every head, or of one for all, whose
-        # features each head then reads.
-        if hidden * taps <= channels * taps + hidden * channels:
-            self.own = [PackedConvolution(h.conv_weight, h.conv_bias) for h in heads]
-        else:
-            self._shared = PackedConvolution.of(output)
-            self.own = [PackedConvolution(h.feature_half[:, :, None, None], None) for h in heads]
-
-    def encode(self, images: Tensor) -> list[Tensor]:
-        features = mirrored(self.trunk(images))
-        if self._shared is not None:
-            features = self._shared(features)
-        return [own(features) for own in self.own]
-
-
-class MapEncoder(Protocol):
-    """What answers `FoldedField.encode` in its place."""
-
-    def encode(self, images: Tensor) -> list[Tensor]:
-        """(N,3,H,W) in [0,1] to a folded map (N,hidden,H,W) float32 per head with one of its own,
-        channels last."""
-        ...
-
-
 class FoldedField:
-    """Encodes to folded maps that every head of a network can be asked about.
+    """The folded heads of a network: F_k and the feature half of a head's first layer in one map.
 
-    Heads that share their hidden layer have one map. `packed`: its convolutions as a CPU or a GPU
-    answers them fastest, where it can; None to do without. `own`: heads with a map of their own.
+    Heads that share their hidden layer have one map. `own`: heads with a map of their own.
     """
 
-    def __init__(self, network: DensityNetwork, pack: bool = False) -> None:
+    def __init__(self, network: DensityNetwork) -> None:
         self.network = network
         self.heads = [FoldedHead(network.spec.head, network.density_head, network)]
         shared = self.heads[0] if network.spec.shared_hidden else None
@@ -182,7 +140,6 @@ class FoldedField:
         if network.student is not None:
             self.heads.append(FoldedHead("kdbts", network.student, network, shared))
             self.own = self.heads if shared is None else self.heads[:1]
-        self.packed: MapEncoder | None = PackedField(network, self.own) if pack else None
 
     def answering(self, views: int) -> int:
         """Index of the head that is asked: the student, where there is one, of a single view."""
@@ -192,21 +149,22 @@ class FoldedField:
         """Which of the maps of `own` heads the head of an index reads."""
         return head if len(self.own) > 1 else 0
 
-    def encode(self, images: Tensor) -> list[Tensor]:
-        """(N,3,H,W) in [0,1] to a folded map (N,hidden,H,W) per head.
-
-        Maps are float32 and channels last in memory.
-        """
-        maps = self._encode(images) if self.packed is None else self.packed.encode(images)
+    def by_head(self, maps: list[Tensor]) -> list[Tensor]:
+        """Maps of the `own` heads, to one for every head."""
         return maps * (len(self.heads) // len(maps))
 
-    def _encode(self, images: Tensor) -> list[Tensor]:
-        padded = mirrored(self.network.decoder.trunk(self.network.encoder(images)))
-        # Maps feed an exponential: their convolution stays in float32 under autocast.
-        with torch.autocast(images.device.type, enabled=False):
-            padded = padded.float()
-            maps = [F.conv2d(padded, head.conv_weight, head.conv_bias) for head in self.own]
-        return [m.contiguous(memory_format=torch.channels_last) for m in maps]
+    def encode(self, images: Tensor, precision: str = "float32") -> list[Tensor]:
+        """(N,3,H,W) in [0,1] to a folded map (N,hidden,H,W) per head, by torch's convolutions.
+
+        Maps are float32 and channels last in memory. precision: of convolutions.
+        """
+        half = HALF.get(precision)
+        with torch.autocast(images.device.type, half, enabled=half is not None):
+            padded = mirrored(self.network.decoder.trunk(self.network.encoder(images)))
+        # Maps feed an exponential: their convolution stays in float32.
+        padded = padded.float()
+        maps = [F.conv2d(padded, head.conv_weight, head.conv_bias) for head in self.own]
+        return self.by_head([m.contiguous(memory_format=torch.channels_last) for m in maps])
 
 
 def pixel_centres(count: int, device: torch.device) -> Tensor:

@@ -1,4 +1,4 @@
-"""Queries answered by torch alone: for a GPU, for heads without compiled loops, and to compare."""
+"""The engine below all others: torch alone, for any head on any device, and to compare with."""
 
 from __future__ import annotations
 
@@ -9,24 +9,54 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from kdbts_ros.density.engines.answers import Bools, Floats
+from kdbts_ros.density.engines.answers import Bools, Floats, FrameGrids
 from kdbts_ros.density.engines.encoded_view import EncodedView
-from kdbts_ros.density.engines.folding import FoldedHead, median_depth
+from kdbts_ros.density.engines.folding import FoldedField, FoldedHead, median_depth
 from kdbts_ros.density.engines.interface import (
+    CHUNK,
     HALF_LIGHT,
     ColumnSums,
     RayDepths,
     opacity,
-    projection,
+    passed_over,
+    project_world,
     transparent,
 )
 from kdbts_ros.density.geometry.affine_grid import AffineGrid
 from kdbts_ros.density.geometry.camera import Array
-from kdbts_ros.density.network.projection import MIN_DEPTH, Projected
+from kdbts_ros.density.network.projection import Projected
 from kdbts_ros.density.network.volume_rendering import composite
 
-# Points per query: bounds memory at about 100 MB of code vectors.
-CHUNK = 1 << 18
+
+class PlainTorch:
+    """See `Engine`."""
+
+    def __init__(self, field: FoldedField, precision: str, refused: Sequence[str] = ()) -> None:
+        """refused: by sentence, the faster engines it stands in for."""
+        self.field, self.precision, self._refused = field, precision, tuple(refused)
+
+    @property
+    def note(self) -> str:
+        exact = self.precision == "float32"
+        return passed_over("slow but exact" if exact else "slow", self._refused)
+
+    def encode(self, images: Tensor) -> list[Tensor]:
+        return self.field.encode(images, self.precision)
+
+    def queries(self, head: int, views: Sequence[EncodedView]) -> TorchQueries:
+        return TorchQueries(self.field.heads[head], views, [view.maps[head] for view in views])
+
+    def weaker(self, head: int, fault: str) -> PlainTorch | None:
+        if self.precision == "float32":
+            return None
+        refused = f"convolutions in {self.precision} were refused, {fault}"
+        return PlainTorch(self.field, "float32", (*self._refused, refused))
+
+    def frames(self, head: int) -> None:
+        return None
+
+    def forget(self) -> None:
+        """Nothing is kept."""
 
 
 class TorchQueries:
@@ -108,6 +138,11 @@ class TorchQueries:
     def reach(self, view: int, t: Floats, size: tuple[int, int]) -> Floats:
         return self.depths(view, t, size, HALF_LIGHT).median
 
+    def finished(
+        self, grid: AffineGrid, reach: Sequence[Floats], params: Floats
+    ) -> FrameGrids | None:
+        return None
+
     def _fused_depths(
         self, view: int, t: Tensor, size: tuple[int, int]
     ) -> tuple[Tensor, Tensor, Tensor]:
@@ -131,17 +166,3 @@ class TorchQueries:
     def project(self, points: Array) -> Projected:
         """World points (N,3) in every view: uv (V,N,2), z (V,N) as shown to the network, seen."""
         return project_world(self.views, points)
-
-
-def project_world(views: Sequence[EncodedView], points: Array) -> Projected:
-    """World points (N,3) in V views: uv (V,N,2), z (V,N) as shown to the network, seen (V,N)."""
-    # In float64 to the image: odometry coordinates of kilometres would cost centimetres.
-    matrices = [projection(view) for view in views]
-    q = np.stack([points @ P[:, :3].T + P[:, 3] for P in matrices]).astype(np.float32)
-    positions = torch.from_numpy(q).to(views[0].maps[0].device)
-    depth = positions[..., 2]
-    z = depth.clamp_min(MIN_DEPTH)
-    uv = positions[..., :2] / z.unsqueeze(-1)
-    seen = (depth > MIN_DEPTH) & (uv.abs() <= 1).all(-1)
-    shown = torch.stack([view.shows(uv[k]) for k, view in enumerate(views)])
-    return Projected(uv, z, seen & shown)

@@ -16,7 +16,7 @@ Array = npt.NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Camera:
-    """A pinhole camera without distortion.
+    """A pinhole camera without distortion: K_k.
 
     Pixel coordinates put the *centre* of the top-left pixel at (0.5, 0.5), so that the image spans
     [0, width] x [0, height]. OpenCV, ROS and KITTI put that centre at (0, 0): see
@@ -124,7 +124,7 @@ class Deferred(Protocol):
 
 @dataclass(frozen=True, eq=False)
 class View:
-    """One posed image: (H,W,3) uint8 RGB, its camera, and T_world_cam (4,4), camera to world.
+    """A posed image I_k: (H,W,3) uint8 RGB, its camera, and T_world_cam (4,4), camera to world.
 
     source: the image, or what makes it once `image` is asked for. scale: the network is shown a
     world this many times as large about the camera: it learnt from cameras of one height, and a

@@ -16,15 +16,12 @@ views called occupied stays: what has left is erased by their own fusion (docs/m
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 import cv2
 import numpy as np
 
 from kdbts_ros.density.engines.answers import Bools
-
-if TYPE_CHECKING:
-    from kdbts_ros.density.birds_eye_map import OccupancyMap
+from kdbts_ros.density.maps.grid import OccupancyMap
 
 # How far behind its face a thing that moves is taken to reach, m. Chosen on drives with and without
 # moving cars: less loses cars, more loses what earlier views know (docs/maps.md).

@@ -8,8 +8,8 @@ import numpy as np
 import numpy.typing as npt
 
 from kdbts_ros import pictures
-from kdbts_ros.density.birds_eye_map import GridWindow
 from kdbts_ros.density.geometry.camera import Array, View
+from kdbts_ros.density.maps.grid import GridWindow
 
 
 def preview_panel(

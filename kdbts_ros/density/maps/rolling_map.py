@@ -40,8 +40,8 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from kdbts_ros.density.birds_eye_map import GridWindow, OccupancyMap
 from kdbts_ros.density.engines.answers import Floats
+from kdbts_ros.density.maps.grid import GridWindow, OccupancyMap
 from kdbts_ros.errors import UserError
 
 Cell = TypeVar("Cell", bound=np.generic)

@@ -10,10 +10,15 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kdbts_ros.density.attention_head import HEADS as ATTENTION_HEADS
-from kdbts_ros.density.attention_head import AttentionHead
 from kdbts_ros.density.network.decoder import FeatureDecoder
-from kdbts_ros.density.network.heads import Head, MultiViewHead, SimpleMultiViewHead, SingleViewHead
+from kdbts_ros.density.network.heads import (
+    ATTENTION_HEADS,
+    AttentionHead,
+    Head,
+    MultiViewHead,
+    SimpleMultiViewHead,
+    SingleViewHead,
+)
 from kdbts_ros.density.network.positional_encoding import PositionalCode, map_depth
 from kdbts_ros.density.network.projection import project
 from kdbts_ros.density.network.resnet import ARCHITECTURES, ResNetEncoder
@@ -129,9 +134,9 @@ def build_head(spec: NetworkSpec) -> nn.Module:
 
 
 class DensityNetwork(nn.Module):
-    """Encoder, decoder, positional code and a head (BTS, CVPR 2023; KDBTS, CVPR 2024).
+    """Encoder, decoder, code γ and a head φ (BTS, CVPR 2023; KDBTS, CVPR 2024).
 
-    A multi-view network may carry a `student`: a single-view head over the same features.
+    A multi-view network, φ_MV, may carry a `student`, φ_SV, over the same features F_k.
     """
 
     def __init__(self, spec: NetworkSpec) -> None:
@@ -162,14 +167,14 @@ class DensityNetwork(nn.Module):
         return found
 
     def encode(self, images: Tensor) -> Tensor:
-        """(N,3,H,W) RGB in [0,1] to pixel-aligned features (N,C,H,W)."""
+        """F_k: images I_k (N,3,H,W) RGB in [0,1] to pixel-aligned features (N,C,H,W)."""
         features: Tensor = self.decoder(self.encoder(images))
         return features
 
     def density(
         self, features: Tensor, K_ndc: Tensor, T_cam_world: Tensor, points: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Density of world points, the plain formulation.
+        """σ(x) = softplus(φ(F_k(u_k), γ(u_k, d_k))) of world points x, the plain formulation.
 
         Args:
             features: (B,V,C,H,W). K_ndc: (B,V,3,3). T_cam_world: (B,V,4,4). points: (B,M,3) m.
@@ -199,7 +204,7 @@ class DensityNetwork(nn.Module):
 
 
 def sample_features(features: Tensor, uv: Tensor) -> Tensor:
-    """Bilinear samples of (B,V,C,H,W) maps at (B,V,M,2) in [-1,1]^2, border kept: (B,V,M,C)."""
+    """F_k(u_k): (B,V,C,H,W) maps at (B,V,M,2) in [-1,1]^2, bilinear, border kept: (B,V,M,C)."""
     B, V, M = uv.shape[:3]
     sampled = F.grid_sample(
         features.flatten(0, 1),

@@ -1,4 +1,4 @@
-"""The positional code of a point: where it falls in the image and how deep it lies."""
+"""γ, the positional code of a point: where it falls in the image and how deep it lies."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ BASE_FREQUENCY = 1.5
 
 
 class PositionalCode(nn.Module):
-    """Sines and cosines of (u, v, mapped depth), after the raw triple itself.
+    """γ(u_k, d_k): sines and cosines of (u, v, mapped depth), after the raw triple itself.
 
     Six octaves starting at 1.5 rad, without a factor of pi; a cosine is written as a sine with a
     phase of pi/2, as the trained weights expect it (float32 sin(x + pi/2) is not cos(x) to the
@@ -39,5 +39,5 @@ class PositionalCode(nn.Module):
 
 
 def map_depth(z: Tensor, near: float, far: float) -> Tensor:
-    """Inverse depth mapped linearly: `near` to +1, `far` to -1; closer than `near` exceeds 1."""
+    """d_k as γ reads it: inverse depth, `near` at +1, `far` at -1, linear; nearer exceeds 1."""
     return 2 * (1 / z - 1 / far) / (1 / near - 1 / far) - 1

@@ -7,7 +7,6 @@ from typing import Any, Literal, TypeAlias, cast, get_args
 
 import torch
 
-from kdbts_ros.density.engines.cuda import support
 from kdbts_ros.errors import UserError
 
 # Of convolutions; densities are always float32.
@@ -39,16 +38,6 @@ def choose_precision(name: str, device: torch.device) -> Precision:
     if name not in get_args(Precision):
         raise UserError(f"unknown precision '{name}', use auto, {', '.join(get_args(Precision))}")
     return cast(Precision, name)
-
-
-def inference_precision(name: str, device: torch.device) -> Precision:
-    """As `choose_precision`, but "auto" takes float16 where the GPU's own engine can run.
-
-    There it is as fast as bfloat16 and eight times as exact; training would have to scale losses.
-    """
-    if name == "auto" and support.available(device):
-        return "float16"
-    return choose_precision(name, device)
 
 
 def _multiplies_bfloat16(device: torch.device) -> bool:

@@ -12,7 +12,7 @@ MIN_DEPTH = 1e-3
 
 
 class Projected(NamedTuple):
-    """uv (B,V,M,2) in [-1,1]^2 over the image, z (B,V,M) m clamped to 1 mm, seen (B,V,M)."""
+    """u_k: uv (B,V,M,2) in [-1,1]^2 over image k; d_k: z (B,V,M) m, at least 1 mm; seen (B,V,M)."""
 
     uv: Tensor
     z: Tensor
@@ -20,7 +20,7 @@ class Projected(NamedTuple):
 
 
 def project(K_ndc: Tensor, T_cam_world: Tensor, points: Tensor) -> Projected:
-    """Project (B,M,3) world points into V cameras; the image border itself counts as seen."""
+    """π_k(x) = (u_k, d_k): (B,M,3) world points x in V cameras; the image border counts as seen."""
     xyz_cam = points.unsqueeze(1) @ T_cam_world[..., :3, :3].mT + T_cam_world[..., None, :3, 3]
     homogeneous = xyz_cam @ K_ndc.mT
     depth = homogeneous[..., 2]

@@ -23,8 +23,8 @@ def sample_distances(near: float, far: float | Tensor, jitter: Tensor) -> Tensor
 
 
 class Rendering(NamedTuple):
-    """weights (...,S); depth (...) expected ray parameter; opacity (...) in 0..1 before the last
-    sample was forced opaque; transmittance (...,S) reaching each sample."""
+    """w_i = T_i α_i: weights (...,S); d̂ = Σ w_i t_i: depth (...), where the ray is expected to end;
+    opacity (...) in 0..1 before the last sample was forced opaque; T_i: transmittance (...,S)."""
 
     weights: Tensor
     depth: Tensor
@@ -33,8 +33,9 @@ class Rendering(NamedTuple):
 
 
 def composite(sigma: Tensor, t: Tensor, force_last: bool) -> Rendering:
-    """Emission-absorption compositing of densities (...,S) 1/m at ray parameters (...,S).
+    """Densities σ_i (...,S) 1/m at ray parameters t_i (...,S), composited along the ray.
 
+    α_i = 1 − exp(−σ_i δ_i) with steps δ_i = t_i+1 − t_i, and T_i = Π_{j<i} (1 − α_j).
     `force_last` makes the last sample opaque, as the reference renders (a ray always ends
     somewhere; sky reads as the last sample). Without it the last sample keeps the length of the
     step before it and the weights sum to the opacity. Spec: BTS, CVPR 2023, equations 3 to 5.

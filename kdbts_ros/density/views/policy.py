@@ -32,7 +32,7 @@ class ViewAccount:
 
 @dataclass
 class ViewUse:
-    """The view buffer and the trust in the poses behind it.
+    """Which views besides the newest a map uses: the buffer, and the trust in its poses.
 
     `auto` uses one view until others add something, and again for `RECOVERY_FRAMES` frames after
     poses failed: views fused under wrong poses are worse than one view. `mvbts` trusts them.

@@ -24,7 +24,6 @@ import numpy.typing as npt
 
 from kdbts_ros.density.engines.answers import DepthMap
 from kdbts_ros.density.geometry.camera import Array, Camera, inverse, transform
-from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.density.views.keyframes import KeptView
 from kdbts_ros.errors import UserError
 
@@ -132,21 +131,11 @@ def agreement(surfaces: Surfaces, view: Coloured, rules: ConsistencyRules) -> Ag
     return Agreement(float(fits.mean()), int(inside.sum()))
 
 
-def depth_from(scene: SceneCompleter) -> Callable[[KeptView], DepthMap]:
-    """Renders the depth of a view alone; the scene is about that view afterwards."""
-
-    def depth_of(kept: KeptView) -> DepthMap:
-        scene.use([kept.view])
-        return scene.depth_map(stride_for(scene.spec.image_width))
-
-    return depth_of
-
-
 class ConsistencyGate:
     """A `ViewGate`: 1 for a view that shows the world of the reference view, 0 for another.
 
     Args:
-        depth_of: depth map of a view, see `depth_from`; asked once per reference view.
+        depth_of: depth map of a view, see `pipeline.depth_from`; asked once per reference view.
         rules: may be changed between frames.
 
     Attributes:

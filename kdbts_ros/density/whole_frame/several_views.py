@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol, runtime_checkable
-
 import numpy as np
 
-from kdbts_ros.density.birds_eye_map import (
-    MIN_SEEN_SHARE,
+from kdbts_ros.density.birds_eye_map import MIN_SEEN_SHARE, map_alone, map_together
+from kdbts_ros.density.engines.cuda import frame_params
+from kdbts_ros.density.geometry.camera import Array
+from kdbts_ros.density.maps.grid import (
     CompletedCells,
     GridWindow,
     HeightBand,
     OccupancyMap,
     band_columns,
-    map_alone,
-    map_together,
 )
-from kdbts_ros.density.engines.answers import Floats
-from kdbts_ros.density.engines.cuda import frame_params
-from kdbts_ros.density.engines.cuda.frame_plan import FrameGrids
-from kdbts_ros.density.geometry.affine_grid import AffineGrid
-from kdbts_ros.density.geometry.camera import Array
 from kdbts_ros.density.maps.newest import no_less_than
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.density.whole_frame.finished_map import LEAST_ALIKE, alike
@@ -29,15 +21,6 @@ from kdbts_ros.errors import in_one_line
 
 # Maps that are compared: of the grey image at load, and of a real one.
 _CHECKED = 2
-
-
-@runtime_checkable
-class FinishesMaps(Protocol):
-    """Queries that make a map of column sums by themselves: `CudaFusedQueries`."""
-
-    def finished(self, grid: AffineGrid, reach: Sequence[Floats], params: Floats) -> FrameGrids:
-        """The map over a grid; params (PARAMS,): see `frame_params.pack_map`."""
-        ...
 
 
 class FusedMaps:
@@ -80,7 +63,7 @@ class FusedMaps:
     ) -> OccupancyMap | None:
         """What `map_together` says; None where the scene's queries cannot."""
         scene, queries = self._scene, self._scene.queries
-        if self._refused or not isinstance(queries, FinishesMaps):
+        if self._refused:
             return None
         grid, thickness = band_columns(T_fixed_base, window, band)
         params = frame_params.pack_map(
@@ -91,6 +74,8 @@ class FusedMaps:
             found = queries.finished(grid, scene.reach(), params)
         except Exception as error:  # a kernel that does not compile, a device without memory
             self._refuse(in_one_line(error))
+            return None
+        if found is None:
             return None
         if self._unchecked:
             expected = map_together(scene, T_fixed_base, window, band)

@@ -4,29 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from kdbts_ros.density.birds_eye_map import (
-    MIN_SEEN_SHARE,
-    CompletedCells,
-    GridWindow,
-    HeightBand,
-    band_columns,
-    map_around,
-)
+from kdbts_ros.density.birds_eye_map import MIN_SEEN_SHARE, map_around
 from kdbts_ros.density.engines.answers import DepthImage, Floats
 from kdbts_ros.density.engines.cuda import frame_params
 from kdbts_ros.density.engines.cuda.frame_plan import (
+    DepthGraph,
     DepthPlan,
-    FrameDepth,
-    FrameEncoding,
-    FrameGrids,
-    FrameMap,
     FramePlan,
+    Graph,
     Shape,
     Tables,
     depth_key,
@@ -37,63 +27,16 @@ from kdbts_ros.density.engines.encoded_view import EncodedView
 from kdbts_ros.density.engines.interface import projection
 from kdbts_ros.density.geometry.affine_grid import AffineGrid
 from kdbts_ros.density.geometry.camera import Array, View
+from kdbts_ros.density.maps.grid import CompletedCells, GridWindow, HeightBand, band_columns
 from kdbts_ros.density.maps.probability import Calibration
 from kdbts_ros.density.scene import SceneCompleter
-from kdbts_ros.density.whole_frame.finished_map import LEAST_ALIKE, alike, alike_depth
+from kdbts_ros.density.whole_frame.finished_map import LEAST_ALIKE, FrameMap, alike, alike_depth
 from kdbts_ros.errors import in_one_line
 
 # Cameras and grids whose graphs are kept, and depth images of each.
 _KEPT, _KEPT_DEPTHS = 4, 2
 # An encoded view has its image for colours alone, and none are asked of it here.
 _NO_IMAGE = np.empty((0, 0, 3), np.uint8)
-
-
-class DepthGraph(Protocol):
-    """What computes depth images of a graph's frames: `GraphedDepth`."""
-
-    @property
-    def note(self) -> str:
-        """What it had to do without."""
-
-    def run(self) -> FrameDepth:
-        """Of the last frame."""
-        ...
-
-    def show(self, plan: DepthPlan) -> None:
-        """Take the tables of another plan of the same key, from the next run on."""
-        ...
-
-    def device_times(self, repeats: int) -> tuple[float, ...]:
-        """Milliseconds of the device alone."""
-        ...
-
-
-class Graph(Protocol):
-    """What computes the frames of one plan: `GraphedFrame`."""
-
-    @property
-    def note(self) -> str:
-        """What it had to do without."""
-
-    def run(self, image: npt.NDArray[np.uint8], params: Floats) -> FrameGrids:
-        """One frame from beginning to end."""
-        ...
-
-    def show(self, plan: FramePlan) -> None:
-        """Take the tables of another plan of the same key, from the next run on."""
-        ...
-
-    def device_times(self, repeats: int) -> tuple[float, ...]:
-        """Milliseconds of the device alone for a frame like the last one."""
-        ...
-
-    def depths(self, plan: DepthPlan) -> DepthGraph:
-        """Prepares depth images of the last frame."""
-        ...
-
-    def encoding(self) -> FrameEncoding:
-        """What the network made of the last frame."""
-        ...
 
 
 @dataclass(eq=False)
@@ -123,15 +66,12 @@ class FrameEngine:
     def __init__(
         self, scene: SceneCompleter, capture: Callable[[FramePlan], Graph] | None = None
     ) -> None:
-        """capture: makes what computes the frames of a plan; None for the GPU's graphs."""
+        """capture: makes what computes the frames of a plan; None for the engine's own."""
         self._scene = scene
         answering = scene.field.answering(1)
         self._head = scene.field.heads[answering]
-        if capture is None:
-            # Triton comes with it.
-            from kdbts_ros.density.engines.cuda.frame_graph import capturing
-
-            capture = capturing(scene.field, answering)
+        capture = capture or scene.engine.frames(answering)
+        assert capture is not None
         self._capture = capture
         self._graphs: dict[tuple[object, ...], _Kept] = {}
         self._refused, self._no_depth, self.note = False, False, ""

@@ -1,7 +1,7 @@
 """Compiled CPU loops over columns of an affine grid, for a single-view head.
 
-For `axes` see `column_geometry`, for `folded` and `size` see `kernels`. Columns that stand upright
-in the image are those of `upright_kernels`.
+For `axes` see `column_geometry`, for `folded` and `size` see `points`. Columns that stand upright
+in the image are those of `upright_columns`.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ TILE = 6
 def dot_relu_slanting(  # type: ignore[no-untyped-def]
     folded, corner, right, down, fx, fy, v_table, j, g, u_table, ju, gu, z_table, jz, gz, weights
 ):
-    """`kernels.dot_relu` with a base that is read from the tables on the way."""
+    """`points.dot_relu` with a base that is read from the tables on the way."""
     width, one = np.uint64(weights.shape[0]), np.float32(1)
     w = (one - fx) * (one - fy), fx * (one - fy), (one - fx) * fy, fx * fy
     beside, below, across = corner + right, corner + down, corner + right + down

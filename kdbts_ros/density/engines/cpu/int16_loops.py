@@ -2,7 +2,7 @@
 
 Where something falls is told as codes, int32: the lower neighbour, and in the low bits how far it
 is to the next, PIXEL_BITS of them between pixels and ROW_BITS between rows of a table. See
-`fixed_point` for `FixedMap`.
+`int16_map` for `FixedMap`.
 """
 
 from __future__ import annotations

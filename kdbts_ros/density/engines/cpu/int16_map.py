@@ -29,7 +29,7 @@ ROOM = 32700
 # below 2^31 up to MOST_HIDDEN channels. One weight alone would fill the sum, but no 16 bits.
 MOST, WHOLE = 32767, 60000
 MOST_HIDDEN = 2 * ((2**31 - 1) // 32767 - WHOLE)
-# A fraction of one, as a factor of `vectors.scale`.
+# A fraction of one, as a factor of `simd.scale`.
 UNIT = np.float32(32767)
 # Every fourth row of the float tables: off by 2.7e-4 of the fastest wave's amplitude, which is a
 # small part of what a head says, and a quarter of the size: v's table fits the second cache.
@@ -61,7 +61,7 @@ class FixedMap(NamedTuple):
     """A view's folded map (H*W*hidden) int16 with all that a query of it needs.
 
     unit (hidden,): value per count. u, z, steps: those of `FixedTables`; v in counts of the map.
-    ratio (hidden,): what a count of u and z is worth here, as a factor of `vectors.scale`. out
+    ratio (hidden,): what a count of u and z is worth here, as a factor of `simd.scale`. out
     (K*hidden): the last layer's weights, row by row. back (K,): value per count of each answer. All
     empty: there is none.
     """

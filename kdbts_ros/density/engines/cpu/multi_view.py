@@ -9,8 +9,11 @@ import numpy.typing as npt
 from torch import Tensor
 
 from kdbts_ros.density.engines.answers import Bools, Floats
-from kdbts_ros.density.engines.cpu import fusion, points
+from kdbts_ros.density.engines.cpu import fusion
+from kdbts_ros.density.engines.cpu import votes as vote_loops
 from kdbts_ros.density.engines.cpu.fusion import groups_of
+from kdbts_ros.density.engines.cpu.int16_map import FixedTables
+from kdbts_ros.density.engines.cpu.rays import DARK, composite_rays
 from kdbts_ros.density.engines.cpu.single_view import CompiledViews, positions, threads
 from kdbts_ros.density.engines.cpu.upright_columns import LANES
 from kdbts_ros.density.engines.cpu.vote_cache import Ring, VoteStore
@@ -37,14 +40,13 @@ NOWHERE = np.zeros((0, 0), np.float32)
 VOTE_CHUNK = 1 << 16
 # Samples that rays of several views take together before those that met something drop out.
 SLAB = 8
-# As in the compiled loops: light below this share cannot move a depth.
-DARK = 1e-5
 
 
 class FusedQueries(CompiledViews):
     """See `Queries`; for heads of one perceptron per view and one over their votes.
 
     Args:
+        tables: see `CompiledViews`.
         store: votes of earlier maps; None to keep none.
     """
 
@@ -53,9 +55,10 @@ class FusedQueries(CompiledViews):
         head: FoldedHead,
         views: Sequence[EncodedView],
         maps: Sequence[Tensor],
+        tables: FixedTables | None = None,
         store: VoteStore | None = None,
     ) -> None:
-        super().__init__(head, views, maps)
+        super().__init__(head, views, maps, tables)
         self._fusion = _fusion(head)
         self._store = store
 
@@ -96,7 +99,7 @@ class FusedQueries(CompiledViews):
         return transparent(self.grid_densities(grid), limit)
 
     def depths(self, view: int, t: Floats, size: tuple[int, int], stop: float) -> RayDepths:
-        stop, (h, w) = max(stop, DARK), size
+        stop, (h, w) = max(stop, float(DARK)), size
         own = self.views[view]
         rays = own.camera.resized(w, h).rays().reshape(-1, 3).astype(np.float64)
         # Along a ray a position in any image is affine in the depth.
@@ -115,7 +118,7 @@ class FusedQueries(CompiledViews):
                 ]
                 sigma = np.nan_to_num(self._fused(asked)) * self._scale
                 state = states[part]
-                points.composite_rays(
+                composite_rays(
                     sigma.reshape(len(part), len(depths)), step_lengths, t, begin, state, threads()
                 )
                 states[part] = state
@@ -134,7 +137,7 @@ class FusedQueries(CompiledViews):
         votes = np.empty((len(asked), 1, blocks, self._kinds, LANES), np.float32)
         said = np.empty(votes.shape[:3], np.uint8)
         for k, q in enumerate(asked):
-            votes.point_votes(
+            vote_loops.point_votes(
                 self._maps[k],
                 self._size,
                 self.arrays,
@@ -194,7 +197,7 @@ class FusedQueries(CompiledViews):
         votes: Floats,
         said: Bytes,
     ) -> None:
-        votes.column_votes(
+        vote_loops.column_votes(
             self._maps[view],
             self._size,
             self.arrays,
@@ -216,7 +219,7 @@ class FusedQueries(CompiledViews):
 
 
 def _fusion(head: FoldedHead) -> Fusion:
-    """The perceptron over the fused vote, as `fusion_kernels` takes it."""
+    """The perceptron over the fused vote, as `fusion` takes it."""
     if isinstance(head.head, SimpleMultiViewHead):
         # x = relu(x) - relu(-x): the fused vote is the pre-density itself.
         signs = np.array([1, -1], np.float32)

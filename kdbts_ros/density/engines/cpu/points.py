@@ -14,14 +14,11 @@ from __future__ import annotations
 import numpy as np
 from numba import prange
 
-from kdbts_ros.density.engines.cpu.fast_math import FAST, exp_of_negative, relu, softplus
+from kdbts_ros.density.engines.cpu.fast_math import FAST, relu, softplus
 from kdbts_ros.density.network.projection import MIN_DEPTH
 from kdbts_ros.loops import njit
 
 _MIN_DEPTH = np.float32(MIN_DEPTH)
-# Light below this share of what set out cannot move a depth by more than a millimetre in a hundred
-# metres.
-DARK = np.float32(1e-5)
 _KEEP_ORDER = {"contract", "nsz"}
 
 
@@ -183,92 +180,3 @@ def point_densities(folded, size, head, valid, q, threads):  # type: ignore[no-u
             )
             out[i] = softplus(out[i])
     return out
-
-
-@njit(fastmath=FAST, cache=True)
-def composite_block(sigma, step, t, begin, count, state):  # type: ignore[no-untyped-def]
-    """Let `count` samples from `begin` on stop light: sigma (count,) 1/m, step and t (S,) m.
-
-    state (3,): light left, expected depth so far, and the depth where half was gone, 0 before.
-    sigma is scratch.
-    """
-    # Apart from the chain of products, so that eight lanes are taken at a time.
-    for k in range(count):
-        sigma[k] = exp_of_negative(-sigma[k] * step[begin + k])
-    before, expected, median = state[0], state[1], state[2]
-    for k in range(count):
-        left, depth = before * sigma[k], t[begin + k]
-        # Numbers below the smallest normal one cost a hundred times as much; NaN must stay.
-        left = np.float32(0) if left < 1e-30 else left
-        if before > 0.5 and left <= 0.5:
-            median = depth
-        expected += (before - left) * depth
-        before = left
-    state[0], state[1], state[2] = before, expected, median
-
-
-@njit(parallel=True, cache=True, fastmath=FAST)
-def composite_rays(sigma, step, t, begin, states, threads):  # type: ignore[no-untyped-def]
-    """The same for many rays: sigma (R,count), states (R,3)."""
-    for part in prange(threads):
-        for i in range(part * states.shape[0] // threads, (part + 1) * states.shape[0] // threads):
-            composite_block(sigma[i], step, t, begin, sigma.shape[1], states[i])
-
-
-@njit(fastmath=FAST, cache=True)
-def fill_fixed(folded, size, u_half, v_half, i, j, rows, columns, fixed):  # type: ignore[no-untyped-def]
-    """Fill fixed (hidden,) with what stays the same along the ray of pixel (i, j)."""
-    height, width = size
-    row, fy = tap(np.float32((i + 0.5) / rows * 2 - 1), height)
-    column, fx = tap(np.float32((j + 0.5) / columns * 2 - 1), width)
-    hidden = np.uint64(fixed.shape[0])
-    corner = (np.uint64(row) * np.uint64(width) + np.uint64(column)) * hidden
-    beside, down = corner + hidden, np.uint64(width) * hidden
-    over, across = np.uint64(j) * hidden, np.uint64(i) * hidden
-    for c in range(hidden):
-        low, high = folded[corner + c], folded[corner + down + c]
-        low += fx * (folded[beside + c] - low)
-        high += fx * (folded[beside + down + c] - high)
-        fixed[c] = low + fy * (high - low) + u_half[over + c] + v_half[across + c]
-
-
-@njit(parallel=True, cache=True, fastmath=FAST)
-def ray_depths(folded, size, head, halves, t, step, shape, stop, threads):  # type: ignore[no-untyped-def]
-    """Depth along rays of the encoded camera itself, on a grid of shape (h,w) over its image.
-
-    The map is looked up once per ray. halves: the first layer's positional half, row by row, by
-    column (w*hidden), row (h*hidden) and sample (S*hidden), one with the bias; t (S,) depths and
-    step (S,) the lengths behind them. `stop`: a ray ends when no more light than this is left.
-    Returns expected depth with a forced last sample, median depth (t[-1] where half the light
-    passes) and opacity before the last was forced, each (h,w).
-    """
-    u_half, v_half, z_half = halves
-    h, w, samples = shape[0], shape[1], t.shape[0]
-    expected = np.empty((h, w), np.float32)
-    median = np.empty((h, w), np.float32)
-    opacity = np.empty((h, w), np.float32)
-    weights, bias, block = head.out, head.out_bias[0], 16
-    dark, hidden = max(stop, DARK), np.uint64(head.hidden)
-    for part in prange(threads):
-        fixed = np.empty(head.hidden, np.float32)
-        sigma, state = np.zeros(block, np.float32), np.empty(3, np.float32)
-        for i in range(part, h, threads):
-            for j in range(w):
-                fill_fixed(folded, size, u_half, v_half, i, j, h, w, fixed)
-                state[0], state[1], state[2] = 1, 0, 0
-                for begin in range(0, samples, block):
-                    count = min(block, samples - begin)
-                    for k in range(count):
-                        at, total = np.uint64(begin + k) * hidden, np.float32(0)
-                        for c in range(hidden):
-                            total += relu(fixed[c] + z_half[at + c]) * weights[c]
-                        sigma[k] = total + bias
-                    for k in range(block):
-                        sigma[k] = softplus(sigma[k])
-                    composite_block(sigma, step, t, begin, count, state)
-                    if state[0] <= dark:
-                        break
-                expected[i, j] = state[1] + state[0] * t[samples - 1]
-                median[i, j] = state[2] if state[2] > 0 else t[samples - 1]
-                opacity[i, j] = 1 - state[0]
-    return expected, median, opacity

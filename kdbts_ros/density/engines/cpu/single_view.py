@@ -3,17 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from kdbts_ros.density.engines.answers import Bools, Floats
-from kdbts_ros.density.engines.cpu import columns, points
-from kdbts_ros.density.engines.cpu.int16_map import ABSENT, MOST_PIXELS, FixedMap, fix_map, read_by
-from kdbts_ros.density.engines.cpu.rays import fixed_ray_depths, fixed_ray_reach
+from kdbts_ros.density.engines.answers import Bools, Floats, FrameGrids
+from kdbts_ros.density.engines.cpu import columns
+from kdbts_ros.density.engines.cpu import points as point_loops
+from kdbts_ros.density.engines.cpu.int16_map import (
+    ABSENT,
+    MOST_PIXELS,
+    FixedMap,
+    FixedTables,
+    fix_map,
+    read_by,
+)
+from kdbts_ros.density.engines.cpu.rays import fixed_ray_depths, fixed_ray_reach, ray_depths
 from kdbts_ros.density.engines.encoded_view import EncodedView
 from kdbts_ros.density.engines.folding import FoldedHead
 from kdbts_ros.density.engines.interface import (
@@ -34,9 +42,14 @@ class CompiledViews:
     """Views as compiled loops take them: flat maps, projections, what of an image is valid."""
 
     def __init__(
-        self, head: FoldedHead, views: Sequence[EncodedView], maps: Sequence[Tensor]
+        self,
+        head: FoldedHead,
+        views: Sequence[EncodedView],
+        maps: Sequence[Tensor],
+        tables: FixedTables | None = None,
     ) -> None:
-        self.arrays, self.views = head.arrays, views
+        """tables: the head's as integers; None asks through floats."""
+        self.arrays, self.views, self._tables = head.arrays, views, tables
         self._head = head
         self._size = (maps[0].shape[1], maps[0].shape[2])
         self._maps = [m.permute(1, 2, 0).flatten().numpy() for m in maps]
@@ -49,29 +62,33 @@ class CompiledViews:
 
     def seen(self, points: Array) -> Bools:
         masks = [
-            points.seen_points(positions(P, points), valid)
+            point_loops.seen_points(positions(P, points), valid)
             for P, valid in zip(self._P, self._valid, strict=True)
         ]
         return np.asarray(np.logical_or.reduce(masks))
 
     def lit(self, points: Array, reach: Sequence[Floats]) -> Bools:
         masks = [
-            points.lit_points(positions(P, points), valid, depth * np.float32(view.scale))
+            point_loops.lit_points(positions(P, points), valid, depth * np.float32(view.scale))
             for P, valid, view, depth in zip(self._P, self._valid, self.views, reach, strict=True)
         ]
         return np.asarray(np.logical_or.reduce(masks))
 
+    def finished(
+        self, grid: AffineGrid, reach: Sequence[Floats], params: Floats
+    ) -> FrameGrids | None:
+        return None
+
     def _fixed(self, view: int) -> FixedMap:
         """A view's map as integers, made when first asked for and kept with the view."""
-        if self._head.fixed_tables is None or max(self._size) > MOST_PIXELS:
+        if self._tables is None or max(self._size) > MOST_PIXELS:
             return ABSENT
-        kept, name = self.views[view].fixed, self._head.name
+        kept, name = cast("dict[str, FixedMap]", self.views[view].kept), self._head.name
         if name not in kept:
             if self._head.spec.shared_hidden and kept:
                 kept[name] = read_by(next(iter(kept.values())), self.arrays)
             else:
-                tables = self._head.fixed_tables
-                kept[name] = fix_map(self._maps[view], self.arrays, tables, threads())
+                kept[name] = fix_map(self._maps[view], self.arrays, self._tables, threads())
         return kept[name]
 
 
@@ -80,7 +97,7 @@ class CompiledQueries(CompiledViews):
 
     def point_densities(self, points: Array) -> Floats:
         q = positions(self._P[0], points)
-        sigma = points.point_densities(
+        sigma = point_loops.point_densities(
             self._maps[0], self._size, self.arrays, self._valid[0], q, threads()
         )
         return np.asarray(sigma * self._scale, np.float32)
@@ -122,7 +139,7 @@ class CompiledQueries(CompiledViews):
         if fixed.map.size:
             found = fixed_ray_depths(folded, self._size, self.arrays, fixed, *asked)
         else:
-            found = points.ray_depths(folded, self._size, self.arrays, *asked)
+            found = ray_depths(folded, self._size, self.arrays, *asked)
         expected, median, opacity = found
         return RayDepths(expected / scale, median / scale, opacity)
 

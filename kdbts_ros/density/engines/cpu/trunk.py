@@ -14,7 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from kdbts_ros.density.engines.folding import FoldedHead
 from kdbts_ros.density.network.decoder import FeatureDecoder, mirrored
+from kdbts_ros.density.network.network import DensityNetwork
 from kdbts_ros.density.network.resnet import BasicBlock, Bottleneck, ResNetEncoder, normalised
 
 _ops: Any = torch.ops.mkldnn
@@ -149,3 +151,29 @@ class PackedTrunk:
                 x = block(x)
             taps.append(x)
         return taps
+
+
+class PackedField:
+    """The maps of heads, with convolutions as a CPU answers them fastest."""
+
+    def __init__(self, network: DensityNetwork, heads: Sequence[FoldedHead]) -> None:
+        """heads: those with a map of their own."""
+        self.trunk = PackedTrunk(network.encoder, network.decoder)
+        output = network.decoder.output.conv
+        taps, channels = output.weight[0].numel(), network.spec.feature_channels
+        hidden = sum(len(head.feature_half) for head in heads)
+        self._shared: PackedConvolution | None = None
+        # Products per pixel: of an output convolution for every head, or of one for all, whose
+        # features each head then reads.
+        if hidden * taps <= channels * taps + hidden * channels:
+            self.own = [PackedConvolution(h.conv_weight, h.conv_bias) for h in heads]
+        else:
+            self._shared = PackedConvolution.of(output)
+            self.own = [PackedConvolution(h.feature_half[:, :, None, None], None) for h in heads]
+
+    def encode(self, images: Tensor) -> list[Tensor]:
+        """(N,3,H,W) in [0,1] to a folded map (N,hidden,H,W) float32 per head, channels last."""
+        features = mirrored(self.trunk(images))
+        if self._shared is not None:
+            features = self._shared(features)
+        return [own(features) for own in self.own]

@@ -2,7 +2,7 @@
 
 Columns of the world do so before a level camera. All levels of such a column have one u and one
 depth: what these add to the first layer, the base, and which pixels of the map lie beside it, is
-found once. For `axes` see `column_geometry`, for `folded` and `size` see `kernels`.
+found once. For `axes` see `column_geometry`, for `folded` and `size` see `points`.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ def light(lit, heights, order, reach, u, qz, found):  # type: ignore[no-untyped-
 
 @njit(fastmath=FAST, cache=True)
 def dot_relu_pair(folded, size, base, weights, v_table, steps, left, fx, va, vb):  # type: ignore[no-untyped-def]
-    """`kernels.dot_relu` at the heights va and vb of a column; its left pixel and fraction given.
+    """`points.dot_relu` at the heights va and vb of a column; its left pixel and fraction given.
 
     Two at a time and in a function of its own, because a chain of sums waits for itself, and
     because a loop among many others has its numbers moved out of registers.
@@ -161,7 +161,7 @@ def dense_levels(rows, v_table, out, back, bias, top, ys, vs, order, first, last
 
 @njit(fastmath=FAST, cache=True)
 def upright_rows(folded, size, head, fixed, valid, axes, first, limit, reach, sigma, lit):  # type: ignore[no-untyped-def]
-    """`column_kernels.tile_densities` of upright columns.
+    """`columns.tile_densities` of upright columns.
 
     Columns beside each other are about as deep, so that they read the same rows of v's table, and
     those one behind the other the same pixels: a few rows at a time find both in a near cache.

@@ -2,7 +2,7 @@
 
 The votes of a view on a column do not depend on the other views, nor on where the robot is. Maps
 lie on one raster of the world, so that a new map asks the columns it shares with the map before
-about nothing but the new view. Blocks of votes: see `fusion_kernels`.
+about nothing but the new view. Blocks of votes: see `fusion`.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """The depth image of a frame on a GPU, from the folded map its graph left there.
 
-Needs Triton: imported only where `cuda_engine.available()`.
+Needs Triton: imported only where `support.available()`.
 """
 
 from __future__ import annotations

@@ -1,48 +1,74 @@
-"""What a scene on a GPU has kernels for. Light to import: Triton comes with the first scene."""
+"""The engine of a GPU: kernels of the heads they know. Light to import: Triton comes with it."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-import torch
 from torch import Tensor
 
 from kdbts_ros.density.engines.cuda import support
+from kdbts_ros.density.engines.cuda.frame_plan import FramePlan, Graph
 from kdbts_ros.density.engines.encoded_view import EncodedView
 from kdbts_ros.density.engines.folding import FoldedField
-from kdbts_ros.density.engines.interface import Queries
+from kdbts_ros.density.engines.interface import Engine, Queries, passed_over
+from kdbts_ros.density.engines.plain_torch import PlainTorch, TorchQueries
+from kdbts_ros.density.network.precision import HALF
 
 
-class GpuKernels:
-    """The kernels of every head that they know, and its maps in half precision."""
+class CudaEngine:
+    """See `Engine`. What its kernels do not know is left to torch."""
 
-    def __init__(self, field: FoldedField, half: torch.dtype | None) -> None:
-        from kdbts_ros.density.cuda_field import CudaField
+    def __init__(self, field: FoldedField, precision: str) -> None:
         from kdbts_ros.density.engines.cuda.multi_view import CudaFusion
         from kdbts_ros.density.engines.cuda.single_view import CudaHead
+        from kdbts_ros.density.engines.cuda.trunk import CudaField
 
-        self._heads = {
-            k: CudaHead(head) for k, head in enumerate(field.heads) if support.supports(head)
-        }
-        self._fusions = {
-            k: CudaFusion(head) for k, head in enumerate(field.heads) if support.fuses(head)
-        }
-        if half is not None:
-            field.packed = CudaField(field.network, field.own, half)
+        self.field, self.precision = field, precision
+        heads = list(enumerate(field.heads))
+        self._heads = {k: CudaHead(head) for k, head in heads if support.supports(head)}
+        self._fusions = {k: CudaFusion(head) for k, head in heads if support.fuses(head)}
+        half = HALF.get(precision)
+        # Of convolutions in float32 torch makes as much.
+        self.trunk = None if half is None else CudaField(field.network, field.own, half)
+        self._refused: tuple[str, ...] = ()
 
-    def knows(self, index: int) -> bool:
-        """Whether there are kernels for the head of that index."""
-        return index in self._heads or index in self._fusions
+    @property
+    def note(self) -> str:
+        return passed_over("several views take longer", self._refused)
 
-    def forget_fusion(self) -> None:
-        """Leave heads of several views to torch."""
-        self._fusions.clear()
+    def encode(self, images: Tensor) -> list[Tensor]:
+        if self.trunk is None:
+            return self.field.encode(images, self.precision)
+        return self.field.by_head(self.trunk.encode(images))
 
-    def queries(self, index: int, views: Sequence[EncodedView], maps: Sequence[Tensor]) -> Queries:
-        """Queries of the head of that index, which is one it knows."""
-        from kdbts_ros.density.cuda_fused_queries import CudaFusedQueries
-        from kdbts_ros.density.cuda_queries import CudaQueries
+    def queries(self, head: int, views: Sequence[EncodedView]) -> Queries:
+        from kdbts_ros.density.engines.cuda.multi_view import CudaFusedQueries
+        from kdbts_ros.density.engines.cuda.single_view import CudaQueries
 
-        if index in self._fusions:
-            return CudaFusedQueries(self._fusions[index], views, maps)
-        return CudaQueries(self._heads[index], views, maps)
+        maps = [view.maps[head] for view in views]
+        if head in self._fusions:
+            return CudaFusedQueries(self._fusions[head], views, maps)
+        if head in self._heads:
+            return CudaQueries(self._heads[head], views, maps)
+        return TorchQueries(self.field.heads[head], views, maps)
+
+    def weaker(self, head: int, fault: str) -> Engine:
+        if head in self._fusions:
+            self._fusions.clear()
+            self._refused += (f"their kernel was refused, {fault}",)
+            return self
+        return PlainTorch(
+            self.field, "float32", (*self._refused, f"CUDA kernels were refused, {fault}")
+        )
+
+    def frames(self, head: int) -> Callable[[FramePlan], Graph] | None:
+        if self.trunk is None or head not in self._heads:
+            return None
+        from kdbts_ros.density.engines.cuda.frame_graph import GraphedFrame
+
+        # Heads that share a hidden layer share a map as well.
+        trunk, index, kernels = self.trunk, self.field.map_index(head), self._heads[head]
+        return lambda plan: GraphedFrame(trunk, index, kernels, plan)
+
+    def forget(self) -> None:
+        """Nothing is kept."""

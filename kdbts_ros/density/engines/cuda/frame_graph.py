@@ -1,30 +1,23 @@
 """A frame from the image's bytes to the map's as one CUDA graph.
 
-Needs Triton: imported only where `cuda_engine.available()`.
+Needs Triton: imported only where `support.available()`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from functools import partial
 
 import numpy as np
 import numpy.typing as npt
 import torch
 
-from kdbts_ros.density.cuda_field import CudaField
-from kdbts_ros.density.engines.answers import Floats
+from kdbts_ros.density.engines.answers import Floats, FrameGrids
 from kdbts_ros.density.engines.cuda.depth_graph import GraphedDepth
-from kdbts_ros.density.engines.cuda.frame_plan import (
-    DepthPlan,
-    FrameEncoding,
-    FrameGrids,
-    FramePlan,
-)
+from kdbts_ros.density.engines.cuda.frame_plan import DepthPlan, FrameEncoding, FramePlan
 from kdbts_ros.density.engines.cuda.frame_steps import FrameSteps, Slot
 from kdbts_ros.density.engines.cuda.graphs import Replayed, settings
 from kdbts_ros.density.engines.cuda.single_view import CudaHead
-from kdbts_ros.density.engines.folding import FoldedField
+from kdbts_ros.density.engines.cuda.trunk import CudaField
 
 SLOTS = 2
 _WARM_UPS = 3
@@ -116,12 +109,3 @@ class GraphedFrame:
             full = (folded.float() + bias)[0]
             image, reach = self.steps.shown(), self.steps.reach
             return FrameEncoding(full, image.cpu().numpy(), reach.cpu().numpy())
-
-
-def capturing(field: FoldedField, answering: int) -> Callable[[FramePlan], GraphedFrame]:
-    """Makes the graphs of a plan for the head of that index, whose field lies on a GPU."""
-    packed, head = field.packed, CudaHead(field.heads[answering])
-    assert isinstance(packed, CudaField)
-    # Heads that share a hidden layer share a map as well.
-    index = field.map_index(answering)
-    return lambda plan: GraphedFrame(packed, index, head, plan)

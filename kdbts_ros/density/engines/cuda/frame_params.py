@@ -18,7 +18,7 @@ AXES, HEAD, MAP = slice(0, 12), slice(12, 15), slice(15, 27)
 def pack_grid(grid: AffineGrid, P: Array, head: HeadArrays, scale: float) -> Floats:
     """(PARAMS,) of which those of the projection are set.
 
-    P (3,4): see `queries.projection`. Projected in float64 and only then rounded, so that
+    P (3,4): see `interface.projection`. Projected in float64 and only then rounded, so that
     coordinates may be kilometres.
     """
     params = np.zeros(PARAMS, np.float32)
@@ -37,7 +37,7 @@ def pack_map(
     completed: str,
     min_seen_share: float,
 ) -> Floats:
-    """Set in place what makes a map of column sums: see `bev.map_around` and `OccupancyMap`."""
+    """Set in place what makes a map of column sums: see `map_around` and `OccupancyMap`."""
     params[MAP] = (
         thickness,
         min_seen_share * levels,

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from kdbts_ros.density.birds_eye_map import GridWindow, OccupancyMap
 from kdbts_ros.density.cameras.rectify import RawImage, Warp
-from kdbts_ros.density.engines.answers import Bools, Floats, OwnPixels, stretched
+from kdbts_ros.density.engines.answers import Bools, Floats, FrameGrids, OwnPixels, stretched
 from kdbts_ros.density.engines.cuda.image_sampling import Sampling, Separable
+from kdbts_ros.density.engines.ray_sampling import reach_rays
 from kdbts_ros.density.geometry.camera import OwnCamera, View
 from kdbts_ros.density.network.network import NetworkSpec
-from kdbts_ros.density.scene import reach_rays
 
 Shape = tuple[int, int, int]
 
@@ -52,44 +51,6 @@ class FramePlan:
         )
         reach = reach_rays(spec)
         return cls(sampling, shape, samples * np.float32(view.scale), reach, view.valid)
-
-
-# Of a cell of an answer: its probability and three small numbers.
-CELL_BYTES = 7
-
-
-class FrameGrids(NamedTuple):
-    """(rows,columns) each: probability, NaN unknown; trinary and percent int8; observed."""
-
-    probability: Floats
-    trinary: npt.NDArray[np.int8]
-    percent: npt.NDArray[np.int8]
-    observed: Bools
-
-    @classmethod
-    def of_bytes(cls, answer: npt.NDArray[np.uint8], shape: tuple[int, int]) -> FrameGrids:
-        """Copies of the four grids (rows,columns) as they lie behind each other in memory."""
-        cells = shape[0] * shape[1]
-        small = answer[4 * cells :].view(np.int8).reshape(3, *shape)
-        return cls(
-            answer[: 4 * cells].view(np.float32).reshape(shape).copy(),
-            small[0].copy(),
-            small[1].copy(),
-            small[2].astype(np.bool_),
-        )
-
-
-class FrameMap(NamedTuple):
-    """A map with its two published forms (H,W) int8."""
-
-    occupancy: OccupancyMap
-    trinary: npt.NDArray[np.int8]
-    percent: npt.NDArray[np.int8]
-
-    @classmethod
-    def of(cls, window: GridWindow, grids: FrameGrids) -> FrameMap:
-        occupancy = OccupancyMap(window, grids.probability, grids.observed)
-        return cls(occupancy, grids.trinary, grids.percent)
 
 
 class FrameEncoding(NamedTuple):
@@ -134,6 +95,54 @@ class FrameDepth(NamedTuple):
 
     valid: Floats
     own: Floats | None
+
+
+class DepthGraph(Protocol):
+    """What computes depth images of a graph's frames: `GraphedDepth`."""
+
+    @property
+    def note(self) -> str:
+        """What it had to do without."""
+
+    def run(self) -> FrameDepth:
+        """Of the last frame."""
+        ...
+
+    def show(self, plan: DepthPlan) -> None:
+        """Take the tables of another plan of the same key, from the next run on."""
+        ...
+
+    def device_times(self, repeats: int) -> tuple[float, ...]:
+        """Milliseconds of the device alone."""
+        ...
+
+
+class Graph(Protocol):
+    """What computes the frames of one plan: `GraphedFrame`."""
+
+    @property
+    def note(self) -> str:
+        """What it had to do without."""
+
+    def run(self, image: npt.NDArray[np.uint8], params: Floats) -> FrameGrids:
+        """One frame from beginning to end."""
+        ...
+
+    def show(self, plan: FramePlan) -> None:
+        """Take the tables of another plan of the same key, from the next run on."""
+        ...
+
+    def device_times(self, repeats: int) -> tuple[float, ...]:
+        """Milliseconds of the device alone for a frame like the last one."""
+        ...
+
+    def depths(self, plan: DepthPlan) -> DepthGraph:
+        """Prepares depth images of the last frame."""
+        ...
+
+    def encoding(self) -> FrameEncoding:
+        """What the network made of the last frame."""
+        ...
 
 
 def plan_key(view: View, shape: Shape) -> tuple[object, ...]:

@@ -1,6 +1,6 @@
 """The steps of a frame on a GPU, from the image's bytes to the map's.
 
-Needs Triton: imported only where `cuda_engine.available()`.
+Needs Triton: imported only where `support.available()`.
 """
 
 from __future__ import annotations
@@ -12,13 +12,14 @@ import torch
 import triton
 from torch import Tensor
 
-from kdbts_ros.density.cuda_field import CudaField
+from kdbts_ros.density.engines.answers import FrameGrids
+from kdbts_ros.density.engines.cuda.answer import CELL_BYTES, answer_grids, grids_of
 from kdbts_ros.density.engines.cuda.frame_params import PARAMS
-from kdbts_ros.density.engines.cuda.frame_plan import CELL_BYTES, FrameGrids, FramePlan
+from kdbts_ros.density.engines.cuda.frame_plan import FramePlan
 from kdbts_ros.density.engines.cuda.image_sampling import Sampling
 from kdbts_ros.density.engines.cuda.kernels.image import sample_image
 from kdbts_ros.density.engines.cuda.single_view import MAP, CudaHead
-from kdbts_ros.density.engines.cuda.trunk import INPUT_CHANNELS
+from kdbts_ros.density.engines.cuda.trunk import INPUT_CHANNELS, CudaField
 
 # As in `resnet.normalised`.
 MEAN, DEVIATION = 0.45, 0.225
@@ -46,7 +47,7 @@ class Slot:
 
     def grids(self) -> FrameGrids:
         """Copies: the next frame in this slot overwrites what came back."""
-        return FrameGrids.of_bytes(self._answer, self._shape)
+        return grids_of(self._answer, self._shape)
 
 
 class FrameSteps:
@@ -147,12 +148,6 @@ class FrameSteps:
 def _valid(plan: FramePlan) -> Tensor:
     known = np.ones((1, 1), np.uint8) if plan.valid is None else plan.valid.astype(np.uint8)
     return torch.from_numpy(known)
-
-
-def answer_grids(answer: Tensor, cells: int) -> list[Tensor]:
-    """What `columns` fills of a map, as parts of the bytes that are downloaded together."""
-    small = (answer[k * cells : (k + 1) * cells].view(torch.int8) for k in (4, 5, 6))
-    return [answer[: 4 * cells].view(torch.float32), *small]
 
 
 def sample_input(image: Tensor, out: Tensor, sampling: Sampling, tables: Sequence[Tensor]) -> None:

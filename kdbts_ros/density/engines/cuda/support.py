@@ -18,11 +18,20 @@ _LEAST_CAPABILITY = (8, 0)
 
 def available(device: torch.device) -> bool:
     """Whether kernels can be compiled for and run on the device."""
-    return (
-        device.type == "cuda"
-        and importlib.util.find_spec("triton") is not None
-        and torch.cuda.get_device_capability(device) >= _LEAST_CAPABILITY
-    )
+    return not lacking(device)
+
+
+def lacking(device: torch.device) -> str:
+    """What keeps kernels from running on the device, as part of a sentence; "" for nothing."""
+    if device.type != "cuda":
+        return f"the device is {device.type}"
+    if importlib.util.find_spec("triton") is None:
+        return "Triton is not installed"
+    found = torch.cuda.get_device_capability(device)
+    if found < _LEAST_CAPABILITY:
+        least = ".".join(map(str, _LEAST_CAPABILITY))
+        return f"the GPU has capability {found[0]}.{found[1]}, they need {least}"
+    return ""
 
 
 def supports(head: FoldedHead) -> bool:

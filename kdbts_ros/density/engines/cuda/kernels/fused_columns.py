@@ -1,6 +1,6 @@
 """Triton kernel of the multi-view heads over folded maps of several views: densities of columns.
 
-As in `triton_queries`, for each view in turn; its votes are weighted by the exponential of their
+As in `columns_and_rays`, for each view in turn; its votes are weighted by the exponential of their
 confidence while the largest so far is known, so that no view's vote has to be kept.
 """
 
@@ -64,11 +64,11 @@ def fused_columns(  # type: ignore[no-untyped-def]
     """Densities down every column of an affine grid, by several views.
 
     maps (views,height,width,HIDDEN) with their bias; code_weight, code_bias, octaves: see
-    `triton_queries.columns`. vote_weight (HIDDEN,VOTES) and vote_bias (VOTES,): confidence and vote
-    of a view. second_weight (VOTES,SECOND), second_bias (SECOND,), out_weight (SECOND+1,) with the
-    bias last: what reads the fused vote, its first row 0. packed (views,32), valid (views,vh,vw)
-    and reach (views,rh,rw) by view; what does not depend on a view is packed with the first.
-    Outputs: see `triton_queries.columns`.
+    `columns_and_rays.columns`. vote_weight (HIDDEN,VOTES) and vote_bias (VOTES,): confidence and
+    vote of a view. second_weight (VOTES,SECOND), second_bias (SECOND,), out_weight (SECOND+1,) with
+    the bias last: what reads the fused vote, its first row 0. packed (views,32), valid
+    (views,vh,vw) and reach (views,rh,rw) by view; what depends on none is packed with the first.
+    Outputs: see `columns_and_rays.columns`.
     """
     cell = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     inside = cell < rows * across
