@@ -190,13 +190,22 @@ class KdbtsNode(LifecycleNode):
             return loading.load(parameters)
 
     def _turn(self) -> bool:
-        """Let one callback run while the model loads; False where the process is to end."""
+        """Let one callback run while the model loads.
+
+        Raises:
+            KeyboardInterrupt: the process is to end. Of another exception, or a failure, rclpy
+                would want to tell the world, by a context that is gone.
+        """
         try:
             if self.executor is not None:
                 self.executor.spin_once(timeout_sec=TURN_SECONDS)
-        except ExternalShutdownException:
-            return False
-        return bool(self.context.ok())
+        except (ExternalShutdownException, RuntimeError):
+            # Without a context each call of rclpy may raise its own RuntimeError.
+            if self.context.ok():
+                raise
+        if not self.context.ok():
+            raise KeyboardInterrupt
+        return True
 
     def _autostart(self) -> None:
         self.destroy_timer(self._start_timer)

@@ -34,7 +34,8 @@ class Closable(Protocol):
 class GuardedExecutor(SingleThreadedExecutor):
     """Tells of a callback's exception, and goes on with the next callback.
 
-    Exceptions of the executor itself, and those that mean the end, pass.
+    Exceptions of the executor itself, and those that mean the end, pass; what fails for want of a
+    context, while the process ends, is no news.
     """
 
     def __init__(self, caught: Callable[[str, Exception], None]) -> None:
@@ -51,7 +52,7 @@ class GuardedExecutor(SingleThreadedExecutor):
         error = task.exception()
         if isinstance(error, ExternalShutdownException):
             raise error
-        if error is not None:
+        if error is not None and self.context.ok():
             self._caught(_words(entity), error)
 
 

@@ -5,21 +5,24 @@ from __future__ import annotations
 import os
 import signal
 import sys
-from types import FrameType
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 
 def main(args: list[str] | None = None) -> int:
     """Run the node until it is told to stop; the exit code."""
-    # Some imports turn a KeyboardInterrupt into errors of their own. Nothing is to be tidied yet.
-    before = signal.signal(signal.SIGINT, _leave)
-    from kdbts_ros.node.kdbts_node import main as run
-
-    signal.signal(signal.SIGINT, before)
+    with quiet_imports(interrupted=0):
+        from kdbts_ros.node.kdbts_node import main as run
     return run(args)
 
 
-def _leave(_number: int, _frame: FrameType | None) -> None:
-    os._exit(0)
+@contextmanager
+def quiet_imports(interrupted: int) -> Iterator[None]:
+    """Until its end, Ctrl-C ends the process with the exit code `interrupted`, without a word."""
+    # Some imports turn a KeyboardInterrupt into errors of their own. Nothing is to be tidied yet.
+    before = signal.signal(signal.SIGINT, lambda *_: os._exit(interrupted))
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""Waiting until a lifecycle node takes images; `python -m kdbts_ros.replay.readiness /kdbts`."""
+"""Waiting until a lifecycle node takes images; `python -m kdbts_ros.node.wait /kdbts`."""
 
 from __future__ import annotations
 
@@ -128,7 +128,3 @@ def main() -> int:
         node.destroy_node()
         rclpy.try_shutdown()
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())

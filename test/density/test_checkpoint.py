@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pickle
+import sys
 
 import pytest
 import torch
@@ -10,6 +11,7 @@ import torch
 from kdbts_ros.density.checkpoints import original_keys
 from kdbts_ros.density.checkpoints.checkpoint import (
     STUDENTS,
+    expected_shapes,
     load_network,
     resolve,
     save_network,
@@ -17,7 +19,7 @@ from kdbts_ros.density.checkpoints.checkpoint import (
 )
 from kdbts_ros.density.network.network import DensityNetwork, NetworkSpec
 from kdbts_ros.errors import UserError
-from test.density.networks import tiny_network
+from test.density.networks import thin_spec, tiny_network
 
 
 def original_state(network: DensityNetwork, *heads: str) -> dict[str, torch.Tensor]:
@@ -192,3 +194,10 @@ def test_shipped_weights_are_small_and_have_a_card_with_their_checksum(name: str
     assert path.stat().st_size <= 30e6
     _, info = load_network(name)
     assert info.sha256 in path.with_suffix(".md").read_text()
+
+
+def test_asking_for_shapes_imports_no_algebra(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nodes start with it, and torch's symbolic shapes cost seconds to import."""
+    monkeypatch.setitem(sys.modules, "torch.fx.experimental.symbolic_shapes", None)
+    shapes = expected_shapes(thin_spec("bts", (8,), (96, 64)))
+    assert shapes.keys() == DensityNetwork(thin_spec("bts", (8,), (96, 64))).state_dict().keys()

@@ -1,4 +1,4 @@
-"""Ctrl-C in the first seconds of the node, when there is no ROS to end yet."""
+"""Ctrl-C in the first seconds of a program, when there is no ROS to end yet."""
 
 from __future__ import annotations
 
@@ -6,27 +6,37 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).resolve().parents[2]
 # The signal comes amid the import, and the import makes an error of its own of the exception.
 INTERRUPTED = """
-import signal, sys
+import importlib, signal, sys
 
 class Finder:
     def find_spec(self, name, *_):
-        if name == "kdbts_ros.node.kdbts_node":
+        if name == "kdbts_ros.node." + sys.argv[2]:
             try:
                 signal.raise_signal(signal.SIGINT)
             except KeyboardInterrupt:
                 raise ImportError("half imported")
 
 sys.meta_path.insert(0, Finder())
-from kdbts_ros.node.start import main
-sys.exit(main())
+sys.exit(importlib.import_module("kdbts_ros.node." + sys.argv[1]).main())
 """
 
 
-def test_ctrl_c_while_the_node_is_imported_ends_it_quietly() -> None:
+@pytest.mark.parametrize(
+    ("program", "amid", "code"),
+    # A wait that was interrupted must not look like a node that is active.
+    [("start", "kdbts_node", 0), ("wait", "readiness", 130)],
+)
+def test_ctrl_c_amid_the_imports_ends_a_program_quietly(program: str, amid: str, code: int) -> None:
     done = subprocess.run(
-        [sys.executable, "-c", INTERRUPTED], cwd=ROOT, capture_output=True, timeout=120, check=False
+        [sys.executable, "-c", INTERRUPTED, program, amid],
+        cwd=ROOT,
+        capture_output=True,
+        timeout=120,
+        check=False,
     )
-    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+    assert (done.returncode, done.stdout, done.stderr) == (code, b"", b"")

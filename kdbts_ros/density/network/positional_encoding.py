@@ -26,7 +26,8 @@ class PositionalCode(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        octaves = BASE_FREQUENCY * 2.0 ** torch.arange(FREQUENCIES)
+        # A range asked for its shape alone would make torch import its symbolic algebra.
+        octaves = torch.tensor([BASE_FREQUENCY * 2.0**octave for octave in range(FREQUENCIES)])
         self.register_buffer("freqs", octaves.repeat_interleave(2), persistent=False)
         self.register_buffer(
             "phases", torch.tensor([0.0, math.pi / 2] * FREQUENCIES), persistent=False
