@@ -1,4 +1,4 @@
-"""Waiting until a lifecycle node takes images; `python -m kdbts_ros.node.wait /kdbts`."""
+"""Waiting until a lifecycle node takes images; `python -m kdbts_ros.replay.wait /kdbts`."""
 
 from __future__ import annotations
 

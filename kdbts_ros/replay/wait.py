@@ -1,4 +1,4 @@
-"""`python -m kdbts_ros.node.wait /kdbts`: ends when that node is active; see `readiness`."""
+"""`python -m kdbts_ros.replay.wait /kdbts`: ends when that node is active; see `readiness`."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ INTERRUPTED = 130
 def main() -> int:
     """Wait; 0 when the node is active, 1 when it will not be, 130 at Ctrl-C."""
     with quiet_imports(INTERRUPTED):
-        from kdbts_ros.node.readiness import main as run
+        from kdbts_ros.replay.readiness import main as run
     return run()
 
 
