@@ -29,8 +29,10 @@ time.sleep(120)
 """
 # As `kdbts demo` and `kdbts benchmark --node` hold theirs, with and without a handler.
 PARENT = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
+# Whatever started the tests may have them ignore Ctrl-C, and their children with them.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 from kdbts_ros.demo import children, interrupt
 folder = Path(sys.argv[1])
 children._PATIENCE = (0.5, 0.5)
