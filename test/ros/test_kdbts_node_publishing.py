@@ -132,7 +132,7 @@ class Rig:
 @pytest.fixture
 def rig(robot: Robot, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
     engine = Engine()
-    monkeypatch.setattr(kdbts_node.engine, "load", lambda parameters: engine)
+    monkeypatch.setattr(kdbts_node.loading, "load", lambda parameters: engine)
     made = Rig(robot, engine)
     yield made
     made.close()
