@@ -74,7 +74,7 @@ def _waiter(context: LaunchContext) -> ExecuteProcess:
     patience = number("patience", LaunchConfiguration("patience").perform(context))
     namespace = LaunchConfiguration("namespace").perform(context).strip("/")
     node = f"/{namespace}/kdbts" if namespace else "/kdbts"
-    command = [sys.executable, "-m", "kdbts_ros.node.wait", node, "--seconds", str(patience)]
+    command = [sys.executable, "-m", "kdbts_ros.replay.wait", node, "--seconds", str(patience)]
     return ExecuteProcess(cmd=command, name="wait_until_active", output="screen")
 
 

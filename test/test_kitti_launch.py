@@ -108,7 +108,7 @@ def test_only_an_active_node_is_played_to(prefix: Path) -> None:
     handler, node, waiter = module._replay(context)
     assert isinstance(node, launch.actions.IncludeLaunchDescription)
     command = words(context, waiter)
-    assert "/front/kdbts" in command and "kdbts_ros.node.wait" in command
+    assert "/front/kdbts" in command and "kdbts_ros.replay.wait" in command
     on_exit = handler.event_handler.handle
     (player,) = on_exit(exited(waiter, 0), context)
     assert "play" in words(context, player)

@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 
 from kdbts_ros.adaptation.clips import ClipPlan, Plans, camera_height, clip_step, plan_clips
-from kdbts_ros.datasets.bag_drive import BagDrive
+from kdbts_ros.datasets.bags.drive import BagDrive
 from kdbts_ros.datasets.pose_check import check_poses, pose_steps
-from kdbts_ros.density.camera import View, inverse
+from kdbts_ros.density.geometry.camera import View, inverse
 from kdbts_ros.errors import UserError
 
 Grade = Literal["good", "poor", "bad"]

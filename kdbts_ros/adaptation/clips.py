@@ -11,12 +11,12 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from kdbts_ros.datasets.bag_drive import BagDrive
-from kdbts_ros.density.camera import Array, Camera, View, inverse
-from kdbts_ros.density.camera_adapter import CameraAdapter
-from kdbts_ros.density.training_camera import TrainingCamera, height_scale
+from kdbts_ros.datasets.bags.drive import BagDrive
+from kdbts_ros.density.cameras.adapter import CameraAdapter
+from kdbts_ros.density.cameras.training_camera import TrainingCamera, height_scale
+from kdbts_ros.density.geometry.camera import Array, Camera, View, inverse
 from kdbts_ros.errors import UserError
-from kdbts_ros.learning.hints import depth_hints
+from kdbts_ros.learning.frames.depth_hints import depth_hints
 
 # Metres between the images of a clip, for a camera at the training height; lower ones see nearer.
 STEP = 0.5

@@ -12,12 +12,12 @@ import numpy.typing as npt
 import torch
 
 from kdbts_ros.adaptation.clips import Clip
-from kdbts_ros.density.camera import View, inverse, transform
-from kdbts_ros.density.checkpoint import CheckpointInfo
-from kdbts_ros.density.network import DensityNetwork
+from kdbts_ros.density.checkpoints.checkpoint import CheckpointInfo
+from kdbts_ros.density.geometry.camera import View, inverse, transform
+from kdbts_ros.density.network.network import DensityNetwork
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.evaluation.intervals import FrameTable
-from kdbts_ros.learning.losses import SSIM_SHARE, ssim_distance
+from kdbts_ros.learning.losses.terms import SSIM_SHARE, ssim_distance
 from kdbts_ros.pictures import BACKGROUND, captioned, depth_picture
 
 Floats = npt.NDArray[np.float32]

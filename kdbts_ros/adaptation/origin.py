@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 
 from kdbts_ros.adaptation.settings import AdaptSettings
-from kdbts_ros.datasets.bag_drive import BagDrive
-from kdbts_ros.density.checkpoint import CheckpointInfo
+from kdbts_ros.datasets.bags.drive import BagDrive
+from kdbts_ros.density.checkpoints.checkpoint import CheckpointInfo
 from kdbts_ros.errors import UserError
 from kdbts_ros.files import shown
-from kdbts_ros.learning.resuming import TOLD, Identity, flattened
+from kdbts_ros.learning.run.resuming import TOLD, Identity, flattened
 
 # More time may be given to what goes on; looks are looks.
 _FREE = ("minutes", "look_seconds")

@@ -13,9 +13,9 @@ from functools import partial
 
 import torch
 
-from kdbts_ros.density.calibration import NOTE, Calibration, read_note, write_note
-from kdbts_ros.density.checkpoint import CheckpointInfo
-from kdbts_ros.density.network import DensityNetwork
+from kdbts_ros.density.checkpoints.checkpoint import CheckpointInfo
+from kdbts_ros.density.maps.probability import NOTE, Calibration, read_note, write_note
+from kdbts_ros.density.network.network import DensityNetwork
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.errors import UserError
 from kdbts_ros.evaluation.calibrate import Evidence, fit, gather, with_threshold

@@ -11,12 +11,12 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
-from kdbts_ros.density.network import DensityNetwork
-from kdbts_ros.learning.draws import Draws
-from kdbts_ros.learning.labels import LabelledFrame
-from kdbts_ros.learning.sources import LabelledWorlds
-from kdbts_ros.learning.stages import OptimiserConfig, SupervisedStage
-from kdbts_ros.learning.supervised import collate, supervised_step
+from kdbts_ros.density.network.network import DensityNetwork
+from kdbts_ros.learning.config.stages import OptimiserConfig, SupervisedStage
+from kdbts_ros.learning.frames.draws import Draws
+from kdbts_ros.learning.frames.labels import LabelledFrame
+from kdbts_ros.learning.frames.sources import LabelledWorlds
+from kdbts_ros.learning.losses.supervised import collate, supervised_step
 
 # Worlds that are kept, and how often each is seen before a fresh one is awaited: they must not
 # become a handful that is learnt by heart.

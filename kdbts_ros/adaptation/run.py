@@ -26,15 +26,20 @@ from kdbts_ros.adaptation.rehearsal import REUSE, WORLDS, KnownWorlds, Rehearsal
 from kdbts_ros.adaptation.session import Display, Session
 from kdbts_ros.adaptation.settings import AdaptSettings
 from kdbts_ros.adaptation.supply import FrameSupply
-from kdbts_ros.datasets.bag_drive import BagDrive
-from kdbts_ros.density.checkpoint import CheckpointInfo, load_network, of_descendant, save_network
-from kdbts_ros.density.device import choose_device
-from kdbts_ros.density.network import DensityNetwork
-from kdbts_ros.density.training_camera import TrainingCamera
+from kdbts_ros.datasets.bags.drive import BagDrive
+from kdbts_ros.density.cameras.training_camera import TrainingCamera
+from kdbts_ros.density.checkpoints.checkpoint import (
+    CheckpointInfo,
+    load_network,
+    of_descendant,
+    save_network,
+)
+from kdbts_ros.density.network.network import DensityNetwork
+from kdbts_ros.density.network.precision import choose_device
 from kdbts_ros.errors import UserError
 from kdbts_ros.files import shown
-from kdbts_ros.learning.resuming import Identity, read, refuse_other
-from kdbts_ros.learning.state_file import StateFile
+from kdbts_ros.learning.record.state_file import StateFile
+from kdbts_ros.learning.run.resuming import Identity, read, refuse_other
 
 HELD_OUT_CLIPS = 16
 # Clips awaited before the first step.

@@ -16,14 +16,14 @@ from kdbts_ros.adaptation.judge import Judge, Score
 from kdbts_ros.adaptation.rehearsal import Rehearsal
 from kdbts_ros.adaptation.settings import AdaptSettings
 from kdbts_ros.adaptation.step import adapt_step, collate
-from kdbts_ros.density.network import DensityNetwork
+from kdbts_ros.density.network.network import DensityNetwork
 from kdbts_ros.errors import UserError
-from kdbts_ros.learning.average import WeightAverage
-from kdbts_ros.learning.draws import Draws
-from kdbts_ros.learning.freezing import frozen_statistics
-from kdbts_ros.learning.interruption import Interruption
-from kdbts_ros.learning.resuming import Identity, written
-from kdbts_ros.learning.state_file import StateFile
+from kdbts_ros.learning.frames.draws import Draws
+from kdbts_ros.learning.record.state_file import StateFile
+from kdbts_ros.learning.run.average import WeightAverage
+from kdbts_ros.learning.run.freezing import frozen_statistics
+from kdbts_ros.learning.run.interruption import Interruption
+from kdbts_ros.learning.run.resuming import Identity, written
 
 WARM_UP_STEPS = 30
 CLIP_NORM = 5.0

@@ -13,19 +13,19 @@ from torch.nn import functional as F
 
 from kdbts_ros.adaptation.clips import Clip
 from kdbts_ros.adaptation.settings import AdaptSettings
-from kdbts_ros.density.camera import inverse
-from kdbts_ros.density.heads import Head
-from kdbts_ros.density.network import DensityNetwork, sample_features
-from kdbts_ros.density.projection import project, rays_world
-from kdbts_ros.density.rendering import composite, sample_distances
-from kdbts_ros.learning.augmentation import jitter_colours, mirror_intrinsics
-from kdbts_ros.learning.draws import Draws
-from kdbts_ros.learning.encoding import encode_views
-from kdbts_ros.learning.labels import FAR, NEAR
-from kdbts_ros.learning.losses import DISTILLED_DENSITY, distillation_loss, photometric_terms
-from kdbts_ros.learning.sampling import PATCH, draw_patches, split_frames
-from kdbts_ros.learning.stages import JitterConfig
-from kdbts_ros.learning.supervised import depth_loss
+from kdbts_ros.density.geometry.camera import inverse
+from kdbts_ros.density.network.heads import Head
+from kdbts_ros.density.network.network import DensityNetwork, sample_features
+from kdbts_ros.density.network.projection import project, rays_world
+from kdbts_ros.density.network.volume_rendering import composite, sample_distances
+from kdbts_ros.learning.config.stages import JitterConfig
+from kdbts_ros.learning.frames.augmentation import jitter_colours, mirror_intrinsics
+from kdbts_ros.learning.frames.draws import Draws
+from kdbts_ros.learning.frames.labels import FAR, NEAR
+from kdbts_ros.learning.frames.sampling import PATCH, draw_patches, split_frames
+from kdbts_ros.learning.losses.encoding import encode_views
+from kdbts_ros.learning.losses.supervised import depth_loss
+from kdbts_ros.learning.losses.terms import DISTILLED_DENSITY, distillation_loss, photometric_terms
 
 JITTER = JitterConfig(
     gain=0.2, contrast=0.2, gamma=0.1, saturation=0.3, hue=0.05, noise=0.02, blur=0.2

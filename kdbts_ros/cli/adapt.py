@@ -79,8 +79,8 @@ def adapt(
     from kdbts_ros.adaptation.run import Request, check
     from kdbts_ros.adaptation.run import adapt as run
     from kdbts_ros.adaptation.settings import AdaptSettings
-    from kdbts_ros.datasets.bag_drive import BagDrive
-    from kdbts_ros.datasets.bag_files import find_bags
+    from kdbts_ros.datasets.bags.drive import BagDrive
+    from kdbts_ros.datasets.bags.files import find_bags
 
     torch.set_num_threads(threads)
     console = Console(highlight=False, soft_wrap=True)

@@ -12,8 +12,8 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from kdbts_ros.cli.options import folder_to_write
-from kdbts_ros.datasets.bag_writer import Scans, write_bag
-from kdbts_ros.datasets.kitti_files import split_frames
+from kdbts_ros.datasets.bags.writer import Scans, write_bag
+from kdbts_ros.datasets.kitti.files import split_frames
 from kdbts_ros.datasets.opening import open_drive
 from kdbts_ros.files import shown
 

@@ -16,10 +16,11 @@ from kdbts_ros.cli import options
 from kdbts_ros.cli.benchmark_node import benchmark_node, split_rates
 from kdbts_ros.cli.evaluation_data import Json
 from kdbts_ros.datasets.synthetic.drive import StreetDrive
-from kdbts_ros.density.checkpoint import CheckpointInfo, load_network
-from kdbts_ros.density.device import choose_device, inference_precision
-from kdbts_ros.density.lattice import Lattice
-from kdbts_ros.density.network import DensityNetwork, NetworkSpec
+from kdbts_ros.density.checkpoints.checkpoint import CheckpointInfo, load_network
+from kdbts_ros.density.engines.choose import inference_precision
+from kdbts_ros.density.geometry.lattice import Lattice
+from kdbts_ros.density.network.network import DensityNetwork, NetworkSpec
+from kdbts_ros.density.network.precision import choose_device
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.errors import UserError
 from kdbts_ros.evaluation.report import write_json

@@ -21,7 +21,7 @@ from kdbts_ros.demo.children import Child, prepare_environment
 from kdbts_ros.errors import UserError
 
 if TYPE_CHECKING:
-    from kdbts_ros.node.load_test import LoadTest, RateFigures
+    from kdbts_ros.replay.load_test import LoadTest, RateFigures
 
 NODE_MODULE = "kdbts_ros.node.kdbts_node"
 # KITTI's colour cameras.
@@ -50,7 +50,7 @@ def benchmark_node(
         prepare_environment(Path(folder))
         try:
             from kdbts_ros.node.fastdds import use_large_messages
-            from kdbts_ros.node.load_test import LoadTest, node_arguments
+            from kdbts_ros.replay.load_test import LoadTest, node_arguments
         except ImportError as error:
             raise UserError(f"benchmark --node needs ROS 2: {error}") from error
         # The middleware must not be what is measured: images this large need the profile.

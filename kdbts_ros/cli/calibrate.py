@@ -11,8 +11,8 @@ from rich.progress import track
 
 from kdbts_ros.cli import options
 from kdbts_ros.cli.evaluation_data import Json, Views, show_table
-from kdbts_ros.density.calibration import NOTE, Calibration, read_note, write_note
-from kdbts_ros.density.checkpoint import resolve, write_annotated
+from kdbts_ros.density.checkpoints.checkpoint import resolve, write_annotated
+from kdbts_ros.density.maps.probability import NOTE, Calibration, read_note, write_note
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.errors import UserError
 from kdbts_ros.evaluation.calibrate import Evidence, fit, gather, with_threshold

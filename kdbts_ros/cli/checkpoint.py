@@ -29,7 +29,7 @@ def split(
 
     Example: kdbts checkpoint split runs/mine/state.pt pieces
     """
-    from kdbts_ros.learning.pieces import split_file
+    from kdbts_ros.learning.weights.pieces import split_file
 
     manifest = split_file(file, folder, size)
     typer.echo(
@@ -52,7 +52,7 @@ def join(
 
     Example: kdbts checkpoint join pieces runs/mine/state.pt
     """
-    from kdbts_ros.learning.pieces import join_file
+    from kdbts_ros.learning.weights.pieces import join_file
 
     typer.echo(f"wrote {shown(join_file(folder, out))}")
 
@@ -73,6 +73,6 @@ def merge(
 
     Example: kdbts checkpoint merge runs/a/a.safetensors runs/b/b.safetensors --out c.safetensors
     """
-    from kdbts_ros.learning.merging import merge as write_mean
+    from kdbts_ros.learning.weights.merging import merge as write_mean
 
     typer.echo(f"wrote {shown(write_mean(checkpoints, out))}: calibrate it with `kdbts calibrate`")

@@ -11,8 +11,8 @@ from rich.table import Table
 
 from kdbts_ros.cli import options
 from kdbts_ros.cli.options import Head
-from kdbts_ros.density.checkpoint import load_network, save_network
-from kdbts_ros.density.original_keys import KeyAccount
+from kdbts_ros.density.checkpoints.checkpoint import load_network, save_network
+from kdbts_ros.density.checkpoints.original_keys import KeyAccount
 from kdbts_ros.errors import UserError
 from kdbts_ros.files import shown
 

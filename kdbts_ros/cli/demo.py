@@ -75,7 +75,7 @@ def demo(
         _require_ros()
         from kdbts_ros.demo.run import Request, run_demo
         from kdbts_ros.demo.session import NodeSettings
-        from kdbts_ros.density.checkpoint import resolve
+        from kdbts_ros.density.checkpoints.checkpoint import resolve
 
         resolve(checkpoint)
         source = bag or _drive(kitti, drive, frames)

@@ -31,8 +31,8 @@ from kdbts_ros.cli.evaluation_data import (
     load_scenes,
     show_table,
 )
-from kdbts_ros.density.bev import HeightBand
-from kdbts_ros.density.camera_adapter import choose_mode
+from kdbts_ros.density.cameras.adapter import choose_mode
+from kdbts_ros.density.maps.grid import HeightBand
 from kdbts_ros.errors import UserError
 from kdbts_ros.evaluation.depth import depth_findings, evaluate_depth
 from kdbts_ros.evaluation.depth_metrics import CAP, Crop

@@ -11,7 +11,7 @@ from rich.progress import track
 
 from kdbts_ros.cli import options
 from kdbts_ros.cli.evaluation_data import Json, Report, Seed, Worlds, show_table
-from kdbts_ros.density.bev import HeightBand
+from kdbts_ros.density.maps.grid import HeightBand
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.evaluation.cameras import WAYS, CameraReport, evaluate_cameras
 from kdbts_ros.evaluation.report import markdown_table, write_json, write_report

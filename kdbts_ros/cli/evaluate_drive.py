@@ -10,9 +10,9 @@ from rich.progress import Progress
 
 from kdbts_ros.cli import options
 from kdbts_ros.cli.evaluation_data import Json, Report, show_table
-from kdbts_ros.density.local_map import FusionSettings
+from kdbts_ros.density.maps.rolling_map import FusionSettings
 from kdbts_ros.density.scene import SceneCompleter
-from kdbts_ros.density.view_buffer import BufferRules
+from kdbts_ros.density.views.keyframes import BufferRules
 from kdbts_ros.evaluation import drive_report
 from kdbts_ros.evaluation.drive import DriveEvaluation, DriveSettings
 from kdbts_ros.evaluation.report import write_json

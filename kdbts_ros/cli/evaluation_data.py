@@ -15,8 +15,8 @@ from rich.progress import track
 from rich.table import Table
 
 from kdbts_ros.cli import options
-from kdbts_ros.datasets.kitti_files import split_frames
-from kdbts_ros.density.calibration import Calibration
+from kdbts_ros.datasets.kitti.files import split_frames
+from kdbts_ros.density.maps.probability import Calibration
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.errors import UserError
 from kdbts_ros.evaluation.report import Rows

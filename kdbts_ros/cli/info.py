@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from kdbts_ros.cli.options import Head
-from kdbts_ros.density.checkpoint import load_network
+from kdbts_ros.density.checkpoints.checkpoint import load_network
 from kdbts_ros.files import shown
 
 

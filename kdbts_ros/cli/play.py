@@ -14,7 +14,7 @@ from rich.progress import BarColumn, Progress, TextColumn
 from kdbts_ros.errors import UserError
 
 if TYPE_CHECKING:
-    from kdbts_ros.node.player import Playback, Player
+    from kdbts_ros.replay.player import Playback, Player
 
 
 def play(
@@ -39,9 +39,9 @@ def play(
         import rclpy
         from rclpy.signals import SignalHandlerOptions
 
-        from kdbts_ros.datasets.bag_files import open_bag
+        from kdbts_ros.datasets.bags.files import open_bag
         from kdbts_ros.node.fastdds import use_large_messages
-        from kdbts_ros.node.player import Playback, Player
+        from kdbts_ros.replay.player import Playback, Player
     except ImportError as error:
         raise UserError(
             f"kdbts play needs ROS 2's Python packages ({error}); source a ROS 2 installation or "

@@ -20,14 +20,14 @@ from kdbts_ros.cli.predictions import (
     integer_centres,
     result_names,
 )
-from kdbts_ros.datasets.kitti_files import split_frames
+from kdbts_ros.datasets.kitti.files import split_frames
 from kdbts_ros.datasets.sample import PosedFrame
 from kdbts_ros.datasets.synthetic.rig import mount
-from kdbts_ros.density.camera import Camera, View
-from kdbts_ros.density.lenses import Lens
+from kdbts_ros.density.cameras.lenses import Lens
+from kdbts_ros.density.cameras.training_camera import TrainingCamera
+from kdbts_ros.density.geometry.camera import Camera, View
 from kdbts_ros.density.pipeline import Pipeline, PipelineSettings
 from kdbts_ros.density.request import Wanted
-from kdbts_ros.density.training_camera import TrainingCamera
 from kdbts_ros.errors import UserError
 from kdbts_ros.evaluation.samples import open_kitti
 from kdbts_ros.files import read_image, shown

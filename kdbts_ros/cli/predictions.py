@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 
 from kdbts_ros.datasets.sample import PosedFrame
-from kdbts_ros.density.camera import Camera
+from kdbts_ros.density.geometry.camera import Camera
 from kdbts_ros.density.pipeline import FrameResult
 from kdbts_ros.errors import UserError
 from kdbts_ros.files import make_folder, shown, write_png, writing

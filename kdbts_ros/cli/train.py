@@ -11,8 +11,8 @@ from kdbts_ros.cli.options import file_to_write
 from kdbts_ros.errors import UserError
 
 if TYPE_CHECKING:
-    from kdbts_ros.learning.config import TrainingConfig
-    from kdbts_ros.learning.parallel import Ranks
+    from kdbts_ros.learning.config.training import TrainingConfig
+    from kdbts_ros.learning.run.parallel import Ranks
 
 Config = Annotated[Path, typer.Argument(help="YAML file, see config/training/.")]
 Resume = Annotated[bool, typer.Option("--resume", help="Continue the run from its last state.")]
@@ -56,7 +56,7 @@ def train(
     On several GPUs or machines: torchrun --nproc-per-node gpu -m kdbts_ros.cli.main train CONFIG
     """
     # Imported here: torch takes seconds, and every `kdbts` command would wait for them.
-    from kdbts_ros.learning.config_file import load_config
+    from kdbts_ros.learning.config.config_file import load_config
 
     _run(load_config(config, overrides or []), config, resume, overrides, export, out, dry_run)
 
@@ -72,8 +72,8 @@ def distill(
 
     Example: kdbts distill config/training/kdbts_distill_r18.yaml --set stages.0.minutes=30
     """
-    from kdbts_ros.learning.config_file import load_config
-    from kdbts_ros.learning.stages import DistillStage
+    from kdbts_ros.learning.config.config_file import load_config
+    from kdbts_ros.learning.config.stages import DistillStage
 
     loaded = load_config(config, overrides or [])
     if not any(isinstance(stage, DistillStage) for stage in loaded.stages):
@@ -93,8 +93,8 @@ def _run(
     out: Path | None,
     dry_run: bool,
 ) -> None:
-    from kdbts_ros.learning.loop import Trainer
-    from kdbts_ros.learning.parallel import joined
+    from kdbts_ros.learning.run.loop import Trainer
+    from kdbts_ros.learning.run.parallel import joined
 
     with joined(config.device, config.patience_seconds) as ranks:
         if dry_run:
@@ -115,7 +115,7 @@ def _run(
 
 
 def _rehearse(config: TrainingConfig, ranks: Ranks) -> None:
-    from kdbts_ros.learning.rehearsal import rehearse
+    from kdbts_ros.learning.run.rehearsal import rehearse
 
     for index, stage in enumerate(rehearse(config, REHEARSED_STEPS, ranks)):
         if ranks.leads:

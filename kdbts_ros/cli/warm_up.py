@@ -71,7 +71,7 @@ def parts() -> list[Part]:
     """In the order in which they need each other."""
     import torch
 
-    from kdbts_ros.density.checkpoint import shipped_names
+    from kdbts_ros.density.checkpoints.checkpoint import shipped_names
 
     # On a CPU the fine weights take the loops of the others, and only take longer.
     fine = torch.cuda.is_available()
@@ -97,7 +97,7 @@ def _worlds() -> None:
 def _maps(checkpoint: str) -> None:
     """Frames through the node's pipeline, with all that anybody may listen to."""
     from kdbts_ros.datasets.synthetic.drive import StreetDrive
-    from kdbts_ros.density.lenses import Lens
+    from kdbts_ros.density.cameras.lenses import Lens
     from kdbts_ros.density.pipeline import Pipeline, PipelineSettings
     from kdbts_ros.density.request import Moment, Wanted
 
@@ -130,6 +130,6 @@ def _evaluation() -> None:
 
 
 def _learning() -> None:
-    from kdbts_ros.learning.semi_global import aggregate
+    from kdbts_ros.learning.frames.semi_global import aggregate
 
     aggregate(np.zeros((4, 4, 4), np.float32))

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from kdbts_ros.datasets.kitti_360 import Kitti360Sequence
-from kdbts_ros.datasets.kitti_drive import KittiDrive
-from kdbts_ros.datasets.kitti_odometry import KittiOdometrySequence
-from kdbts_ros.datasets.kitti_raw import KittiRawDrive
+from kdbts_ros.datasets.kitti.drive import KittiDrive
+from kdbts_ros.datasets.kitti.kitti_360 import Kitti360Sequence
+from kdbts_ros.datasets.kitti.odometry import KittiOdometrySequence
+from kdbts_ros.datasets.kitti.raw import KittiRawDrive
 from kdbts_ros.errors import UserError
 
 LAYOUTS = ("kitti-raw", "kitti-odometry", "kitti-360")

@@ -16,7 +16,7 @@ from kdbts_ros.datasets.tracks import (
     relative,
     shrunk_view,
 )
-from kdbts_ros.density.camera import R_BODY_OPTICAL, Array, View, inverse
+from kdbts_ros.density.geometry.camera import R_BODY_OPTICAL, Array, View, inverse
 from kdbts_ros.errors import UserError
 
 # Poses are taken to fit when this share of what could be explained is explained by them.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kdbts_ros.density.camera import Array, View
+from kdbts_ros.density.geometry.camera import Array, View
 
 
 @dataclass(frozen=True, eq=False)

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from kdbts_ros.density.camera import Array, Camera, View, inverse
+from kdbts_ros.density.geometry.camera import Array, Camera, View, inverse
 
 # Width to which images are shrunk: a pixel there is what the figures in pixels mean.
 WIDTH = 640

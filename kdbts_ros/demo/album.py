@@ -6,16 +6,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from kdbts_ros import pictures
-from kdbts_ros.datasets.pose_rules import NoPose
+from kdbts_ros.datasets.ros.pose_rules import NoPose
 from kdbts_ros.datasets.synthetic.world import StreetWorld
 from kdbts_ros.demo import moments
 from kdbts_ros.demo.film import chosen_panels, film_at, playback_rate, save_panel
 from kdbts_ros.demo.recording import Recording
 from kdbts_ros.demo.results import Results
 from kdbts_ros.demo.score import Agreement, TruthMap, compare, masked_truth
-from kdbts_ros.density.bev import HeightBand
-from kdbts_ros.density.camera import Array
-from kdbts_ros.density.preview import map_with_robot
+from kdbts_ros.density.geometry.camera import Array
+from kdbts_ros.density.maps.grid import HeightBand
+from kdbts_ros.density.maps.preview import map_with_robot
 
 Progress = Callable[[int], None]
 

@@ -17,15 +17,15 @@ from sensor_msgs.msg import CompressedImage, Image
 from std_msgs.msg import Header
 from tf2_msgs.msg import TFMessage
 
-from kdbts_ros.datasets.pose_graph import PoseGraph
+from kdbts_ros.datasets.bags.pose_graph import PoseGraph
 from kdbts_ros.demo.recorder import DEPTHS, GRIDS
 from kdbts_ros.demo.recording import Recording
-from kdbts_ros.density.bev import GridWindow
-from kdbts_ros.density.rotations import Matrix
+from kdbts_ros.density.geometry.poses import Matrix
+from kdbts_ros.density.maps.grid import GridWindow
 from kdbts_ros.errors import UserError
-from kdbts_ros.node.drops import Dropped
-from kdbts_ros.node.images import decode, decode_compressed
-from kdbts_ros.node.messages import to_ns
+from kdbts_ros.node.inputs.images import decode, decode_compressed
+from kdbts_ros.node.outputs.messages import to_ns
+from kdbts_ros.node.reporting.drops import Dropped
 
 
 @dataclass(frozen=True)

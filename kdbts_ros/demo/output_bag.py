@@ -11,7 +11,7 @@ from rosbags.interfaces import Connection
 from rosbags.rosbag2 import Reader, StoragePlugin, Writer, WriterError
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
-from kdbts_ros.datasets.bag_messages import qos
+from kdbts_ros.datasets.bags.messages import qos
 from kdbts_ros.errors import UserError
 
 REPORT = "kdbts_ros/msg/InferenceReport"

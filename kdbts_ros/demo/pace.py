@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kdbts_ros.demo.recording import Recording
-from kdbts_ros.density.camera import Camera, View
+from kdbts_ros.density.geometry.camera import Camera, View
 from kdbts_ros.density.pipeline import Pipeline, PipelineSettings
 
 # Of the time between two images, how much the pipeline may take: the node also moves messages, and

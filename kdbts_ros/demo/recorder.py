@@ -21,7 +21,7 @@ from kdbts_ros.demo import interrupt
 from kdbts_ros.demo.output_bag import OutputBag
 from kdbts_ros.demo.recording import Recording
 from kdbts_ros.msg import InferenceReport
-from kdbts_ros.node.messages import to_ns
+from kdbts_ros.node.outputs.messages import to_ns
 
 NODE = "/kdbts"
 GRIDS, DEPTHS = f"{NODE}/occupancy", f"{NODE}/depth/image"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from rosbags.interfaces import Connection, ConnectionExtRosbag2
 
-from kdbts_ros.datasets.bag_files import open_bag
+from kdbts_ros.datasets.bags.files import open_bag
 from kdbts_ros.errors import UserError
 
 IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"

@@ -16,9 +16,9 @@ from kdbts_ros.demo.results import Results
 from kdbts_ros.demo.sources import Drive
 from kdbts_ros.demo.stages import stage
 from kdbts_ros.demo.summary import Summary
-from kdbts_ros.density.bev import HeightBand
+from kdbts_ros.density.maps.grid import HeightBand
 from kdbts_ros.errors import UserError
-from kdbts_ros.node.parameters import Parameters
+from kdbts_ros.node.parameters.table import Parameters
 
 NODE_MODULE, PLAYER_MODULE = "kdbts_ros.node.kdbts_node", "kdbts_ros.cli.main"
 

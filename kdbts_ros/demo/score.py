@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from kdbts_ros.datasets.synthetic.truth import column_truth
 from kdbts_ros.datasets.synthetic.world import StreetWorld
-from kdbts_ros.density.bev import FREE, OCCUPIED, UNKNOWN, GridWindow, HeightBand
+from kdbts_ros.density.maps.grid import FREE, OCCUPIED, UNKNOWN, GridWindow, HeightBand
 from kdbts_ros.errors import UserError
 
 Bools = npt.NDArray[np.bool_]

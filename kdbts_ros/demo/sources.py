@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
 
-from kdbts_ros.datasets.bag_writer import write_bag
-from kdbts_ros.datasets.kitti_raw import KittiRawDrive
+from kdbts_ros.datasets.bags.writer import write_bag
+from kdbts_ros.datasets.kitti.raw import KittiRawDrive
 from kdbts_ros.datasets.synthetic.drive import StreetDrive
 from kdbts_ros.datasets.synthetic.rig import front_stereo
 from kdbts_ros.datasets.synthetic.world import StreetWorld

@@ -7,16 +7,21 @@ import os
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from kdbts_ros.density.camera import Camera as Camera
-    from kdbts_ros.density.camera import View as View
-    from kdbts_ros.density.lattice import Lattice as Lattice
+    from kdbts_ros.density.geometry.camera import Camera as Camera
+    from kdbts_ros.density.geometry.camera import View as View
+    from kdbts_ros.density.geometry.lattice import Lattice as Lattice
     from kdbts_ros.density.scene import SceneCompleter as SceneCompleter
 
 # Read by OpenMP when torch is loaded. Threads that spin while they wait for each other hold the
 # very cores that the others need: on a busy machine a frame took five times as long.
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
-_HOMES = {"Camera": "camera", "View": "camera", "Lattice": "lattice", "SceneCompleter": "scene"}
+_HOMES = {
+    "Camera": "geometry.camera",
+    "View": "geometry.camera",
+    "Lattice": "geometry.lattice",
+    "SceneCompleter": "scene",
+}
 
 __all__ = ["Camera", "Lattice", "SceneCompleter", "View"]
 

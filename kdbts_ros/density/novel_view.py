@@ -9,13 +9,13 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from kdbts_ros.density.camera import Array, Camera, transform
-from kdbts_ros.density.encoded import EncodedView
-from kdbts_ros.density.network import sample_features
-from kdbts_ros.density.projection import rays_world
-from kdbts_ros.density.rendering import composite
-from kdbts_ros.density.results import Bools, Floats
-from kdbts_ros.density.torch_queries import CHUNK, project_world
+from kdbts_ros.density.engines.answers import Bools, Floats
+from kdbts_ros.density.engines.encoded_view import EncodedView
+from kdbts_ros.density.engines.interface import CHUNK, project_world
+from kdbts_ros.density.geometry.camera import Array, Camera, transform
+from kdbts_ros.density.network.network import sample_features
+from kdbts_ros.density.network.projection import rays_world
+from kdbts_ros.density.network.volume_rendering import composite
 
 # World points (N,3) to densities (N,) 1/m, NaN unseen, and whether a view sees them.
 Density = Callable[[Array], tuple[Floats, Bools]]

@@ -3,36 +3,40 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from kdbts_ros import pictures
-from kdbts_ros.density.bev import GridWindow, OccupancyMap, map_around
-from kdbts_ros.density.camera import Camera, View, inverse
-from kdbts_ros.density.camera_adapter import CameraAdapter
-from kdbts_ros.density.consistency import ConsistencyGate, depth_from
-from kdbts_ros.density.encoded import EncodedView
-from kdbts_ros.density.frame_engine import FrameEngine
-from kdbts_ros.density.frame_plan import FrameMap
-from kdbts_ros.density.fused_maps import FusedMaps
-from kdbts_ros.density.lenses import Lens
-from kdbts_ros.density.local_map import LocalMap
-from kdbts_ros.density.pipeline_settings import PipelineSettings as PipelineSettings
-from kdbts_ros.density.preview import preview_panel
+from kdbts_ros.density.birds_eye_map import map_around
+from kdbts_ros.density.cameras.adapter import CameraAdapter
+from kdbts_ros.density.cameras.lenses import Lens
+from kdbts_ros.density.cameras.training_camera import TrainingCamera
+from kdbts_ros.density.engines.answers import DepthMap
+from kdbts_ros.density.geometry.camera import Camera, View, inverse
+from kdbts_ros.density.maps.grid import GridWindow, HeightBand, OccupancyMap, Pose
+from kdbts_ros.density.maps.preview import preview_panel
+from kdbts_ros.density.maps.rolling_map import LocalMap
+from kdbts_ros.density.network.network import NetworkSpec
 from kdbts_ros.density.request import MAP_AND_DEPTH, Moment, Wanted
-from kdbts_ros.density.results import DepthImage
 from kdbts_ros.density.scene import SceneCompleter
-from kdbts_ros.density.training_camera import TrainingCamera
-from kdbts_ros.density.view_buffer import KeptView
-from kdbts_ros.density.view_choice import probe_points
-from kdbts_ros.density.view_use import ViewAccount, ViewUse
+from kdbts_ros.density.settings import PipelineSettings as PipelineSettings
+from kdbts_ros.density.views.keyframes import KeptView
+from kdbts_ros.density.views.novelty import probe_points
+from kdbts_ros.density.views.policy import ViewAccount, ViewUse
+from kdbts_ros.density.views.static_world import ConsistencyGate, stride_for
+from kdbts_ros.density.whole_frame.finished_map import FrameMap
+from kdbts_ros.density.whole_frame.frame import Frame, QueriedFrame, WholeFrame
+from kdbts_ros.density.whole_frame.several_views import FusedMaps
+from kdbts_ros.density.whole_frame.single_view import FrameEngine
 from kdbts_ros.errors import UserError
 
-Pose = npt.NDArray[np.float64]
+# Where the base is in the fixed frame, over which cells a map is asked, and between which heights.
+Asked: TypeAlias = tuple[Pose, GridWindow, HeightBand]
 
 
 @dataclass(frozen=True)
@@ -136,45 +140,32 @@ class Pipeline:
         and be fused with earlier maps.
         """
         settings, times = self.settings, dict[str, float]()
-        window = GridWindow.around(
-            float(T_fixed_base[0, 3]),
-            float(T_fixed_base[1, 3]),
-            2 * settings.range_m,
-            settings.resolution,
-        )
+        x, y, ground = (float(T_fixed_base[k, 3]) for k in range(3))
+        window = GridWindow.around(x, y, 2 * settings.range_m, settings.resolution)
+        asked = T_fixed_base, window, self._band
         with _timed(times, "network"):
-            whole = self._whole_frame(view, T_fixed_base, window)
-            still_there = whole is not None
-            encoded = self._encoded(view, moment, still_there)
-        account = ViewAccount(note=self._single_because)
-        if encoded is not None:
-            with _timed(times, "views"):
-                account = self._use(encoded, moment, window, float(T_fixed_base[2, 3]))
+            frame = self._encode(view, asked)
+        with _timed(times, "views"):
+            account = self._choose_views(frame, moment, window, ground)
         threshold = self._threshold_of(account.used)
         with _timed(times, "query"):
-            occupancy = None if whole is None else whole.occupancy
-            asked = T_fixed_base, window, self._band
-            if account.used > 1:
-                told = threshold, settings.completed_cells
-                occupancy, whole = self._fused.map(*asked, *told, newest=occupancy), None
-            elif occupancy is None:
-                occupancy = map_around(self.scene, *asked)
+            answer = self._ask(frame, account.used, threshold, asked)
             if self._local is not None and moment is not None:
-                occupancy = self._local.fuse(occupancy, moment.stamp_ns)
-                window, whole = occupancy.window, None
-            trinary, percent = self._published(occupancy, whole, threshold, wanted)
+                answer = FrameMap(self._local.fuse(answer.occupancy, moment.stamp_ns))
+            occupancy = answer.occupancy
+            trinary, percent = answer.published(threshold, settings.completed_cells, wanted.percent)
         depth, depth_camera, preview = None, None, None
         if wanted.depth or wanted.preview:
             with _timed(times, "depth"):
-                image = self._depth_image(view, still_there)
+                image = frame.depth(settings.depth_stride)
                 depth, depth_camera = image.published, image.camera
         if wanted.preview:
             with _timed(times, "preview"):
                 maps = [(_map_caption(account), trinary)]
-                preview = preview_panel(view, image.valid, window, maps, T_fixed_base)
+                preview = preview_panel(view, image.valid, occupancy.window, maps, T_fixed_base)
         return FrameResult(
-            window, trinary, percent, occupancy, depth, depth_camera, preview, times, threshold,
-            account,
+            occupancy.window, trinary, percent, occupancy, depth, depth_camera, preview, times,
+            threshold, account,
         )  # fmt: skip
 
     def remember(self, view: View, moment: Moment) -> None:
@@ -195,38 +186,23 @@ class Pipeline:
         """Probability from which a column of a map of so many views is called occupied."""
         return self.settings.occupied_threshold or self.scene.occupied_from(views)
 
-    def _whole_frame(self, view: View, T_fixed_base: Pose, window: GridWindow) -> FrameMap | None:
-        """The map as the GPU computes it in one go; None where it does not."""
-        if self._frames is None:
-            return None
-        completed = self.settings.completed_cells
-        threshold = self._threshold_of(1)
-        return self._frames.map(view, T_fixed_base, window, self._band, threshold, completed)
+    def _encode(self, view: View, asked: Asked) -> Frame:
+        """Let the network look at a view; where a GPU can, its map comes along."""
+        if self._frames is not None:
+            told = self._threshold_of(1), self.settings.completed_cells
+            if (found := self._frames.map(view, *asked, *told)) is not None:
+                return WholeFrame(self.scene, self._frames, view, found)
+        return QueriedFrame(self.scene, view)
 
-    def _published(
-        self, occupancy: OccupancyMap, whole: FrameMap | None, threshold: float, wanted: Wanted
-    ) -> tuple[npt.NDArray[np.int8], npt.NDArray[np.int8] | None]:
-        """trinary and, when wanted, percent (H,W); whole: a map that brought them along."""
-        if whole is not None:
-            return whole.trinary, whole.percent if wanted.percent else None
-        completed = self.settings.completed_cells
-        percent = occupancy.percent(threshold, completed) if wanted.percent else None
-        return occupancy.trinary(threshold, completed), percent
-
-    def _encoded(self, view: View, moment: Moment | None, still_there: bool) -> EncodedView | None:
-        """The view for queries; None where the frame in one go has answered all of them."""
-        if not still_there or self._frames is None:
-            return self.scene.encode(view)
-        return None if self._views is None or moment is None else self._frames.encoded(view)
-
-    def _depth_image(self, view: View, still_there: bool) -> DepthImage:
-        """Of the views in use; of the frame that is still there, where its map came in one go."""
-        stride = self.settings.depth_stride
-        if still_there and self._frames is not None:
-            if (found := self._frames.depth(view, stride)) is not None:
-                return found
-            self.scene.use([self._frames.encoded(view)])
-        return DepthImage.of(self.scene.depth_map(stride, by_student=True))
+    def _ask(self, frame: Frame, views: int, threshold: float, asked: Asked) -> FrameMap:
+        """The map of so many views: those the scene has in use, the frame's the newest."""
+        if views > 1:
+            newest = None if frame.found is None else frame.found.occupancy
+            told = threshold, self.settings.completed_cells
+            return FrameMap(self._fused.map(*asked, *told, newest=newest))
+        if frame.found is not None:
+            return frame.found
+        return FrameMap(map_around(self.scene, *asked))
 
     def _make_frames(self) -> FrameEngine | None:
         """None where there is no GPU with kernels, or one map of a view is not enough."""
@@ -235,14 +211,14 @@ class Pipeline:
             return None
         return FrameEngine(self.scene)
 
-    def _use(
-        self, encoded: EncodedView, moment: Moment | None, window: GridWindow, ground: float
+    def _choose_views(
+        self, frame: Frame, moment: Moment | None, window: GridWindow, ground: float
     ) -> ViewAccount:
-        """Let the scene's queries be about this view and, where it helps, others."""
+        """Let the scene's queries be about this frame's view and, where it helps, others."""
         if self._views is None or moment is None:
-            self.scene.use([encoded])
             return ViewAccount(note=self._single_because)
-        self._views.add(KeptView(encoded, moment.camera, moment.stamp_ns), moment.pose_faults)
+        kept = KeptView(frame.encoded(), moment.camera, moment.stamp_ns)
+        self._views.add(kept, moment.pose_faults)
         points = probe_points(
             (window.x0, window.x0 + window.width * window.resolution),
             (window.y0, window.y0 + window.height * window.resolution),
@@ -271,27 +247,34 @@ class Pipeline:
 
     def _warm_up(self) -> None:
         # The first frame compiles kernels and allocates; it must not count as a dropped second.
-        spec = self.scene.spec
-        camera = Camera(
-            spec.image_width,
-            spec.image_height,
-            0.6 * spec.image_width,
-            0.6 * spec.image_width,
-            spec.image_width / 2,
-            spec.image_height / 2,
-        )
-        grey = np.full((camera.height, camera.width, 3), 128, np.uint8)
-        # An optical frame 1.5 m up that looks along x.
-        T_world_cam = np.array([[0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 1.5], [0, 0, 0, 1.0]])
-        self.process(View(grey, camera, T_world_cam), np.eye(4))
+        grey = _grey_view(self.scene.spec)
+        self.process(grey, np.eye(4))
         if self._views is not None:
             # Several views take other kernels than one.
-            encoded = self.scene.encode(View(grey, camera, T_world_cam))
+            encoded = self.scene.encode(grey)
             self.scene.use([encoded, encoded])
             window = GridWindow.around(0.0, 0.0, 2 * self.settings.range_m, 1.0)
             told = self._threshold_of(2), self.settings.completed_cells
             self._fused.map(np.eye(4), window, self._band, *told)
             self.scene.depth_map(self.settings.depth_stride, by_student=True)
+
+
+def _grey_view(spec: NetworkSpec) -> View:
+    """An image of nothing, 1.5 m above the ground, that looks along x."""
+    w, h = spec.image_width, spec.image_height
+    camera = Camera(w, h, 0.6 * w, 0.6 * w, w / 2, h / 2)
+    T_world_cam = np.array([[0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 1.5], [0, 0, 0, 1.0]])
+    return View(np.full((h, w, 3), 128, np.uint8), camera, T_world_cam)
+
+
+def depth_from(scene: SceneCompleter) -> Callable[[KeptView], DepthMap]:
+    """Renders the depth of a view alone; the scene is about that view afterwards."""
+
+    def depth_of(kept: KeptView) -> DepthMap:
+        scene.use([kept.view])
+        return scene.depth_map(stride_for(scene.spec.image_width))
+
+    return depth_of
 
 
 def _map_caption(account: ViewAccount) -> str:

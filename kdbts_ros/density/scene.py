@@ -11,36 +11,24 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from kdbts_ros.density import cuda_engine, packed
-from kdbts_ros.density.affine import AffineGrid
-from kdbts_ros.density.calibration import NOTE, Calibration, read_note
-from kdbts_ros.density.camera import Camera, View
-from kdbts_ros.density.checkpoint import CheckpointInfo, load_network
-from kdbts_ros.density.compiled_queries import CompiledQueries
-from kdbts_ros.density.device import HALF, choose_device, inference_precision
-from kdbts_ros.density.encoded import EncodedView
-from kdbts_ros.density.engine_check import check_views, differences
-from kdbts_ros.density.folded import FoldedField, FoldedHead
-from kdbts_ros.density.fused_queries import FusedQueries
-from kdbts_ros.density.gpu_kernels import GpuKernels
-from kdbts_ros.density.lattice import Lattice
-from kdbts_ros.density.network import DensityNetwork, NetworkSpec
+from kdbts_ros.density.checkpoints.checkpoint import CheckpointInfo, load_network
+from kdbts_ros.density.engines.answers import Bools, DepthMap, Floats, Volume
+from kdbts_ros.density.engines.choose import choose_engine, inference_precision, proven
+from kdbts_ros.density.engines.encoded_view import EncodedView
+from kdbts_ros.density.engines.interface import Engine, FoldedField, Queries
+from kdbts_ros.density.engines.ray_sampling import DEPTH_SAMPLES, depth_samples, reach_rays
+from kdbts_ros.density.geometry.affine_grid import AffineGrid
+from kdbts_ros.density.geometry.camera import Camera, View
+from kdbts_ros.density.geometry.lattice import Lattice
+from kdbts_ros.density.maps.probability import NOTE, Calibration, read_note
+from kdbts_ros.density.network.network import DensityNetwork, NetworkSpec
+from kdbts_ros.density.network.precision import choose_device
 from kdbts_ros.density.novel_view import render_view
-from kdbts_ros.density.queries import Queries
-from kdbts_ros.density.rendering import sample_distances
-from kdbts_ros.density.results import Bools, DepthMap, Floats, Volume
-from kdbts_ros.density.torch_queries import TorchQueries
-from kdbts_ros.density.vote_store import VoteStore
-from kdbts_ros.errors import UserError, in_one_line
+from kdbts_ros.errors import UserError
 
 # Probability of a cell is its opacity over this length, whatever the size of the cell: densities
 # are trained against occupancy at this scale.
 OPACITY_LENGTH = 0.5
-DEPTH_SAMPLES = 64
-# Where light ends is asked along so many rays, rows and columns of them over the image, and at most
-# every second pixel. A map looks from above: to it, how far aside light goes matters more than how
-# far up, and of twice as many rows or of a finer image it learns nothing (docs/performance.md).
-REACH_RAYS = (32, 160)
 
 
 class Speaker(NamedTuple):
@@ -61,21 +49,13 @@ class SceneCompleter:
         self.info = info
         self._calibrations = read_note(info.notes.get(NOTE))
         self.device = device
-        self.precision = precision
         self.network = network.to(device).eval().requires_grad_(False)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        plain_cpu = device.type == "cpu" and precision == "float32"
-        self.field = FoldedField(self.network, pack=plain_cpu and packed.supported())
+        self.engine: Engine = choose_engine(self.network, device, precision)
         self._views: tuple[EncodedView, ...] = ()
         self._queries: Queries | None = None
         self._depth: dict[tuple[int, bool], DepthMap] = {}
         self._reach: list[Floats] = []
-        self._compiled = device.type == "cpu"
-        self._kernels = (
-            GpuKernels(self.field, HALF.get(precision)) if cuda_engine.available(device) else None
-        )
-        self._votes = VoteStore(len(self.field.heads[0].arrays.out_bias))
-        self.engine_note = ""
 
     @classmethod
     def load(
@@ -91,9 +71,8 @@ class SceneCompleter:
             `inference_precision`.
         """
         chosen = choose_device(device)
-        chosen_precision = inference_precision(precision, chosen)
-        network, info = load_network(checkpoint, head)
-        scene = cls(network, info, chosen, chosen_precision)
+        convolutions = inference_precision(precision, chosen)
+        scene = cls(*load_network(checkpoint, head), chosen, convolutions)
         scene.check_engine()
         return scene
 
@@ -102,48 +81,32 @@ class SceneCompleter:
 
         `engine_note` then says so. What is to be compiled is compiled here.
         """
-        encoded = [self.encode(view) for view in check_views(self.spec)]
-        for head in self.field.heads:
-            views = encoded if head.head.multi_view else encoded[:1]
-            fault = self._fault(head, views)
-            if fault and head.fixed_tables is not None:
-                head.fixed_tables = None
-                self.engine_note = f"half as fast: 16-bit integers were refused, {fault}"
-                fault = self._fault(head, views)
-            if fault and self._kernels is not None and head.head.multi_view:
-                self._kernels.forget_fusion()
-                self.engine_note = f"several views take longer: their kernel was refused, {fault}"
-                fault = self._fault(head, views)
-            if fault:
-                self.precision, self._compiled, self.field.packed = "float32", False, None
-                self._kernels = None
-                self.engine_note = f"slow but exact: the fast engine was refused, {fault}"
+        self.engine = proven(self.engine, self.network, self.device)
         self._views, self._queries = (), None
-
-    def _fault(self, head: FoldedHead, views: Sequence[EncodedView]) -> str:
-        """How far a head's answers are from the plain formulation's, if too far."""
-        try:
-            self.use(views)
-            found = differences(self.queries, self.views, self.network, head.head)
-        except Exception as error:  # a kernel that does not compile
-            if self._kernels is None:
-                raise
-            return in_one_line(error)
-        return "" if found.acceptable() else str(found)
 
     @property
     def spec(self) -> NetworkSpec:
         return self.info.spec
 
     @property
+    def field(self) -> FoldedField:
+        """The heads, folded."""
+        return self.engine.field
+
+    @property
+    def precision(self) -> str:
+        """Of convolutions, as they run."""
+        return self.engine.precision
+
+    @property
+    def engine_note(self) -> str:
+        """What the engine has to do without and why, as it is now."""
+        return self.engine.note
+
+    @property
     def maps_in_one_go(self) -> bool:
         """Whether a `FrameEngine` can make maps of single views."""
-        head = self.field.heads[self.field.answering(1)]
-        return (
-            self._kernels is not None
-            and self.field.packed is not None
-            and cuda_engine.supports(head)
-        )
+        return self.engine.frames(self.field.answering(1)) is not None
 
     @property
     def calibration(self) -> Calibration:
@@ -163,26 +126,9 @@ class SceneCompleter:
         """The head that answers: a student speaks for a single view."""
         return self.field.heads[self.field.answering(len(self._views) or 1)].name
 
-    @torch.inference_mode()
     def encode(self, view: View) -> EncodedView:
         """Run the network on a posed image; the result can be queried now or later, see `use`."""
-        image = self.resized(view.image)
-        images = torch.from_numpy(image).to(self.device).permute(2, 0, 1)[None].float() / 255
-        images = images.contiguous(memory_format=torch.channels_last)
-        half = HALF.get(self.precision)
-        with torch.autocast(self.device.type, half, enabled=half is not None):
-            maps = self.field.encode(images)
-        # One object for heads that share a map.
-        first = {id(m): m[0] for m in maps}
-        return EncodedView(
-            tuple(first[id(m)] for m in maps),
-            view.camera,
-            view.T_world_cam,
-            image,
-            view.scale,
-            view.valid,
-            view.own,
-        )
+        return EncodedView.of(view, self.resized(view.image), self.engine.encode, self.device)
 
     @torch.inference_mode()
     def use(self, encoded: Sequence[EncodedView]) -> None:
@@ -217,9 +163,8 @@ class SceneCompleter:
     @property
     def alone(self) -> Speaker:
         """The head of a single view, about the reference view."""
-        queries, head = self._queries_of(self._views[:1]), self.field.answering(1)
-        calibration = self.calibration_of(self.field.heads[head].name)
-        return Speaker(queries, self._views[:1], self.reach()[:1], calibration)
+        own, head = self._views[:1], self.field.heads[self.field.answering(1)]
+        return Speaker(self._queries_of(own), own, self.reach()[:1], self.calibration_of(head.name))
 
     def occupied_from(self, views: int) -> float:
         """Probability from which a column of a map of so many views is called occupied.
@@ -271,33 +216,23 @@ class SceneCompleter:
         """
         if len(self._views) > 1 and len(self.field.heads) == 1:
             if not self._reach:
-                # Rays of several views cost as many times more: coarser ones then.
-                rows, columns = reach_rays(self.spec)
-                coarse = max(rows // 2, 1), max(columns // 2, 1)
-                self._reach = [
-                    self._median_depth(self.queries, k, coarse) for k in range(len(self._views))
-                ]
+                views = range(len(self._views))
+                self._reach = [self._median_depth(self.queries, k, together=True) for k in views]
             return self._reach
         for view in self._views:
             if not view.reach:
-                queries = self._queries_of((view,))
-                view.reach.append(self._median_depth(queries, 0, reach_rays(self.spec)))
+                view.reach.append(self._median_depth(self._queries_of((view,)), 0))
         return [view.reach[0] for view in self._views]
 
-    def _median_depth(self, queries: Queries, view: int, size: tuple[int, int]) -> Floats:
-        samples = self.depth_samples(queries.views[view].scale)
-        return queries.reach(view, samples, size)
+    def _median_depth(self, queries: Queries, view: int, together: bool = False) -> Floats:
+        rows, columns = reach_rays(self.spec)
+        if together:
+            # Rays of several views cost as many times more: coarser ones then.
+            rows, columns = max(rows // 2, 1), max(columns // 2, 1)
+        return queries.reach(view, self.depth_samples(queries.views[view].scale), (rows, columns))
 
     def _queries_of(self, views: Sequence[EncodedView]) -> Queries:
-        index = self.field.answering(len(views))
-        head, maps = self.field.heads[index], [view.maps[index] for view in views]
-        if self._compiled and not head.head.multi_view:
-            return CompiledQueries(head, views, maps)
-        if self._compiled and FusedQueries.supports(head):
-            return FusedQueries(head, views, maps, self._votes)
-        if self._kernels is not None and self._kernels.knows(index):
-            return self._kernels.queries(index, views, maps)
-        return TorchQueries(head, views, maps)
+        return self.engine.queries(self.field.answering(len(views)), views)
 
     def depth(self) -> tuple[Floats, Floats]:
         """z-depth (H,W) m and opacity (H,W) 0..1 of view 0 on the network's pixel grid.
@@ -319,7 +254,11 @@ class SceneCompleter:
         key = stride, by_student
         if key not in self._depth:
             queries = self._queries_of(self._views[:1]) if by_student else self.queries
-            self._depth[key] = self._compute_depth(queries, stride)
+            reference = queries.views[0]
+            size = self.spec.image_height // stride, self.spec.image_width // stride
+            found = queries.depths(0, self.depth_samples(reference.scale), size, stop=0.0)
+            camera = reference.camera.resized(size[1], size[0])
+            self._depth[key] = DepthMap(*found, camera, reference.valid, reference.own)
         return self._depth[key]
 
     def forget_answers(self) -> None:
@@ -327,11 +266,11 @@ class SceneCompleter:
         self._depth, self._reach = {}, []
         for view in self._views:
             view.reach.clear()
-            view.fixed.clear()
+            view.kept.clear()
 
     def forget_votes(self) -> None:
         """Drop what views of earlier maps said, and with it those views."""
-        self._votes.clear()
+        self.engine.forget()
 
     @torch.inference_mode()
     def render(
@@ -347,18 +286,9 @@ class SceneCompleter:
         t = self.depth_samples(self._views[0].scale, samples)
         return render_view(self._views, self.density, camera, T_world_cam, t, self.device)
 
-    def _compute_depth(self, queries: Queries, stride: int) -> DepthMap:
-        reference = queries.views[0]
-        size = self.spec.image_height // stride, self.spec.image_width // stride
-        found = queries.depths(0, self.depth_samples(reference.scale), size, stop=0.0)
-        camera = reference.camera.resized(size[1], size[0])
-        return DepthMap(*found, camera, reference.valid, reference.own)
-
     def depth_samples(self, scale: float, count: int = DEPTH_SAMPLES) -> Floats:
         """Depths (count,) m at which rays of a view of that scale are sampled."""
-        # The network knows nothing nearer than `depth_near` in the world it is shown.
-        near = self.spec.depth_near / scale
-        return sample_distances(near, self.spec.depth_far, torch.full((count,), 0.5)).numpy()
+        return depth_samples(self.spec, scale, count)
 
     def resized(self, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
         """(h,w,3) uint8 at the network's size: what it is shown."""
@@ -368,9 +298,3 @@ class SceneCompleter:
         shrinks = image.shape[1] > size[0] and image.shape[0] > size[1]
         method = cv2.INTER_AREA if self.spec.resize == "area" and shrinks else cv2.INTER_LINEAR
         return np.asarray(cv2.resize(image, size, interpolation=method), np.uint8)
-
-
-def reach_rays(spec: NetworkSpec) -> tuple[int, int]:
-    """Rows and columns of the rays that are asked where light ends."""
-    rows, columns = REACH_RAYS
-    return min(spec.image_height // 2, rows), min(spec.image_width // 2, columns)

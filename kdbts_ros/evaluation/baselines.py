@@ -8,7 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from kdbts_ros.density.camera import Array, Camera, inverse, transform
+from kdbts_ros.density.geometry.camera import Array, Camera, inverse, transform
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.errors import UserError
 

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 from scipy.optimize import minimize
 
-from kdbts_ros.density.bev import map_together
-from kdbts_ros.density.calibration import Calibration, Curve
+from kdbts_ros.density.birds_eye_map import map_together
+from kdbts_ros.density.maps.probability import Calibration, Curve
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.errors import UserError
 from kdbts_ros.evaluation.columns import columns_of

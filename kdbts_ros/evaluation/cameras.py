@@ -20,15 +20,16 @@ from kdbts_ros.datasets.synthetic.raycast import exact_depth, render
 from kdbts_ros.datasets.synthetic.rig import mount
 from kdbts_ros.datasets.synthetic.truth import column_truth
 from kdbts_ros.datasets.synthetic.world import StreetWorld
-from kdbts_ros.density.bev import GridWindow, HeightBand, map_around
-from kdbts_ros.density.camera import Array, Camera, OwnCamera, View, inverse, transform
-from kdbts_ros.density.camera_adapter import CameraAdapter
-from kdbts_ros.density.canonical import Canonical
-from kdbts_ros.density.lenses import Equidistant, Lens
-from kdbts_ros.density.preview import map_with_robot
-from kdbts_ros.density.results import DepthMap, Floats
+from kdbts_ros.density.birds_eye_map import map_around
+from kdbts_ros.density.cameras.adapter import CameraAdapter
+from kdbts_ros.density.cameras.canonical import Canonical
+from kdbts_ros.density.cameras.lenses import Equidistant, Lens
+from kdbts_ros.density.cameras.training_camera import TrainingCamera
+from kdbts_ros.density.engines.answers import DepthMap, Floats
+from kdbts_ros.density.geometry.camera import Array, Camera, OwnCamera, View, inverse, transform
+from kdbts_ros.density.maps.grid import GridWindow, HeightBand
+from kdbts_ros.density.maps.preview import map_with_robot
 from kdbts_ros.density.scene import SceneCompleter
-from kdbts_ros.density.training_camera import TrainingCamera
 from kdbts_ros.evaluation.columns import Box
 from kdbts_ros.evaluation.depth_metrics import depth_metrics
 from kdbts_ros.pictures import UNKNOWN_COLOUR, Rgb, captioned, depth_picture, fitted

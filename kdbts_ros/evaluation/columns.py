@@ -8,8 +8,9 @@ import numpy as np
 import numpy.typing as npt
 
 from kdbts_ros.datasets.synthetic.truth import column_truth, visible
-from kdbts_ros.density.bev import MIN_SEEN_SHARE, GridWindow, HeightBand
-from kdbts_ros.density.camera import Array, inverse, transform
+from kdbts_ros.density.birds_eye_map import MIN_SEEN_SHARE
+from kdbts_ros.density.geometry.camera import Array, inverse, transform
+from kdbts_ros.density.maps.grid import GridWindow, HeightBand
 from kdbts_ros.errors import UserError
 from kdbts_ros.evaluation.samples import Sample
 from kdbts_ros.evaluation.scores import ColumnTruth

@@ -8,11 +8,11 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from kdbts_ros.density.camera import View, inverse
-from kdbts_ros.density.camera_adapter import CameraAdapter, Mode
-from kdbts_ros.density.lenses import Lens
+from kdbts_ros.density.cameras.adapter import CameraAdapter, Mode
+from kdbts_ros.density.cameras.lenses import Lens
+from kdbts_ros.density.cameras.training_camera import TrainingCamera
+from kdbts_ros.density.geometry.camera import View, inverse
 from kdbts_ros.density.scene import SceneCompleter
-from kdbts_ros.density.training_camera import TrainingCamera
 from kdbts_ros.evaluation.depth_metrics import (
     CAP,
     Crop,

@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 
-from kdbts_ros.density.camera import Array, Camera
+from kdbts_ros.density.geometry.camera import Array, Camera
 from kdbts_ros.errors import UserError
 
 Depth = npt.NDArray[np.floating]

@@ -10,14 +10,16 @@ import numpy as np
 from kdbts_ros.datasets.synthetic.drive import StreetDrive
 from kdbts_ros.datasets.synthetic.rig import Rig, front_stereo
 from kdbts_ros.datasets.synthetic.truth import column_truth
-from kdbts_ros.density.bev import UNKNOWN, GridWindow, HeightBand, OccupancyMap, map_around
-from kdbts_ros.density.camera import Array, View
-from kdbts_ros.density.consistency import ConsistencyGate, ConsistencyRules, depth_from
-from kdbts_ros.density.local_map import FusionSettings, LocalMap
-from kdbts_ros.density.preview import map_with_robot
+from kdbts_ros.density.birds_eye_map import map_around
+from kdbts_ros.density.geometry.camera import Array, View
+from kdbts_ros.density.maps.grid import UNKNOWN, GridWindow, HeightBand, OccupancyMap
+from kdbts_ros.density.maps.preview import map_with_robot
+from kdbts_ros.density.maps.rolling_map import FusionSettings, LocalMap
+from kdbts_ros.density.pipeline import depth_from
 from kdbts_ros.density.scene import SceneCompleter
-from kdbts_ros.density.view_buffer import BufferRules, KeptView, ViewBuffer, ViewGate
-from kdbts_ros.density.view_choice import probe_points
+from kdbts_ros.density.views.keyframes import BufferRules, KeptView, ViewBuffer, ViewGate
+from kdbts_ros.density.views.novelty import probe_points
+from kdbts_ros.density.views.static_world import ConsistencyGate, ConsistencyRules
 from kdbts_ros.errors import UserError
 from kdbts_ros.evaluation import drive_score as score
 from kdbts_ros.pictures import Rgb, panel

@@ -18,9 +18,9 @@ import numpy.typing as npt
 
 from kdbts_ros.datasets.synthetic.truth import visible
 from kdbts_ros.datasets.synthetic.world import StreetWorld
-from kdbts_ros.density.bev import GridWindow, HeightBand
-from kdbts_ros.density.camera import Array, Camera
-from kdbts_ros.density.local_map import scrolled
+from kdbts_ros.density.geometry.camera import Array, Camera
+from kdbts_ros.density.maps.grid import GridWindow, HeightBand
+from kdbts_ros.density.maps.rolling_map import scrolled
 
 Bools = npt.NDArray[np.bool_]
 Counts = npt.NDArray[np.int64]

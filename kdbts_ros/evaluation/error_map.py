@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from kdbts_ros.density.preview import map_with_robot
+from kdbts_ros.density.maps.preview import map_with_robot
 from kdbts_ros.evaluation.columns import Columns
 from kdbts_ros.evaluation.samples import Sample
 from kdbts_ros.pictures import UNKNOWN_COLOUR, Rgb, fitted, panel

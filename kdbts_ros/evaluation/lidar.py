@@ -8,11 +8,11 @@ from functools import cache
 
 import numpy as np
 
-from kdbts_ros.datasets.kitti_drive import KittiDrive
+from kdbts_ros.datasets.kitti.drive import KittiDrive
 from kdbts_ros.datasets.synthetic.casting import aim, cast
 from kdbts_ros.datasets.synthetic.rig import mount
 from kdbts_ros.datasets.synthetic.world import StreetWorld
-from kdbts_ros.density.camera import Array, Camera, inverse
+from kdbts_ros.density.geometry.camera import Array, Camera, inverse
 from kdbts_ros.errors import UserError
 
 # The scanner of KITTI's car (Velodyne HDL-64E): rings and range by its data sheet, 1.73 m above the

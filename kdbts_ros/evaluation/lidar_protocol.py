@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from kdbts_ros.density.camera import Array, inverse, transform
+from kdbts_ros.density.geometry.camera import Array, inverse, transform
 from kdbts_ros.errors import UserError
 
 Bools = npt.NDArray[np.bool_]

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from kdbts_ros.density.bev import HeightBand, map_around
+from kdbts_ros.density.birds_eye_map import map_around
+from kdbts_ros.density.maps.grid import HeightBand
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.evaluation.baselines import EXTRUSION, averaging_scene, surface_columns
 from kdbts_ros.evaluation.columns import Box, Columns, columns_of

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from kdbts_ros.density.camera import Array, inverse, transform
+from kdbts_ros.density.geometry.camera import Array, inverse, transform
 from kdbts_ros.density.scene import OPACITY_LENGTH, SceneCompleter
 from kdbts_ros.evaluation.baselines import EXTRUSION, averaging_scene, surface_columns
 from kdbts_ros.evaluation.lidar_protocol import (

@@ -12,11 +12,11 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from kdbts_ros.datasets.kitti_drive import KittiDrive
+from kdbts_ros.datasets.kitti.drive import KittiDrive
 from kdbts_ros.datasets.opening import open_drive
 from kdbts_ros.datasets.synthetic.drive import StreetDrive
 from kdbts_ros.datasets.synthetic.world import StreetWorld
-from kdbts_ros.density.camera import Array, View
+from kdbts_ros.density.geometry.camera import Array, View
 from kdbts_ros.errors import UserError
 from kdbts_ros.evaluation.lidar import Scan, recorded_scan, spun_scan
 from kdbts_ros.evaluation.views import ViewChoice, recorded_view, recorded_views, street_views

@@ -14,15 +14,17 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from kdbts_ros.density.bev import GridWindow, HeightBand, map_around
-from kdbts_ros.density.camera import Array, View, inverse, transform
-from kdbts_ros.density.encoded import EncodedView
-from kdbts_ros.density.frame_engine import FrameEngine
-from kdbts_ros.density.lattice import Lattice
-from kdbts_ros.density.network import DensityNetwork
-from kdbts_ros.density.profile import fast_profile, profile_points
-from kdbts_ros.density.rendering import composite, sample_distances
-from kdbts_ros.density.scene import DEPTH_SAMPLES, SceneCompleter
+from kdbts_ros.density.birds_eye_map import map_around
+from kdbts_ros.density.engines.encoded_view import EncodedView
+from kdbts_ros.density.engines.ray_sampling import DEPTH_SAMPLES
+from kdbts_ros.density.geometry.camera import Array, View, inverse, transform
+from kdbts_ros.density.geometry.lattice import Lattice
+from kdbts_ros.density.maps.grid import GridWindow, HeightBand
+from kdbts_ros.density.network.network import DensityNetwork
+from kdbts_ros.density.network.volume_rendering import composite, sample_distances
+from kdbts_ros.density.parity.reference_profile import fast_profile, profile_points
+from kdbts_ros.density.scene import SceneCompleter
+from kdbts_ros.density.whole_frame.single_view import FrameEngine
 
 # A robot's surroundings: 20 x 18 x 2 m at 0.1 m, 720,000 points.
 ROBOT_LATTICE = Lattice.from_bounds((0, 20), (-9, 9), (0, 2), 0.1)

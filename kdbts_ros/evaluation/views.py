@@ -6,10 +6,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kdbts_ros.datasets.kitti_drive import KittiDrive
+from kdbts_ros.datasets.kitti.drive import KittiDrive
 from kdbts_ros.datasets.synthetic.drive import StreetDrive
 from kdbts_ros.datasets.synthetic.raycast import render
-from kdbts_ros.density.camera import View
+from kdbts_ros.density.geometry.camera import View
 from kdbts_ros.errors import UserError
 
 # Metres the robot drove between one temporal view and the next: two frames at 8 m/s and 10 Hz.

@@ -26,22 +26,23 @@ from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from kdbts_ros.errors import UserError
-from kdbts_ros.node import drops, engine
-from kdbts_ros.node.diagnostics import Diagnostics
-from kdbts_ros.node.drops import Dropped
 from kdbts_ros.node.fastdds import use_large_messages
-from kdbts_ros.node.faults import Faults, told
-from kdbts_ros.node.graph import clock_publishers
-from kdbts_ros.node.health import Surroundings, assess, engine_status
-from kdbts_ros.node.intake import Intake, Needs
-from kdbts_ros.node.lives import Lives
-from kdbts_ros.node.outputs import Outputs, stages_ms
-from kdbts_ros.node.parameters import Parameters
+from kdbts_ros.node.inference import loading
+from kdbts_ros.node.inference.epochs import Lives
+from kdbts_ros.node.inference.worker import InferenceThread, Job, Outcome, Published
+from kdbts_ros.node.inputs.intake import Intake, Needs
+from kdbts_ros.node.inputs.waiting import Frame
+from kdbts_ros.node.outputs.publishers import Outputs, stages_ms
+from kdbts_ros.node.parameters.declared import NodeParameters
+from kdbts_ros.node.parameters.table import Parameters
 from kdbts_ros.node.process import run_node
-from kdbts_ros.node.ros_parameters import NodeParameters
-from kdbts_ros.node.tally import Tally
-from kdbts_ros.node.waiting import Frame
-from kdbts_ros.node.worker import InferenceThread, Job, Outcome, Published
+from kdbts_ros.node.reporting import drops
+from kdbts_ros.node.reporting.counters import Tally
+from kdbts_ros.node.reporting.diagnostics import Diagnostics
+from kdbts_ros.node.reporting.drops import Dropped
+from kdbts_ros.node.reporting.faults import Faults, told
+from kdbts_ros.node.reporting.graph import clock_publishers
+from kdbts_ros.node.reporting.health import Surroundings, assess, engine_status
 
 SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FAILURE
 HEALTH_PERIOD = 1.0
@@ -186,7 +187,7 @@ class KdbtsNode(LifecycleNode):
         from kdbts_ros import loops
 
         with loops.told_when_compiling(lambda: self.get_logger().info(f"configure: {COMPILING}")):
-            return engine.load(parameters)
+            return loading.load(parameters)
 
     def _turn(self) -> bool:
         """Let one callback run while the model loads.
@@ -254,7 +255,7 @@ class KdbtsNode(LifecycleNode):
         if self._thread is None or self._outputs is None or self._intake is None:
             return
         wanted = self._outputs.wanted() if frame.camera == self._intake.reference else None
-        settings = engine.settings(self._values)
+        settings = loading.settings(self._values)
         job = Job(frame, needs, settings, wanted, self._lives.now, self._tally.pose_faults)
         if self._thread.submit(job) is not None:
             newer = Dropped(drops.SUPERSEDED, "a newer image came before inference was free")

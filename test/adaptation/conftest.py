@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from kdbts_ros.datasets.bag_writer import write_bag
-from kdbts_ros.datasets.kitti_files import rigid
+from kdbts_ros.datasets.bags.writer import write_bag
+from kdbts_ros.datasets.kitti.files import rigid
 from kdbts_ros.datasets.sample import PosedFrame
-from kdbts_ros.density.camera import R_BODY_OPTICAL, Array, View
-from kdbts_ros.density.checkpoint import save_network
-from kdbts_ros.density.network import DensityNetwork
-from kdbts_ros.density.training_camera import TrainingCamera
+from kdbts_ros.density.cameras.training_camera import TrainingCamera
+from kdbts_ros.density.checkpoints.checkpoint import save_network
+from kdbts_ros.density.geometry.camera import R_BODY_OPTICAL, Array, View
+from kdbts_ros.density.network.network import DensityNetwork
 from test.datasets.box_room import CAMERA, room_view
 from test.density.networks import thin_spec
 

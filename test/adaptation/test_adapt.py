@@ -24,17 +24,17 @@ from kdbts_ros.adaptation.run import Request, adapt, check
 from kdbts_ros.adaptation.settings import AdaptSettings
 from kdbts_ros.adaptation.step import adapt_step, collate
 from kdbts_ros.cli.adapt import adapt as command
-from kdbts_ros.datasets.bag_drive import BagDrive
-from kdbts_ros.datasets.kitti_files import rigid
-from kdbts_ros.density.camera import R_BODY_OPTICAL
-from kdbts_ros.density.checkpoint import load_network
-from kdbts_ros.density.network import DensityNetwork, sample_features
-from kdbts_ros.density.projection import project
+from kdbts_ros.datasets.bags.drive import BagDrive
+from kdbts_ros.datasets.kitti.files import rigid
+from kdbts_ros.density.checkpoints.checkpoint import load_network
+from kdbts_ros.density.geometry.camera import R_BODY_OPTICAL
+from kdbts_ros.density.network.network import DensityNetwork, sample_features
+from kdbts_ros.density.network.projection import project
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.errors import UserError
 from kdbts_ros.evaluation.intervals import FrameTable
-from kdbts_ros.learning.draws import Draws
-from kdbts_ros.learning.state_file import StateFile
+from kdbts_ros.learning.frames.draws import Draws
+from kdbts_ros.learning.record.state_file import StateFile
 from test.adaptation.conftest import record
 from test.datasets.box_room import room_depth, room_view
 from test.density.networks import thin_spec

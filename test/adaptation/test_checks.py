@@ -10,9 +10,9 @@ import pytest
 
 from kdbts_ros.adaptation.checks import Inspection, inspect, jumps, sharpness
 from kdbts_ros.adaptation.clips import clip_step, plan_clips
-from kdbts_ros.datasets.bag_drive import BagDrive
-from kdbts_ros.datasets.kitti_files import rigid
-from kdbts_ros.density.camera import Array
+from kdbts_ros.datasets.bags.drive import BagDrive
+from kdbts_ros.datasets.kitti.files import rigid
+from kdbts_ros.density.geometry.camera import Array
 from test.adaptation.conftest import FRAMES, record
 
 

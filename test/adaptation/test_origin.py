@@ -12,11 +12,11 @@ from kdbts_ros.adaptation import run
 from kdbts_ros.adaptation.origin import fingerprint, origin_of
 from kdbts_ros.adaptation.run import Request, _saved
 from kdbts_ros.adaptation.settings import AdaptSettings
-from kdbts_ros.datasets.bag_drive import BagDrive
-from kdbts_ros.density.checkpoint import CheckpointInfo
+from kdbts_ros.datasets.bags.drive import BagDrive
+from kdbts_ros.density.checkpoints.checkpoint import CheckpointInfo
 from kdbts_ros.errors import UserError
-from kdbts_ros.learning.resuming import Identity, written
-from kdbts_ros.learning.state_file import StateFile
+from kdbts_ros.learning.record.state_file import StateFile
+from kdbts_ros.learning.run.resuming import Identity, written
 from test.adaptation.conftest import record
 from test.density.networks import thin_spec
 

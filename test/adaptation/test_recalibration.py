@@ -9,9 +9,9 @@ import pytest
 
 from kdbts_ros.adaptation import recalibration
 from kdbts_ros.adaptation.recalibration import refit
-from kdbts_ros.density.calibration import NOTE, Calibration, Curve, read_note, write_note
-from kdbts_ros.density.checkpoint import OF_THESE_WEIGHTS, of_descendant
-from kdbts_ros.density.network import DensityNetwork
+from kdbts_ros.density.checkpoints.checkpoint import OF_THESE_WEIGHTS, of_descendant
+from kdbts_ros.density.maps.probability import NOTE, Calibration, Curve, read_note, write_note
+from kdbts_ros.density.network.network import DensityNetwork
 from kdbts_ros.evaluation.calibrate import Evidence
 from kdbts_ros.evaluation.scores import ColumnTruth
 from kdbts_ros.evaluation.views import ViewChoice

@@ -26,7 +26,7 @@ def report(age: float, ros: float) -> Any:
 def test_figures_count_what_had_no_map_and_what_never_arrived() -> None:
     pytest.importorskip("rclpy", reason="needs ROS 2")
     pytest.importorskip("kdbts_ros.msg", reason="needs the built messages: run `make venv`")
-    from kdbts_ros.node.load_test import RateFigures
+    from kdbts_ros.replay.load_test import RateFigures
 
     figures = RateFigures.of(30.0, 10, 9, [report(50.0, 1.0), report(70.0, 3.0)])
     assert (figures.sent, figures.maps, figures.dropped, figures.lost) == (10, 2, 8, 1)

@@ -13,7 +13,7 @@ import torch
 from typer.testing import CliRunner
 
 from kdbts_ros.cli.main import app, register, run
-from kdbts_ros.density.checkpoint import load_network, save_network
+from kdbts_ros.density.checkpoints.checkpoint import load_network, save_network
 from test.density.networks import tiny_network
 from test.density.test_checkpoint import original_state
 

@@ -16,7 +16,7 @@ from kdbts_ros.cli import predict
 from kdbts_ros.cli.main import run
 from kdbts_ros.cli.predict import assumed_camera
 from kdbts_ros.cli.predictions import result_names
-from kdbts_ros.density.training_camera import TrainingCamera
+from kdbts_ros.density.cameras.training_camera import TrainingCamera
 from kdbts_ros.errors import UserError
 from kdbts_ros.files import read_image, write_png
 

@@ -27,8 +27,8 @@ before = loops.signatures()
 from kdbts_ros.datasets.synthetic.rig import mount
 from kdbts_ros.demo.sources import SEED
 from kdbts_ros.datasets.synthetic.drive import StreetDrive
-from kdbts_ros.density.camera import Camera
-from kdbts_ros.density.lenses import Equidistant, Lens
+from kdbts_ros.density.geometry.camera import Camera
+from kdbts_ros.density.cameras.lenses import Equidistant, Lens
 from kdbts_ros.density.pipeline import Pipeline, PipelineSettings
 from kdbts_ros.density.request import Moment, Wanted
 

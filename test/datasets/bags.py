@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from rosbags.rosbag2 import CompressionFormat, CompressionMode, StoragePlugin, Writer
 
-from kdbts_ros.datasets import bag_messages as messages
-from kdbts_ros.datasets.kitti_files import rigid
-from kdbts_ros.density.camera import R_BODY_OPTICAL, Camera
+from kdbts_ros.datasets.bags import messages as messages
+from kdbts_ros.datasets.kitti.files import rigid
+from kdbts_ros.density.geometry.camera import R_BODY_OPTICAL, Camera
 
 SECOND = 1_000_000_000
 CAMERA = Camera(48, 32, 40.0, 40.0, 24.0, 16.0)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from kdbts_ros.density.camera import Array, Camera, View
+from kdbts_ros.density.geometry.camera import Array, Camera, View
 
 CAMERA = Camera(160, 96, 120.0, 120.0, 80.0, 48.0)
 # Corners of the box in the world (x forward, y left, z up), metres.

@@ -11,13 +11,13 @@ import numpy as np
 import pytest
 from rosbags.rosbag2 import StoragePlugin
 
-from kdbts_ros.datasets import bag_messages as messages
-from kdbts_ros.datasets.bag_drive import BagDrive
-from kdbts_ros.datasets.bag_writer import write_bag
-from kdbts_ros.datasets.kitti_files import rigid
-from kdbts_ros.datasets.pose_graph import PoseGraph
+from kdbts_ros.datasets.bags import messages as messages
+from kdbts_ros.datasets.bags.drive import BagDrive
+from kdbts_ros.datasets.bags.pose_graph import PoseGraph
+from kdbts_ros.datasets.bags.writer import write_bag
+from kdbts_ros.datasets.kitti.files import rigid
 from kdbts_ros.datasets.sample import PosedFrame
-from kdbts_ros.density.camera import R_BODY_OPTICAL, View
+from kdbts_ros.density.geometry.camera import R_BODY_OPTICAL, View
 from kdbts_ros.errors import UserError
 from test.datasets.bags import CAMERA, SECOND, T_BASE_CAM, TYPES, Bag, grey
 

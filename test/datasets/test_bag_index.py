@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdbts_ros.datasets.bag_drive import BagDrive
-from kdbts_ros.datasets.bag_headers import read_header
-from kdbts_ros.datasets.bag_messages import image
-from kdbts_ros.datasets.bag_runs import two_runs
+from kdbts_ros.datasets.bags.drive import BagDrive
+from kdbts_ros.datasets.bags.headers import read_header
+from kdbts_ros.datasets.bags.messages import image
+from kdbts_ros.datasets.bags.runs import two_runs
 from kdbts_ros.errors import UserError
 from test.datasets.bags import SECOND, Bag, drive, grey
 

@@ -13,9 +13,9 @@ import pytest
 import yaml
 from rosbags.rosbag2 import CompressionMode, StoragePlugin
 
-from kdbts_ros.datasets.bag_drive import BagDrive
-from kdbts_ros.datasets.bag_files import find_bags, open_bag
-from kdbts_ros.datasets.bag_messages import TYPESTORE, image
+from kdbts_ros.datasets.bags.drive import BagDrive
+from kdbts_ros.datasets.bags.files import find_bags, open_bag
+from kdbts_ros.datasets.bags.messages import TYPESTORE, image
 from kdbts_ros.errors import UserError
 from test.datasets.bags import CAMERA, IMAGE, SECOND, Bag, drive, grey
 

@@ -10,11 +10,11 @@ from rosbags.rosbag2 import Reader
 from rosbags.typesys import Stores, get_typestore
 from scipy.spatial.transform import Rotation
 
-from kdbts_ros.datasets.bag_writer import Scans, write_bag
-from kdbts_ros.datasets.kitti_odometry import KittiOdometrySequence
-from kdbts_ros.datasets.kitti_raw import KittiRawDrive
+from kdbts_ros.datasets.bags.writer import Scans, write_bag
+from kdbts_ros.datasets.kitti.odometry import KittiOdometrySequence
+from kdbts_ros.datasets.kitti.raw import KittiRawDrive
 from kdbts_ros.datasets.sample import PosedFrame
-from kdbts_ros.density.camera import Camera, View, inverse
+from kdbts_ros.density.geometry.camera import Camera, View, inverse
 from kdbts_ros.errors import UserError
 
 TYPES = get_typestore(Stores.ROS2_JAZZY)

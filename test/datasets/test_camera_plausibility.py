@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdbts_ros.datasets.camera_infos import read_lens
-from kdbts_ros.density.camera import Camera
+from kdbts_ros.datasets.ros.camera_infos import read_lens
+from kdbts_ros.density.geometry.camera import Camera
 from kdbts_ros.errors import UserError
 
 

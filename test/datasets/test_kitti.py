@@ -7,11 +7,11 @@ import cv2
 import numpy as np
 import pytest
 
-from kdbts_ros.datasets.bag_writer import write_bag
-from kdbts_ros.datasets.kitti_files import split_frames
-from kdbts_ros.datasets.kitti_odometry import CAMERA_HEIGHT, KittiOdometrySequence
-from kdbts_ros.datasets.kitti_raw import IMU_HEIGHT, KittiRawDrive
-from kdbts_ros.density.camera import check_rigid, inverse, transform
+from kdbts_ros.datasets.bags.writer import write_bag
+from kdbts_ros.datasets.kitti.files import split_frames
+from kdbts_ros.datasets.kitti.odometry import CAMERA_HEIGHT, KittiOdometrySequence
+from kdbts_ros.datasets.kitti.raw import IMU_HEIGHT, KittiRawDrive
+from kdbts_ros.density.geometry.camera import check_rigid, inverse, transform
 from kdbts_ros.errors import UserError
 
 DRIVE = "2011_09_26_drive_0009_sync"

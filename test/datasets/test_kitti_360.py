@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
-from kdbts_ros.datasets.fisheye import read_fisheye, virtual_rotation
-from kdbts_ros.datasets.kitti_360 import CAMERAS, FisheyeView, Kitti360Sequence
-from kdbts_ros.datasets.kitti_files import rigid
-from kdbts_ros.density.camera import Array, Camera, inverse, transform
-from kdbts_ros.density.warp import Warp
+from kdbts_ros.datasets.kitti.files import rigid
+from kdbts_ros.datasets.kitti.fisheye import read_fisheye, virtual_rotation
+from kdbts_ros.datasets.kitti.kitti_360 import CAMERAS, FisheyeView, Kitti360Sequence
+from kdbts_ros.density.cameras.rectify import Warp
+from kdbts_ros.density.geometry.camera import Array, Camera, inverse, transform
 from kdbts_ros.errors import UserError
 from test.datasets.conftest import SIZE, K, line
 from test.shared_data import SHARED

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kdbts_ros.datasets.kitti_files import rigid
+from kdbts_ros.datasets.kitti.files import rigid
 from kdbts_ros.datasets.pose_check import check_poses, pose_steps, refuse_nonsense
 from kdbts_ros.datasets.tracks import follow, motion_length, relative
-from kdbts_ros.density.camera import R_BODY_OPTICAL, Array, View, inverse
+from kdbts_ros.density.geometry.camera import R_BODY_OPTICAL, Array, View, inverse
 from kdbts_ros.errors import UserError
 from test.datasets.box_room import CAMERA, room_depth, room_view
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from kdbts_ros.datasets.splits import SplitEntry, by_drive, read_split
+from kdbts_ros.datasets.kitti.splits import SplitEntry, by_drive, read_split
 from kdbts_ros.errors import UserError
 
 

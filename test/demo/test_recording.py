@@ -10,7 +10,7 @@ import pytest
 pytest.importorskip("rclpy", reason="needs ROS 2: run `make venv`, or source a ROS setup")
 pytest.importorskip("tf2_msgs", reason="needs tf2_msgs: run `make venv`")
 
-from kdbts_ros.datasets.bag_writer import write_bag
+from kdbts_ros.datasets.bags.writer import write_bag
 from kdbts_ros.datasets.sample import PosedFrame
 from kdbts_ros.datasets.synthetic.rig import mount
 from kdbts_ros.demo.moments import first_image, poses
@@ -24,7 +24,7 @@ from kdbts_ros.demo.recording import (
     inspect,
 )
 from kdbts_ros.demo.session import NodeSettings, node_arguments, player_arguments
-from kdbts_ros.density.camera import Camera, View
+from kdbts_ros.density.geometry.camera import Camera, View
 from kdbts_ros.errors import UserError
 
 HERE = Path("bag")

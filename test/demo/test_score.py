@@ -8,7 +8,7 @@ import pytest
 from kdbts_ros.datasets.synthetic.truth import column_truth
 from kdbts_ros.datasets.synthetic.world import StreetWorld
 from kdbts_ros.demo.score import Agreement, TruthMap, compare, masked_truth
-from kdbts_ros.density.bev import GridWindow, HeightBand
+from kdbts_ros.density.maps.grid import GridWindow, HeightBand
 from kdbts_ros.errors import UserError
 
 BAND = HeightBand(0.3, 2.0)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from kdbts_ros.density.decoder import mirrored
+from kdbts_ros.density.network.decoder import mirrored
 from kdbts_ros.density.scene import SceneCompleter
 
 
@@ -54,10 +54,10 @@ def _nothing(*_: object, **__: object) -> Iterator[None]:
 
 def install(patch: pytest.MonkeyPatch) -> None:
     """Make torch and the engine believe in a GPU."""
-    from kdbts_ros.density import cuda_frame, cuda_steps, cuda_trunk
-    from kdbts_ros.density.cuda_fusion import CudaFusion
-    from kdbts_ros.density.cuda_graphs import Replayed
-    from kdbts_ros.density.cuda_head import CudaHead
+    from kdbts_ros.density.engines.cuda import frame_graph, frame_steps, trunk
+    from kdbts_ros.density.engines.cuda.graphs import Replayed
+    from kdbts_ros.density.engines.cuda.multi_view import CudaFusion
+    from kdbts_ros.density.engines.cuda.single_view import CudaHead
 
     def recorded(_: Replayed, work: Callable[[], None], __: Any) -> _Graph:
         # As a capture does, once.
@@ -73,11 +73,11 @@ def install(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(torch.cuda, "stream", _nothing)
     patch.setattr(torch.cuda, "synchronize", lambda *_: None)
     patch.setattr(Replayed, "_graph", recorded)
-    patch.setattr(cuda_frame, "_WARM_UPS", 0)
-    patch.setattr(cuda_trunk, "rectified", _rectified)
-    patch.setattr(cuda_trunk, "joined", _joined)
+    patch.setattr(frame_graph, "_WARM_UPS", 0)
+    patch.setattr(trunk, "rectified", _rectified)
+    patch.setattr(trunk, "joined", _joined)
     # The interpreter takes as long for a program of a thousand as for one of 32.
-    patch.setattr(cuda_steps, "_PIXELS", 4096)
+    patch.setattr(frame_steps, "_PIXELS", 4096)
     patch.setattr(CudaHead, "rays", partialmethod(CudaHead.rays, block=2048))
     patch.setattr(CudaHead, "columns", partialmethod(CudaHead.columns, cells=1024))
     patch.setattr(CudaFusion, "columns", partialmethod(CudaFusion.columns, cells=1024))
@@ -99,11 +99,12 @@ def let_loops_run(patch: pytest.MonkeyPatch) -> None:
 
 def scene_on_gpu(scene: SceneCompleter) -> SceneCompleter:
     """The scene with the engine of a GPU, in float32."""
-    from kdbts_ros.density.cuda_field import CudaField
-    from kdbts_ros.density.gpu_kernels import GpuKernels
+    from kdbts_ros.density.engines.cuda.engine import CudaEngine
+    from kdbts_ros.density.engines.cuda.trunk import CudaField
 
-    scene.field.packed = CudaField(scene.network, scene.field.own, torch.float32)
-    scene._compiled, scene._kernels = False, GpuKernels(scene.field, None)
+    engine = CudaEngine(scene.field, "float32")
+    engine.trunk = CudaField(scene.network, scene.field.own, torch.float32)
+    scene.engine = engine
     return scene
 
 

@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from kdbts_ros.density.folded import FoldedHead
-from kdbts_ros.density.network import sample_features
+from kdbts_ros.density.engines.folding import FoldedHead
+from kdbts_ros.density.network.network import sample_features
 
 MIN_DEPTH = 1e-3
 KERNELS = os.environ.get("TRITON_INTERPRET") == "1" and importlib.util.find_spec("triton")

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 import numpy as np
 import pytest
 import torch
 
-from kdbts_ros.density.camera import R_BODY_OPTICAL, Camera, View
-from kdbts_ros.density.checkpoint import CheckpointInfo
-from kdbts_ros.density.network import DensityNetwork, NetworkSpec
+from kdbts_ros.density.checkpoints.checkpoint import CheckpointInfo
+from kdbts_ros.density.engines.cpu.engine import CpuEngine
+from kdbts_ros.density.geometry.camera import R_BODY_OPTICAL, Camera, View
+from kdbts_ros.density.network.network import DensityNetwork, NetworkSpec
 from kdbts_ros.density.scene import SceneCompleter
 
 WIDTHS = {"bts": (16,), "kdbts": (16,), "mvbts": (24, 8, 8), "simple_multiview": (16,)}
@@ -70,14 +72,23 @@ def tiny_scene(
 
 NUMBERS = ("integers", "floats")
 
+Test = TypeVar("Test")
+
+
+def against_torch(*kernels: str) -> Callable[[Test], Test]:
+    """A test that compares what these files of engines/ compute with torch: see `test_house`."""
+    return lambda test: test
+
 
 def with_numbers(scene: SceneCompleter, numbers: str) -> SceneCompleter:
     """The scene asked through integers, or as on a processor that has no instructions for them."""
-    for head in scene.field.heads:
-        if numbers == "floats":
-            head.fixed_tables = None
-        elif head.fixed_tables is None:
-            pytest.skip("this processor has no AVX2: nothing is asked through integers")
+    assert isinstance(scene.engine, CpuEngine)
+    if numbers == "floats":
+        scene.engine.tables = [None] * len(scene.engine.tables)
+    elif None in scene.engine.tables:
+        pytest.skip("this processor has no AVX2: nothing is asked through integers")
+    if scene.views:
+        scene.use(scene.views)
     return scene
 
 

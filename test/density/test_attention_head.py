@@ -7,7 +7,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kdbts_ros.density.attention_head import AttentionHead
+from kdbts_ros.density.network.heads import AttentionHead
 
 INPUTS, POINTS = 12, 7
 

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdbts_ros.density.bev import GridWindow, HeightBand, OccupancyMap, map_around
-from kdbts_ros.density.camera import View
+from kdbts_ros.density.birds_eye_map import map_around
+from kdbts_ros.density.geometry.camera import View
+from kdbts_ros.density.maps.grid import GridWindow, HeightBand, OccupancyMap
 from kdbts_ros.errors import UserError
 from test.density.networks import base_pose, camera, forward_pose, tiny_scene, view
 

@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdbts_ros.density.bev import GridWindow, HeightBand, map_around
-from kdbts_ros.density.calibration import NOTE, Calibration, Curve, read_note, write_note
-from kdbts_ros.density.checkpoint import CheckpointInfo
+from kdbts_ros.density.birds_eye_map import map_around
+from kdbts_ros.density.checkpoints.checkpoint import CheckpointInfo
+from kdbts_ros.density.maps.grid import GridWindow, HeightBand
+from kdbts_ros.density.maps.probability import NOTE, Calibration, Curve, read_note, write_note
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.errors import UserError
 from test.density.networks import base_pose, tiny_scene, view

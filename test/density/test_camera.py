@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdbts_ros.density.camera import Camera, View, check_rigid, inverse, transform
+from kdbts_ros.density.geometry.camera import Camera, View, check_rigid, inverse, transform
 from kdbts_ros.errors import UserError
 from test.density.networks import camera, forward_pose
 

@@ -8,13 +8,24 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kdbts_ros.datasets.synthetic.rig import mount, training_camera
-from kdbts_ros.density.camera import Camera, View, inverse, transform
-from kdbts_ros.density.camera_adapter import CameraAdapter
-from kdbts_ros.density.canonical import Canonical
-from kdbts_ros.density.lenses import BrownConrady, Equidistant, Lens, Mei
-from kdbts_ros.density.results import DepthMap
-from kdbts_ros.density.training_camera import BadMount, Mounting, TrainingCamera, height_scale
-from kdbts_ros.density.warp import RawImage, Warp, close_positions, positions, straight_camera
+from kdbts_ros.density.cameras.adapter import CameraAdapter
+from kdbts_ros.density.cameras.canonical import Canonical
+from kdbts_ros.density.cameras.lenses import BrownConrady, Equidistant, Lens, Mei
+from kdbts_ros.density.cameras.rectify import (
+    RawImage,
+    Warp,
+    close_positions,
+    positions,
+    straight_camera,
+)
+from kdbts_ros.density.cameras.training_camera import (
+    BadMount,
+    Mounting,
+    TrainingCamera,
+    height_scale,
+)
+from kdbts_ros.density.engines.answers import DepthMap
+from kdbts_ros.density.geometry.camera import Camera, View, inverse, transform
 from kdbts_ros.errors import UserError
 from test.shared_data import SHARED
 

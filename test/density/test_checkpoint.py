@@ -8,8 +8,8 @@ import sys
 import pytest
 import torch
 
-from kdbts_ros.density import original_keys
-from kdbts_ros.density.checkpoint import (
+from kdbts_ros.density.checkpoints import original_keys
+from kdbts_ros.density.checkpoints.checkpoint import (
     STUDENTS,
     expected_shapes,
     load_network,
@@ -17,7 +17,7 @@ from kdbts_ros.density.checkpoint import (
     save_network,
     shipped_names,
 )
-from kdbts_ros.density.network import DensityNetwork, NetworkSpec
+from kdbts_ros.density.network.network import DensityNetwork, NetworkSpec
 from kdbts_ros.errors import UserError
 from test.density.networks import thin_spec, tiny_network
 

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
-from kdbts_ros.density.camera import Camera
-from kdbts_ros.density.consistency import (
+from kdbts_ros.density.engines.answers import DepthMap
+from kdbts_ros.density.geometry.camera import Camera
+from kdbts_ros.density.views.keyframes import KeptView
+from kdbts_ros.density.views.static_world import (
     ConsistencyGate,
     ConsistencyRules,
     Surfaces,
     agreement,
     stride_for,
 )
-from kdbts_ros.density.results import DepthMap
-from kdbts_ros.density.view_buffer import KeptView
 from kdbts_ros.errors import UserError
 from test.density.networks import forward_pose
 

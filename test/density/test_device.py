@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 import torch
 
-from kdbts_ros.density.device import choose_precision
+from kdbts_ros.density.network.precision import choose_precision
 from kdbts_ros.errors import UserError
-from kdbts_ros.learning.encoding import encoder_precision
+from kdbts_ros.learning.losses.encoding import encoder_precision
 
 CPU = torch.device("cpu")
 

@@ -9,19 +9,20 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numba import njit
 
-from kdbts_ros.density import numeric
-from kdbts_ros.density.affine import AffineGrid
-from kdbts_ros.density.camera import View
-from kdbts_ros.density.checkpoint import CheckpointInfo
-from kdbts_ros.density.compiled_queries import CompiledQueries, CompiledViews
-from kdbts_ros.density.lattice import Lattice
-from kdbts_ros.density.network import DensityNetwork
-from kdbts_ros.density.profile import fast_profile, profile_grid, profile_points
+from kdbts_ros.density.checkpoints.checkpoint import CheckpointInfo
+from kdbts_ros.density.engines.cpu import fast_math
+from kdbts_ros.density.engines.cpu.single_view import CompiledQueries, CompiledViews
+from kdbts_ros.density.engines.plain_torch import TorchQueries
+from kdbts_ros.density.geometry.affine_grid import AffineGrid
+from kdbts_ros.density.geometry.camera import View
+from kdbts_ros.density.geometry.lattice import Lattice
+from kdbts_ros.density.network.network import DensityNetwork
+from kdbts_ros.density.parity.reference_profile import fast_profile, profile_grid, profile_points
 from kdbts_ros.density.scene import SceneCompleter
-from kdbts_ros.density.torch_queries import TorchQueries
 from test.density.networks import (
     NUMBERS,
     WHOLE_VECTORS,
+    against_torch,
     base_pose,
     camera,
     forward_pose,
@@ -48,11 +49,11 @@ def evaluated(function, values):
 def test_exp_and_softplus_keep_their_error_bounds():
     x = np.linspace(-80, 0, 200_001, dtype=np.float32)
     exact = np.exp(x.astype(np.float64))
-    assert np.abs(evaluated(numeric.exp_of_negative, x) / exact - 1).max() < 5e-6
+    assert np.abs(evaluated(fast_math.exp_of_negative, x) / exact - 1).max() < 5e-6
     x = np.linspace(-60, 60, 200_001, dtype=np.float32)
     exact = np.logaddexp(0, x.astype(np.float64))
-    assert np.abs(evaluated(numeric.softplus, x) / exact - 1).max() < 5e-6
-    assert np.isnan(evaluated(numeric.softplus, np.array([np.nan], np.float32))).all()
+    assert np.abs(evaluated(fast_math.softplus, x) / exact - 1).max() < 5e-6
+    assert np.isnan(evaluated(fast_math.softplus, np.array([np.nan], np.float32))).all()
 
 
 @pytest.mark.parametrize("numbers", NUMBERS)
@@ -87,6 +88,9 @@ def test_grids_equal_their_points_before_any_camera(head, numbers, offset, turn,
     np.testing.assert_allclose(found[both], sigma[both], **CLOSE[numbers])
 
 
+@against_torch("cpu/columns", "cpu/column_geometry", "cpu/points", "cpu/fusion", "cpu/votes")
+@against_torch("cpu/int16_loops", "cpu/int16_map", "cpu/simd", "cpu/fast_math")
+@against_torch("cpu/upright_columns")
 @pytest.mark.parametrize("numbers", NUMBERS)
 @pytest.mark.parametrize("head", ["bts", "mvbts", "simple_multiview"])
 def test_every_query_equals_the_torch_formulation(head, numbers):
@@ -251,8 +255,8 @@ def test_an_engine_that_is_right_is_kept(head):
 
 def test_integers_that_differ_are_replaced_by_floats_with_a_sentence():
     scene = with_numbers(tiny_scene(), "integers")
-    tables = scene.field.heads[0].fixed_tables
-    scene.field.heads[0].fixed_tables = tables._replace(v=np.roll(tables.v, 16 * 900))
+    tables = scene.engine.tables[0]
+    scene.engine.tables[0] = tables._replace(v=np.roll(tables.v, 16 * 900))
     scene.check_engine()
     assert "16-bit integers were refused" in scene.engine_note
     scene.set_views([view()])
@@ -262,7 +266,7 @@ def test_integers_that_differ_are_replaced_by_floats_with_a_sentence():
     np.testing.assert_allclose(
         scene.queries.grid_densities(grid), plain.grid_densities(grid), rtol=3e-4, atol=1e-4
     )
-    assert scene.views[0].fixed == {}
+    assert scene.views[0].kept == {}
 
 
 def test_an_engine_that_differs_is_replaced_with_a_sentence():

@@ -9,11 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba import njit
 
-from kdbts_ros.density import folded, vectors
-from kdbts_ros.density.affine import AffineGrid
-from kdbts_ros.density.camera import View
-from kdbts_ros.density.checkpoint import CheckpointInfo
-from kdbts_ros.density.fixed_point import (
+from kdbts_ros.density.checkpoints.checkpoint import CheckpointInfo
+from kdbts_ros.density.engines.cpu import simd
+from kdbts_ros.density.engines.cpu.int16_map import (
     ABSENT,
     MOST_HIDDEN,
     ROOM,
@@ -23,9 +21,11 @@ from kdbts_ros.density.fixed_point import (
     fix_tables,
     read_by,
 )
-from kdbts_ros.density.queries import projection
+from kdbts_ros.density.engines.cpu.upright_columns import DENSE
+from kdbts_ros.density.engines.interface import projection
+from kdbts_ros.density.geometry.affine_grid import AffineGrid
+from kdbts_ros.density.geometry.camera import View
 from kdbts_ros.density.scene import SceneCompleter
-from kdbts_ros.density.upright_kernels import DENSE
 from test.density.networks import (
     camera,
     forward_pose,
@@ -35,7 +35,7 @@ from test.density.networks import (
     with_numbers,
 )
 
-needs_avx2 = pytest.mark.skipif(not vectors.available(), reason="this processor has no AVX2")
+needs_avx2 = pytest.mark.skipif(not simd.available(), reason="this processor has no AVX2")
 int16s = st.lists(st.integers(-32768, 32767), min_size=16, max_size=16)
 # Roundings of an answer of one channel, in counts of the map: pixels and tables, their shares, the
 # products of both (14), and interpolation between every fourth row of the float tables (2.7e-4 of
@@ -47,15 +47,15 @@ ROUNDINGS = 40
 def worked_out(a, b, wide):
     """What the operations make of a and b (16,): four rows, wide sums and a total."""
     zero = np.uint64(0)
-    x, y, row = vectors.load(a, zero), vectors.load(b, zero), np.empty((4, 16), np.int16)
-    vectors.store(row[0], zero, vectors.scale(x, y))
-    vectors.store(row[1], zero, vectors.add(x, y))
-    vectors.store(row[2], zero, vectors.rectify(x))
-    vectors.store(row[3], zero, vectors.splat(a[3]))
-    pairs = vectors.dot_pairs(x, y)
-    twice = vectors.add_wide(pairs, pairs)
-    vectors.store_totals(wide, zero, pairs, twice, vectors.nothing(), pairs)
-    return row, vectors.total(pairs)
+    x, y, row = simd.load(a, zero), simd.load(b, zero), np.empty((4, 16), np.int16)
+    simd.store(row[0], zero, simd.scale(x, y))
+    simd.store(row[1], zero, simd.add(x, y))
+    simd.store(row[2], zero, simd.rectify(x))
+    simd.store(row[3], zero, simd.splat(a[3]))
+    pairs = simd.dot_pairs(x, y)
+    twice = simd.add_wide(pairs, pairs)
+    simd.store_totals(wide, zero, pairs, twice, simd.nothing(), pairs)
+    return row, simd.total(pairs)
 
 
 @needs_avx2
@@ -149,7 +149,7 @@ def test_a_single_weight_may_be_all_of_a_last_layer(head, widths, others, sign):
         grid = AffineGrid(np.array([3.0, -2.0, 0.2]), np.eye(3) * 0.4, (4, 11, 13))
         made.append(scene.queries.grid_densities(grid))
         if numbers == "integers":
-            used = scene.views[0].fixed[head]
+            used = scene.views[0].kept[head]
             shares = np.abs(used.out.reshape(-1, widths[0]).astype(np.int64))
             assert (shares.max(1) > 0.9 * shares.sum(1)).all() and shares.max() == 32767
     integers, floats = made
@@ -177,7 +177,7 @@ def test_integers_are_off_by_no_more_than_their_roundings(head, widths, yaw, z, 
     steps = np.array([[0.4, 0, 0], [0, 0.3, 0], [0, 0, 0.11]])
     grid = AffineGrid(np.array([2.0, -1.5, 0.0]), steps, (19, 13, 21))
     integers = scene.queries.grid_densities(grid)
-    used = scene.views[0].fixed[head]
+    used = scene.views[0].kept[head]
     with_numbers(scene, "floats")
     floats = scene.queries.grid_densities(grid)
     assert (np.isnan(integers) == np.isnan(floats)).all()
@@ -204,7 +204,7 @@ def test_levels_closer_than_rows_of_the_map_are_off_by_no_more(up):
     rows = abs(np.diff(v)[0]) / 2 * scene.spec.image_height
     assert 1 < rows < 40 / DENSE - 2, "the nearest column, whose levels are furthest apart"
     integers = scene.queries.grid_densities(grid)
-    bound = ROUNDINGS * WHOLE * scene.views[0].fixed["bts"].back[0]
+    bound = ROUNDINGS * WHOLE * scene.views[0].kept["bts"].back[0]
     floats = with_numbers(scene, "floats").queries.grid_densities(grid)
     assert (np.isnan(integers) == np.isnan(floats)).all() and np.isfinite(floats).any()
     assert np.nanmax(np.abs(integers - floats)) <= bound
@@ -216,7 +216,7 @@ def test_depths_through_integers_are_those_through_floats():
     scene.set_views([view()])
     t = np.linspace(3.0, 80.0, 40, dtype=np.float32)
     integers = scene.queries.depths(0, t, (24, 48), 0.0)
-    assert scene.views[0].fixed["bts"].map.size
+    assert scene.views[0].kept["bts"].map.size
     floats = with_numbers(scene, "floats").queries.depths(0, t, (24, 48), 0.0)
     for found, expected in zip(integers[::2], floats[::2], strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
@@ -230,13 +230,13 @@ def test_a_map_is_made_once_and_counted_as_memory():
     scene.set_views([view()])
     before = scene.views[0].nbytes
     grid = AffineGrid(np.array([3.0, 0, 0]), np.eye(3) * 0.5, (3, 3, 3))
-    assert scene.views[0].fixed == {}
+    assert scene.views[0].kept == {}
     scene.queries.grid_densities(grid)
-    made = scene.views[0].fixed["bts"]
+    made = scene.views[0].kept["bts"]
     assert scene.views[0].nbytes == before + made.map.nbytes
     scene.use([scene.views[0].reposed(forward_pose(x=1.0))])
     scene.queries.grid_densities(grid)
-    assert scene.views[0].fixed["bts"] is made
+    assert scene.views[0].kept["bts"] is made
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -270,11 +270,11 @@ def test_channels_that_fill_no_vectors_stay_floats():
 def test_a_processor_without_the_instructions_answers_with_floats(monkeypatch):
     network = tiny_network()
     info = tiny_scene().info
-    monkeypatch.setattr(folded.vectors, "available", lambda: False)
+    monkeypatch.setattr(simd, "available", lambda: False)
     scene = SceneCompleter(network, info, torch.device("cpu"), "float32")
     scene.check_engine()
     assert scene.engine_note == ""
     scene.set_views([view()])
     grid = AffineGrid(np.array([3.0, 0, 0]), np.eye(3) * 0.5, (3, 3, 3))
     assert np.isfinite(scene.queries.grid_densities(grid)).any()
-    assert scene.views[0].fixed == {}
+    assert scene.views[0].kept == {}

@@ -7,24 +7,24 @@ import pytest
 import torch
 
 from kdbts_ros.datasets.synthetic.rig import mount
-from kdbts_ros.density.bev import GridWindow, HeightBand, OccupancyMap, map_around
-from kdbts_ros.density.calibration import Calibration, Curve
-from kdbts_ros.density.camera import Camera, View
-from kdbts_ros.density.camera_adapter import CameraAdapter
-from kdbts_ros.density.frame_engine import FrameEngine
-from kdbts_ros.density.frame_plan import (
+from kdbts_ros.density.birds_eye_map import map_around
+from kdbts_ros.density.cameras.adapter import CameraAdapter
+from kdbts_ros.density.cameras.lenses import BrownConrady, Equidistant, Lens
+from kdbts_ros.density.cameras.rectify import Warp
+from kdbts_ros.density.cameras.training_camera import TrainingCamera
+from kdbts_ros.density.engines.answers import DepthImage, FrameGrids
+from kdbts_ros.density.engines.cuda.frame_plan import (
     DepthPlan,
     FrameDepth,
     FrameEncoding,
-    FrameGrids,
-    FrameMap,
     FramePlan,
 )
-from kdbts_ros.density.lenses import BrownConrady, Equidistant, Lens
-from kdbts_ros.density.results import DepthImage
+from kdbts_ros.density.geometry.camera import Camera, View
+from kdbts_ros.density.maps.grid import GridWindow, HeightBand, OccupancyMap
+from kdbts_ros.density.maps.probability import Calibration, Curve
 from kdbts_ros.density.scene import SceneCompleter
-from kdbts_ros.density.training_camera import TrainingCamera
-from kdbts_ros.density.warp import Warp
+from kdbts_ros.density.whole_frame.finished_map import FrameMap
+from kdbts_ros.density.whole_frame.single_view import FrameEngine
 from kdbts_ros.errors import UserError
 from test.density import gpu_reference
 from test.density.networks import base_pose, forward_pose, tiny_scene, view, with_numbers

@@ -7,13 +7,15 @@ from collections.abc import Sequence
 import numpy as np
 import pytest
 
-from kdbts_ros.density import frame_params
-from kdbts_ros.density.affine import AffineGrid
-from kdbts_ros.density.bev import GridWindow, HeightBand, map_together
-from kdbts_ros.density.frame_plan import CELL_BYTES, FrameGrids
-from kdbts_ros.density.fused_maps import FinishesMaps, FusedMaps
+from kdbts_ros.density.birds_eye_map import map_together
+from kdbts_ros.density.engines.answers import FrameGrids
+from kdbts_ros.density.engines.cuda import frame_params
+from kdbts_ros.density.engines.cuda.answer import CELL_BYTES, grids_of
+from kdbts_ros.density.engines.plain_torch import TorchQueries
+from kdbts_ros.density.geometry.affine_grid import AffineGrid
+from kdbts_ros.density.maps.grid import GridWindow, HeightBand
 from kdbts_ros.density.scene import SceneCompleter
-from kdbts_ros.density.torch_queries import TorchQueries
+from kdbts_ros.density.whole_frame.several_views import FusedMaps
 from test.density.networks import base_pose, tiny_scene, view
 
 # Nothing is nearer than depths were learnt.
@@ -61,7 +63,6 @@ def test_a_finished_map_is_taken(scene: SceneCompleter) -> None:
 
 def test_queries_that_finish_nothing_are_left_alone(scene: SceneCompleter) -> None:
     scene.set_views([view(0), view(1, x=0.5)])
-    assert not isinstance(scene.queries, FinishesMaps)
     maps = FusedMaps(scene)
     assert maps.finished(*ASKED) is None and maps.note == ""
 
@@ -101,7 +102,7 @@ def test_an_answer_is_four_grids_one_after_the_other() -> None:
         1,
         0,
     ]
-    grids = FrameGrids.of_bytes(answer, (2, 3))
+    grids = grids_of(answer, (2, 3))
     np.testing.assert_array_equal(grids.probability, [[0.5, np.nan, 0], [1, 0.25, 0.75]])
     np.testing.assert_array_equal(grids.trinary, [[100, -1, 0], [100, 0, 100]])
     np.testing.assert_array_equal(grids.percent, [[50, -1, 0], [99, 25, 75]])

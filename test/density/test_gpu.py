@@ -2,33 +2,34 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 import pytest
 import torch
 
-from kdbts_ros.density import cuda_engine, frame_params
-from kdbts_ros.density.bev import (
-    MIN_SEEN_SHARE,
-    GridWindow,
-    HeightBand,
-    band_columns,
-    map_around,
-)
-from kdbts_ros.density.calibration import Calibration, Curve
-from kdbts_ros.density.camera import Camera, View
-from kdbts_ros.density.checkpoint import load_network
-from kdbts_ros.density.frame_plan import FramePlan
-from kdbts_ros.density.image_sampling import Sampling, Separable, Table
-from kdbts_ros.density.lenses import BrownConrady, Equidistant, Lens
-from kdbts_ros.density.queries import projection
+from kdbts_ros.density.birds_eye_map import MIN_SEEN_SHARE, map_around
+from kdbts_ros.density.cameras.lenses import BrownConrady, Equidistant, Lens
+from kdbts_ros.density.cameras.rectify import Warp
+from kdbts_ros.density.checkpoints.checkpoint import load_network
+from kdbts_ros.density.engines.choose import choose_engine
+from kdbts_ros.density.engines.cuda import frame_params, support
+from kdbts_ros.density.engines.cuda.engine import CudaEngine
+from kdbts_ros.density.engines.cuda.frame_plan import FramePlan
+from kdbts_ros.density.engines.cuda.image_sampling import Sampling, Separable, Table
+from kdbts_ros.density.engines.encoded_view import EncodedView
+from kdbts_ros.density.engines.interface import Engine, Queries, projection
+from kdbts_ros.density.engines.plain_torch import PlainTorch, TorchQueries
+from kdbts_ros.density.geometry.camera import Camera, View
+from kdbts_ros.density.maps.grid import GridWindow, HeightBand, band_columns
+from kdbts_ros.density.maps.probability import Calibration, Curve
 from kdbts_ros.density.scene import SceneCompleter
-from kdbts_ros.density.torch_queries import TorchQueries
-from kdbts_ros.density.warp import Warp
-from test.density import gpu_reference
+from test.density import fake_gpu, gpu_reference
 from test.density.gpu_reference import interpreted
 from test.density.networks import (
     WHOLE_VECTORS,
+    against_torch,
     base_pose,
     camera,
     forward_pose,
@@ -95,7 +96,12 @@ def test_a_sampling_is_remap_then_resize(factor: int, method: str) -> None:
 @pytest.mark.parametrize("lens", [BENT, FISHEYE, None], ids=["bent", "fisheye", "none"])
 @pytest.mark.parametrize("size", [(32, 64), (64, 128), (44, 90)])
 def test_the_kernel_samples_as_the_plain_form(lens: Lens | None, size: tuple[int, int]) -> None:
-    from kdbts_ros.density.cuda_steps import DEVIATION, MEAN, sample_input, sampling_tables
+    from kdbts_ros.density.engines.cuda.frame_steps import (
+        DEVIATION,
+        MEAN,
+        sample_input,
+        sampling_tables,
+    )
 
     sampling = Sampling(Separable.resize(size, (32, 64), "area"))
     if lens is not None:
@@ -110,6 +116,27 @@ def test_the_kernel_samples_as_the_plain_form(lens: Lens | None, size: tuple[int
     difference = np.abs(grey - expected)
     # A mean halfway between two levels may be rounded to either.
     assert difference.max() < 1.01 and (difference > 0.01).mean() < 1e-3
+
+
+@against_torch("cuda/kernels/image")
+@interpreted
+@pytest.mark.parametrize("skipped", [True, False])
+def test_what_lies_between_convolutions_is_what_torch_makes_of_it(skipped: bool) -> None:
+    from kdbts_ros.density.engines.cuda.trunk import joined, rectified
+
+    def drawn(*size: int) -> torch.Tensor:
+        return torch.randn(size).contiguous(memory_format=torch.channels_last)
+
+    torch.manual_seed(0)
+    x, bias = drawn(1, 70, 5, 6), torch.randn(70)
+    beside = drawn(1, 70, 5, 6) if skipped else None
+    close = {"rtol": 1e-5, "atol": 1e-5}
+    expected = fake_gpu._rectified(x, bias, beside)
+    torch.testing.assert_close(rectified(x.clone(), bias, beside), expected, **close)
+    finer = drawn(1, 8, 10, 12) if skipped else None
+    expected = fake_gpu._joined(x, bias, finer, up=2)
+    torch.testing.assert_close(joined(x, bias, finer, up=2), expected, **close)
+    torch.testing.assert_close(joined(x), fake_gpu._joined(x), **close)
 
 
 def _frame(completed: str, calibration: Calibration) -> tuple:
@@ -151,9 +178,9 @@ def test_parameters_mean_the_map_of_a_scene(completed: str, calibration: Calibra
 @interpreted
 @pytest.mark.parametrize(("completed", "calibration"), SETTINGS[1:2])
 def test_steps_of_a_frame_make_the_map_of_a_scene(completed: str, calibration: Calibration) -> None:
-    from kdbts_ros.density.cuda_field import CudaField
-    from kdbts_ros.density.cuda_head import CudaHead
-    from kdbts_ros.density.cuda_steps import FrameSteps, Slot
+    from kdbts_ros.density.engines.cuda.frame_steps import FrameSteps, Slot
+    from kdbts_ros.density.engines.cuda.single_view import CudaHead
+    from kdbts_ros.density.engines.cuda.trunk import CudaField
 
     scene, params, shape, expected = _frame(completed, calibration)
     samples = scene.depth_samples(1.2) * np.float32(1.2)
@@ -181,40 +208,59 @@ def test_a_gpu_says_what_the_plain_formulation_says() -> None:
     assert scene.maps_in_one_go
 
 
-class _Kernels:
+class _Kernels(CudaEngine):
     """Kernels of a head of several views that say nonsense, or none at all."""
 
     def __init__(self, scene: SceneCompleter, error: str) -> None:
-        self._scene, self._error, self.forgotten = scene, error, False
+        self.field, self.precision, self.trunk, self._error = scene.field, "float32", None, error
+        self._heads, self._fusions, self._refused = {}, {0: None}, ()  # type: ignore[dict-item]
 
-    def knows(self, index: int) -> bool:
-        return not self.forgotten and self._scene.field.heads[index].head.multi_view
-
-    def forget_fusion(self) -> None:
-        self.forgotten = True
-
-    def queries(self, index: int, views: list, maps: list) -> TorchQueries:
+    def queries(self, head: int, views: Sequence[EncodedView]) -> Queries:
+        if head not in self._fusions:
+            return super().queries(head, views)
         if self._error:
             raise RuntimeError(self._error)
-        return TorchQueries(self._scene.field.heads[index], views, [m * 1.5 for m in maps])
+        return TorchQueries(self.field.heads[head], views, [v.maps[head] * 1.5 for v in views])
 
 
 @pytest.mark.parametrize("error", ["", "no kernel\nimage"])
 def test_a_kernel_of_several_views_is_refused_where_it_is_wrong(error: str) -> None:
     scene = tiny_scene("mvbts")
-    kernels = _Kernels(scene, error)
-    scene._compiled, scene._kernels = False, kernels  # type: ignore[assignment]
+    kernels = scene.engine = _Kernels(scene, error)
     scene.check_engine()
-    assert kernels.forgotten
+    assert scene.engine is kernels and not kernels._fusions
     assert scene.engine_note.startswith("several views take longer: their kernel was refused, ")
     assert not error or scene.engine_note.endswith("RuntimeError: no kernel image")
     scene.set_views([view(0), view(1, x=1.0)])
     assert type(scene.queries) is TorchQueries
 
 
+def test_a_sentence_names_every_engine_that_was_passed_over(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    engine: Engine = tiny_scene("mvbts").engine
+    names, engines = ["16-bit integers", "compiled loops"], []
+    while (below := engine.weaker(0, "a fault")) is not None:
+        engine = below
+        engines.append(engine)
+    assert isinstance(engine, PlainTorch)
+    # Without AVX2 there are no integers to refuse.
+    told = [f"{name} were refused, a fault" for name in names[2 - len(engines) :]]
+    assert engine.note == "slow but exact: " + "; ".join(told)
+    monkeypatch.setattr(support.importlib.util, "find_spec", lambda _: None)
+    plain = choose_engine(engine.field.network, torch.device("cuda"), "bfloat16")
+    assert plain.note == "slow: CUDA kernels are not used, Triton is not installed"
+    exact = plain.weaker(0, "grid IoU 0.9")
+    assert exact is not None and exact.precision == "float32" and exact.weaker(0, "") is None
+    assert exact.note == (
+        "slow but exact: CUDA kernels are not used, Triton is not installed; "
+        "convolutions in bfloat16 were refused, grid IoU 0.9"
+    )
+
+
 @pytest.mark.parametrize(
     ("head", "known"), [("mvbts", True), ("simple_multiview", True), ("bts", False)]
 )
 def test_heads_that_weigh_votes_have_a_kernel(head: str, known: bool) -> None:
-    assert cuda_engine.fuses(tiny_scene(head, widths=WHOLE_VECTORS).field.heads[0]) is known
-    assert not cuda_engine.fuses(tiny_scene("mvbts").field.heads[0])
+    assert support.fuses(tiny_scene(head, widths=WHOLE_VECTORS).field.heads[0]) is known
+    assert not support.fuses(tiny_scene("mvbts").field.heads[0])

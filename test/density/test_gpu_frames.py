@@ -7,21 +7,23 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from kdbts_ros.density import fused_maps
 from kdbts_ros.density import pipeline as pipelines
-from kdbts_ros.density.bev import GridWindow, HeightBand, band_columns, map_alone
-from kdbts_ros.density.calibration import Calibration, Curve
-from kdbts_ros.density.camera import Camera, View
-from kdbts_ros.density.lenses import BrownConrady, Equidistant, Lens
+from kdbts_ros.density.birds_eye_map import map_alone
+from kdbts_ros.density.cameras.lenses import BrownConrady, Equidistant, Lens
+from kdbts_ros.density.engines.plain_torch import TorchQueries
+from kdbts_ros.density.geometry.camera import Camera, View
+from kdbts_ros.density.maps.grid import GridWindow, HeightBand, band_columns
+from kdbts_ros.density.maps.probability import Calibration, Curve
 from kdbts_ros.density.pipeline import FrameResult, Pipeline, PipelineSettings
 from kdbts_ros.density.request import Moment, Wanted
 from kdbts_ros.density.scene import SceneCompleter
-from kdbts_ros.density.torch_queries import TorchQueries
-from kdbts_ros.density.view_buffer import BufferRules
+from kdbts_ros.density.views.keyframes import BufferRules
+from kdbts_ros.density.whole_frame import several_views as fused_maps
 from test.density import fake_gpu
 from test.density.gpu_reference import interpreted
 from test.density.networks import (
     WHOLE_VECTORS,
+    against_torch,
     base_pose,
     camera,
     forward_pose,
@@ -136,13 +138,36 @@ def several_views(head: str, count: int) -> SceneCompleter:
     return scene
 
 
+@against_torch("cuda/kernels/columns_and_rays")
+def test_columns_and_rays_of_one_view_are_those_of_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    from kdbts_ros.density.engines.cuda.single_view import CudaHead, CudaQueries
+
+    fake_gpu.let_loops_run(monkeypatch)
+    scene = with_numbers(tiny_scene("bts"), "floats")
+    scene.set_views([View(view().image, camera(), forward_pose(), scale=1.2)])
+    head, maps = scene.field.heads[0], [scene.views[0].maps[0]]
+    plain = TorchQueries(head, scene.views, maps)
+    asked = CudaQueries(CudaHead(head), scene.views, maps)
+    grid, _ = band_columns(base_pose(), GridWindow.around(6.0, 0.0, 12, 1.0), HeightBand())
+    reach = some_reach(scene)
+    expected, found = plain.column_sums(grid, reach), asked.column_sums(grid, reach)
+    np.testing.assert_array_equal(found.seen, expected.seen)
+    np.testing.assert_array_equal(found.lit, expected.lit)
+    np.testing.assert_allclose(found.density, expected.density, rtol=1e-4, atol=1e-4)
+    t = scene.depth_samples(1.2)
+    rays = plain.depths(0, t, (8, 16), 0.0), asked.depths(0, t, (8, 16), 0.0)
+    np.testing.assert_allclose(rays[1].expected, rays[0].expected, rtol=2e-3)
+    np.testing.assert_allclose(rays[1].opacity, rays[0].opacity, atol=1e-4)
+    assert (rays[1].median == rays[0].median).mean() > 0.98
+
+
+@against_torch("cuda/kernels/fused_columns")
 @pytest.mark.parametrize("count", [1, 2, 4])
 @pytest.mark.parametrize("head", ["mvbts", "simple_multiview"])
 def test_votes_of_several_views_are_fused_as_torch_fuses_them(
     head: str, count: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from kdbts_ros.density.cuda_fused_queries import CudaFusedQueries
-    from kdbts_ros.density.cuda_fusion import CudaFusion
+    from kdbts_ros.density.engines.cuda.multi_view import CudaFusedQueries, CudaFusion
 
     fake_gpu.let_loops_run(monkeypatch)
     scene = several_views(head, count)

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdbts_ros.density.camera import Camera
-from kdbts_ros.density.lenses import BrownConrady, Equidistant, Lens, Mei, Pinhole
+from kdbts_ros.density.cameras.lenses import BrownConrady, Equidistant, Lens, Mei, Pinhole
+from kdbts_ros.density.geometry.camera import Camera
 from kdbts_ros.errors import UserError
 
 CAMERA = Camera(640, 480, 400.0, 410.0, 322.0, 238.0)

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdbts_ros.density.bev import GridWindow, OccupancyMap
-from kdbts_ros.density.local_map import FusionSettings, LocalMap, offset, scrolled
+from kdbts_ros.density.maps.grid import GridWindow, OccupancyMap
+from kdbts_ros.density.maps.rolling_map import FusionSettings, LocalMap, offset, scrolled
 from kdbts_ros.errors import UserError
 
 RESOLUTION, CELLS = 0.2, 12

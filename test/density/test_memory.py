@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kdbts_ros.density.checkpoint import save_network
-from kdbts_ros.density.network import DensityNetwork
+from kdbts_ros.density.checkpoints.checkpoint import save_network
+from kdbts_ros.density.network.network import DensityNetwork
 from kdbts_ros.density.pipeline import Pipeline, PipelineSettings
 from kdbts_ros.density.request import Moment, Wanted
-from kdbts_ros.density.view_buffer import BufferRules
+from kdbts_ros.density.views.keyframes import BufferRules
 from test.density.networks import base_pose, thin_spec, view
 
 FRAMES = int(os.environ.get("KDBTS_SOAK_FRAMES", "120"))

@@ -10,20 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kdbts_ros.density import pipeline as pipelines
-from kdbts_ros.density.bev import (
-    GridWindow,
-    HeightBand,
-    OccupancyMap,
-    map_alone,
-    map_around,
-    map_together,
-)
-from kdbts_ros.density.calibration import Calibration, Curve
-from kdbts_ros.density.newest import MOVED_WITHIN, no_less_than
+from kdbts_ros.density.birds_eye_map import map_alone, map_around, map_together
+from kdbts_ros.density.engines.plain_torch import PlainTorch
+from kdbts_ros.density.maps.grid import GridWindow, HeightBand, OccupancyMap
+from kdbts_ros.density.maps.newest import MOVED_WITHIN, no_less_than
+from kdbts_ros.density.maps.probability import Calibration, Curve
 from kdbts_ros.density.pipeline import Pipeline, PipelineSettings
 from kdbts_ros.density.request import Moment, Wanted
 from kdbts_ros.density.scene import SceneCompleter
-from kdbts_ros.density.view_buffer import BufferRules
+from kdbts_ros.density.views.keyframes import BufferRules
 from test.density.networks import base_pose, tiny_scene, view
 from test.density.test_shared_hidden import scene as two_heads
 
@@ -95,7 +90,8 @@ def of_two_views(made: SceneCompleter) -> SceneCompleter:
 @pytest.mark.parametrize("student", [True, False])
 def test_every_engine_keeps_to_it(student: bool, compiled: bool) -> None:
     made = two_heads() if student else tiny_scene("mvbts")
-    made._compiled = compiled
+    if not compiled:
+        made.engine = PlainTorch(made.field, "float32")
     scene = of_two_views(made)
     asked = base_pose(), GridWindow.around(6.0, 0.0, 12, 0.25), HeightBand()
     alone, together = map_alone(scene, *asked), map_together(scene, *asked)

@@ -9,14 +9,16 @@ import numpy as np
 import pytest
 import torch
 
-from kdbts_ros.density import packed
-from kdbts_ros.density.checkpoint import CheckpointInfo
-from kdbts_ros.density.folded import FoldedField
-from kdbts_ros.density.network import DensityNetwork, NetworkSpec
+from kdbts_ros.density.checkpoints.checkpoint import CheckpointInfo
+from kdbts_ros.density.engines.cpu import trunk
+from kdbts_ros.density.engines.cpu.trunk import PackedField
+from kdbts_ros.density.engines.folding import FoldedField
+from kdbts_ros.density.engines.plain_torch import PlainTorch
+from kdbts_ros.density.network.network import DensityNetwork, NetworkSpec
 from kdbts_ros.density.scene import SceneCompleter
-from test.density.networks import thin_spec, tiny_network, view
+from test.density.networks import against_torch, thin_spec, tiny_network, view
 
-needs_packing = pytest.mark.skipif(not packed.supported(), reason="this PyTorch packs nothing")
+needs_packing = pytest.mark.skipif(not trunk.supported(), reason="this PyTorch packs nothing")
 
 
 def varied(spec: NetworkSpec) -> DensityNetwork:
@@ -32,13 +34,15 @@ def varied(spec: NetworkSpec) -> DensityNetwork:
     return network
 
 
+@against_torch("cpu/trunk")
 @needs_packing
 @pytest.mark.parametrize("layers", [18, 50])
 @pytest.mark.parametrize("size", [(64, 64), (320, 96)])
 @torch.inference_mode()
 def test_maps_are_those_of_the_network(layers, size):
     network = varied(replace(thin_spec(size=size), layers=layers))
-    fast, plain = FoldedField(network, pack=True), FoldedField(network)
+    plain = FoldedField(network)
+    fast = PackedField(network, plain.own)
     for count in (1, 2, 1):
         images = torch.rand(count, 3, size[1], size[0])
         images = images.contiguous(memory_format=torch.channels_last)
@@ -52,7 +56,7 @@ def test_maps_are_those_of_the_network(layers, size):
 @needs_packing
 def test_the_network_on_a_cpu_is_packed_and_passes_the_check():
     scene = scene_of(tiny_network())
-    assert scene.field.packed is not None
+    assert scene.engine.trunk is not None
     scene.check_engine()
     assert scene.engine_note == ""
 
@@ -60,11 +64,12 @@ def test_the_network_on_a_cpu_is_packed_and_passes_the_check():
 @needs_packing
 def test_packed_weights_that_differ_are_given_up_with_a_sentence():
     scene = scene_of(tiny_network())
-    trunk = scene.field.packed.trunk
+    trunk = scene.engine.trunk.trunk
     trunk._first._bias += 3.0
     scene.check_engine()
     assert "refused" in scene.engine_note
-    assert scene.field.packed is None
+    assert isinstance(scene.engine, PlainTorch)
+    assert "compiled loops were refused" in scene.engine_note
     plain = FoldedField(scene.network)
     scene.set_views([view()])
     image = torch.from_numpy(scene.views[0].image).permute(2, 0, 1)[None].float() / 255
@@ -78,12 +83,12 @@ def test_another_pytorch_is_left_alone(monkeypatch, missing):
     if missing == "library":
         monkeypatch.setattr(torch.backends.mkldnn, "is_available", lambda: False)
     elif missing == "operation":
-        monkeypatch.setattr(packed, "_ops", SimpleNamespace())
+        monkeypatch.setattr(trunk, "_ops", SimpleNamespace())
     else:
-        monkeypatch.setattr(packed, "_KNOWN", ("mkldnn::other() -> ()",) * 3)
-    assert not packed.supported()
+        monkeypatch.setattr(trunk, "_KNOWN", ("mkldnn::other() -> ()",) * 3)
+    assert not trunk.supported()
     scene = scene_of(tiny_network())
-    assert scene.field.packed is None
+    assert scene.engine.trunk is None
     scene.set_views([view()])
     assert np.isfinite(scene.depth()[0]).all()
 

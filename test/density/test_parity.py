@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 import torch
 
-from kdbts_ros.density.checkpoint import load_network
-from kdbts_ros.density.profile import KITTI_360_PITCH, birds_eye_profile
-from kdbts_ros.density.reference import ReferenceScene, corner_grid
+from kdbts_ros.density.checkpoints.checkpoint import load_network
+from kdbts_ros.density.parity.reference_profile import KITTI_360_PITCH, birds_eye_profile
+from kdbts_ros.density.parity.reference_rendering import ReferenceScene, corner_grid
 from test.shared_data import PARITY, PARITY_SEED, needs_parity
 
 pytestmark = [needs_parity, pytest.mark.timeout(600)]
@@ -135,11 +135,11 @@ def test_parity_points(case):
 
 def test_parity_density_behind_the_facade(case):
     """The folded field that the node runs gives the densities of the plain formulation."""
-    from kdbts_ros.density.camera import Camera, inverse
-    from kdbts_ros.density.compiled_queries import CompiledQueries
-    from kdbts_ros.density.encoded import EncodedView
-    from kdbts_ros.density.folded import FoldedField
-    from kdbts_ros.density.fused_queries import FusedQueries
+    from kdbts_ros.density.engines.cpu.multi_view import FusedQueries
+    from kdbts_ros.density.engines.cpu.single_view import CompiledQueries
+    from kdbts_ros.density.engines.encoded_view import EncodedView
+    from kdbts_ros.density.engines.folding import FoldedField
+    from kdbts_ros.density.geometry.camera import Camera, inverse
 
     with torch.inference_mode():
         head = FoldedField(case.network).heads[0]

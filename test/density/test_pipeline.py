@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from kdbts_ros.density.checkpoint import save_network
-from kdbts_ros.density.consistency import ConsistencyRules
-from kdbts_ros.density.local_map import FusionSettings
+from kdbts_ros.density.checkpoints.checkpoint import save_network
+from kdbts_ros.density.maps.rolling_map import FusionSettings
 from kdbts_ros.density.pipeline import Pipeline, PipelineSettings
 from kdbts_ros.density.request import Moment, Wanted
-from kdbts_ros.density.view_buffer import BufferRules
+from kdbts_ros.density.views.keyframes import BufferRules
+from kdbts_ros.density.views.static_world import ConsistencyRules
 from kdbts_ros.errors import UserError
 from test.density.networks import base_pose, tiny_network, view
 

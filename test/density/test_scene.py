@@ -6,12 +6,19 @@ import numpy as np
 import pytest
 import torch
 
-from kdbts_ros.density.camera import View, inverse, transform
-from kdbts_ros.density.lattice import Lattice
-from kdbts_ros.density.scene import reach_rays
-from kdbts_ros.density.torch_queries import TorchQueries
+from kdbts_ros.density.engines.plain_torch import TorchQueries
+from kdbts_ros.density.engines.ray_sampling import reach_rays
+from kdbts_ros.density.geometry.camera import View, inverse, transform
+from kdbts_ros.density.geometry.lattice import Lattice
 from kdbts_ros.errors import UserError
-from test.density.networks import camera, forward_pose, thin_spec, tiny_scene, view
+from test.density.networks import (
+    against_torch,
+    camera,
+    forward_pose,
+    thin_spec,
+    tiny_scene,
+    view,
+)
 
 LATTICE = Lattice.from_bounds((2.0, 20.0), (-8.0, 8.0), (0.0, 2.0), 0.5)
 HEADS = ["bts", "kdbts", "mvbts", "simple_multiview"]
@@ -73,6 +80,7 @@ def test_a_world_far_from_its_origin_gives_the_same_densities():
     np.testing.assert_allclose(there[seen_here], here[seen_here], rtol=1e-3, atol=1e-4)
 
 
+@against_torch("cpu/rays")
 @pytest.mark.parametrize("head", HEADS)
 def test_compiled_depth_equals_the_torch_formulation(head):
     scene = tiny_scene(head)

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from kdbts_ros.density.affine import AffineGrid
-from kdbts_ros.density.checkpoint import CheckpointInfo, load_network, save_network
-from kdbts_ros.density.lattice import Lattice
-from kdbts_ros.density.network import DensityNetwork, NetworkSpec
+from kdbts_ros.density.checkpoints.checkpoint import CheckpointInfo, load_network, save_network
+from kdbts_ros.density.engines.plain_torch import TorchQueries
+from kdbts_ros.density.geometry.affine_grid import AffineGrid
+from kdbts_ros.density.geometry.lattice import Lattice
+from kdbts_ros.density.network.network import DensityNetwork, NetworkSpec
 from kdbts_ros.density.scene import SceneCompleter
-from kdbts_ros.density.torch_queries import TorchQueries
 from kdbts_ros.errors import UserError
 from test.density.networks import NUMBERS, base_pose, thin_spec, view, with_numbers
 
@@ -40,7 +40,7 @@ def scene(pack: bool = True) -> SceneCompleter:
         made, CheckpointInfo("test", made.spec, "0" * 64), torch.device("cpu"), "float32"
     )
     if not pack:
-        found.field.packed = None
+        found.engine.trunk = None  # type: ignore[attr-defined]
     return found
 
 
@@ -65,7 +65,7 @@ def test_both_heads_answer_from_one_map(numbers: str, pack: bool) -> None:
         assert np.isfinite(expected).any()
         np.testing.assert_allclose(found, expected, rtol=2e-2, atol=2e-3)
     integers = numbers == "integers"
-    assert set(encoded[0].fixed) == ({"mvbts", "kdbts"} if integers else set())
+    assert set(encoded[0].kept) == ({"mvbts", "kdbts"} if integers else set())
     # The counts of a map are held once, as the map is.
     assert encoded[0].nbytes - size == (encoded[0].maps[0].numel() * 2 if integers else 0)
 

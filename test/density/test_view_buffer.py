@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kdbts_ros.density.camera import Camera
-from kdbts_ros.density.view_buffer import BufferRules, KeptView, ViewBuffer
-from kdbts_ros.density.view_choice import FULL_PARALLAX, Novelty, Sights, probe_points
-from kdbts_ros.density.view_use import RECOVERY_FRAMES, ViewUse
+from kdbts_ros.density.geometry.camera import Camera
+from kdbts_ros.density.views.keyframes import BufferRules, KeptView, ViewBuffer
+from kdbts_ros.density.views.novelty import FULL_PARALLAX, Novelty, Sights, probe_points
+from kdbts_ros.density.views.policy import RECOVERY_FRAMES, ViewUse
 from kdbts_ros.errors import UserError
 from test.density.networks import camera, forward_pose
 

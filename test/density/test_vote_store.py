@@ -9,14 +9,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kdbts_ros.density import vote_store
-from kdbts_ros.density.affine import AffineGrid
-from kdbts_ros.density.bev import GridWindow, HeightBand, band_columns
-from kdbts_ros.density.encoded import EncodedView
-from kdbts_ros.density.fused_queries import FusedQueries
+from kdbts_ros.density.engines.cpu import vote_cache
+from kdbts_ros.density.engines.cpu.multi_view import FusedQueries
+from kdbts_ros.density.engines.cpu.vote_cache import TOLERANCE, VoteStore
+from kdbts_ros.density.engines.encoded_view import EncodedView
+from kdbts_ros.density.engines.plain_torch import TorchQueries
+from kdbts_ros.density.geometry.affine_grid import AffineGrid
+from kdbts_ros.density.maps.grid import GridWindow, HeightBand, band_columns
 from kdbts_ros.density.scene import SceneCompleter
-from kdbts_ros.density.vote_store import TOLERANCE, VoteStore
-from test.density.networks import NUMBERS, base_pose, view, with_numbers
+from test.density.networks import NUMBERS, against_torch, base_pose, view, with_numbers
 from test.density.test_engine import scene_with_student
 
 BAND = HeightBand(0.3, 2.0, 0.25)
@@ -47,13 +48,14 @@ def compare(scene: SceneCompleter, grid: AffineGrid) -> None:
     """What the scene says with its votes kept, and what it says without any."""
     assert isinstance(scene.queries, FusedQueries)
     maps = [v.maps[0] for v in scene.views]
-    anew = FusedQueries(scene.field.heads[0], scene.views, maps)
+    tables = scene.engine.tables[0]  # type: ignore[attr-defined]
+    anew = FusedQueries(scene.field.heads[0], scene.views, maps, tables)
     reach = scene.reach()
     found, expected = scene.queries.column_sums(grid, reach), anew.column_sums(grid, reach)
     assert expected.seen.any()
     np.testing.assert_array_equal(found.seen, expected.seen)
     np.testing.assert_array_equal(found.lit, expected.lit)
-    whole = scene.field.heads[0].fixed_tables is not None
+    whole = tables is not None
     # Where a window begins moves what is rounded, by a count of the map.
     close = {"rtol": 2e-3, "atol": 1e-3} if whole else {"rtol": 1e-4, "atol": 1e-5}
     np.testing.assert_allclose(found.density, expected.density, **close)
@@ -61,7 +63,7 @@ def compare(scene: SceneCompleter, grid: AffineGrid) -> None:
 
 def asked(scene: SceneCompleter, grid: AffineGrid) -> list[int]:
     """How many columns each view in use would be asked about."""
-    store = scene._votes
+    store = scene.engine.votes
     assert store.open(grid, scene.views, scene.reach())
     return [int(store.asked(slot).sum()) for slot in store.slots]
 
@@ -99,7 +101,7 @@ def test_a_view_that_comes_back_is_asked_about_what_is_new_alone(
     scene: SceneCompleter, encoded: list[EncodedView], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     scene.forget_votes()
-    monkeypatch.setattr(vote_store, "SLOTS", 3)
+    monkeypatch.setattr(vote_cache, "SLOTS", 3)
     cells = round(SIDE / RESOLUTION) ** 2
     for first, second, expected in (
         (0, 1, [cells, cells]),
@@ -112,7 +114,7 @@ def test_a_view_that_comes_back_is_asked_about_what_is_new_alone(
         scene.use([encoded[first], encoded[second]])
         assert asked(scene, grid_at(0)) == expected
         compare(scene, grid_at(0))
-        assert len(scene._votes.votes) <= 3
+        assert len(scene.engine.votes.votes) <= 3
     scene.use([encoded[0], encoded[1]])
     moved = round(SIDE / RESOLUTION)
     assert asked(scene, grid_at(RESOLUTION)) == [moved, moved]
@@ -126,7 +128,7 @@ def test_the_place_of_a_view_that_nobody_holds_is_taken(
     for _ in range(3):
         scene.use([encoded[0], dataclasses.replace(encoded[1])])
         compare(scene, grid_at(0))
-    assert sum(owner is not None for owner in scene._votes._owners) <= 3
+    assert sum(owner is not None for owner in scene.engine.votes._owners) <= 3
 
 
 def test_ground_that_moves_up_or_down_is_asked_anew_beyond_a_tolerance(
@@ -151,6 +153,23 @@ def test_light_that_ends_elsewhere_is_asked_anew(
     scene.forget_answers()
     assert min(asked(scene, grid_at(0))) > 0
     compare(scene, grid_at(0))
+
+
+@against_torch("cpu/vote_cache")
+def test_votes_kept_while_driving_are_those_of_torch(
+    scene: SceneCompleter, encoded: list[EncodedView]
+) -> None:
+    scene.forget_votes()
+    scene.use(encoded[:3])
+    for x in (0.0, 1.5):
+        grid, reach = grid_at(x), scene.reach()
+        found = scene.queries.column_sums(grid, reach)
+    plain = TorchQueries(scene.field.heads[0], scene.views, [v.maps[0] for v in scene.views])
+    expected = plain.column_sums(grid, reach)
+    # A point on the very border of an image may fall to either side.
+    same = (found.seen == expected.seen) & (expected.seen > 0)
+    assert same.sum() > 0.98 * (expected.seen > 0).sum() > 100
+    np.testing.assert_allclose(found.density[same], expected.density[same], rtol=4e-3, atol=1.4e-2)
 
 
 @pytest.mark.parametrize("change", ["raster", "turned", "resolution", "levels"])
@@ -180,9 +199,9 @@ def test_votes_of_a_map_that_is_too_large_are_not_kept(
 ) -> None:
     scene.use(encoded[:2])
     compare(scene, grid_at(0))
-    monkeypatch.setattr(vote_store, "MOST_BYTES", 1000)
+    monkeypatch.setattr(vote_cache, "MOST_BYTES", 1000)
     compare(scene, grid_at(0))
-    assert scene._votes.nbytes == 0
+    assert scene.engine.votes.nbytes == 0
 
 
 def test_a_store_knows_its_memory(scene: SceneCompleter, encoded: list[EncodedView]) -> None:
@@ -201,9 +220,9 @@ def test_votes_and_their_views_are_dropped_when_time_jumps(
 ) -> None:
     scene.use(encoded[:2])
     compare(scene, grid_at(0))
-    assert scene._votes.nbytes > 0
+    assert scene.engine.votes.nbytes > 0
     scene.forget_votes()
-    assert scene._votes.nbytes == 0 and not scene._votes._owners
+    assert scene.engine.votes.nbytes == 0 and not scene.engine.votes._owners
     compare(scene, grid_at(0))
 
 

@@ -6,11 +6,19 @@ import numpy as np
 import pytest
 from numba import njit
 
-from kdbts_ros.density import vectors
-from kdbts_ros.density.vectors import load, load_floats, nothing, store_floats
-from kdbts_ros.density.vote_vectors import pick, to_floats, totals, turn
+from kdbts_ros.density.engines.cpu import simd
+from kdbts_ros.density.engines.cpu.simd import (
+    load,
+    load_floats,
+    nothing,
+    pick,
+    store_floats,
+    to_floats,
+    totals,
+    turn,
+)
 
-needs_avx2 = pytest.mark.skipif(not vectors.available(), reason="this processor has no AVX2")
+needs_avx2 = pytest.mark.skipif(not simd.available(), reason="this processor has no AVX2")
 ZERO = np.uint64(0)
 
 
@@ -43,8 +51,8 @@ def test_rows_become_columns() -> None:
 
 @njit
 def summed(rows, out):
-    one = vectors.dot_pairs(load(rows, ZERO), load(rows, np.uint64(16)))
-    two = vectors.dot_pairs(load(rows, np.uint64(32)), load(rows, np.uint64(16)))
+    one = simd.dot_pairs(load(rows, ZERO), load(rows, np.uint64(16)))
+    two = simd.dot_pairs(load(rows, np.uint64(32)), load(rows, np.uint64(16)))
     zero = nothing()
     store_floats(out, ZERO, to_floats(totals(one, two, zero, one, two, two, zero, one)))
 

@@ -15,11 +15,11 @@ import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from kdbts_ros.density import checkpoint, original_keys, weight_files
-from kdbts_ros.density.calibration import read_note
-from kdbts_ros.density.checkpoint import load_network, save_network, write_annotated
-from kdbts_ros.density.network import DensityNetwork
-from kdbts_ros.density.training_camera import TrainingCamera
+from kdbts_ros.density.cameras.training_camera import TrainingCamera
+from kdbts_ros.density.checkpoints import checkpoint, original_keys, weight_files
+from kdbts_ros.density.checkpoints.checkpoint import load_network, save_network, write_annotated
+from kdbts_ros.density.maps.probability import read_note
+from kdbts_ros.density.network.network import DensityNetwork
 from kdbts_ros.errors import UserError
 from test.density.networks import thin_spec, tiny_network
 from test.density.test_checkpoint import original_state

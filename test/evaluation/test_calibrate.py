@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 
-from kdbts_ros.density.calibration import NOTE, Calibration, Curve, write_note
-from kdbts_ros.density.checkpoint import load_network, save_network, write_annotated
+from kdbts_ros.density.checkpoints.checkpoint import load_network, save_network, write_annotated
+from kdbts_ros.density.maps.probability import NOTE, Calibration, Curve, write_note
 from kdbts_ros.density.pipeline import Pipeline, PipelineSettings
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.errors import UserError

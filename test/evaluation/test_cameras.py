@@ -11,11 +11,11 @@ from kdbts_ros.cli.evaluate_cameras import table_rows
 from kdbts_ros.datasets.synthetic.raycast import exact_depth, render
 from kdbts_ros.datasets.synthetic.rig import mount
 from kdbts_ros.datasets.synthetic.world import StreetWorld
-from kdbts_ros.density.bev import HeightBand
-from kdbts_ros.density.camera import Camera
-from kdbts_ros.density.lenses import Equidistant, Lens
-from kdbts_ros.density.training_camera import TrainingCamera
-from kdbts_ros.density.warp import Warp, straight_camera
+from kdbts_ros.density.cameras.lenses import Equidistant, Lens
+from kdbts_ros.density.cameras.rectify import Warp, straight_camera
+from kdbts_ros.density.cameras.training_camera import TrainingCamera
+from kdbts_ros.density.geometry.camera import Camera
+from kdbts_ros.density.maps.grid import HeightBand
 from kdbts_ros.evaluation.cameras import WAYS, Candidate, candidates, evaluate_cameras
 from test.density.networks import tiny_scene
 

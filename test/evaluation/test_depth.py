@@ -7,8 +7,8 @@ import numpy as np
 from kdbts_ros.datasets.synthetic.raycast import render
 from kdbts_ros.datasets.synthetic.rig import mount
 from kdbts_ros.datasets.synthetic.world import StreetWorld
-from kdbts_ros.density.camera import Camera, View
-from kdbts_ros.density.training_camera import TrainingCamera
+from kdbts_ros.density.cameras.training_camera import TrainingCamera
+from kdbts_ros.density.geometry.camera import Camera, View
 from kdbts_ros.evaluation.depth import evaluate_depth
 from kdbts_ros.evaluation.samples import Sample
 from test.density.networks import tiny_scene

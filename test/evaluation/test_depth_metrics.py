@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from kdbts_ros.density.camera import Camera
+from kdbts_ros.density.geometry.camera import Camera
 from kdbts_ros.errors import UserError
 from kdbts_ros.evaluation.depth_metrics import (
     MEASURES,

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from kdbts_ros.datasets.synthetic.rig import front_stereo, training_camera
-from kdbts_ros.density.bev import GridWindow
+from kdbts_ros.density.maps.grid import GridWindow
 from kdbts_ros.errors import UserError
 from kdbts_ros.evaluation import drive_report, drive_score
 from kdbts_ros.evaluation.drive import DriveEvaluation, DriveResult, DriveSettings, methods_for

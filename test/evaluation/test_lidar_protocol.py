@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from kdbts_ros.datasets.synthetic.drive import StreetDrive
 from kdbts_ros.datasets.synthetic.truth import occupied
-from kdbts_ros.density.camera import transform
+from kdbts_ros.density.geometry.camera import transform
 from kdbts_ros.errors import UserError
 from kdbts_ros.evaluation.lidar import spun_scan
 from kdbts_ros.evaluation.lidar_protocol import (

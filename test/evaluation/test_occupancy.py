@@ -7,8 +7,8 @@ import pytest
 
 from kdbts_ros.datasets.synthetic.drive import StreetDrive
 from kdbts_ros.datasets.synthetic.truth import column_truth
-from kdbts_ros.density.bev import HeightBand
-from kdbts_ros.density.camera import Camera
+from kdbts_ros.density.geometry.camera import Camera
+from kdbts_ros.density.maps.grid import HeightBand
 from kdbts_ros.errors import UserError
 from kdbts_ros.evaluation.baselines import averaging_scene, surface_columns
 from kdbts_ros.evaluation.columns import Box, columns_of

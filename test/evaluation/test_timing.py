@@ -7,7 +7,7 @@ import copy
 import numpy as np
 import pytest
 
-from kdbts_ros.density.lattice import Lattice
+from kdbts_ros.density.geometry.lattice import Lattice
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.evaluation.timing import FRAMES_PER_KEYFRAME, Benchmark
 from test.density.networks import base_pose, view

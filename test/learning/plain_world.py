@@ -11,13 +11,15 @@ import numpy.typing as npt
 import pytest
 from torch import Tensor, nn
 
-from kdbts_ros.density import network
-from kdbts_ros.density.camera import R_BODY_OPTICAL, Camera, View
-from kdbts_ros.learning import diary, loop, sources
-from kdbts_ros.learning.labels import LabelledFrame, label_frame
-from kdbts_ros.learning.photometric import Clip
-from kdbts_ros.learning.plan import FramePlan
-from kdbts_ros.learning.sources import clip_of
+from kdbts_ros.density.geometry.camera import R_BODY_OPTICAL, Camera, View
+from kdbts_ros.density.network import network
+from kdbts_ros.learning.frames import sources
+from kdbts_ros.learning.frames.labels import LabelledFrame, label_frame
+from kdbts_ros.learning.frames.plan import FramePlan
+from kdbts_ros.learning.frames.sources import clip_of
+from kdbts_ros.learning.losses.photometric import Clip
+from kdbts_ros.learning.record import diary
+from kdbts_ros.learning.run import loop
 
 HEIGHT = 1.6
 WIDTH_PX, HEIGHT_PX = 128, 64

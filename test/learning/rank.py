@@ -13,10 +13,10 @@ import pytest
 import torch
 
 from kdbts_ros.errors import UserError
-from kdbts_ros.learning.config_file import parse_config
-from kdbts_ros.learning.loop import Trainer
-from kdbts_ros.learning.parallel import joined
-from kdbts_ros.learning.progress import StepReport
+from kdbts_ros.learning.config.config_file import parse_config
+from kdbts_ros.learning.record.progress import StepReport
+from kdbts_ros.learning.run.loop import Trainer
+from kdbts_ros.learning.run.parallel import joined
 
 
 def train(config_file: Path, stop_at: int) -> None:

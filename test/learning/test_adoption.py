@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 
-from kdbts_ros.density.checkpoint import load_network, save_network
-from kdbts_ros.density.network import DensityNetwork, NetworkSpec
+from kdbts_ros.density.checkpoints.checkpoint import load_network, save_network
+from kdbts_ros.density.network.network import DensityNetwork, NetworkSpec
 from kdbts_ros.errors import UserError
-from kdbts_ros.learning.adoption import adopt
-from kdbts_ros.learning.draws import Draws
-from kdbts_ros.learning.sampling import draw_views, drop_views
+from kdbts_ros.learning.frames.draws import Draws
+from kdbts_ros.learning.frames.sampling import draw_views, drop_views
+from kdbts_ros.learning.weights.start import adopt
 
 SMALL = {"layers": 18, "feature_channels": 8, "decoder_channels": (8, 8, 8, 16, 16)}
 SINGLE = NetworkSpec(head="bts", head_widths=(16,), **SMALL)

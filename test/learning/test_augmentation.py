@@ -6,7 +6,8 @@ import math
 
 import torch
 
-from kdbts_ros.learning.augmentation import (
+from kdbts_ros.learning.config.stages import JitterConfig
+from kdbts_ros.learning.frames.augmentation import (
     LIGHTS,
     blur3,
     jitter_colours,
@@ -14,8 +15,7 @@ from kdbts_ros.learning.augmentation import (
     patches_of_light,
     turn_hue,
 )
-from kdbts_ros.learning.draws import Draws
-from kdbts_ros.learning.stages import JitterConfig
+from kdbts_ros.learning.frames.draws import Draws
 
 
 def test_no_jitter_changes_nothing() -> None:

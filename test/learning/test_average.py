@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import nn
 
-from kdbts_ros.learning.average import WeightAverage
+from kdbts_ros.learning.run.average import WeightAverage
 
 
 def filled(value: float) -> nn.Linear:

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from kdbts_ros.errors import UserError
-from kdbts_ros.learning.building import build_network
-from kdbts_ros.learning.config_file import load_config, parse_config
-from kdbts_ros.learning.schedule import learning_rate, stage_share
-from kdbts_ros.learning.stages import OptimiserConfig, PhotometricStage, SupervisedStage
+from kdbts_ros.learning.config.config_file import load_config, parse_config
+from kdbts_ros.learning.config.stages import OptimiserConfig, PhotometricStage, SupervisedStage
+from kdbts_ros.learning.run.schedule import learning_rate, stage_share
+from kdbts_ros.learning.weights.building import build_network
 
 FILES = sorted((Path(__file__).resolve().parents[2] / "config/training").glob("*.yaml"))
 NAMES = {path.stem for path in FILES}

@@ -8,14 +8,14 @@ import plain_world
 import pytest
 import torch
 
-from kdbts_ros.density.checkpoint import save_network
-from kdbts_ros.density.network import DensityNetwork, NetworkSpec
+from kdbts_ros.density.checkpoints.checkpoint import save_network
+from kdbts_ros.density.network.network import DensityNetwork, NetworkSpec
 from kdbts_ros.errors import UserError
-from kdbts_ros.learning.config import TrainingConfig
-from kdbts_ros.learning.config_file import parse_config
-from kdbts_ros.learning.draws import Draws
-from kdbts_ros.learning.stages import DistillStage
-from kdbts_ros.learning.tasks import DistillTask, PhotometricTask, task_of
+from kdbts_ros.learning.config.config_file import parse_config
+from kdbts_ros.learning.config.stages import DistillStage
+from kdbts_ros.learning.config.training import TrainingConfig
+from kdbts_ros.learning.frames.draws import Draws
+from kdbts_ros.learning.run.tasks import DistillTask, PhotometricTask, task_of
 
 SMALL = {
     "layers": 18,

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kdbts_ros.datasets.kitti_files import rigid
-from kdbts_ros.density.camera import R_BODY_OPTICAL, View
-from kdbts_ros.learning.hints import depth_hints
-from kdbts_ros.learning.plane_sweep import OUTSIDE, inverse_depths, matching_costs
-from kdbts_ros.learning.semi_global import aggregate
+from kdbts_ros.datasets.kitti.files import rigid
+from kdbts_ros.density.geometry.camera import R_BODY_OPTICAL, View
+from kdbts_ros.learning.frames.depth_hints import depth_hints
+from kdbts_ros.learning.frames.plane_sweep import OUTSIDE, inverse_depths, matching_costs
+from kdbts_ros.learning.frames.semi_global import aggregate
 from test.datasets.box_room import CAMERA, room_depth, room_view
 
 

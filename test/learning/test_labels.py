@@ -7,12 +7,12 @@ import plain_world
 import pytest
 import torch
 
-from kdbts_ros.density.camera import View, transform
-from kdbts_ros.density.projection import project
-from kdbts_ros.learning import labels
-from kdbts_ros.learning.draws import Draws
-from kdbts_ros.learning.stages import SupervisedStage
-from kdbts_ros.learning.supervised import collate, column_loss, depth_loss, occupancy_loss
+from kdbts_ros.density.geometry.camera import View, transform
+from kdbts_ros.density.network.projection import project
+from kdbts_ros.learning.config.stages import SupervisedStage
+from kdbts_ros.learning.frames import labels
+from kdbts_ros.learning.frames.draws import Draws
+from kdbts_ros.learning.losses.supervised import collate, column_loss, depth_loss, occupancy_loss
 
 
 @pytest.fixture

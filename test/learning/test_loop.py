@@ -13,14 +13,15 @@ import pytest
 import torch
 
 from kdbts_ros.cli.train import distill
-from kdbts_ros.density.checkpoint import load_network
+from kdbts_ros.density.checkpoints.checkpoint import load_network
 from kdbts_ros.errors import UserError
-from kdbts_ros.learning import diary, resuming
-from kdbts_ros.learning.config_file import parse_config
-from kdbts_ros.learning.loop import Trainer
-from kdbts_ros.learning.parallel import Ranks
-from kdbts_ros.learning.progress import StepReport
-from kdbts_ros.learning.rehearsal import rehearse
+from kdbts_ros.learning.config.config_file import parse_config
+from kdbts_ros.learning.record import diary
+from kdbts_ros.learning.record.progress import StepReport
+from kdbts_ros.learning.run import resuming
+from kdbts_ros.learning.run.loop import Trainer
+from kdbts_ros.learning.run.parallel import Ranks
+from kdbts_ros.learning.run.rehearsal import rehearse
 
 
 @pytest.fixture(autouse=True)

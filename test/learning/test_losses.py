@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from kdbts_ros.learning.losses import (
+from kdbts_ros.learning.losses.terms import (
     InvalidPolicy,
     distillation_loss,
     invalid_rays,

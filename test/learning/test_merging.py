@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 import torch
 
-from kdbts_ros.density.checkpoint import load_network, save_network, sha256
-from kdbts_ros.density.network import DensityNetwork
+from kdbts_ros.density.checkpoints.checkpoint import load_network, save_network, sha256
+from kdbts_ros.density.network.network import DensityNetwork
 from kdbts_ros.errors import UserError
-from kdbts_ros.learning.merging import merge
+from kdbts_ros.learning.weights.merging import merge
 from test.density.networks import thin_spec
 
 

@@ -9,7 +9,7 @@ from types import ModuleType
 import pytest
 
 from kdbts_ros.errors import UserError
-from kdbts_ros.learning import section
+from kdbts_ros.learning.config import section
 
 
 def test_training_names_the_version_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from kdbts_ros.errors import UserError
-from kdbts_ros.learning import tensorboard
-from kdbts_ros.learning.history import read_history
-from kdbts_ros.learning.page import SHOWN, pictures_of, smoothed, write_page
-from kdbts_ros.learning.tensorboard import Board
+from kdbts_ros.learning.record import tensorboard
+from kdbts_ros.learning.record.history import read_history
+from kdbts_ros.learning.record.page import SHOWN, pictures_of, smoothed, write_page
+from kdbts_ros.learning.record.tensorboard import Board
 
 
 def write_lines(folder: Path, lines: list[dict[str, object]], tail: str = "") -> None:

@@ -15,9 +15,9 @@ import pytest
 import torch
 
 from kdbts_ros.errors import UserError
-from kdbts_ros.learning.config_file import parse_config
-from kdbts_ros.learning.loop import Trainer
-from kdbts_ros.learning.parallel import Ranks
+from kdbts_ros.learning.config.config_file import parse_config
+from kdbts_ros.learning.run.loop import Trainer
+from kdbts_ros.learning.run.parallel import Ranks
 
 ROOT = Path(__file__).resolve().parents[2]
 BATCH = 4

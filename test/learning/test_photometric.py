@@ -10,12 +10,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from kdbts_ros.density.camera import inverse
-from kdbts_ros.learning import photometric
-from kdbts_ros.learning.draws import Draws
-from kdbts_ros.learning.photometric import collate_clips, photometric_step
-from kdbts_ros.learning.sampling import PATCH, draw_patches, frame_order, split_frames
-from kdbts_ros.learning.stages import JitterConfig, PhotometricStage
+from kdbts_ros.density.geometry.camera import inverse
+from kdbts_ros.learning.config.stages import JitterConfig, PhotometricStage
+from kdbts_ros.learning.frames.draws import Draws
+from kdbts_ros.learning.frames.sampling import PATCH, draw_patches, frame_order, split_frames
+from kdbts_ros.learning.losses import photometric
+from kdbts_ros.learning.losses.photometric import collate_clips, photometric_step
 
 STILL = JitterConfig(
     gain=0, contrast=0, gamma=0, saturation=0, hue=0, channel_gain=0, noise=0, blur=0

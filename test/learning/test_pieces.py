@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from kdbts_ros.errors import UserError
-from kdbts_ros.learning.pieces import MANIFEST, MEBIBYTE, join_file, split_file
+from kdbts_ros.learning.weights.pieces import MANIFEST, MEBIBYTE, join_file, split_file
 
 
 @pytest.fixture

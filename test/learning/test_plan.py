@@ -8,9 +8,9 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kdbts_ros.learning.draws import Draws
-from kdbts_ros.learning.plan import FramePlan
-from kdbts_ros.learning.stages import PoolConfig
+from kdbts_ros.learning.config.stages import PoolConfig
+from kdbts_ros.learning.frames.draws import Draws
+from kdbts_ros.learning.frames.plan import FramePlan
 
 configs = st.builds(
     PoolConfig,

@@ -8,9 +8,9 @@ import time
 import pytest
 
 from kdbts_ros.errors import UserError
-from kdbts_ros.learning.plan import FramePlan
-from kdbts_ros.learning.pool import FramePool
-from kdbts_ros.learning.stages import PoolConfig
+from kdbts_ros.learning.config.stages import PoolConfig
+from kdbts_ros.learning.frames.plan import FramePlan
+from kdbts_ros.learning.frames.pool import FramePool
 
 PLAN = FramePlan(PoolConfig(capacity=24, minimum=8, reuse=2), 4, 0)
 SEED = 100

@@ -9,11 +9,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kdbts_ros.datasets.kitti_files import rigid
-from kdbts_ros.density.camera import inverse
+from kdbts_ros.datasets.kitti.files import rigid
+from kdbts_ros.density.geometry.camera import inverse
 from kdbts_ros.errors import UserError
-from kdbts_ros.learning.sources import LabelledWorlds, RecordedClips, SyntheticClips
-from kdbts_ros.learning.stages import PhotometricStage
+from kdbts_ros.learning.config.stages import PhotometricStage
+from kdbts_ros.learning.frames.sources import LabelledWorlds, RecordedClips, SyntheticClips
 from test.adaptation.conftest import record
 
 REPOSITORY = Path(__file__).resolve().parents[2]

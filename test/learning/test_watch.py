@@ -8,11 +8,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from kdbts_ros.learning.building import build_network
-from kdbts_ros.learning.config import NetworkConfig
-from kdbts_ros.learning.config_file import parse_config
-from kdbts_ros.learning.run_folder import RunFolder
-from kdbts_ros.learning.watch import LATTICE, Watcher, held_out, overlap
+from kdbts_ros.learning.config.config_file import parse_config
+from kdbts_ros.learning.config.training import NetworkConfig
+from kdbts_ros.learning.record.run_folder import RunFolder
+from kdbts_ros.learning.record.watch import LATTICE, Watcher, held_out, overlap
+from kdbts_ros.learning.weights.building import build_network
 
 SMALL = {"image_width": 160, "image_height": 64, "decoder_channels": (8, 8, 8, 16, 16)}
 

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdbts_ros.density.camera import Camera
-from kdbts_ros.density.lenses import Lens, Pinhole
-from kdbts_ros.node import drops
-from kdbts_ros.node.calibrations import KEPT, UNTOLD_PATIENCE, Calibrations, Reading
-from kdbts_ros.node.camera_info import Calibration
-from kdbts_ros.node.drops import Dropped
+from kdbts_ros.density.cameras.lenses import Lens, Pinhole
+from kdbts_ros.density.geometry.camera import Camera
+from kdbts_ros.node.inputs.calibrations import KEPT, UNTOLD_PATIENCE, Calibrations, Reading
+from kdbts_ros.node.inputs.camera_info import Calibration
+from kdbts_ros.node.reporting import drops
+from kdbts_ros.node.reporting.drops import Dropped
 
 SECOND = 1_000_000_000
 PERIOD = SECOND // 10

@@ -9,14 +9,14 @@ import cv2
 import numpy as np
 import pytest
 
-from kdbts_ros.density.camera import R_BODY_OPTICAL
-from kdbts_ros.density.camera_adapter import CameraAdapter
-from kdbts_ros.density.lenses import BrownConrady, Equidistant, Mei, Pinhole
-from kdbts_ros.density.training_camera import TrainingCamera
+from kdbts_ros.density.cameras.adapter import CameraAdapter
+from kdbts_ros.density.cameras.lenses import BrownConrady, Equidistant, Mei, Pinhole
+from kdbts_ros.density.cameras.training_camera import TrainingCamera
+from kdbts_ros.density.geometry.camera import R_BODY_OPTICAL
 from kdbts_ros.errors import UserError
-from kdbts_ros.node import drops
-from kdbts_ros.node.camera_info import is_rectified, read_calibration
-from kdbts_ros.node.drops import Dropped
+from kdbts_ros.node.inputs.camera_info import is_rectified, read_calibration
+from kdbts_ros.node.reporting import drops
+from kdbts_ros.node.reporting.drops import Dropped
 
 K = [500.0, 0, 319.5, 0, 510, 239.5, 0, 0, 1]
 P = [450.0, 0, 309.5, -54, 0, 460, 229.5, 0, 0, 0, 1, 0]

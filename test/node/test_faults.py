@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from kdbts_ros.node.faults import MAX_SENTENCES, Faults, told
-from kdbts_ros.node.health import OK, WARN
+from kdbts_ros.node.reporting.faults import MAX_SENTENCES, Faults, told
+from kdbts_ros.node.reporting.health import OK, WARN
 
 
 class Watch:

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from kdbts_ros.node import drops
-from kdbts_ros.node.drops import Dropped
-from kdbts_ros.node.graph import CAMERA_INFO, COMPRESSED, IMAGE, Publisher
-from kdbts_ros.node.health import Surroundings, assess, engine_status
-from kdbts_ros.node.input_health import StreamSurroundings
-from kdbts_ros.node.status import ERROR, OK, WARN, Status
-from kdbts_ros.node.tally import Tally
+from kdbts_ros.node.reporting import drops
+from kdbts_ros.node.reporting.counters import Tally
+from kdbts_ros.node.reporting.drops import Dropped
+from kdbts_ros.node.reporting.graph import CAMERA_INFO, COMPRESSED, IMAGE, Publisher
+from kdbts_ros.node.reporting.health import Surroundings, assess, engine_status
+from kdbts_ros.node.reporting.input_health import StreamSurroundings
+from kdbts_ros.node.reporting.status import ERROR, OK, WARN, Status
 
 SILENCE = 5.0
 DRIVER = Publisher("/driver", IMAGE)

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kdbts_ros.datasets.bag_images import decoded
-from kdbts_ros.datasets.sample_depth import SampleDepth
-from kdbts_ros.node import drops
-from kdbts_ros.node.drops import Dropped
-from kdbts_ros.node.images import PLAIN, check_layout, decode, decode_compressed
+from kdbts_ros.datasets.bags.images import decoded
+from kdbts_ros.datasets.ros.sample_depth import SampleDepth
+from kdbts_ros.node.inputs.images import PLAIN, check_layout, decode, decode_compressed
+from kdbts_ros.node.reporting import drops
+from kdbts_ros.node.reporting.drops import Dropped
 
 RED, GREEN, BLUE = (200, 30, 40), (20, 180, 60), (50, 70, 220)
 

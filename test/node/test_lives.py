@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 
-from kdbts_ros.node.lives import Lives
+from kdbts_ros.node.inference.epochs import Lives
 
 
 def test_a_life_ends_once_what_is_being_sent_has_gone_out() -> None:

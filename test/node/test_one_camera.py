@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from kdbts_ros.node import drops
-from kdbts_ros.node.drops import Dropped
-from kdbts_ros.node.one_camera import HOLD_SECONDS, OneCamera, Sender
+from kdbts_ros.node.inputs.one_camera import HOLD_SECONDS, OneCamera, Sender
+from kdbts_ros.node.reporting import drops
+from kdbts_ros.node.reporting.drops import Dropped
 
 LEFT = Sender("01", "left", (640, 480))
 OTHER_FRAME = Sender("01", "right", (640, 480))

@@ -2,7 +2,7 @@
 
 import pytest
 
-from kdbts_ros.node.pacing import Pacer
+from kdbts_ros.replay.pacing import Pacer
 
 SECOND = 10**9
 

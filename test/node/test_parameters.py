@@ -9,8 +9,8 @@ import pytest
 import yaml
 
 from kdbts_ros.errors import UserError
-from kdbts_ros.node.parameter_rules import same
-from kdbts_ros.node.parameters import (
+from kdbts_ros.node.parameters.rules import same
+from kdbts_ros.node.parameters.table import (
     DEFAULTS,
     LIVE,
     RULES,
@@ -148,10 +148,10 @@ def test_live_parameters_need_no_new_model() -> None:
 
 
 def test_the_pipeline_takes_what_the_node_gives() -> None:
-    from kdbts_ros.node import engine
+    from kdbts_ros.node.inference import loading
 
     values = Parameters(range_m=5.0, completed_cells="unknown", max_views=3, view_memory_mb=64)
-    settings = engine.settings(values)
+    settings = loading.settings(values)
     assert (settings.views.max_views, settings.views.max_bytes) == (3, 64_000_000)
     assert (settings.range_m, settings.completed_cells) == (5.0, "unknown")
 
@@ -159,7 +159,7 @@ def test_the_pipeline_takes_what_the_node_gives() -> None:
 def test_the_network_knows_every_precision_the_node_offers() -> None:
     import torch
 
-    from kdbts_ros.density.device import choose_precision
+    from kdbts_ros.density.network.precision import choose_precision
 
     for choice in RULES["precision"].choices:
         choose_precision(choice, torch.device("cpu"))

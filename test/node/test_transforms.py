@@ -18,14 +18,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kdbts_ros.datasets import pose_rules as rules
-from kdbts_ros.datasets.pose_graph import PoseGraph
-from kdbts_ros.datasets.pose_rules import NoPose, Rules
-from kdbts_ros.density.camera import check_rigid, inverse, transform
-from kdbts_ros.density.rotations import matrix, slerp
+from kdbts_ros.datasets.bags.pose_graph import PoseGraph
+from kdbts_ros.datasets.ros import pose_rules as rules
+from kdbts_ros.datasets.ros.pose_rules import NoPose, Rules
+from kdbts_ros.density.geometry.camera import check_rigid, inverse, transform
+from kdbts_ros.density.geometry.poses import matrix, slerp
 from kdbts_ros.errors import UserError
-from kdbts_ros.node import drops
-from kdbts_ros.node.transforms import Transforms, TransformUnavailable
+from kdbts_ros.node.poses.transforms import Transforms, TransformUnavailable
+from kdbts_ros.node.reporting import drops
 
 SECOND = 1_000_000_000
 UNIT = (0.0, 0.0, 0.0, 1.0)
@@ -104,8 +104,8 @@ def over_tf2(node: Any, monkeypatch: pytest.MonkeyPatch, *, fake: bool) -> Any:
         module = module_from_spec(spec)
         spec.loader.exec_module(module)
         monkeypatch.setitem(sys.modules, "tf2_ros", module)
-    monkeypatch.delitem(sys.modules, "kdbts_ros.node.tf2_transforms", raising=False)
-    from kdbts_ros.node.tf2_transforms import Tf2Transforms
+    monkeypatch.delitem(sys.modules, "kdbts_ros.node.poses.tf2_transforms", raising=False)
+    from kdbts_ros.node.poses.tf2_transforms import Tf2Transforms
 
     return Tf2Transforms
 
@@ -262,7 +262,7 @@ def test_a_chain_is_the_product_of_its_edges(rotations: list[Any]) -> None:
 
 @given(quaternions)
 def test_messages_become_matrices_by_the_library_of_ros_as_by_ours(q: Any) -> None:
-    from kdbts_ros.node import quaternions as library
+    from kdbts_ros.node.poses import quaternions as library
 
     expected = matrix((1, 2, 3), np.array(q) / np.linalg.norm(q))
     assert np.allclose(library.matrix((1, 2, 3), q), expected, atol=1e-12)
@@ -572,7 +572,7 @@ def test_tf2_refuses_what_the_fake_refuses(
     from geometry_msgs.msg import TransformStamped
     from rclpy.time import Time
 
-    from kdbts_ros.node.messages import header
+    from kdbts_ros.node.outputs.messages import header
 
     over_tf2(ros_node, monkeypatch, fake=fake)
     import tf2_ros
@@ -637,12 +637,12 @@ def test_transforms_and_odometry_wake_the_images_that_wait(
     from geometry_msgs.msg import TransformStamped
     from nav_msgs.msg import Odometry
 
-    from kdbts_ros.node.messages import header
-    from kdbts_ros.node.parameters import Parameters
-    from kdbts_ros.node.pose_sources import PoseSource
+    from kdbts_ros.node.outputs.messages import header
+    from kdbts_ros.node.parameters.table import Parameters
+    from kdbts_ros.node.poses.sources import PoseSource
 
     pytest.importorskip("tf2_msgs", reason="needs tf2_msgs")
-    absent = "kdbts_ros.node.pose_sources.find_spec"
+    absent = "kdbts_ros.node.poses.sources.find_spec"
     monkeypatch.setattr(absent, lambda name: None if name == "tf2_ros" else find_spec(name))
     listeners: dict[str, Callable[[Any], None]] = {}
     node = SimpleNamespace(
@@ -684,7 +684,7 @@ def test_transforms_and_odometry_wake_the_images_that_wait(
     [(np.nan, 0, 0), (0, np.inf, 0), (0, 0, -np.inf), (1e9, 0, 0), (0, -1e300, 0), (0, 0, np.nan)],
 )
 def test_no_grid_has_an_origin_where_no_robot_is(x0: float, y0: float, ground: float) -> None:
-    from kdbts_ros.node.messages import header, occupancy_grid
+    from kdbts_ros.node.outputs.messages import header, occupancy_grid
 
     window = SimpleNamespace(x0=float(x0), y0=float(y0), width=2, height=1, resolution=0.5)
     cells = np.zeros((1, 2), np.int8)

@@ -8,10 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdbts_ros.node import drops
-from kdbts_ros.node.drops import Dropped
-from kdbts_ros.node.mailbox import Mailbox
-from kdbts_ros.node.stamps import (
+from kdbts_ros.node.inference.mailbox import Mailbox
+from kdbts_ros.node.inputs.stamps import (
     JUMPS_REPEATED,
     JUMPS_WITHIN,
     Jumps,
@@ -20,7 +18,9 @@ from kdbts_ros.node.stamps import (
     in_words,
     is_leap,
 )
-from kdbts_ros.node.waiting import Frame, WaitingQueue
+from kdbts_ros.node.inputs.waiting import Frame, WaitingQueue
+from kdbts_ros.node.reporting import drops
+from kdbts_ros.node.reporting.drops import Dropped
 
 SECOND = 1_000_000_000
 

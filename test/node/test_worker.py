@@ -14,15 +14,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from kdbts_ros.density.camera import Camera, View
-from kdbts_ros.density.lenses import Lens
+from kdbts_ros.density.cameras.lenses import Lens
+from kdbts_ros.density.cameras.training_camera import BadMount
+from kdbts_ros.density.geometry.camera import Camera, View
 from kdbts_ros.density.request import Moment, Wanted
-from kdbts_ros.density.training_camera import BadMount
 from kdbts_ros.errors import UserError
-from kdbts_ros.node import drops
-from kdbts_ros.node.camera_info import Calibration
-from kdbts_ros.node.waiting import Frame, Needs
-from kdbts_ros.node.worker import InferenceThread, Job, Outcome, Published
+from kdbts_ros.node.inference.worker import InferenceThread, Job, Outcome, Published
+from kdbts_ros.node.inputs.camera_info import Calibration
+from kdbts_ros.node.inputs.waiting import Frame, Needs
+from kdbts_ros.node.reporting import drops
 
 CALIBRATION = Calibration(Lens(Camera(4, 2, 3, 3, 2, 1)))
 

@@ -22,8 +22,8 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Random weights of the smallest network there is; maps need not be good here."""
     import torch
 
-    from kdbts_ros.density.checkpoint import save_network
-    from kdbts_ros.density.network import DensityNetwork
+    from kdbts_ros.density.checkpoints.checkpoint import save_network
+    from kdbts_ros.density.network.network import DensityNetwork
     from test.density.networks import thin_spec
 
     torch.manual_seed(0)

@@ -23,7 +23,7 @@ from sensor_msgs.msg import CameraInfo, Image
 from tf2_msgs.msg import TFMessage
 
 from kdbts_ros.msg import InferenceReport
-from kdbts_ros.node.messages import to_ns, to_time
+from kdbts_ros.node.outputs.messages import to_ns, to_time
 
 ROOT = Path(__file__).resolve().parents[2]
 LATCHED = QoSProfile(

@@ -15,14 +15,14 @@ from rclpy.node import Node
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 
-from kdbts_ros.node import drops
-from kdbts_ros.node.camera_stream import CameraStream
-from kdbts_ros.node.graph import UNKNOWN
-from kdbts_ros.node.input_health import StreamSurroundings, input_status
-from kdbts_ros.node.parameters import Parameters
-from kdbts_ros.node.status import ERROR, Status
-from kdbts_ros.node.tally import Tally
-from kdbts_ros.node.waiting import Frame, Needs
+from kdbts_ros.node.inputs.camera_stream import CameraStream
+from kdbts_ros.node.inputs.waiting import Frame, Needs
+from kdbts_ros.node.parameters.table import Parameters
+from kdbts_ros.node.reporting import drops
+from kdbts_ros.node.reporting.counters import Tally
+from kdbts_ros.node.reporting.graph import UNKNOWN
+from kdbts_ros.node.reporting.input_health import StreamSurroundings, input_status
+from kdbts_ros.node.reporting.status import ERROR, Status
 from test.ros.robot import LATCHED, SECOND, info, picture
 
 RELIABLE = QoSProfile(depth=50)

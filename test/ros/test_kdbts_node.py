@@ -21,7 +21,7 @@ from rclpy.parameter import Parameter
 from rclpy.qos import QoSProfile
 from sensor_msgs.msg import CameraInfo, Image
 
-from kdbts_ros.node.messages import to_ns
+from kdbts_ros.node.outputs.messages import to_ns
 from test.ros.robot import HEIGHT, LATCHED, SECOND, WIDTH, NodeProcess, Robot, info, picture
 
 NOW = 1_000_100 * SECOND

@@ -18,7 +18,7 @@ from rclpy.qos import QoSProfile
 from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CompressedImage
 
-from kdbts_ros.node.messages import header, to_time
+from kdbts_ros.node.outputs.messages import header, to_time
 from test.ros.robot import HEIGHT, SECOND, WIDTH, NodeProcess, Robot, info
 
 START = 500 * SECOND

@@ -13,12 +13,12 @@ import pytest
 from nav_msgs.msg import OccupancyGrid
 from rclpy.executors import SingleThreadedExecutor
 
-from kdbts_ros.density.bev import GridWindow
-from kdbts_ros.density.camera import View
+from kdbts_ros.density.geometry.camera import View
+from kdbts_ros.density.maps.grid import GridWindow
 from kdbts_ros.density.request import Wanted
-from kdbts_ros.density.view_use import ViewAccount
+from kdbts_ros.density.views.policy import ViewAccount
 from kdbts_ros.node import kdbts_node
-from kdbts_ros.node.messages import to_ns
+from kdbts_ros.node.outputs.messages import to_ns
 from test.ros.robot import LATCHED, SECOND, Robot
 
 START = 700 * SECOND
@@ -132,7 +132,7 @@ class Rig:
 @pytest.fixture
 def rig(robot: Robot, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
     engine = Engine()
-    monkeypatch.setattr(kdbts_node.engine, "load", lambda parameters: engine)
+    monkeypatch.setattr(kdbts_node.loading, "load", lambda parameters: engine)
     made = Rig(robot, engine)
     yield made
     made.close()

@@ -13,9 +13,9 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import CameraInfo, Image
 from tf2_msgs.msg import TFMessage
 
-from kdbts_ros.density.checkpoint import save_network
-from kdbts_ros.density.network import DensityNetwork
-from kdbts_ros.node.messages import to_time
+from kdbts_ros.density.checkpoints.checkpoint import save_network
+from kdbts_ros.density.network.network import DensityNetwork
+from kdbts_ros.node.outputs.messages import to_time
 from test.density.networks import thin_spec
 from test.ros.robot import (
     HEIGHT,

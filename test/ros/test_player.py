@@ -32,13 +32,13 @@ from rosgraph_msgs.msg import Clock
 from sensor_msgs.msg import Image
 from tf2_msgs.msg import TFMessage
 
-from kdbts_ros.datasets.bag_files import open_bag
-from kdbts_ros.datasets.bag_messages import TYPESTORE
-from kdbts_ros.datasets.bag_writer import image_topic, write_bag
+from kdbts_ros.datasets.bags.files import open_bag
+from kdbts_ros.datasets.bags.messages import TYPESTORE
+from kdbts_ros.datasets.bags.writer import image_topic, write_bag
 from kdbts_ros.datasets.sample import PosedFrame
-from kdbts_ros.density.camera import Camera, View
+from kdbts_ros.density.geometry.camera import Camera, View
 from kdbts_ros.errors import UserError
-from kdbts_ros.node.player import Playback, Player, message_class, publisher_qos
+from kdbts_ros.replay.player import Playback, Player, message_class, publisher_qos
 
 ROOT = Path(__file__).resolve().parents[2]
 DOMAIN = 40 + os.getpid() % 50

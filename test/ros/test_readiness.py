@@ -14,7 +14,7 @@ from lifecycle_msgs.srv import GetState
 from rclpy.executors import ExternalShutdownException, SingleThreadedExecutor
 
 from kdbts_ros.errors import UserError
-from kdbts_ros.node.readiness import Readiness, wait_until_active
+from kdbts_ros.replay.readiness import Readiness, wait_until_active
 
 STATES = {
     "unconfigured": State.PRIMARY_STATE_UNCONFIGURED,

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from kdbts_ros.datasets.synthetic.compiled import kernel
 from kdbts_ros.datasets.synthetic.textures import noise2
-from kdbts_ros.density.camera import Array
+from kdbts_ros.density.geometry.camera import Array
 
 Floats = npt.NDArray[np.float32]
 

@@ -15,7 +15,7 @@ import numpy.typing as npt
 from kdbts_ros.datasets.synthetic.compiled import entry_point, kernel
 from kdbts_ros.datasets.synthetic.index import TILE, Ints, TileIndex
 from kdbts_ros.datasets.synthetic.shading import SKY, SceneArrays, nearest_hit, radiance
-from kdbts_ros.density.camera import Array, Camera, check_rigid
+from kdbts_ros.density.geometry.camera import Array, Camera, check_rigid
 
 Floats = npt.NDArray[np.float32]
 

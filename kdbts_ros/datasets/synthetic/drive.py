@@ -20,7 +20,7 @@ from kdbts_ros.datasets.synthetic.traffic import (
     without_traffic,
 )
 from kdbts_ros.datasets.synthetic.world import StreetWorld
-from kdbts_ros.density.camera import Array, View
+from kdbts_ros.density.geometry.camera import Array, View
 from kdbts_ros.errors import UserError
 
 

@@ -10,7 +10,7 @@ import math
 from collections.abc import Callable
 
 from kdbts_ros.datasets.synthetic.compiled import entry_point, kernel
-from kdbts_ros.density.camera import Array
+from kdbts_ros.density.geometry.camera import Array
 
 # Entries of the ground parameter vector.
 (

@@ -40,7 +40,7 @@ from kdbts_ros.datasets.synthetic.ground import (
     lateral,
 )
 from kdbts_ros.datasets.synthetic.textures import fade, grain2, joint, lattice_value, noise2
-from kdbts_ros.density.camera import Array
+from kdbts_ros.density.geometry.camera import Array
 
 Colour = tuple[float, float, float]
 KERB_WIDTH = 0.16  # m

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from kdbts_ros.datasets.synthetic.compiled import entry_point, kernel
 from kdbts_ros.datasets.synthetic.primitives import corners
-from kdbts_ros.density.camera import Array, Camera, inverse
+from kdbts_ros.density.geometry.camera import Array, Camera, inverse
 
 Ints = npt.NDArray[np.int64]
 TILE = 16

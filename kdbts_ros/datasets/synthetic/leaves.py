@@ -24,7 +24,7 @@ from kdbts_ros.datasets.synthetic.primitives import (
     SIN,
 )
 from kdbts_ros.datasets.synthetic.textures import noise3
-from kdbts_ros.density.camera import Array
+from kdbts_ros.density.geometry.camera import Array
 
 STEP = 0.14  # m between samples along a ray
 STEPS = 16  # at most; large crowns take longer steps

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from kdbts_ros.datasets.synthetic.compiled import kernel
-from kdbts_ros.density.camera import Array
+from kdbts_ros.density.geometry.camera import Array
 
 BOX, CYLINDER, ELLIPSOID, WHEEL, LEAVES = 0, 1, 2, 3, 4
 

@@ -13,8 +13,8 @@ from kdbts_ros.datasets.synthetic.appearance import EXPOSURE, develop
 from kdbts_ros.datasets.synthetic.casting import Floats, Shot, aim, cast
 from kdbts_ros.datasets.synthetic.index import Ints
 from kdbts_ros.datasets.synthetic.world import StreetWorld
-from kdbts_ros.density.camera import Array, Camera
-from kdbts_ros.density.lenses import Lens
+from kdbts_ros.density.cameras.lenses import Lens
+from kdbts_ros.density.geometry.camera import Array, Camera
 
 # Rays further than 80 degrees from the axis are not drawn: a plane hardly holds them.
 MIN_FORWARD = np.cos(np.radians(80))

@@ -6,8 +6,8 @@ import math
 
 import numpy as np
 
-from kdbts_ros.density.camera import R_BODY_OPTICAL, Array, Camera
-from kdbts_ros.density.training_camera import TrainingCamera
+from kdbts_ros.density.cameras.training_camera import TrainingCamera
+from kdbts_ros.density.geometry.camera import R_BODY_OPTICAL, Array, Camera
 
 Rig = dict[str, tuple[Camera, Array]]
 BASELINE = 0.54  # m, KITTI's colour stereo pair

@@ -9,7 +9,7 @@ import numpy as np
 
 from kdbts_ros.datasets.synthetic import ground as gr
 from kdbts_ros.datasets.synthetic.primitives import PrimitiveTable
-from kdbts_ros.density.camera import Array
+from kdbts_ros.density.geometry.camera import Array
 
 
 @dataclass

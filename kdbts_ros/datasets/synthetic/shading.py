@@ -37,7 +37,7 @@ from kdbts_ros.datasets.synthetic.primitives import (
 )
 from kdbts_ros.datasets.synthetic.surfaces import solid_albedo
 from kdbts_ros.datasets.synthetic.textures import fade, noise3
-from kdbts_ros.density.camera import Array
+from kdbts_ros.density.geometry.camera import Array
 
 Vector = tuple[float, float, float]
 SKY, GROUND, KERB_SIDE = -1, -2, -3

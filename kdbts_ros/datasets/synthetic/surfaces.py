@@ -38,7 +38,7 @@ from kdbts_ros.datasets.synthetic.primitives import (
     TYRE,
 )
 from kdbts_ros.datasets.synthetic.textures import grain3, joint, lattice_value, noise3
-from kdbts_ros.density.camera import Array
+from kdbts_ros.density.geometry.camera import Array
 
 Shade = tuple[float, float, float, float]
 

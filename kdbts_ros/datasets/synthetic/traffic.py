@@ -17,7 +17,7 @@ from kdbts_ros.datasets.synthetic.primitives import CONTRAST, COS, CX, CY, SIN, 
 from kdbts_ros.datasets.synthetic.truth import occupied
 from kdbts_ros.datasets.synthetic.vehicles import add_car, add_van
 from kdbts_ros.datasets.synthetic.world import StreetWorld
-from kdbts_ros.density.camera import Array
+from kdbts_ros.density.geometry.camera import Array
 
 # Half the width of the widest car and what it keeps from others, m.
 HALF_LANE = 1.25

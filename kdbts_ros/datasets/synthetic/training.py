@@ -13,7 +13,7 @@ from kdbts_ros.datasets.synthetic.ground import street_to_world
 from kdbts_ros.datasets.synthetic.raycast import render
 from kdbts_ros.datasets.synthetic.rig import Rig, front_stereo, training_camera
 from kdbts_ros.datasets.synthetic.world import StreetWorld
-from kdbts_ros.density.camera import Array, Camera, View
+from kdbts_ros.density.geometry.camera import Array, Camera, View
 
 # A camera's mount T_base_cam, and where its robot is: metres along the street and turn (rad).
 Placed: TypeAlias = tuple[Array, float, float]

@@ -15,7 +15,7 @@ from kdbts_ros.datasets.synthetic.leaves import leaf_density
 from kdbts_ros.datasets.synthetic.primitives import KIND, LEAVES, contains
 from kdbts_ros.datasets.synthetic.shading import SceneArrays
 from kdbts_ros.datasets.synthetic.world import StreetWorld
-from kdbts_ros.density.camera import Array, Camera, inverse, transform
+from kdbts_ros.density.geometry.camera import Array, Camera, inverse, transform
 from kdbts_ros.errors import UserError
 
 Bools = npt.NDArray[np.bool_]

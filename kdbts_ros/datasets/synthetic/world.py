@@ -12,7 +12,7 @@ from kdbts_ros.datasets.synthetic.appearance import SUN_X, SUN_Y, SUN_Z, random_
 from kdbts_ros.datasets.synthetic.index import ShearedGrid
 from kdbts_ros.datasets.synthetic.layout import BEHIND, lay_out
 from kdbts_ros.datasets.synthetic.shading import SceneArrays
-from kdbts_ros.density.camera import Array
+from kdbts_ros.density.geometry.camera import Array
 from kdbts_ros.errors import UserError
 
 HALF_WIDTH = 70.0  # m of world indexed to either side of the street

@@ -8,7 +8,7 @@ import pytest
 from kdbts_ros.datasets.synthetic.drive import StreetDrive
 from kdbts_ros.datasets.synthetic.rig import surround, training_camera
 from kdbts_ros.datasets.synthetic.truth import occupied
-from kdbts_ros.density.camera import check_rigid, inverse
+from kdbts_ros.density.geometry.camera import check_rigid, inverse
 from kdbts_ros.errors import UserError
 
 

@@ -12,7 +12,7 @@ from kdbts_ros.datasets.synthetic.rig import mount, training_camera
 from kdbts_ros.datasets.synthetic.training import training_frame, training_pair
 from kdbts_ros.datasets.synthetic.truth import column_truth, occupied, visible
 from kdbts_ros.datasets.synthetic.world import StreetWorld
-from kdbts_ros.density.camera import inverse, transform
+from kdbts_ros.density.geometry.camera import inverse, transform
 from kdbts_ros.errors import UserError
 
 SEEDS = (1, 2, 3)

@@ -1,0 +1,71 @@
+"""The engine of a CPU: compiled loops over folded maps, as 16-bit integers where they can."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import Tensor
+
+from kdbts_ros.density.engines.cpu import simd, trunk
+from kdbts_ros.density.engines.cpu.int16_map import FixedTables, fix_tables
+from kdbts_ros.density.engines.cpu.multi_view import FusedQueries
+from kdbts_ros.density.engines.cpu.single_view import CompiledQueries
+from kdbts_ros.density.engines.cpu.vote_cache import VoteStore
+from kdbts_ros.density.engines.encoded_view import EncodedView
+from kdbts_ros.density.engines.folding import FoldedField
+from kdbts_ros.density.engines.interface import Engine, Queries, passed_over
+from kdbts_ros.density.engines.plain_torch import PlainTorch, TorchQueries
+
+
+class CpuEngine:
+    """See `Engine`. What compiled loops do not know is left to torch.
+
+    Attributes:
+        trunk: convolutions laid out for this processor; None leaves them to torch.
+        tables: by head, its tables as integers; None asks through floats.
+        votes: what views of earlier maps said.
+    """
+
+    def __init__(self, field: FoldedField, precision: str) -> None:
+        self.field, self.precision = field, precision
+        packs = precision == "float32" and trunk.supported()
+        self.trunk = trunk.PackedField(field.network, field.own) if packs else None
+        whole = simd.available()
+        self.tables: list[FixedTables | None] = [
+            fix_tables(head.arrays) if whole else None for head in field.heads
+        ]
+        self.votes = VoteStore(len(field.heads[0].arrays.out_bias))
+        self._refused: tuple[str, ...] = ()
+
+    @property
+    def note(self) -> str:
+        return passed_over("half as fast", self._refused)
+
+    def encode(self, images: Tensor) -> list[Tensor]:
+        if self.trunk is None:
+            return self.field.encode(images, self.precision)
+        return self.field.by_head(self.trunk.encode(images))
+
+    def queries(self, head: int, views: Sequence[EncodedView]) -> Queries:
+        folded, tables = self.field.heads[head], self.tables[head]
+        maps = [view.maps[head] for view in views]
+        if not folded.head.multi_view:
+            return CompiledQueries(folded, views, maps, tables)
+        if FusedQueries.supports(folded):
+            return FusedQueries(folded, views, maps, tables, self.votes)
+        return TorchQueries(folded, views, maps)
+
+    def weaker(self, head: int, fault: str) -> Engine:
+        if self.tables[head] is not None:
+            self.tables[head] = None
+            self._refused += (f"16-bit integers were refused, {fault}",)
+            return self
+        return PlainTorch(
+            self.field, "float32", (*self._refused, f"compiled loops were refused, {fault}")
+        )
+
+    def frames(self, head: int) -> None:
+        return None
+
+    def forget(self) -> None:
+        self.votes.clear()

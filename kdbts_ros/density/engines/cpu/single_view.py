@@ -1,0 +1,178 @@
+"""Queries answered by compiled loops on the CPU, for heads that read one view."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, cast
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from kdbts_ros.density.engines.answers import Bools, Floats, FrameGrids
+from kdbts_ros.density.engines.cpu import columns
+from kdbts_ros.density.engines.cpu import points as point_loops
+from kdbts_ros.density.engines.cpu.int16_map import (
+    ABSENT,
+    MOST_PIXELS,
+    FixedMap,
+    FixedTables,
+    fix_map,
+    read_by,
+)
+from kdbts_ros.density.engines.cpu.rays import fixed_ray_depths, fixed_ray_reach, ray_depths
+from kdbts_ros.density.engines.encoded_view import EncodedView
+from kdbts_ros.density.engines.folding import FoldedHead
+from kdbts_ros.density.engines.interface import (
+    HALF_LIGHT,
+    ColumnSums,
+    RayDepths,
+    lengths,
+    projection,
+    transparent,
+)
+from kdbts_ros.density.geometry.affine_grid import AffineGrid
+from kdbts_ros.density.geometry.camera import Array
+
+EVERYWHERE = np.ones((1, 1), np.uint8)
+
+
+class CompiledViews:
+    """Views as compiled loops take them: flat maps, projections, what of an image is valid."""
+
+    def __init__(
+        self,
+        head: FoldedHead,
+        views: Sequence[EncodedView],
+        maps: Sequence[Tensor],
+        tables: FixedTables | None = None,
+    ) -> None:
+        """tables: the head's as integers; None asks through floats."""
+        self.arrays, self.views, self._tables = head.arrays, views, tables
+        self._head = head
+        self._size = (maps[0].shape[1], maps[0].shape[2])
+        self._maps = [m.permute(1, 2, 0).flatten().numpy() for m in maps]
+        self._valid = [
+            EVERYWHERE if v.valid is None else np.ascontiguousarray(v.valid, np.uint8)
+            for v in views
+        ]
+        self._P = [projection(view) for view in views]
+        self._scale = np.float32(views[0].scale)
+
+    def seen(self, points: Array) -> Bools:
+        masks = [
+            point_loops.seen_points(positions(P, points), valid)
+            for P, valid in zip(self._P, self._valid, strict=True)
+        ]
+        return np.asarray(np.logical_or.reduce(masks))
+
+    def lit(self, points: Array, reach: Sequence[Floats]) -> Bools:
+        masks = [
+            point_loops.lit_points(positions(P, points), valid, depth * np.float32(view.scale))
+            for P, valid, view, depth in zip(self._P, self._valid, self.views, reach, strict=True)
+        ]
+        return np.asarray(np.logical_or.reduce(masks))
+
+    def finished(
+        self, grid: AffineGrid, reach: Sequence[Floats], params: Floats
+    ) -> FrameGrids | None:
+        return None
+
+    def _fixed(self, view: int) -> FixedMap:
+        """A view's map as integers, made when first asked for and kept with the view."""
+        if self._tables is None or max(self._size) > MOST_PIXELS:
+            return ABSENT
+        kept, name = cast("dict[str, FixedMap]", self.views[view].kept), self._head.name
+        if name not in kept:
+            if self._head.spec.shared_hidden and kept:
+                kept[name] = read_by(next(iter(kept.values())), self.arrays)
+            else:
+                kept[name] = fix_map(self._maps[view], self.arrays, self._tables, threads())
+        return kept[name]
+
+
+class CompiledQueries(CompiledViews):
+    """See `Queries`; for heads of one perceptron over the first view."""
+
+    def point_densities(self, points: Array) -> Floats:
+        q = positions(self._P[0], points)
+        sigma = point_loops.point_densities(
+            self._maps[0], self._size, self.arrays, self._valid[0], q, threads()
+        )
+        return np.asarray(sigma * self._scale, np.float32)
+
+    def grid_densities(self, grid: AffineGrid) -> Floats:
+        sigma = self._ask(columns.grid_densities, grid)
+        if self._scale != 1:
+            sigma *= self._scale
+        return np.asarray(sigma)
+
+    def grid_occupancy(
+        self, grid: AffineGrid, reach: Sequence[Floats], length: float
+    ) -> tuple[Floats, Bools]:
+        probability, observed = self._ask(
+            columns.grid_occupancy,
+            grid,
+            reach[0] * self._scale,
+            np.float32(length) * self._scale,
+        )
+        return np.asarray(probability), np.asarray(observed)
+
+    def column_sums(self, grid: AffineGrid, reach: Sequence[Floats]) -> ColumnSums:
+        total, seen, lit = self._ask(columns.column_sums, grid, reach[0] * self._scale)
+        return ColumnSums(total * self._scale, seen, lit)
+
+    def transparent_levels(self, grid: AffineGrid, limit: float) -> npt.NDArray[np.int32]:
+        if self._scale != 1:
+            return transparent(self.grid_densities(grid), limit)
+        found = self._ask(columns.transparent_levels, grid, np.float32(limit))
+        return np.asarray(found)
+
+    def depths(self, view: int, t: Floats, size: tuple[int, int], stop: float) -> RayDepths:
+        scale = np.float32(self.views[view].scale)
+        # The product of density and step, and so the opacity, is the same at any scale.
+        shown = t * scale
+        halves = self._head.flat_ray_halves(shown, size)
+        asked = halves, shown, lengths(shown), size, np.float32(stop), threads()
+        folded, fixed = self._maps[view], self._fixed(view)
+        if fixed.map.size:
+            found = fixed_ray_depths(folded, self._size, self.arrays, fixed, *asked)
+        else:
+            found = ray_depths(folded, self._size, self.arrays, *asked)
+        expected, median, opacity = found
+        return RayDepths(expected / scale, median / scale, opacity)
+
+    def reach(self, view: int, t: Floats, size: tuple[int, int]) -> Floats:
+        scale, fixed = np.float32(self.views[view].scale), self._fixed(view)
+        if not fixed.map.size:
+            return self.depths(view, t, size, HALF_LIGHT).median
+        shown = t * scale
+        halves = self._head.flat_ray_halves(shown, size)
+        found = fixed_ray_reach(
+            self._size, self.arrays, fixed, halves, shown, lengths(shown), size, threads()
+        )
+        return np.asarray(found / scale)
+
+    def _ask(self, loop: Callable[..., Any], grid: AffineGrid, *further: Any) -> Any:
+        """Ask a loop over columns about a grid before the only view."""
+        return loop(
+            self._maps[0],
+            self._size,
+            self.arrays,
+            self._fixed(0),
+            self._valid[0],
+            grid.seen_by(self._P[0]),
+            *grid.shape,
+            *further,
+            threads(),
+        )
+
+
+def threads() -> int:
+    return torch.get_num_threads()
+
+
+def positions(P: Array, points: Array) -> Floats:
+    """(N,3) float32 homogeneous positions of world points (N,3), projected in float64."""
+    return np.asarray(points @ P[:, :3].T + P[:, 3], np.float32)

@@ -1,0 +1,179 @@
+"""The network's convolutions as a CPU answers them fastest: weights laid out once, norms folded in.
+
+PyTorch lays weights out anew at every call, and takes a slow path where a map has few pixels. The
+operations it compiles models to do neither, and add a shortcut and rectify in the same pass. They
+are no public interface, so that `supported` asks whether they are those this was written for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from kdbts_ros.density.engines.folding import FoldedHead
+from kdbts_ros.density.network.decoder import FeatureDecoder, mirrored
+from kdbts_ros.density.network.network import DensityNetwork
+from kdbts_ros.density.network.resnet import BasicBlock, Bottleneck, ResNetEncoder, normalised
+
+_ops: Any = torch.ops.mkldnn
+_KNOWN = (
+    "mkldnn::_reorder_convolution_weight(Tensor self, int[2] padding=0, int[2] stride=1, "
+    "int[2] dilation=1, int groups=1, int[]? input_size=None) -> Tensor Y",
+    "mkldnn::_convolution_pointwise(Tensor X, Tensor W, Tensor? B, int[] padding, int[] stride, "
+    "int[] dilation, int groups, str attr, Scalar?[] scalars, str? algorithm) -> Tensor Y",
+    "mkldnn::_convolution_pointwise.binary(Tensor X, Tensor other, Tensor W, Tensor? B, "
+    "int[] padding, int[] stride, int[] dilation, int groups, str binary_attr, Scalar? alpha, "
+    "str? unary_attr, Scalar?[] unary_scalars, str? unary_algorithm) -> Tensor Y",
+)
+
+
+def supported() -> bool:
+    """Whether this PyTorch has the operations, as this module calls them."""
+    if not torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        return False
+    try:
+        found = (
+            _ops._reorder_convolution_weight.default,
+            _ops._convolution_pointwise.default,
+            _ops._convolution_pointwise.binary,
+        )
+    except AttributeError:
+        return False
+    return tuple(str(operation._schema) for operation in found) == _KNOWN
+
+
+class PackedConvolution:
+    """A convolution of given weights; its input is float32 and channels last."""
+
+    def __init__(
+        self,
+        weight: Tensor,
+        bias: Tensor | None,
+        stride: Sequence[int] = (1, 1),
+        padding: Sequence[int] = (0, 0),
+        norm: nn.BatchNorm2d | None = None,
+    ) -> None:
+        shift = torch.zeros(len(weight)) if bias is None else bias.detach()
+        self._weight, self._factor = weight.detach(), None
+        if norm is not None:
+            assert norm.running_mean is not None and norm.running_var is not None
+            factor = norm.weight.detach() / torch.sqrt(norm.running_var + norm.eps)
+            self._factor = factor[:, None, None, None]
+            shift = (shift - norm.running_mean) * factor + norm.bias.detach()
+        self._bias = shift.contiguous()
+        self._how = list(padding), list(stride), [1, 1], 1
+        self._packed: tuple[torch.Size, Tensor] | None = None
+
+    @classmethod
+    def of(cls, layer: nn.Conv2d, norm: nn.BatchNorm2d | None = None) -> PackedConvolution:
+        """The layer, and the norm that follows it."""
+        assert not isinstance(layer.padding, str)
+        return cls(layer.weight, layer.bias, layer.stride, layer.padding, norm)
+
+    def __call__(self, x: Tensor, after: str = "none") -> Tensor:
+        """Convolve; after: "none" or "relu"."""
+        found: Tensor = _ops._convolution_pointwise(
+            x, self._weights(x), self._bias, *self._how, after, [], ""
+        )
+        return found
+
+    def onto(self, skip: Tensor, x: Tensor) -> Tensor:
+        """Convolve x, add skip and rectify."""
+        found: Tensor = _ops._convolution_pointwise.binary(
+            x, skip, self._weights(x), self._bias, *self._how, "add", 1.0, "relu", [], None
+        )
+        return found
+
+    def _weights(self, x: Tensor) -> Tensor:
+        # The best layout depends on the size of the image, which hardly ever changes.
+        if self._packed is None or self._packed[0] != x.shape:
+            # Folded here, so that no second copy is kept beside the network's own.
+            folded = self._weight if self._factor is None else self._weight * self._factor
+            laid_out = _ops._reorder_convolution_weight(
+                folded.contiguous(), *self._how, list(x.shape)
+            )
+            self._packed = x.shape, laid_out
+        return self._packed[1]
+
+
+class PackedBlock:
+    """See `BasicBlock` and `Bottleneck`."""
+
+    def __init__(self, block: BasicBlock | Bottleneck) -> None:
+        count = 2 if isinstance(block, BasicBlock) else 3
+        layers = [(f"conv{k}", f"bn{k}") for k in range(1, count + 1)]
+        self._layers = [
+            PackedConvolution.of(block.get_submodule(conv), block.get_submodule(norm))  # type: ignore[arg-type]
+            for conv, norm in layers
+        ]
+        shortcut = block.downsample
+        self._shortcut = None if shortcut is None else PackedConvolution.of(*shortcut)
+
+    def __call__(self, x: Tensor) -> Tensor:
+        skip = x if self._shortcut is None else self._shortcut(x)
+        for layer in self._layers[:-1]:
+            x = layer(x, "relu")
+        return self._layers[-1].onto(skip, x)
+
+
+class PackedTrunk:
+    """`ResNetEncoder` and `FeatureDecoder.trunk`, weights as they are now."""
+
+    def __init__(self, encoder: ResNetEncoder, decoder: FeatureDecoder) -> None:
+        self._first = PackedConvolution.of(encoder.conv1, encoder.bn1)
+        self._stages = [
+            [PackedBlock(block) for block in encoder.get_submodule(f"layer{k}").children()]  # type: ignore[arg-type]
+            for k in range(1, 5)
+        ]
+        self._before = [PackedConvolution.of(layer.conv) for layer in decoder.before]  # type: ignore[arg-type]
+        self._after = [PackedConvolution.of(layer.conv) for layer in decoder.after]  # type: ignore[arg-type]
+
+    def __call__(self, images: Tensor) -> Tensor:
+        """(N,3,H,W) in [0,1], channels last, to what the output convolution reads."""
+        taps = self._encode(normalised(images))
+        x = taps.pop()
+        for before, after in zip(self._before, self._after, strict=True):
+            x = F.interpolate(F.elu_(before(mirrored(x))), scale_factor=2.0, mode="nearest")
+            if taps:
+                x = torch.cat([x, taps.pop()], dim=1)
+            x = F.elu_(after(mirrored(x)))
+        return x
+
+    def _encode(self, x: Tensor) -> list[Tensor]:
+        taps = [self._first(x, "relu")]
+        x = F.max_pool2d(taps[0], 3, 2, 1)
+        for stage in self._stages:
+            for block in stage:
+                x = block(x)
+            taps.append(x)
+        return taps
+
+
+class PackedField:
+    """The maps of heads, with convolutions as a CPU answers them fastest."""
+
+    def __init__(self, network: DensityNetwork, heads: Sequence[FoldedHead]) -> None:
+        """heads: those with a map of their own."""
+        self.trunk = PackedTrunk(network.encoder, network.decoder)
+        output = network.decoder.output.conv
+        taps, channels = output.weight[0].numel(), network.spec.feature_channels
+        hidden = sum(len(head.feature_half) for head in heads)
+        self._shared: PackedConvolution | None = None
+        # Products per pixel: of an output convolution for every head, or of one for all, whose
+        # features each head then reads.
+        if hidden * taps <= channels * taps + hidden * channels:
+            self.own = [PackedConvolution(h.conv_weight, h.conv_bias) for h in heads]
+        else:
+            self._shared = PackedConvolution.of(output)
+            self.own = [PackedConvolution(h.feature_half[:, :, None, None], None) for h in heads]
+
+    def encode(self, images: Tensor) -> list[Tensor]:
+        """(N,3,H,W) in [0,1] to a folded map (N,hidden,H,W) float32 per head, channels last."""
+        features = mirrored(self.trunk(images))
+        if self._shared is not None:
+            features = self._shared(features)
+        return [own(features) for own in self.own]

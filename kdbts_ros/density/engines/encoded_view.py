@@ -1,0 +1,92 @@
+"""What remains of a posed image once the network has looked at it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from kdbts_ros.density.engines.answers import Floats
+from kdbts_ros.density.geometry.camera import Array, Camera, OwnCamera, View, check_rigid
+
+
+class EnginesMap(Protocol):
+    """What an engine made of a folded map; heads that share a hidden layer share `map`."""
+
+    @property
+    def map(self) -> npt.NDArray[Any]: ...
+
+
+@dataclass(frozen=True, eq=False)
+class EncodedView:
+    """A view as queries need it: keyframes are kept in this form and never encoded again.
+
+    Attributes:
+        maps: by head of the network, its (hidden,H,W) float32 folded map, channels last in memory.
+        camera: of the image as it was given; a map stretches over its whole image.
+        T_world_cam: (4,4) camera to world.
+        image: (H,W,3) uint8 RGB at the map's size, for colours alone.
+        scale, valid, own: see `View`.
+        reach: depth (h,w) m where half the light is gone, once asked: `SceneCompleter.reach`.
+        kept: by head, what an engine made of its map: for that engine alone.
+
+    Raises:
+        UserError: a pose that is not rigid.
+    """
+
+    maps: tuple[Tensor, ...]
+    camera: Camera
+    T_world_cam: Array
+    image: npt.NDArray[np.uint8]
+    scale: float = 1.0
+    valid: npt.NDArray[np.bool_] | None = None
+    own: OwnCamera | None = None
+    reach: list[Floats] = field(default_factory=list)
+    kept: dict[str, EnginesMap] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        check_rigid(self.T_world_cam, "T_world_cam")
+
+    @property
+    def nbytes(self) -> int:
+        """Memory this view holds, bytes."""
+        # Heads that share their hidden layer share these.
+        maps = {id(m): m.numel() * m.element_size() for m in self.maps}
+        counts = {id(m.map): m.map.nbytes for m in self.kept.values()}
+        return sum(maps.values()) + sum(counts.values()) + self.image.nbytes
+
+    def shows(self, uv: Tensor) -> Tensor:
+        """(M,) bool: positions (M,2) in [-1,1]^2 of the image where it holds what a camera saw."""
+        if self.valid is None:
+            return torch.ones(len(uv), dtype=torch.bool, device=uv.device)
+        valid = torch.from_numpy(self.valid).to(uv.device)
+        size = torch.tensor([valid.shape[1], valid.shape[0]], device=uv.device)
+        column, row = ((uv + 1) / 2 * size).long().clamp_min(0).minimum(size - 1).unbind(-1)
+        return valid[row, column]
+
+    @classmethod
+    @torch.inference_mode()
+    def of(
+        cls,
+        view: View,
+        image: npt.NDArray[np.uint8],
+        encode: Callable[[Tensor], list[Tensor]],
+        device: torch.device,
+    ) -> EncodedView:
+        """F_k of a view; image (H,W,3): its image at the network's size; encode: an engine's."""
+        images = torch.from_numpy(image).to(device).permute(2, 0, 1)[None].float() / 255
+        maps = encode(images.contiguous(memory_format=torch.channels_last))
+        # One object for heads that share a map.
+        first = {id(m): m[0] for m in maps}
+        shown = tuple(first[id(m)] for m in maps)
+        return cls(shown, view.camera, view.T_world_cam, image, view.scale, view.valid, view.own)
+
+    def reposed(self, T_world_cam: Array) -> EncodedView:
+        """The same maps under another pose, as after a loop closure; nothing is copied."""
+        return dataclasses.replace(self, T_world_cam=T_world_cam)

@@ -1,0 +1,168 @@
+"""The engine below all others: torch alone, for any head on any device, and to compare with."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from kdbts_ros.density.engines.answers import Bools, Floats, FrameGrids
+from kdbts_ros.density.engines.encoded_view import EncodedView
+from kdbts_ros.density.engines.folding import FoldedField, FoldedHead, median_depth
+from kdbts_ros.density.engines.interface import (
+    CHUNK,
+    HALF_LIGHT,
+    ColumnSums,
+    RayDepths,
+    opacity,
+    passed_over,
+    project_world,
+    transparent,
+)
+from kdbts_ros.density.geometry.affine_grid import AffineGrid
+from kdbts_ros.density.geometry.camera import Array
+from kdbts_ros.density.network.projection import Projected
+from kdbts_ros.density.network.volume_rendering import composite
+
+
+class PlainTorch:
+    """See `Engine`."""
+
+    def __init__(self, field: FoldedField, precision: str, refused: Sequence[str] = ()) -> None:
+        """refused: by sentence, the faster engines it stands in for."""
+        self.field, self.precision, self._refused = field, precision, tuple(refused)
+
+    @property
+    def note(self) -> str:
+        exact = self.precision == "float32"
+        return passed_over("slow but exact" if exact else "slow", self._refused)
+
+    def encode(self, images: Tensor) -> list[Tensor]:
+        return self.field.encode(images, self.precision)
+
+    def queries(self, head: int, views: Sequence[EncodedView]) -> TorchQueries:
+        return TorchQueries(self.field.heads[head], views, [view.maps[head] for view in views])
+
+    def weaker(self, head: int, fault: str) -> PlainTorch | None:
+        if self.precision == "float32":
+            return None
+        refused = f"convolutions in {self.precision} were refused, {fault}"
+        return PlainTorch(self.field, "float32", (*self._refused, refused))
+
+    def frames(self, head: int) -> None:
+        return None
+
+    def forget(self) -> None:
+        """Nothing is kept."""
+
+
+class TorchQueries:
+    """See `Queries`."""
+
+    def __init__(
+        self, head: FoldedHead, views: Sequence[EncodedView], maps: Sequence[Tensor]
+    ) -> None:
+        self.head, self.views = head, views
+        self._device = maps[0].device
+        self._maps = maps[0][None] if len(maps) == 1 else torch.stack(list(maps))
+        self._scale = views[0].scale
+
+    @torch.inference_mode()
+    def point_densities(self, points: Array) -> Floats:
+        parts = [
+            self.head.density(self._maps, self.project(points[i : i + CHUNK]))
+            for i in range(0, len(points), CHUNK)
+        ]
+        sigma = torch.cat([*parts, torch.empty(0, device=self._device)])
+        return (sigma * self._scale).cpu().numpy()
+
+    def grid_densities(self, grid: AffineGrid) -> Floats:
+        points = grid.points()
+        sigma = np.full(len(points), np.nan, np.float32)
+        seen = self.seen(points)
+        sigma[seen] = self.point_densities(points[seen])
+        return sigma.reshape(grid.shape)
+
+    def grid_occupancy(
+        self, grid: AffineGrid, reach: Sequence[Floats], length: float
+    ) -> tuple[Floats, Bools]:
+        lit = self.lit(grid.points(), reach).reshape(grid.shape)
+        return opacity(self.grid_densities(grid), length), lit
+
+    def column_sums(self, grid: AffineGrid, reach: Sequence[Floats]) -> ColumnSums:
+        points = grid.points()
+        seen = self.seen(points)
+        sigma = np.zeros(len(points), np.float32)
+        sigma[seen] = self.point_densities(points[seen])
+        lit = (self.lit(points, reach) & seen).reshape(grid.shape)
+        return ColumnSums(
+            sigma.reshape(grid.shape).sum(0),
+            seen.reshape(grid.shape).sum(0, np.int32),
+            lit.sum(0, np.int32),
+        )
+
+    def transparent_levels(self, grid: AffineGrid, limit: float) -> npt.NDArray[np.int32]:
+        return transparent(self.grid_densities(grid), limit)
+
+    def seen(self, points: Array) -> Bools:
+        return self.project(points).seen.any(0).cpu().numpy()
+
+    def lit(self, points: Array, reach: Sequence[Floats]) -> Bools:
+        projected = self.project(points)
+        masks = []
+        for k, depth in enumerate(reach):
+            limits = torch.from_numpy(np.ascontiguousarray(depth)).to(self._device)
+            h, w = limits.shape
+            size = torch.tensor([w, h], device=self._device)
+            uv = (projected.uv[k].clamp(-1, 1) + 1) / 2 * size
+            column, row = uv.long().minimum(size - 1).unbind(-1)
+            near = projected.z[k] <= limits[row, column] * self.views[k].scale
+            masks.append(near & projected.seen[k])
+        return torch.stack(masks).any(0).cpu().numpy()
+
+    @torch.inference_mode()
+    def depths(self, view: int, t: Floats, size: tuple[int, int], stop: float) -> RayDepths:
+        samples = torch.from_numpy(t).to(self._device)
+        scale = self.views[view].scale
+        if self.head.head.multi_view:
+            expected, median, opacity = self._fused_depths(view, samples, size)
+        else:
+            # The product of density and step, and so the opacity, is the same at any scale.
+            expected, median, opacity = self.head.own_depth(self._maps[view], samples * scale, size)
+            expected, median = expected / scale, median / scale
+        return RayDepths(*(a.cpu().numpy() for a in (expected, median, opacity)))
+
+    def reach(self, view: int, t: Floats, size: tuple[int, int]) -> Floats:
+        return self.depths(view, t, size, HALF_LIGHT).median
+
+    def finished(
+        self, grid: AffineGrid, reach: Sequence[Floats], params: Floats
+    ) -> FrameGrids | None:
+        return None
+
+    def _fused_depths(
+        self, view: int, t: Tensor, size: tuple[int, int]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        own = self.views[view]
+        rays = own.camera.resized(size[1], size[0]).rays().reshape(-1, 3).astype(np.float64)
+        R, origin = own.T_world_cam[:3, :3], own.T_world_cam[:3, 3]
+        depths = t.cpu().numpy()[:, None]
+        parts = []
+        for block in np.array_split(rays @ R.T, max(1, len(rays) * len(t) // CHUNK)):
+            points = (origin + block[:, None] * depths).reshape(-1, 3)
+            found = np.where(self.seen(points), self.point_densities(points), np.float32(0))
+            parts.append(torch.from_numpy(found.reshape(len(block), -1)))
+        sigma = torch.cat(parts).to(self._device)
+        rendered = composite(sigma, t.expand_as(sigma), force_last=True)
+        return (
+            rendered.depth.view(size),
+            median_depth(sigma, t).view(size),
+            rendered.opacity.view(size),
+        )
+
+    def project(self, points: Array) -> Projected:
+        """World points (N,3) in every view: uv (V,N,2), z (V,N) as shown to the network, seen."""
+        return project_world(self.views, points)

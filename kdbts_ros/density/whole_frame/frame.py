@@ -1,0 +1,64 @@
+"""A frame that the network has looked at, and who answers about it: queries, or a GPU's graph."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from kdbts_ros.density.engines.answers import DepthImage
+from kdbts_ros.density.engines.encoded_view import EncodedView
+from kdbts_ros.density.geometry.camera import View
+from kdbts_ros.density.scene import SceneCompleter
+from kdbts_ros.density.whole_frame.finished_map import FrameMap
+from kdbts_ros.density.whole_frame.single_view import FrameEngine
+
+
+class Frame(Protocol):
+    """A frame until the next one; the scene's queries are about its view unless told otherwise."""
+
+    @property
+    def found(self) -> FrameMap | None:
+        """Its map, of its view alone, where that came along; None: ask the scene."""
+        ...
+
+    def encoded(self) -> EncodedView:
+        """Its view, for the scene's queries and for maps to come."""
+        ...
+
+    def depth(self, stride: int) -> DepthImage:
+        """Of every `stride`-th pixel of its view."""
+        ...
+
+
+class QueriedFrame:
+    """See `Frame`: encoded alone, everything else is asked of the scene."""
+
+    found = None
+
+    def __init__(self, scene: SceneCompleter, view: View) -> None:
+        self._scene, self._view = scene, scene.encode(view)
+        scene.use([self._view])
+
+    def encoded(self) -> EncodedView:
+        return self._view
+
+    def depth(self, stride: int) -> DepthImage:
+        return DepthImage.of(self._scene.depth_map(stride, by_student=True))
+
+
+class WholeFrame:
+    """See `Frame`: from image to map in one go, and still there for its depth image."""
+
+    def __init__(
+        self, scene: SceneCompleter, engine: FrameEngine, view: View, found: FrameMap
+    ) -> None:
+        self.found = found
+        self._scene, self._engine, self._view = scene, engine, view
+
+    def encoded(self) -> EncodedView:
+        return self._engine.encoded(self._view)
+
+    def depth(self, stride: int) -> DepthImage:
+        if (found := self._engine.depth(self._view, stride)) is not None:
+            return found
+        self._scene.use([self.encoded()])
+        return DepthImage.of(self._scene.depth_map(stride, by_student=True))

@@ -1,0 +1,278 @@
+"""The stages of a training run: what each learns from, for how long, and how it descends."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+from kdbts_ros.learning.config.section import Field, Section, model_validator
+
+
+class OptimiserConfig(Section):
+    """AdamW and its rate: linear warm-up, then a cosine over the stage or decay in steps."""
+
+    rate: float = Field(default=4e-4, gt=0, le=0.1, description="learning rate after the warm-up")
+    final_rate: float = Field(
+        default=1e-5, ge=0, le=0.1, description="learning rate at the stage's end"
+    )
+    decay: Literal["cosine", "step"] = Field(
+        default="cosine",
+        description="down to final_rate over the stage, or by a factor every so many steps",
+    )
+    decay_steps: int = Field(
+        default=120_000, ge=1, description="steps between drops of decay: step"
+    )
+    decay_factor: float = Field(default=0.1, gt=0, le=1, description="factor of each drop")
+    warm_up_steps: int = Field(default=100, ge=0, le=100_000, description="steps of linear warm-up")
+    weight_decay: float = Field(default=1e-4, ge=0, le=1, description="decoupled weight decay")
+    clip_norm: float = Field(default=5.0, gt=0, le=1e6, description="largest norm of the gradient")
+
+
+class JitterConfig(Section):
+    """How far colours of a training image are bent; 0 leaves them alone."""
+
+    gain: float = Field(default=0.35, ge=0, le=0.9, description="brightness factor, 1 ± this")
+    contrast: float = Field(default=0.35, ge=0, le=0.9, description="contrast factor, 1 ± this")
+    gamma: float = Field(default=0.35, ge=0, le=0.9, description="exponent, exp(± this)")
+    saturation: float = Field(default=0.5, ge=0, le=1, description="colourfulness factor, 1 ± this")
+    hue: float = Field(default=0.08, ge=0, le=0.5, description="turn of the colour circle, ± this")
+    channel_gain: float = Field(default=0.1, ge=0, le=0.5, description="white balance, 1 ± this")
+    noise: float = Field(
+        default=0.04, ge=0, le=0.5, description="largest standard deviation of noise"
+    )
+    blur: float = Field(default=0.3, ge=0, le=1, description="chance of a 3x3 blur")
+    shade: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="chance that patches of an image lie in another light, a seventh to twice "
+        "as bright: what is dark is then no object for that",
+    )
+    filter: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="chance that a scene's images go through a random 3x3 colour filter in part",
+    )
+    grain: float = Field(
+        default=0.0,
+        ge=0,
+        le=2,
+        description="largest strength of texture laid over an image, blotches to specks",
+    )
+    bloom: float = Field(
+        default=0.0, ge=0, le=1, description="chance that the highlights of an image bleed"
+    )
+
+    @property
+    def paints(self) -> bool:
+        """Whether images of one scene come to differ in more than noise and blur."""
+        return self.shade > 0 or self.grain > 0 or self.bloom > 0
+
+
+class PoolConfig(Section):
+    """Frames are made by background processes and used several times; see `plan.FramePlan`."""
+
+    capacity: int = Field(
+        default=4000, ge=4, le=200_000, description="newest frames that a step draws from"
+    )
+    minimum: int = Field(
+        default=200, ge=2, le=200_000, description="frames that the first steps draw from"
+    )
+    reuse: float = Field(
+        default=4.0, ge=1, le=1000, description="how often a frame is used on average"
+    )
+    workers: int = Field(
+        default=1, ge=1, le=64, description="background processes that make frames, per trainer"
+    )
+    seed: int = Field(
+        default=0, ge=0, description="first world; held-out worlds use a range of their own"
+    )
+
+
+class Stage(Section):
+    """Length and optimiser of one stage; it ends at whichever limit comes first."""
+
+    minutes: float | None = Field(default=None, gt=0, description="length in minutes of training")
+    steps: int | None = Field(default=None, ge=1, description="length in optimiser steps")
+    batch: int = Field(default=8, ge=1, le=512, description="images in a step")
+    freeze_trunk: bool = Field(
+        default=False,
+        description="only the heads learn; weights and batch-norm statistics of encoder and "
+        "decoder stay as they are. A new head learns to read a trained trunk in a quarter of the "
+        "time, and does not disturb it",
+    )
+    freeze_student: bool = Field(
+        default=False,
+        description="the student stays as it is, with a hidden layer that other heads may share",
+    )
+    view_dropout: float = Field(
+        default=0.5,
+        ge=0,
+        lt=1,
+        description="chance that a point is hidden from a view other than the first",
+    )
+    samples: int = Field(default=32, ge=4, le=256, description="samples of a ray")
+    optimiser: OptimiserConfig = Field(default_factory=lambda: OptimiserConfig())
+
+    @model_validator(mode="after")
+    def _has_an_end(self) -> Stage:
+        if self.minutes is None and self.steps is None:
+            raise ValueError("a stage needs 'minutes' or 'steps'")
+        return self
+
+
+class SupervisedStage(Stage):
+    """Exact occupancy and depth of procedural worlds."""
+
+    kind: Literal["supervised"]
+    points: int = Field(default=3000, ge=8, le=100_000, description="labelled points of an image")
+    rays: int = Field(
+        default=600, ge=8, le=100_000, description="rays of an image that know their depth"
+    )
+    far_share: float = Field(
+        default=0.0,
+        ge=0,
+        le=0.5,
+        description="share of the rays that end at things 30 m away or more; half end at what is "
+        "nearer than 50 m, the rest anywhere",
+    )
+    columns: int = Field(
+        default=200, ge=0, le=100_000, description="labelled map columns of an image"
+    )
+    column_weight: float = Field(
+        default=1.0, ge=0, le=100, description="weight of the cross-entropy of map columns"
+    )
+    views: int = Field(
+        default=1, ge=1, le=8, description="encoded views of a scene; more need the head mvbts"
+    )
+    low_cameras: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="share of the scenes seen from 0.6 to 1.5 m above the ground, enlarged as the "
+        "canonical camera enlarges what a low camera sees",
+    )
+    one_camera: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="share of the scenes whose further views are what one forward camera saw 1 to "
+        "10 m before; the others have a second camera and any place along the street",
+    )
+    length: float = Field(
+        default=0.5, gt=0, le=5, description="metres over which a density becomes a probability"
+    )
+    depth_weight: float = Field(
+        default=0.5, ge=0, le=100, description="weight of the log-depth term"
+    )
+    distillation: float = Field(
+        default=0.0,
+        ge=0,
+        le=1000,
+        description="weight of the L1 between the clipped densities of the student and of the "
+        "network's own multi-view head, beside what both learn from the truth (KDBTS)",
+    )
+    jitter: JitterConfig = Field(default_factory=lambda: JitterConfig())
+    pool: PoolConfig = Field(default_factory=lambda: PoolConfig())
+
+
+class ClipStage(Stage):
+    """Where clips of posed images come from, and how many of their frames are encoded."""
+
+    source: Literal["synthetic", "kitti-raw", "kitti-360", "bag"] = Field(
+        default="synthetic", description="where stereo pairs come from"
+    )
+    root: str | None = Field(
+        default=None, description="dataset folder of recorded data, or the folder of the bags"
+    )
+    drives: tuple[str, ...] = Field(
+        default=(), description="drives, sequences or bags under 'root' to learn from"
+    )
+    cameras: tuple[str, ...] = Field(
+        default=(), description="the two cameras of 'kitti-360' or 'bag'; none takes left and right"
+    )
+    split: str | None = Field(
+        default=None,
+        description="file of 'drive frame side' lines to learn from instead of whole drives; "
+        "both cameras of a frame take turns, whatever the side",
+    )
+    poses: Literal["oxts", "orbslam"] = Field(
+        default="oxts", description="poses of 'kitti-raw': GPS/IMU records, or files of ORB-SLAM"
+    )
+    orbslam_folder: str | None = Field(default=None, description="folder of the ORB-SLAM poses")
+    orbslam_scale: float = Field(
+        default=1.0, gt=0, le=10, description="factor on the translations of ORB-SLAM"
+    )
+    views: int = Field(
+        default=1, ge=1, le=4, description="encoded frames of a clip; more need the head mvbts"
+    )
+    patches: int = Field(default=32, ge=1, le=1024, description="8x8 patches of an image")
+    time_step: int = Field(default=1, ge=1, le=20, description="frames between the two times")
+    jitter: JitterConfig = Field(
+        default_factory=lambda: JitterConfig(
+            gain=0.2, contrast=0.2, gamma=0.0, saturation=0.2, hue=0.1, noise=0.0, blur=0.0
+        )
+    )
+    pool: PoolConfig = Field(
+        default_factory=lambda: PoolConfig(capacity=400, minimum=40, reuse=8.0)
+    )
+
+    @model_validator(mode="after")
+    def _knows_its_data(self) -> ClipStage:
+        if self.source != "synthetic" and not (self.root and (self.drives or self.split)):
+            raise ValueError(f"source '{self.source}' needs 'root' and 'drives', or a 'split'")
+        if self.cameras and len(self.cameras) != 2:
+            raise ValueError("'cameras' names two cameras")
+        if self.jitter.paints:
+            raise ValueError(
+                "'shade', 'grain' and 'bloom' of 'jitter' would be taken for geometry by a "
+                "photometric loss"
+            )
+        return self
+
+
+class PhotometricTerm(Section):
+    """How a rendering is judged."""
+
+    invalid_policy: Literal["weight_guided", "strict", "none"] = Field(
+        default="weight_guided", description="which rays cannot be judged by any render view"
+    )
+    smoothness: float = Field(
+        default=1e-3, ge=0, le=1, description="weight of edge-aware smoothness"
+    )
+
+
+class PhotometricStage(ClipStage, PhotometricTerm):
+    """Images and poses alone: render two frames from two others (BTS, CVPR 2023)."""
+
+    kind: Literal["photometric"]
+
+
+class DistillStage(ClipStage, PhotometricTerm):
+    """A student that reads one view learns what a teacher knows from several (KDBTS, CVPR 2024).
+
+    The student is the network's single-view head. The teacher is another checkpoint, or the
+    network's own multi-view head.
+    """
+
+    kind: Literal["distill"]
+    views: int = Field(default=4, ge=2, le=4, description="frames of a clip the teacher encodes")
+    teacher: str | None = Field(
+        default=None,
+        description="multi-view checkpoint that teaches, a shipped name or a file; none takes the "
+        "network's own multi-view head",
+    )
+    freeze: bool = Field(
+        default=False,
+        description="nothing but the student's head learns; weights and batch-norm statistics of "
+        "the trunk and of the teacher stay as they are",
+    )
+    distillation: float = Field(
+        default=1e-2, ge=0, le=1000, description="weight of the L1 between clipped densities"
+    )
+    photometric: float = Field(
+        default=1.0, ge=0, le=1000, description="weight of the student's photometric objective"
+    )
+
+
+AnyStage: TypeAlias = SupervisedStage | PhotometricStage | DistillStage

@@ -1,0 +1,177 @@
+"""What a training run is made of; every value has a range and a description."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Literal, TypeAlias
+
+from kdbts_ros.learning.config.section import Field, Section, model_validator
+from kdbts_ros.learning.config.stages import AnyStage, DistillStage, SupervisedStage
+
+Precision: TypeAlias = Literal["float32", "bfloat16", "float16"]
+PrecisionChoice: TypeAlias = Precision | Literal["auto"]
+
+
+class NetworkConfig(Section):
+    """The network to train."""
+
+    layers: Literal[18, 50] = Field(default=18, description="depth of the ResNet trunk")
+    feature_channels: int = Field(
+        default=64, ge=8, le=256, description="channels of the feature map"
+    )
+    decoder_channels: tuple[int, int, int, int, int] = Field(
+        default=(64, 64, 64, 128, 256), description="decoder widths, finest level first"
+    )
+    head: Literal["bts", "kdbts", "mvbts", "simple_multiview", "attention"] = Field(
+        default="bts", description="the head to train; bts and kdbts read one view"
+    )
+    head_width: int = Field(
+        default=64, ge=8, le=512, description="hidden units of a head that reads one view"
+    )
+    multi_view_widths: tuple[int, ...] = Field(
+        default=(128, 16, 16),
+        description="hidden, fused and second hidden units of mvbts and attention; [64, 32, 16] "
+        "suits attention, whose fused width is a multiple of 4",
+    )
+    student: bool = Field(
+        default=False, description="give a multi-view network a single-view head beside its own"
+    )
+    shared_hidden: bool = Field(
+        default=False,
+        description="let the student and the multi-view head read one hidden layer, so that a view "
+        "has one map for both; head_width is then the first of multi_view_widths",
+    )
+    image_height: int = Field(
+        default=96, ge=64, le=1024, multiple_of=32, description="network input rows"
+    )
+    image_width: int = Field(
+        default=320, ge=64, le=4096, multiple_of=32, description="network input columns"
+    )
+    density_bias: float = Field(
+        default=-2.5,
+        ge=-10,
+        le=2,
+        description="last bias at the start: softplus(-2.5) is about 0.08 1/m, a thin fog. From 0 "
+        "(0.7 1/m) photometric learning collapses to empty space",
+    )
+    start_from: str | None = Field(
+        default=None, description="a checkpoint to start from: a shipped name or a file"
+    )
+    fresh_decoder: bool = Field(
+        default=False,
+        description="keep of start_from its encoder and the heads that fit, and begin the decoder "
+        "anew, for instance in other widths",
+    )
+
+
+class WatchConfig(Section):
+    """What is looked at, and never learnt from, while training."""
+
+    every_minutes: float = Field(default=5.0, gt=0, description="minutes between looks")
+    worlds: int = Field(default=6, ge=1, le=1000, description="held-out synthetic worlds")
+    pictures: int = Field(default=2, ge=0, le=100, description="held-out worlds drawn as PNG")
+    seed: int = Field(
+        default=1_000_000_000,
+        ge=1_000_000_000,
+        description="first held-out world, far from training ones",
+    )
+    best: Literal["map_iou", "cell_iou", "hidden_iou", "world_abs_rel", "drive_abs_rel"] = Field(
+        default="map_iou", description="the figure by which best.safetensors is kept"
+    )
+    kitti_root: str | None = Field(
+        default=None, description="KITTI raw folder of a real drive to watch"
+    )
+    kitti_drive: str = Field(
+        default="2011_09_26_drive_0009_sync",
+        description="the drive whose depth is compared with LiDAR",
+    )
+    kitti_frames: int = Field(
+        default=8, ge=1, le=1000, description="frames of the drive, evenly spread"
+    )
+
+    def improves(self, value: float, best: float | None) -> bool:
+        """Whether a value of the figure `best` is better than the best so far."""
+        if best is None:
+            return True
+        return value < best if self.best.endswith("abs_rel") else value > best
+
+
+class TrainingConfig(Section):
+    """A whole run."""
+
+    name: str = Field(..., min_length=1, pattern=r"^[\w.-]+$", description="name of the run")
+    out: str = Field(default="runs", description="folder of runs; this one writes to out/name")
+    seed: int = Field(default=0, ge=0, description="seed of everything random")
+    threads: int = Field(default=2, ge=1, le=1024, description="threads of the trainer")
+    device: Literal["auto", "cpu", "cuda"] = Field(default="auto", description="where to train")
+    precision: PrecisionChoice = Field(
+        default="auto",
+        description="of the encoder; densities stay in float32. auto takes bfloat16 where the "
+        "hardware multiplies it, float32 elsewhere; float16 is for GPUs without bfloat16 and "
+        "scales the loss",
+    )
+    average: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="decay of a moving average of the weights; 0 keeps none",
+    )
+    frozen_statistics: bool = Field(
+        default=False,
+        description="batch norms keep the running statistics they start with: for short runs from "
+        "a checkpoint, whose small batches would move them",
+    )
+    checkpoint_seconds: float = Field(
+        default=120.0, gt=0, description="seconds between checkpoints"
+    )
+    log_every: int = Field(
+        default=20, ge=1, le=100_000, description="steps whose mean is one line of metrics.jsonl"
+    )
+    tensorboard: bool = Field(
+        default=False, description="write event files as well, where tensorboard is installed"
+    )
+    patience_seconds: float = Field(
+        default=600.0,
+        gt=0,
+        le=86_400,
+        description="of several processes, how long one may be silent before the run ends; "
+        "longer than a look at what is watched",
+    )
+    network: NetworkConfig = Field(default_factory=lambda: NetworkConfig())
+    stages: tuple[Annotated[AnyStage, Field(discriminator="kind")], ...] = Field(
+        ..., min_length=1, description="stages in order"
+    )
+    watch: WatchConfig = Field(default_factory=lambda: WatchConfig())
+
+    @model_validator(mode="after")
+    def _stages_fit_the_network(self) -> TrainingConfig:
+        single = self.network.head in ("bts", "kdbts")
+        for index, stage in enumerate(self.stages):
+            if isinstance(stage, DistillStage):
+                if stage.teacher is None and (single or not self.network.student):
+                    raise ValueError(
+                        f"stages.{index} distils: it needs a 'teacher', or a network with the head "
+                        "mvbts and student: true"
+                    )
+                if stage.teacher is not None and not single:
+                    raise ValueError(
+                        f"stages.{index} has a 'teacher': the network that learns must then be a "
+                        "single-view one, head bts or kdbts"
+                    )
+            elif stage.views > 1 and single:
+                raise ValueError(
+                    f"stages.{index} encodes {stage.views} views, but the head "
+                    f"'{self.network.head}' reads one; use head: mvbts"
+                )
+            distils = isinstance(stage, SupervisedStage) and stage.distillation > 0
+            if distils and (single or not self.network.student or stage.views < 2):
+                raise ValueError(
+                    f"stages.{index} has 'distillation': a student learns from the same network's "
+                    "multi-view head; use head: mvbts, student: true, and 2 or more views"
+                )
+        return self
+
+    @property
+    def folder(self) -> Path:
+        """Where the run writes."""
+        return Path(self.out) / self.name

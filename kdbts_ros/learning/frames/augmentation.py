@@ -1,0 +1,102 @@
+"""Colours bent and scenes mirrored, so that the network learns shapes instead of paint."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from kdbts_ros.learning.config.stages import JitterConfig
+from kdbts_ros.learning.frames.draws import Draws
+from kdbts_ros.learning.frames.styles import bloom, colour_filter, grain
+
+LUMA = (0.299, 0.587, 0.114)
+# Of `patches_of_light`: cells of the noise over an image, slopes of an edge, factors.
+PATCH_GRID = (4, 8)
+EDGES = (3.0, 60.0)
+LIGHTS = (0.15, 2.0)
+
+
+def jitter_colours(images: Tensor, jitter: JitterConfig, draws: Draws) -> Tensor:
+    """Bend (B,...,3,H,W) images in [0,1], one draw for all images of a batch element.
+
+    Frames of one scene must keep the same paint, or photometric learning would compare apples
+    with pears; noise and blur are the camera's and differ between them.
+    """
+    B = images.shape[0]
+    extra = images.ndim - 1
+
+    def draw(amount: float, width: int = 1) -> Tensor:
+        values = (draws.uniform(B, width) * 2 - 1) * amount
+        return values.to(images.device).reshape(B, *([1] * (extra - 3)), width, 1, 1)
+
+    x = images
+    if jitter.filter:
+        x = colour_filter(x, jitter.filter, draws)
+    if jitter.grain:
+        x = x * grain(x, jitter.grain, draws)
+    if jitter.shade:
+        x = x * patches_of_light(x, jitter.shade, draws)
+    x = x * (1 + draw(jitter.gain)) * (1 + draw(jitter.channel_gain, 3))
+    mean = x.mean((-3, -2, -1), keepdim=True)
+    x = (x - mean) * (1 + draw(jitter.contrast)) + mean
+    luma = torch.tensor(LUMA, device=x.device).reshape(3, 1, 1)
+    grey = (x * luma).sum(-3, keepdim=True)
+    x = (x - grey) * (1 + draw(jitter.saturation)) + grey
+    if jitter.hue:
+        x = turn_hue(x, draw(jitter.hue) * 2 * math.pi)
+    if jitter.bloom:
+        x = bloom(x, jitter.bloom, draws)
+    x = x.clamp(0, 1) ** draw(jitter.gamma).exp()
+    if jitter.blur:
+        x = torch.where(draw(0.5) + 0.5 < jitter.blur, blur3(x), x)
+    if jitter.noise:
+        deviation = draw(0.5) + 0.5
+        noise = draws.normal(*x.shape).to(x.device)
+        x = x + deviation * jitter.noise * noise
+    return x.clamp(0, 1)
+
+
+def patches_of_light(images: Tensor, chance: float, draws: Draws) -> Tensor:
+    """Factors (B,...,1,H,W) on the brightness of (B,...,3,H,W) images, 1 in those spared.
+
+    Cast shadows and glare as no world has them: areas bounded by a level line of smooth noise,
+    sharply or softly, each as bright throughout.
+    """
+    B, *views, _, height, width = images.shape
+    shape = (B, *views, 1, 1, 1)
+    coarse = draws.normal(B, *views, *PATCH_GRID).to(images.device)
+    noise = F.interpolate(
+        coarse.reshape(-1, 1, *PATCH_GRID), (height, width), mode="bicubic", align_corners=False
+    ).reshape(B, *views, 1, height, width)
+    level, sharpness, light, lot = (draws.uniform(*shape).to(images.device) for _ in range(4))
+    inside = torch.sigmoid((noise - level) * EDGES[0] * (EDGES[1] / EDGES[0]) ** sharpness)
+    factor = LIGHTS[0] * (LIGHTS[1] / LIGHTS[0]) ** light
+    return torch.where(lot < chance, 1 + (factor - 1) * inside, torch.ones_like(inside))
+
+
+def turn_hue(images: Tensor, angle: Tensor) -> Tensor:
+    """Rotate colours (...,3,H,W) about the grey axis by `angle` radians (broadcastable)."""
+    # Rodrigues' rotation about (1,1,1)/sqrt(3).
+    cosine, sine = torch.cos(angle), torch.sin(angle)
+    grey = images.mean(-3, keepdim=True)
+    across = (images.roll(1, -3) - images.roll(-1, -3)) / math.sqrt(3)
+    return images * cosine + across * sine + grey * (1 - cosine)
+
+
+def blur3(images: Tensor) -> Tensor:
+    """A 3x3 binomial blur of (...,3,H,W), border repeated."""
+    flat = images.reshape(-1, 1, *images.shape[-2:])
+    taps = torch.tensor([0.25, 0.5, 0.25], device=images.device)
+    flat = F.pad(flat, (1, 1, 1, 1), mode="replicate")
+    flat = F.conv2d(F.conv2d(flat, taps.reshape(1, 1, 1, 3)), taps.reshape(1, 1, 3, 1))
+    return flat.reshape(images.shape)
+
+
+def mirror_intrinsics(K_ndc: Tensor) -> Tensor:
+    """The intrinsics (...,3,3) of the image flipped left to right."""
+    mirrored = K_ndc.clone()
+    mirrored[..., 0, 2] = -mirrored[..., 0, 2]
+    return mirrored

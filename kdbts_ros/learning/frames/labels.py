@@ -1,0 +1,234 @@
+"""What an exact world teaches about one image: labelled points and rays of known depth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from kdbts_ros.density.geometry.camera import Array, Camera, View, inverse, transform
+
+Occupied = Callable[[npt.NDArray[np.float64]], npt.NDArray[np.bool_]]
+
+NEAR, FAR = 3.0, 80.0
+# The part of the frustum a robot plans in: ranges and heights above the ground, metres.
+USEFUL_RANGE = (3.0, 30.0)
+USEFUL_HEIGHT = (0.0, 2.5)
+# Shares of the points: near visible surfaces, in the useful band, and anywhere.
+SURFACE_SHARE, USEFUL_SHARE = 0.5, 0.3
+# A column of the map: the band that counts as an obstacle, its layers as the map's query cuts it,
+# and the finer heights that decide whether anything stands in it.
+BAND = (0.3, 2.0)
+LEVELS = 7
+LEVEL_THICKNESS = (BAND[1] - BAND[0]) / LEVELS
+TRUTH_HEIGHTS: Array = np.linspace(*BAND, 18)
+LEVEL_HEIGHTS: Array = BAND[0] + (np.arange(LEVELS, dtype=np.float64) + 0.5) * LEVEL_THICKNESS
+COLUMN_BOX = ((3.0, 28.0), (-10.0, 10.0))
+# What stands this high above the ground and this near is an obstacle. Half of the surfaces that
+# are asked for are obstacles: most pixels show road and sky, which are learnt in no time.
+OBSTACLE_HEIGHT, OBSTACLE_RANGE = 0.25, 50.0
+OBSTACLE_SHARE = 0.5
+# From here on things are few pixels high, and a network that is asked about them as rarely as they
+# are shown puts them nearer than they are.
+FAR_THINGS = 30.0
+
+
+@dataclass(frozen=True, eq=False)
+class LabelledFrame:
+    """One image, what its world says about it, and other views of the same scene.
+
+    Everything is in the optical frame of the first view, the reference.
+
+    Attributes:
+        images: (V,H,W,3) uint8 RGB, the reference first.
+        K_ndc: (V,3,3) float32, optical frames to [-1,1]^2.
+        T_ref_cam: (V,4,4) float64, the identity first.
+        z: (H,W) float16 z-depth in metres, `far` where nothing nearer is hit.
+        obstacle: (H,W) bool, whether the pixel shows something that stands on the ground.
+        far_thing: (H,W) bool, whether it shows something `FAR_THINGS` away or more that does.
+        points: (M,3) float32, all inside the image.
+        occupied: (M,) bool.
+        columns: (C,LEVELS,3) float32, points of columns over the height band, bottom up; at least
+            half of each column is inside the image.
+        column_occupied: (C,) bool, whether anything stands in the band.
+        far: how far the image is asked about, m: `FAR`, or as much more as its world was enlarged.
+    """
+
+    images: npt.NDArray[np.uint8]
+    K_ndc: npt.NDArray[np.float32]
+    T_ref_cam: Array
+    z: npt.NDArray[np.float16]
+    obstacle: npt.NDArray[np.bool_]
+    far_thing: npt.NDArray[np.bool_]
+    points: npt.NDArray[np.float32]
+    occupied: npt.NDArray[np.bool_]
+    columns: npt.NDArray[np.float32]
+    column_occupied: npt.NDArray[np.bool_]
+    far: float = FAR
+
+
+def label_frame(
+    view: View,
+    depth: npt.NDArray[np.floating],
+    T_world_base: Array,
+    occupied: Occupied,
+    count: int,
+    rng: np.random.Generator,
+    columns: int = 0,
+    others: Sequence[View] = (),
+    far: float = FAR,
+) -> LabelledFrame:
+    """Choose and label about `count` points and `columns` columns of a view of an exact world.
+
+    `others` are further views of the scene, of the same size.
+
+    Args:
+        depth: (H,W) z-depth in metres; infinity or NaN where nothing is hit.
+        occupied: (N,3) world points to (N,) whether they are inside something.
+        far: see `LabelledFrame`.
+    """
+    z = np.where(np.isfinite(depth), depth, far)
+    obstacle = obstacle_pixels(view, z, T_world_base, 0.0, OBSTACLE_RANGE)
+    near_surfaces = round(count * SURFACE_SHARE)
+    useful = round(count * USEFUL_SHARE)
+    points = np.concatenate(
+        [
+            surface_points(view.camera, z, obstacle, near_surfaces, far, rng),
+            useful_points(view, T_world_base, useful, rng),
+            frustum_points(view.camera, count - near_surfaces - useful, rng),
+        ]
+    )
+    # Pooled frames hand out slices, so that every slice must be a fair mixture.
+    points = rng.permutation(points)
+    feet = seen_columns(view, T_world_base, columns, rng)
+    views, T_ref_world = (view, *others), inverse(view.T_world_cam)
+    return LabelledFrame(
+        images=np.stack([v.image for v in views]),
+        K_ndc=np.stack([v.camera.ndc for v in views]).astype(np.float32),
+        T_ref_cam=np.stack([T_ref_world @ v.T_world_cam for v in views]),
+        z=np.clip(z, 0, far).astype(np.float16),
+        obstacle=obstacle,
+        far_thing=obstacle_pixels(view, z, T_world_base, FAR_THINGS, far),
+        points=points.astype(np.float32),
+        occupied=occupied(transform(view.T_world_cam, points)),
+        columns=_over(feet, LEVEL_HEIGHTS, T_ref_world @ T_world_base),
+        column_occupied=_stands_in(feet, occupied, T_world_base),
+        far=far,
+    )
+
+
+def level_base(T_world_cam: Array) -> Array:
+    """(4,4) base to world below a camera of a world whose ground is z = 0, x where it looks."""
+    forward = T_world_cam[:2, 2] / np.linalg.norm(T_world_cam[:2, 2])
+    T = np.eye(4)
+    T[:2, 0] = forward
+    T[:2, 1] = -forward[1], forward[0]
+    T[:2, 3] = T_world_cam[:2, 3]
+    return T
+
+
+def obstacle_pixels(
+    view: View, z: npt.NDArray[np.floating], T_world_base: Array, near: float, far: float
+) -> npt.NDArray[np.bool_]:
+    """(H,W) bool: pixels whose surface lies above the ground, from `near` to `far` m away."""
+    up = (inverse(T_world_base) @ view.T_world_cam)[2]
+    height = (view.camera.rays() @ up[:3]) * z + up[3]
+    return np.asarray((height > OBSTACLE_HEIGHT) & (z >= near) & (z < far))
+
+
+def draw_pixels(
+    shape: tuple[int, ...],
+    wanted: Sequence[tuple[npt.NDArray[np.bool_], float]],
+    count: int,
+    rng: np.random.Generator,
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Rows and columns of `count` pixels of an image: of each mask its share, where it has any."""
+    pixels = rng.integers(shape[0] * shape[1], size=count)
+    first = 0
+    for mask, share in wanted:
+        candidates, number = np.flatnonzero(mask), round(count * share)
+        if len(candidates):
+            chosen = candidates[rng.integers(len(candidates), size=number)]
+            pixels[first : first + number] = chosen
+        first += number
+    rows, columns = np.divmod(pixels, shape[1])
+    return rows, columns
+
+
+def surface_points(
+    camera: Camera,
+    z: npt.NDArray[np.floating],
+    obstacle: npt.NDArray[np.bool_],
+    count: int,
+    far: float,
+    rng: np.random.Generator,
+) -> Array:
+    """(count,3) points around what is seen: just before, just behind, and far behind it."""
+    rows, columns = draw_pixels(z.shape, [(obstacle, OBSTACLE_SHARE)], count, rng)
+    surface = np.asarray(z, np.float64)[rows, columns]
+    kind = rng.random(count)
+    # Uncertainty of depth grows with depth, so the shell in which it is asked does too.
+    scale = 0.3 + 0.02 * surface
+    offset = np.select(
+        [kind < 0.35, kind < 0.7],
+        [-rng.exponential(scale), rng.exponential(scale)],
+        rng.uniform(0.5, 12.0, count),
+    )
+    distance = np.clip(surface + offset, 0.5, far)
+    return _along_rays(camera, columns + rng.random(count), rows + rng.random(count), distance)
+
+
+def frustum_points(camera: Camera, count: int, rng: np.random.Generator) -> Array:
+    """(count,3) points uniform over the image and over inverse depth."""
+    distance = 1 / rng.uniform(1 / FAR, 1 / NEAR, count)
+    columns, rows = rng.random(count) * camera.width, rng.random(count) * camera.height
+    return _along_rays(camera, columns, rows, distance)
+
+
+def useful_points(view: View, T_world_base: Array, count: int, rng: np.random.Generator) -> Array:
+    """At most `count` points of the height band a robot drives through, all inside the image."""
+    camera = view.camera
+    T_base_cam = inverse(T_world_base) @ view.T_world_cam
+    wanted = 4 * count
+    distance = rng.uniform(*USEFUL_RANGE, wanted)
+    height = rng.uniform(*USEFUL_HEIGHT, wanted)
+    columns = rng.random(wanted) * camera.width
+    x = (columns - camera.cx) / camera.fx * distance
+    # Solve the base-frame height of (x, y, distance) for y, which points down in the image.
+    up = T_base_cam[2]
+    y = (height - up[3] - up[0] * x - up[2] * distance) / up[1]
+    points = np.stack([x, y, distance], axis=-1)
+    rows = y / distance * camera.fy + camera.cy
+    return np.asarray(points[(rows >= 0) & (rows <= camera.height)][:count])
+
+
+def seen_columns(view: View, T_world_base: Array, count: int, rng: np.random.Generator) -> Array:
+    """At most `count` feet (C,2) in the base frame, uniform over the box, half in the image."""
+    feet = np.stack([rng.uniform(*side, 4 * count) for side in COLUMN_BOX], axis=-1)
+    points = _over(feet, LEVEL_HEIGHTS, inverse(view.T_world_cam) @ T_world_base)
+    uv, _ = view.camera.project(points.reshape(-1, 3))
+    with np.errstate(invalid="ignore"):
+        inside = ((uv >= 0) & (uv <= [view.camera.width, view.camera.height])).all(-1)
+    half = inside.reshape(len(feet), LEVELS).mean(1) >= 0.5
+    return feet[half][:count]
+
+
+def _over(feet: Array, heights: Array, T_cam_base: Array) -> npt.NDArray[np.float32]:
+    """(C,2) feet and (L,) heights to (C,L,3) points in the optical frame."""
+    xyz = np.empty((len(feet), len(heights), 3))
+    xyz[..., :2] = feet[:, None]
+    xyz[..., 2] = heights
+    return transform(T_cam_base, xyz).astype(np.float32)
+
+
+def _stands_in(feet: Array, occupied: Occupied, T_world_base: Array) -> npt.NDArray[np.bool_]:
+    points = _over(feet, TRUTH_HEIGHTS, T_world_base).reshape(-1, 3).astype(np.float64)
+    return np.asarray(occupied(points).reshape(len(feet), len(TRUTH_HEIGHTS)).any(1))
+
+
+def _along_rays(camera: Camera, columns: Array, rows: Array, z: Array) -> Array:
+    x = (columns - camera.cx) / camera.fx
+    y = (rows - camera.cy) / camera.fy
+    return np.stack([x * z, y * z, z], axis=-1)

@@ -1,0 +1,229 @@
+"""Learning from exact worlds: occupancy at points and over columns, depth along rays."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from kdbts_ros.density.geometry.camera import inverse
+from kdbts_ros.density.network.network import DensityNetwork
+from kdbts_ros.density.network.volume_rendering import composite, sample_distances
+from kdbts_ros.learning.config.stages import SupervisedStage
+from kdbts_ros.learning.config.training import Precision
+from kdbts_ros.learning.frames.augmentation import jitter_colours, mirror_intrinsics
+from kdbts_ros.learning.frames.draws import Draws
+from kdbts_ros.learning.frames.labels import (
+    FAR,
+    LEVEL_THICKNESS,
+    NEAR,
+    OBSTACLE_SHARE,
+    LabelledFrame,
+    draw_pixels,
+)
+from kdbts_ros.learning.frames.sampling import draw_views, drop_views
+from kdbts_ros.learning.losses.encoding import encode_views
+from kdbts_ros.learning.losses.masking import masked_mean
+from kdbts_ros.learning.losses.terms import distillation_loss
+
+# Keeps the logarithm of an occupied point finite where the density is exactly zero in float32.
+PROBABILITY_FLOOR = 1e-6
+
+
+@dataclass(frozen=True)
+class SupervisedBatch:
+    """Everything in the optical frame of each first image.
+
+    images (B,V,3,H,W) in [0,1]; K_ndc (B,V,3,3); T_cam_ref (B,V,4,4); points (B,M,3) m and occupied
+    (B,M) 0 or 1; rays: directions (B,R,3) with z = 1, their true z-depth (B,R) and how far they are
+    asked about (B,); columns (B,C,L,3) m bottom up and column_occupied (B,C) 0 or 1.
+    """
+
+    images: Tensor
+    K_ndc: Tensor
+    T_cam_ref: Tensor
+    points: Tensor
+    occupied: Tensor
+    rays: Tensor
+    z: Tensor
+    far: Tensor
+    columns: Tensor
+    column_occupied: Tensor
+
+    def to(self, device: torch.device) -> SupervisedBatch:
+        return SupervisedBatch(*(value.to(device) for value in vars(self).values()))
+
+
+def collate(
+    frames: Sequence[LabelledFrame], stage: SupervisedStage, rngs: Sequence[np.random.Generator]
+) -> SupervisedBatch:
+    """Draw views, points, rays and columns; every other draw mirrors the frame left to right."""
+    columns = min(stage.columns, *(len(frame.columns) for frame in frames))
+    parts = [_draw(f, stage, columns, rng) for f, rng in zip(frames, rngs, strict=True)]
+    return SupervisedBatch(*(torch.stack(values) for values in zip(*parts, strict=True)))
+
+
+def _draw(
+    frame: LabelledFrame, stage: SupervisedStage, columns: int, rng: np.random.Generator
+) -> tuple[Tensor, ...]:
+    views = draw_views(len(frame.images), stage.views, rng)
+    chosen = _slice(len(frame.points), stage.points, rng)
+    standing = _slice(len(frame.columns), columns, rng)
+    wanted = [(frame.obstacle, OBSTACLE_SHARE), (frame.far_thing, stage.far_share)]
+    rows, cols = draw_pixels(frame.z.shape, wanted, stage.rays, rng)
+    images = torch.from_numpy(frame.images[views]).permute(0, 3, 1, 2).float() / 255
+    K_ndc = torch.from_numpy(frame.K_ndc[views])
+    T_cam_ref = np.stack([inverse(T) for T in frame.T_ref_cam[views]]).astype(np.float32)
+    T = torch.from_numpy(T_cam_ref)
+    points, over = torch.from_numpy(frame.points[chosen]), torch.from_numpy(frame.columns[standing])
+    rays = torch.from_numpy(_directions(frame, rows, cols))
+    if rng.random() < 0.5:
+        mirror = torch.tensor([-1.0, 1.0, 1.0])
+        images, K_ndc = images.flip(-1), mirror_intrinsics(K_ndc)
+        points, rays, over = points * mirror, rays * mirror, over * mirror
+        reflection = torch.diag(torch.tensor([-1.0, 1.0, 1.0, 1.0]))
+        T = reflection @ T @ reflection
+    return (
+        images,
+        K_ndc,
+        T,
+        points,
+        torch.from_numpy(frame.occupied[chosen]).float(),
+        rays,
+        torch.from_numpy(frame.z[rows, cols].astype(np.float32)).clamp(NEAR, frame.far),
+        torch.tensor(frame.far),
+        over,
+        torch.from_numpy(frame.column_occupied[standing]).float(),
+    )
+
+
+def _slice(count: int, wanted: int, rng: np.random.Generator) -> npt.NDArray[np.int64]:
+    """`wanted` consecutive indices of `count`, wrapping around from a random start."""
+    if not count:
+        return np.zeros(0, np.int64)
+    return (rng.integers(count) + np.arange(min(wanted, count))) % count
+
+
+def _directions(
+    frame: LabelledFrame, rows: npt.NDArray[np.int64], cols: npt.NDArray[np.int64]
+) -> npt.NDArray[np.float32]:
+    """(R,3) directions with z = 1 through pixel centres of the reference."""
+    height, width = frame.z.shape
+    K = frame.K_ndc[0]
+    x = ((cols + 0.5) / width * 2 - 1 - K[0, 2]) / K[0, 0]
+    y = ((rows + 0.5) / height * 2 - 1 - K[1, 2]) / K[1, 1]
+    return np.stack([x, y, np.ones_like(x)], -1).astype(np.float32)
+
+
+def occupancy_loss(sigma: Tensor, occupied: Tensor, length: float, seen: Tensor) -> Tensor:
+    """Binary cross-entropy of the probability 1 - exp(-length sigma) that a cell is occupied.
+
+    All three of one shape; the mean is over what is seen.
+    """
+    thickness = length * sigma
+    solid = -torch.log(-torch.expm1(-thickness) + PROBABILITY_FLOOR)
+    error = torch.where(occupied > 0.5, solid, thickness)
+    return masked_mean(error, seen)
+
+
+def depth_loss(sigma: Tensor, t: Tensor, z: Tensor) -> Tensor:
+    """|log E[1/t] - log 1/z| of rays (...,S) with true depth (...).
+
+    The expected inverse depth, not the expected depth, because one mistaken far sample would
+    otherwise drown a near surface.
+    """
+    weights = composite(sigma, t, force_last=True).weights
+    inverse_depth = (weights / t).sum(-1)
+    return (torch.log(inverse_depth.clamp_min(1 / (4 * FAR))) + torch.log(z)).abs().mean()
+
+
+def column_loss(sigma: Tensor, seen: Tensor, occupied: Tensor) -> Tensor:
+    """Cross-entropy of the map's own probability: opacity over the seen part of the band.
+
+    sigma and seen (...,C,L), occupied (...,C). What a planner reads is then what was trained, and
+    faint densities that add up over a band are paid for. Columns of which less than half is seen
+    are left out, as the map leaves them unknown.
+    """
+    thickness = (sigma * seen).sum(-1) * LEVEL_THICKNESS
+    known = seen.float().mean(-1) >= 0.5
+    return occupancy_loss(thickness, occupied, 1.0, known)
+
+
+def supervised_step(
+    network: DensityNetwork,
+    batch: SupervisedBatch,
+    stage: SupervisedStage,
+    draws: Draws,
+    precision: Precision,
+) -> dict[str, Tensor]:
+    """Losses of a batch; `loss` is the one to descend. All heads of the network learn.
+
+    With `stage.distillation` the student also learns what the multi-view head knows of a point
+    from all the views that see it, at all points that the first view sees.
+    """
+    images = jitter_colours(batch.images, stage.jitter, draws)
+    features = encode_views(network, images, precision)
+    jitter = draws.uniform(*batch.z.shape, stage.samples).to(batch.z.device)
+    t = sample_distances(NEAR, batch.far[:, None, None], jitter)
+    queries = [
+        batch.points,
+        (batch.rays.unsqueeze(2) * t.unsqueeze(-1)).flatten(1, 2),
+        batch.columns.flatten(1, 2),
+    ]
+    vectors, seen = network.vectors(
+        features, batch.K_ndc, batch.T_cam_ref, torch.cat(queries, dim=1)
+    )
+    found: dict[str, Tensor] = {}
+    loss = torch.zeros((), device=vectors.device)
+    taught = told = None
+    for name, head in network.heads().items():
+        per_view = head.first_layers()(vectors)
+        if head.multi_view:
+            usable = drop_views(seen, stage.view_dropout, draws)
+            sigma, judged = F.softplus(head.fuse(per_view, usable)).unsqueeze(1), seen[:, :1]
+            if stage.distillation:
+                with torch.no_grad():
+                    taught = head.fuse(per_view, seen)
+        else:
+            # Each view is a lesson of its own to a head that reads one.
+            sigma, judged = F.softplus(per_view[..., 0]), seen
+            told = per_view[:, 0, :, 0]
+        terms = _terms(sigma, judged, batch, stage, t)
+        loss = loss + (
+            terms["occupancy"]
+            + stage.depth_weight * terms["depth"]
+            + stage.column_weight * terms["columns"]
+        )
+        found |= {f"{name}{term}": value.detach() for term, value in terms.items()}
+    if taught is not None and told is not None:
+        distilled = distillation_loss(told, taught, seen[:, 0])
+        loss = loss + stage.distillation * distilled
+        found["distilled"] = distilled.detach()
+    return {"loss": loss, **found}
+
+
+def _terms(
+    sigma: Tensor, seen: Tensor, batch: SupervisedBatch, stage: SupervisedStage, t: Tensor
+) -> dict[str, Tensor]:
+    """Losses of densities (B,V,M) of V readings, of which the first knows the depth of rays."""
+    B, V = sigma.shape[:2]
+    sizes = [batch.points.shape[1], t.shape[1] * t.shape[2], batch.columns[0, ..., 0].numel()]
+    at_points, on_rays, over = torch.split(sigma, sizes, dim=2)
+    points_seen, _, over_seen = torch.split(seen, sizes, dim=2)
+    columns = (B, V, *batch.columns.shape[1:3])
+    return {
+        "occupancy": occupancy_loss(
+            at_points, batch.occupied.unsqueeze(1).expand(B, V, -1), stage.length, points_seen
+        ),
+        "depth": depth_loss(on_rays[:, 0].reshape(t.shape), t, batch.z),
+        "columns": column_loss(
+            over.reshape(columns),
+            over_seen.reshape(columns),
+            batch.column_occupied.unsqueeze(1).expand(columns[:3]),
+        ),
+    }

@@ -1,0 +1,90 @@
+"""Whether a saved state belongs to what would continue it.
+
+Steps of one experiment and steps of another are no experiment: whoever resumes with other settings,
+weights or recordings is told what differs. What only says how long, how fast or where may change.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+
+from kdbts_ros.density.checkpoints.checkpoint import resolve, sha256
+from kdbts_ros.errors import UserError
+from kdbts_ros.learning.config.training import TrainingConfig
+
+# Of a training: the length of its stages, this machine and its folders, and what is told of it.
+_FREE = re.compile(
+    r"(name|out|threads|device|checkpoint_seconds|log_every|tensorboard|patience_seconds)"
+    r"|watch\.(every_minutes|pictures|kitti_root)"
+    r"|stages\.\d+\.(minutes|steps|root|split|orbslam_folder|pool\.workers)"
+)
+_CHECKPOINTS = re.compile(r"network\.start_from|stages\.\d+\.teacher")
+_MOST = 4
+# Keys that begin so are not compared, but told beside what they speak of.
+TOLD = "place of "
+
+Identity = dict[str, str]
+
+
+def identity_of(config: TrainingConfig) -> Identity:
+    """What must stay the same of a training, by key of its file; checkpoints by their SHA-256.
+
+    Raises:
+        UserError: a checkpoint that the config names is not there.
+    """
+    found = flattened(config.model_dump(mode="json"))
+    for key, text in found.items():
+        if _CHECKPOINTS.fullmatch(key) and text != "null":
+            found[key] = f"the checkpoint of sha256 {sha256(resolve(json.loads(text)))}"
+    return {key: value for key, value in found.items() if not _FREE.fullmatch(key)}
+
+
+def flattened(content: object, place: str = "") -> Identity:
+    """Leaves of nested settings as JSON, by their place: `stages.0.optimiser.rate`."""
+    if isinstance(content, Mapping):
+        items = [(str(key), value) for key, value in content.items()]
+    elif isinstance(content, (list, tuple)) and any(isinstance(c, Mapping) for c in content):
+        items = [(str(index), value) for index, value in enumerate(content)]
+    else:
+        return {place: json.dumps(content)}
+    found: Identity = {}
+    for key, value in items:
+        found |= flattened(value, f"{place}.{key}" if place else key)
+    return found
+
+
+def refuse_other(saved: Mapping[str, str], now: Mapping[str, str], what: str, cure: str) -> None:
+    """Compare what a state was made from with what would continue it.
+
+    Raises:
+        UserError: they differ; names what, and `cure` says what to do.
+    """
+    different = [
+        f"{key} was {_told(saved, key)} and is {_told(now, key)}"
+        for key in sorted({*saved, *now})
+        if saved.get(key) != now.get(key) and not key.startswith(TOLD)
+    ]
+    if different:
+        more = f", and {len(different) - _MOST} more" if different[_MOST:] else ""
+        raise UserError(f"{what}: {'; '.join(different[:_MOST])}{more}. {cure}")
+
+
+def _told(identity: Mapping[str, str], key: str) -> str:
+    place = identity.get(TOLD + key)
+    return identity.get(key, "not there") + (f" ({place})" if place else "")
+
+
+def written(identity: Identity) -> str:
+    """For a state."""
+    return json.dumps(identity)
+
+
+def read(text: object) -> Identity | None:
+    """What `written` gave; None of a state that does not say, as earlier versions wrote them."""
+    try:
+        content = json.loads(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+    return {str(k): str(v) for k, v in content.items()} if isinstance(content, dict) else None

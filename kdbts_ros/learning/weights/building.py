@@ -1,0 +1,41 @@
+"""The network that a config asks for."""
+
+from __future__ import annotations
+
+import torch
+
+from kdbts_ros.density.checkpoints.checkpoint import load_network
+from kdbts_ros.density.network.network import SINGLE_VIEW_HEADS, DensityNetwork, NetworkSpec
+from kdbts_ros.learning.config.training import NetworkConfig
+from kdbts_ros.learning.weights.start import adopt
+
+
+def build_network(config: NetworkConfig) -> DensityNetwork:
+    """A fresh network as thin fog, or the one to start from.
+
+    Raises:
+        UserError: the checkpoint to start from cannot be read or is of another architecture.
+    """
+    single = config.head in SINGLE_VIEW_HEADS
+    widths: tuple[int, ...] = (config.head_width,)
+    if config.head in ("mvbts", "attention"):
+        widths = config.multi_view_widths
+    spec = NetworkSpec(
+        layers=config.layers,
+        feature_channels=config.feature_channels,
+        decoder_channels=config.decoder_channels,
+        head=config.head,
+        head_widths=widths,
+        image_height=config.image_height,
+        image_width=config.image_width,
+        # Worlds are rendered with smoothed edges: camera images must not come in with aliases.
+        resize="area",
+        student_widths=(config.head_width,) if config.student and not single else (),
+        shared_hidden=config.shared_hidden,
+    )
+    network = DensityNetwork(spec)
+    for head in network.heads().values():
+        torch.nn.init.constant_(head.output_bias(), config.density_bias)
+    if config.start_from is not None:
+        adopt(network, *load_network(config.start_from), config.fresh_decoder)
+    return network

@@ -1,0 +1,69 @@
+"""The pure pipeline behind the node, imported only when a model is wanted.
+
+torch takes seconds to import; a node that waits for it before it exists cannot report, be asked
+for its parameters, or be stopped.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from kdbts_ros.node.parameters.table import Parameters
+
+if TYPE_CHECKING:
+    from kdbts_ros.density.pipeline import Pipeline, PipelineSettings
+
+
+def load(parameters: Parameters) -> Pipeline:
+    """Weights loaded and warmed up; raises UserError."""
+    from kdbts_ros.density.pipeline import Pipeline
+
+    return Pipeline(settings(parameters))
+
+
+def settings(parameters: Parameters) -> PipelineSettings:
+    """The part of the parameters that the pipeline knows."""
+    from kdbts_ros.density.maps.rolling_map import FusionSettings
+    from kdbts_ros.density.pipeline import PipelineSettings
+    from kdbts_ros.density.views.keyframes import BufferRules
+    from kdbts_ros.density.views.static_world import ConsistencyRules
+
+    views = BufferRules(
+        max_views=parameters.max_views,
+        max_keyframes=parameters.max_keyframes,
+        min_baseline=parameters.min_baseline,
+        max_baseline=parameters.max_baseline,
+        keyframe_rotation=parameters.keyframe_rotation,
+        max_age=parameters.max_view_age,
+        min_overlap=parameters.min_overlap,
+        max_bytes=parameters.view_memory_mb * 1_000_000,
+        max_speed=parameters.max_speed,
+    )
+    fusion = FusionSettings(
+        decay_s=parameters.map_decay,
+        completed_weight=parameters.completed_weight,
+        observed_limit=parameters.map_inertia,
+        completed_limit=parameters.map_inertia / 4,
+        speed_limit=parameters.max_speed,
+    )
+    return PipelineSettings(
+        checkpoint=parameters.checkpoint,
+        head=None if parameters.head == "auto" else parameters.head,
+        device=parameters.device,
+        precision=parameters.precision,
+        range_m=parameters.range_m,
+        resolution=parameters.resolution,
+        height_min=parameters.height_min,
+        height_max=parameters.height_max,
+        height_step=parameters.height_step,
+        occupied_threshold=parameters.occupied_threshold,
+        completed_cells=parameters.completed_cells,  # type: ignore[arg-type]
+        depth_stride=parameters.depth_stride,
+        canonical_camera=parameters.canonical_camera,  # type: ignore[arg-type]
+        scale_height=parameters.scale_height,
+        mode=parameters.mode,  # type: ignore[arg-type]
+        views=views,
+        consistency=ConsistencyRules(least_share=parameters.view_consistency),
+        accumulate=parameters.accumulate,
+        fusion=fusion,
+    )

@@ -1,0 +1,211 @@
+"""What the node publishes, and what of it anybody wants.
+
+Maps, depth and preview are sent by the inference thread, which has them first; the report and a
+late joiner's map by the executor. The lock of `Lives` keeps the two apart.
+
+A middleware gives late joiners the last sample of a latched topic, whatever has happened since. So
+a new life begins by replacing what is latched of an earlier one with a map that knows nothing.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from nav_msgs.msg import OccupancyGrid
+from rclpy.event_handler import PublisherEventCallbacks
+from rclpy.lifecycle import LifecycleNode
+from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
+from rclpy.qos_overriding_options import QoSOverridingOptions
+from sensor_msgs.msg import CameraInfo, Image
+
+from kdbts_ros.density.request import Wanted
+from kdbts_ros.msg import InferenceReport
+from kdbts_ros.node.inference.epochs import Lives
+from kdbts_ros.node.inference.worker import Job, Outcome, Published
+from kdbts_ros.node.outputs import messages
+from kdbts_ros.node.parameters.table import Parameters
+from kdbts_ros.node.reporting.counters import Tally
+from kdbts_ros.node.reporting.faults import with_place
+
+# Nav2's static layer asks for a latched map and does not connect to a volatile one.
+LATCHED = QoSProfile(
+    depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
+)
+# Depth and preview exceed what a middleware sends in one piece: best effort would lose them.
+STAGES = ("decode", "wait", "network", "query", "publish", "ros", "total", "age")
+NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
+
+
+class Outputs:
+    """The publishers of a configured node. `parameters` gives the values of now."""
+
+    def __init__(
+        self, node: LifecycleNode, parameters: Callable[[], Parameters], lives: Lives
+    ) -> None:
+        self._node = node
+        self._parameters = parameters
+        self._lives = lives
+        self._publishers: list[Any] = []
+        self._last: tuple[Job, Any] | None = None
+        self._probability_latched = False
+        self._occupancy = self._publisher(OccupancyGrid, "~/occupancy", LATCHED)
+        joined = PublisherEventCallbacks(matched=self._on_probability_matched)
+        self._probability = self._publisher(
+            OccupancyGrid, "~/occupancy_probability", LATCHED, event_callbacks=joined
+        )
+        self._depth = self._publisher(Image, "~/depth/image", NEWEST)
+        self._depth_info = self._publisher(CameraInfo, "~/depth/camera_info", NEWEST)
+        self._preview = self._publisher(Image, "~/preview", NEWEST)
+        self._report = self._publisher(InferenceReport, "~/report", QoSProfile(depth=10))
+
+    def _publisher(self, kind: type, topic: str, qos: QoSProfile, **options: Any) -> Any:
+        overrides = QoSOverridingOptions.with_default_policies()
+        publisher = self._node.create_lifecycle_publisher(
+            kind, topic, qos, qos_overriding_options=overrides, **options
+        )
+        self._publishers.append(publisher)
+        return publisher
+
+    def wanted(self) -> Wanted:
+        """What somebody listens to."""
+        return Wanted(
+            depth=self._depth.get_subscription_count() > 0,
+            percent=self._probability.get_subscription_count() > 0,
+            preview=self._preview.get_subscription_count() > 0,
+        )
+
+    def publish(self, job: Job, result: Any) -> Published | None:
+        """Send the map, and what else was wanted of it, unless the job's life has ended.
+
+        Called in the inference thread. An exception means that no map was sent; once it is, what
+        cannot be sent beside it is told in the result.
+        """
+        began = time.monotonic()
+        grid = self._grid(job, result, result.trinary)
+        with self._lives.lock:
+            if job.life != self._lives.now:
+                return None
+            self._occupancy.publish(grid)
+            self._last = (job, result)
+            fault = self._send_beside(job, result)
+        ended, clock_ns = time.monotonic(), self._node.get_clock().now().nanoseconds
+        return Published(began, ended, (clock_ns - job.frame.stamp_ns) / 1e6, fault)
+
+    def _send_beside(self, job: Job, result: Any) -> str:
+        """Send what was wanted beside the map; why that failed, or nothing."""
+        try:
+            if result.percent is not None:
+                self._send_probability(job, result, result.percent)
+            optical = messages.header(job.frame.stamp_ns, job.frame.frame_id)
+            if job.wanted is not None and job.wanted.depth and result.depth is not None:
+                self._depth.publish(messages.depth_image(optical, result.depth))
+                self._depth_info.publish(messages.camera_info(optical, result.depth_camera))
+            if result.preview is not None:
+                self._preview.publish(messages.rgb_image(optical, result.preview))
+        except Exception as error:  # a middleware has reasons of its own
+            return f"publishing beside the map failed: {with_place(error)}"
+        return ""
+
+    def _send_probability(self, job: Job, result: Any, percent: Any) -> None:
+        self._probability.publish(self._grid(job, result, percent))
+        self._probability_latched = True
+
+    def _grid(
+        self, job: Job, result: Any, cells: Any, stamp_ns: int | None = None
+    ) -> OccupancyGrid:
+        stamp_ns = job.frame.stamp_ns if stamp_ns is None else stamp_ns
+        head = messages.header(stamp_ns, self._parameters().fixed_frame)
+        ground = float(job.needs.T_fixed_base[2, 3])
+        return messages.occupancy_grid(head, result.window, cells, ground)
+
+    def begin_life(self, stamp_ns: int | None = None) -> None:
+        """Replace what is latched of an ended life by a map of the same cells, all unknown.
+
+        Called in the executor's thread, once the publishers are active. stamp_ns: where the new
+        life begins; None for the stamp of the map that is replaced.
+        """
+        with self._lives.lock:
+            if self._last is None or self._last[0].life == self._lives.now:
+                return
+            (job, result), self._last = self._last, None
+            unknown = np.full_like(result.trinary, -1)
+            grid = self._grid(job, result, unknown, stamp_ns)
+            self._occupancy.publish(grid)
+            if self._probability_latched:
+                self._probability.publish(grid)
+            self._probability_latched = False
+
+    def _on_probability_matched(self, event: Any) -> None:
+        """A late joiner gets the latched map, though nobody wanted it when it was made."""
+        if event.current_count_change < 1:
+            return
+        # A newer map that is sent meanwhile must not be followed, and unlatched, by this one.
+        with self._lives.lock:
+            if self._last is None or self._last[0].life != self._lives.now:
+                return
+            job, result = self._last
+            if result.percent is None:
+                percent = result.occupancy.percent(
+                    result.threshold, self._parameters().completed_cells
+                )
+                self._send_probability(job, result, percent)
+
+    def publish_report(
+        self,
+        outcome: Outcome,
+        stages: dict[str, float],
+        model: dict[str, str],
+        tally: Tally,
+    ) -> None:
+        """Send the account of one map; `stages` in milliseconds as `stages_ms` names them."""
+        views = outcome.result.views
+        report = InferenceReport(
+            header=messages.header(outcome.job.frame.stamp_ns, self._parameters().fixed_frame),
+            mode=views.mode,
+            mode_note=views.note,
+            views_used=views.used,
+            views_kept=views.kept,
+            views_bytes=views.kept_bytes,
+            pose_jumps=views.pose_jumps,
+            time_jumps=tally.time_jumps,
+            frames_in=tally.frames_in,
+            maps_out=tally.maps_out,
+            views_in=tally.views_in,
+        )
+        for name in ("head", "checkpoint", "device", "precision"):
+            setattr(report, name, model.get(name, ""))
+        for name in STAGES:
+            setattr(report, f"{name}_ms", float(stages.get(name, 0.0)))
+        reasons = sorted(tally.dropped)
+        report.drop_reasons = reasons
+        report.drop_counts = [tally.dropped[reason] for reason in reasons]
+        self._report.publish(report)
+
+    def close(self) -> None:
+        """Destroy the publishers; the life of the jobs under way must have ended."""
+        for publisher in self._publishers:
+            self._node.destroy_lifecycle_publisher(publisher)
+        self._publishers = []
+
+
+def stages_ms(outcome: Outcome, published: Published) -> dict[str, float]:
+    """Where the time of one map went."""
+    times = outcome.result.times_ms
+    arrived = outcome.job.frame.arrived
+    wait, total = (outcome.started - arrived) * 1e3, (published.ended - arrived) * 1e3
+    network = times.get("network", 0.0)
+    query = sum(times.get(stage, 0.0) for stage in ("views", "query", "depth", "preview"))
+    return {
+        "decode": outcome.decode_ms,
+        "wait": wait,
+        "network": network,
+        "query": query,
+        "publish": (published.ended - published.began) * 1e3,
+        # What is left is the node's own: decoding, the executor's turns, messages, publishing.
+        "ros": total - wait - network - query,
+        "total": total,
+        "age": published.age_ms,
+    }

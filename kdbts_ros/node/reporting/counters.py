@@ -1,0 +1,134 @@
+"""What happened since `configure`: counts, silences and durations, for report and diagnostics."""
+
+from __future__ import annotations
+
+from collections import Counter, deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from kdbts_ros.node.inputs.stamps import Jumps
+from kdbts_ros.node.reporting import drops
+from kdbts_ros.node.reporting.drops import Dropped
+
+# Durations are summarised over the newest maps only, so that they tell of now.
+WINDOW = 100
+NEVER = float("-inf")
+
+
+@dataclass
+class Losses:
+    """Images that were not used, by reason. Times are seconds of a clock that never jumps."""
+
+    dropped: Counter[str] = field(default_factory=Counter)
+    details: dict[str, str] = field(default_factory=dict)
+    drop_at: dict[str, float] = field(default_factory=dict)
+
+    def add(self, drop: Dropped, now: float) -> None:
+        """One more."""
+        self.dropped[drop.reason] += 1
+        self.details[drop.reason] = drop.detail
+        self.drop_at[drop.reason] = now
+
+    def recent(self, reasons: Iterable[str], since: float) -> tuple[str, ...]:
+        """Those of the reasons for which an image was lost since then, the newest first."""
+        found = [r for r in reasons if self.drop_at.get(r, NEVER) >= since]
+        return tuple(sorted(found, key=lambda reason: -self.drop_at[reason]))
+
+    def sentence(self, reason: str) -> str:
+        """The newest loss for a reason, in words."""
+        return f"{reason}: {self.details[reason]}"
+
+
+@dataclass
+class StreamTally:
+    """What one camera sent. Times are seconds of a clock that never jumps.
+
+    `good_at`: when an image was last found usable, with a calibration; `pose_at`: and with a pose.
+    concerns: why the network may do badly with the camera, and the frame that was judged.
+    """
+
+    image_at: float | None = None
+    frames_in: int = 0
+    calibration_at: float | None = None
+    calibration_fault: str = ""
+    incompatible_qos: str = ""
+    good_at: float | None = None
+    pose_at: float | None = None
+    failures_in_row: int = 0
+    losses: Losses = field(default_factory=Losses)
+    concerns: tuple[str, ...] = ()
+    frame_id: str = ""
+
+
+@dataclass
+class Tally:
+    """Kept by the executor thread alone. Times are seconds of a clock that never jumps."""
+
+    since: float
+    frames_in: int = 0
+    maps_out: int = 0
+    views_in: int = 0
+    time_jumps: int = 0
+    jumps: Jumps = field(default_factory=Jumps)
+    losses: Losses = field(default_factory=Losses)
+    streams: dict[str, StreamTally] = field(default_factory=dict)
+    transform_fault: str = ""
+    transform_fault_at: float = NEVER
+    pose_at: float | None = None
+    map_at: float | None = None
+    stages: dict[str, deque[float]] = field(default_factory=dict)
+
+    def stream(self, camera: str) -> StreamTally:
+        """The account of one camera."""
+        return self.streams.setdefault(camera, StreamTally())
+
+    def image(self, now: float, camera: str = "") -> None:
+        """An image arrived."""
+        self.frames_in += 1
+        account = self.stream(camera)
+        account.frames_in += 1
+        account.image_at = now
+
+    def posed(self, now: float, camera: str = "") -> None:
+        """An image has everything it needs."""
+        self.pose_at = self.stream(camera).pose_at = now
+
+    def drop(self, drop: Dropped, now: float, camera: str = "") -> None:
+        """An image of a camera was not used."""
+        account = self.stream(camera)
+        self.losses.add(drop, now)
+        account.losses.add(drop, now)
+        if drop.reason == drops.INFERENCE_ERROR:
+            account.failures_in_row += 1
+
+    @property
+    def dropped(self) -> Counter[str]:
+        """Images of all cameras that were not used, by reason."""
+        return self.losses.dropped
+
+    @property
+    def pose_faults(self) -> int:
+        """Images lost so far because their pose could not be had."""
+        return sum(self.dropped[reason] for reason in drops.POSE_REASONS)
+
+    def judged(self, camera: str, frame_id: str, concerns: tuple[str, ...]) -> None:
+        """An image of a camera went through the network, which may do badly with it."""
+        account = self.stream(camera)
+        account.frame_id, account.concerns = frame_id, concerns
+        account.failures_in_row = 0
+
+    def map(self, now: float, stages_ms: dict[str, float]) -> None:
+        """A map was published."""
+        self.maps_out += 1
+        self.map_at = now
+        for name, value in stages_ms.items():
+            self.stages.setdefault(name, deque(maxlen=WINDOW)).append(value)
+
+    def percentiles(self) -> dict[str, tuple[float, float]]:
+        """Median and 95th percentile in milliseconds by stage, over the newest maps."""
+        return {
+            name: (float(np.percentile(values, 50)), float(np.percentile(values, 95)))
+            for name, values in self.stages.items()
+        }

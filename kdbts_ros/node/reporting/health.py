@@ -1,0 +1,169 @@
+"""What the node says about itself: OK, or one sentence naming what is wrong and what cures it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kdbts_ros.node.inputs.stamps import JUMPS_WITHIN
+from kdbts_ros.node.reporting import drops
+from kdbts_ros.node.reporting.counters import StreamTally, Tally
+from kdbts_ros.node.reporting.input_health import StreamSurroundings, input_status
+from kdbts_ros.node.reporting.status import ERROR, OK, WARN, Status, quiet
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What the node sees around it when it assesses itself.
+
+    clock_runs: ROS time is not zero.
+    clock_publishers: nodes that publish /clock, while the node lives by it; else empty.
+    """
+
+    active: bool
+    state: str
+    fault: str
+    streams: tuple[StreamSurroundings, ...]
+    clock_runs: bool
+    model: dict[str, str]
+    clock_publishers: tuple[str, ...] = ()
+
+
+def assess(tally: Tally, around: Surroundings, now: float, silence: float) -> list[Status]:
+    """`lifecycle`; while active `input` of each camera, `time`, `pose`, `inference` and `camera`.
+
+    silence: s of patience.
+    """
+    level = ERROR if around.fault else OK
+    lifecycle = Status("lifecycle", level, around.fault or f"node is {around.state}")
+    if not around.active:
+        return [lifecycle]
+    return [
+        lifecycle,
+        *(
+            input_status(tally.stream(stream.camera), stream, tally.since, now, silence)
+            for stream in around.streams
+        ),
+        _time(tally, around, now),
+        _pose(tally, now, silence),
+        _inference(tally, around, now, silence),
+        _camera(tally, now, silence),
+    ]
+
+
+def _time(tally: Tally, around: Surroundings, now: float) -> Status:
+    values = {
+        "jumps in time": str(tally.time_jumps),
+        "publishers of /clock": ", ".join(around.clock_publishers) or "none that matters",
+    }
+    if not around.clock_runs:
+        sentence = "use_sim_time is set but nobody publishes /clock"
+        if around.clock_publishers:
+            sentence = f"/clock stands at zero: {', '.join(around.clock_publishers)} publishes it"
+        return Status("time", WARN, f"{sentence}; images are judged by their stamps alone", values)
+    repeated = tally.jumps.repeated(now)
+    if repeated:
+        found = "; ".join(f"{topic}, published by {_behind(topic, around)}" for topic in repeated)
+        return Status(
+            "time",
+            ERROR,
+            f"time jumps again and again within {JUMPS_WITHIN:g} s, and each jump begins an empty "
+            f"map, as told by {found}: stop all but one publisher (a recording that loops should "
+            "be longer)",
+            values,
+        )
+    if len(around.clock_publishers) > 1:
+        several = " and ".join(around.clock_publishers)
+        return Status("time", WARN, f"/clock is published by {several}: stop one", values)
+    return Status("time", OK, "time goes on", values)
+
+
+def _behind(topic: str, around: Surroundings) -> str:
+    """The nodes that publish a topic which told of jumps."""
+    for stream in around.streams:
+        if stream.image_topic == topic:
+            return " and ".join(sorted({p.node for p in stream.images})) or "nobody any more"
+    return " and ".join(around.clock_publishers) or "nobody any more"
+
+
+def _of(camera: str) -> str:
+    """What goes before a sentence about one of several cameras."""
+    return f"{camera}: " if camera else ""
+
+
+def _pose(tally: Tally, now: float, silence: float) -> Status:
+    lost = {reason: tally.dropped[reason] for reason in sorted(drops.POSE_REASONS)}
+    values = {f"dropped, {reason}": str(count) for reason, count in lost.items()}
+    found = [
+        (level, sentence)
+        for camera, account in tally.streams.items()
+        for level, sentence in _lost_poses(tally, camera, account, now, silence)
+    ]
+    if found:
+        level = max(level for level, _ in found)
+        return Status("pose", level, "; ".join(sentence for _, sentence in found), values)
+    if now - tally.transform_fault_at <= silence:
+        return Status("pose", WARN, tally.transform_fault, values)
+    if tally.pose_at is None:
+        return Status("pose", OK, "no image needed a pose yet", values)
+    return Status("pose", OK, "poses are found at the stamps of the images", values)
+
+
+def _lost_poses(
+    tally: Tally, camera: str, account: StreamTally, now: float, silence: float
+) -> list[tuple[int, str]]:
+    """Why images of one camera were lost lately for want of a pose; nothing if none was."""
+    reasons = account.losses.recent(drops.POSE_REASONS, now - silence)
+    if not reasons:
+        return []
+    lasting = quiet(account.pose_at, tally.since, now, silence)
+    return [(ERROR if lasting else WARN, _of(camera) + account.losses.sentence(reasons[0]))]
+
+
+def _inference(tally: Tally, around: Surroundings, now: float, silence: float) -> Status:
+    values = dict(around.model)
+    values["maps out"] = str(tally.maps_out)
+    values["views in"] = str(tally.views_in)
+    for reason, count in sorted(tally.dropped.items()):
+        values[f"dropped, {reason}"] = str(count)
+    for name, (median, p95) in tally.percentiles().items():
+        values[f"{name} ms, median and p95"] = f"{median:.1f}, {p95:.1f}"
+    failing = {name: a for name, a in tally.streams.items() if a.failures_in_row}
+    if failing:
+        in_row = max(account.failures_in_row for account in failing.values())
+        told = "; ".join(
+            f"{_of(name)}{account.failures_in_row} image(s) in a row failed: "
+            f"{account.losses.details[drops.INFERENCE_ERROR]}"
+            for name, account in failing.items()
+        )
+        return Status("inference", ERROR if in_row >= 3 else WARN, told, values)
+    if tally.pose_at is not None and quiet(tally.map_at, tally.pose_at, now, silence):
+        return Status("inference", WARN, f"no map for {silence:g} s", values)
+    return Status("inference", OK, "maps are published", values)
+
+
+def _camera(tally: Tally, now: float, silence: float) -> Status:
+    accounts = sorted(tally.streams.items())
+    refused = [
+        _of(camera) + account.losses.sentence(drops.BAD_MOUNT)
+        for camera, account in accounts
+        if account.losses.recent((drops.BAD_MOUNT,), now - silence)
+    ]
+    if refused:
+        return Status("camera", ERROR, "; ".join(refused))
+    found = [
+        f"{camera or account.frame_id}: {sentence}"
+        for camera, account in accounts
+        for sentence in account.concerns
+    ]
+    if found:
+        return Status("camera", WARN, "; ".join(found), lasting=True)
+    return Status("camera", OK, "the network is shown what it was trained on")
+
+
+def engine_status(at_start: dict[str, str], model: dict[str, str]) -> Status:
+    """Whether the model still runs as it did when it was loaded; both as `Pipeline.describe`."""
+    before, engine = at_start.get("engine", ""), model.get("engine", "")
+    # While a model loads it describes itself before it is known as what was loaded.
+    if not at_start or engine == before:
+        return Status("engine", OK, f"runs as it was loaded: {engine or 'nothing is loaded'}")
+    return Status("engine", WARN, f"slower since it was loaded: {engine}", lasting=True)

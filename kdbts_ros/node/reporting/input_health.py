@@ -1,0 +1,190 @@
+"""Whether a camera's images and camera_info arrive; if not, why, and what cures it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from kdbts_ros.datasets.ros.topic_names import without_transport
+from kdbts_ros.node.reporting import drops
+from kdbts_ros.node.reporting.counters import StreamTally
+from kdbts_ros.node.reporting.graph import CAMERA_INFO, COMPRESSED, IMAGE, Publisher, names
+from kdbts_ros.node.reporting.status import ERROR, OK, WARN, Status, quiet
+
+# Losses that the camera's driver or wiring causes, the most telling first.
+_CAUSES = (
+    drops.OTHER_CAMERA,
+    drops.BAD_IMAGE,
+    drops.CAMERA_INFO_MISMATCH,
+    drops.BAD_CAMERA_INFO,
+    drops.NO_CAMERA_INFO,
+    drops.ZERO_STAMP,
+    drops.FUTURE_STAMP,
+    drops.DUPLICATE,
+    drops.OUT_OF_ORDER,
+)
+# Names in a sentence at most.
+_SHOWN = 4
+
+
+@dataclass(frozen=True)
+class StreamSurroundings:
+    """What is to be seen of one camera's topics. `camera` is empty where there is only one.
+
+    kind: type of the messages that the node listens to for images.
+    images, infos: publishers of the two topics.
+    published_since: when the image topic got its first publisher, monotonic s; None without one.
+    others: topics in the graph on which images, and camera_info, are published; looked for only
+        where the camera's own topic has no publisher.
+    joined: how images find their camera_info, in words.
+    tells_publishers: whether the middleware says which publisher an image came from.
+    fault: why the node cannot listen; empty where it does.
+    """
+
+    camera: str
+    image_topic: str
+    camera_info_topic: str
+    reliability: str = "best_effort"
+    kind: str = IMAGE
+    images: tuple[Publisher, ...] = ()
+    infos: tuple[Publisher, ...] = ()
+    published_since: float | None = None
+    other_images: tuple[str, ...] = ()
+    other_infos: tuple[str, ...] = ()
+    joined: str = ""
+    tells_publishers: bool = True
+    fault: str = ""
+
+
+def input_status(
+    account: StreamTally, stream: StreamSurroundings, since: float, now: float, silence: float
+) -> Status:
+    """The line `input` of a camera.
+
+    Args:
+        account: what the camera sent.
+        since: when the node began to listen.
+        now, silence: seconds; silence is what is borne without a word.
+    """
+    level, message = _judge(account, stream, since, now, silence)
+    values = {
+        "image topic": stream.image_topic,
+        "camera_info topic": stream.camera_info_topic,
+        "publishers of images": names(stream.images),
+        "publishers of camera_info": names(stream.infos),
+        "camera_info of an image": stream.joined,
+        "frames in": str(account.frames_in),
+    }
+    for reason, count in sorted(account.losses.dropped.items()):
+        values[f"dropped, {reason}"] = str(count)
+    return Status(f"input {stream.camera}".rstrip(), level, message, values)
+
+
+def _judge(
+    account: StreamTally, stream: StreamSurroundings, since: float, now: float, silence: float
+) -> tuple[int, str]:
+    if stream.fault:
+        return ERROR, stream.fault
+    # A publisher that has just appeared is not silent yet, however long the node has waited for it.
+    published = max(since, stream.published_since or since)
+    if quiet(account.image_at, published, now, silence):
+        return _no_images(account, stream, silence)
+    if account.calibration_fault:
+        return ERROR, account.calibration_fault
+    if account.image_at is None:
+        return OK, "waiting for the first image"
+    if account.calibration_at is None and now - since > silence:
+        return ERROR, _no_infos(stream)
+    recent = account.losses.recent(_CAUSES, now - silence)
+    if recent:
+        reason = min(recent, key=_CAUSES.index)
+        return _loss(account, stream, reason, quiet(account.good_at, since, now, silence))
+    if len(stream.images) > 1 and not stream.tells_publishers:
+        return WARN, (
+            f"{stream.image_topic} has several publishers, {names(stream.images)}: if more than "
+            "one sends images, maps alternate between them; give each a topic of its own"
+        )
+    return OK, "images and camera_info arrive"
+
+
+def _loss(
+    account: StreamTally, stream: StreamSurroundings, reason: str, all_lost: bool
+) -> tuple[int, str]:
+    sentence = account.losses.sentence(reason)
+    if len(stream.images) > 1 and reason in drops.SHARED_TOPIC_REASONS:
+        return ERROR, f"{sentence}; publishers of {stream.image_topic}: {names(stream.images)}"
+    return (ERROR if all_lost or reason == drops.OTHER_CAMERA else WARN), sentence
+
+
+def _no_images(account: StreamTally, stream: StreamSurroundings, silence: float) -> tuple[int, str]:
+    topic = stream.image_topic
+    if not stream.images:
+        return WARN, f"nobody publishes {topic}: {_cure_of_no_publisher(stream)}"
+    usable = [publisher for publisher in stream.images if publisher.kind == stream.kind]
+    if not usable:
+        return ERROR, _wrong_kind(stream)
+    unreliable = stream.reliability == "reliable" and not any(p.reliable for p in usable)
+    if account.incompatible_qos or unreliable:
+        policy = account.incompatible_qos or "RELIABILITY"
+        return ERROR, (
+            f"the publisher of {topic}, {names(usable)}, offers another QoS than asked "
+            f"({policy}): set image_reliability:=best_effort"
+        )
+    silent = f"{topic} has a publisher, {names(usable)}, but no image came for {silence:g} s"
+    if stream.reliability == "best_effort":
+        return ERROR, (
+            f"{silent}: the camera is silent, or its images are large and lost by a default "
+            "middleware; set image_reliability:=reliable, or start the camera with "
+            "FASTDDS_DEFAULT_PROFILES_FILE=<share>/config/fastdds_large_messages.xml"
+        )
+    return ERROR, f"{silent}: the camera is silent"
+
+
+def _cure_of_no_publisher(stream: StreamSurroundings) -> str:
+    topic, others = stream.image_topic, stream.other_images
+    base = without_transport(topic)
+    if base != topic and base in others:
+        return f"{base} is published; set image_transport:=raw and remap image to {base}"
+    if f"{topic}/compressed" in others:
+        return f"{topic}/compressed is published; set image_transport:=compressed"
+    if others:
+        return f"start the camera, or remap image to its topic; published are {_list(others)}"
+    return "start the camera, or remap image to its topic"
+
+
+def _wrong_kind(stream: StreamSurroundings) -> str:
+    topic, kinds = stream.image_topic, sorted({p.kind for p in stream.images})
+    base, _, last = topic.rpartition("/")
+    said = f"{topic} is published as {', '.join(kinds)} by {names(stream.images)}, not as images"
+    if without_transport(topic) != topic:
+        return (
+            f"{said}: run `ros2 run image_transport republish` from {last} to raw, and remap "
+            f"image to its output, or to {base}"
+        )
+    return f"{said} ({IMAGE} or {COMPRESSED}): remap image to a topic of images"
+
+
+def _no_infos(stream: StreamSurroundings) -> str:
+    topic = stream.camera_info_topic
+    said = f"images arrive but no camera_info on {topic}"
+    if not stream.infos:
+        others = stream.other_infos
+        where = f"; published are {_list(others)}" if others else "; no camera_info is published"
+        return f"{said}, which nobody publishes: remap camera_info to the topic of this camera" + (
+            where
+        )
+    usable = [publisher for publisher in stream.infos if publisher.kind == CAMERA_INFO]
+    if not usable:
+        kinds = ", ".join(sorted({p.kind for p in stream.infos}))
+        return (
+            f"{said}: {names(stream.infos)} publishes {kinds} there; remap camera_info to the "
+            "topic of this camera"
+        )
+    return (
+        f"{said}: {names(usable)} publishes it but has sent none since the node listens; it must "
+        "send one with every image, or latch the one it sent (durability transient_local)"
+    )
+
+
+def _list(topics: tuple[str, ...]) -> str:
+    more = f" and {len(topics) - _SHOWN} more" if len(topics) > _SHOWN else ""
+    return ", ".join(topics[:_SHOWN]) + more
