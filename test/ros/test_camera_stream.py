@@ -169,23 +169,6 @@ def test_no_camera_has_another_frame_s_calibration(bench: Bench, info_first: boo
     assert "the one of the same stamp" in bench.look(bench.streams[0]).joined
 
 
-def test_an_image_without_a_frame_has_that_of_its_camera_info(bench: Bench) -> None:
-    driver = bench.driver("driver")
-    images = driver.create_publisher(Image, "image", RELIABLE)
-    infos = driver.create_publisher(CameraInfo, "camera_info", RELIABLE)
-    bench.stream("")
-    connected(bench, images, infos)
-    for index, frames in enumerate([("", "lens"), ("optical", "lens"), ("optical", "")]):
-        stamp = 100 * SECOND + index
-        image, said = picture(stamp), info(stamp)
-        image.header.frame_id, said.header.frame_id = frames
-        infos.publish(said)
-        images.publish(image)
-        assert bench.turn(lambda count=index + 1: len(bench.found) == count)
-        bench.turn(lambda: False, 1.1)
-    assert [frame.frame_id for frame, _ in bench.found] == ["lens", "optical", "optical"]
-
-
 def test_what_was_said_once_and_latched_before_is_heard(bench: Bench) -> None:
     driver = bench.driver("driver")
     driver.create_publisher(CameraInfo, "camera_info", LATCHED).publish(
@@ -223,6 +206,8 @@ def test_the_frame_of_the_image_holds_and_where_it_names_none_camera_info_s(benc
         if holds:
             assert bench.turn(lambda n=name: bool(bench.focals(n)))
             assert bench.still.asked == [holds, "base_link"]
+            # What is published under the image's stamp is in that frame, too.
+            assert [f.frame_id for f, _ in bench.found if f.camera == name] == [holds]
         else:
             assert bench.turn(lambda: drops.NO_TF in bench.tally.dropped)
             assert not bench.still.asked
