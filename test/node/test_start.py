@@ -15,21 +15,24 @@ import importlib, signal, sys
 
 class Finder:
     def find_spec(self, name, *_):
-        if name == "kdbts_ros.node." + sys.argv[2]:
+        if name == sys.argv[2]:
             try:
                 signal.raise_signal(signal.SIGINT)
             except KeyboardInterrupt:
                 raise ImportError("half imported")
 
 sys.meta_path.insert(0, Finder())
-sys.exit(importlib.import_module("kdbts_ros.node." + sys.argv[1]).main())
+sys.exit(importlib.import_module(sys.argv[1]).main())
 """
 
 
 @pytest.mark.parametrize(
     ("program", "amid", "code"),
     # A wait that was interrupted must not look like a node that is active.
-    [("start", "kdbts_node", 0), ("wait", "readiness", 130)],
+    [
+        ("kdbts_ros.node.start", "kdbts_ros.node.kdbts_node", 0),
+        ("kdbts_ros.replay.wait", "kdbts_ros.replay.readiness", 130),
+    ],
 )
 def test_ctrl_c_amid_the_imports_ends_a_program_quietly(program: str, amid: str, code: int) -> None:
     done = subprocess.run(
