@@ -15,7 +15,7 @@ from kdbts_ros.density.geometry.camera import R_BODY_OPTICAL, Camera, View
 from kdbts_ros.density.network import network
 from kdbts_ros.learning.frames import sources
 from kdbts_ros.learning.frames.labels import LabelledFrame, label_frame
-from kdbts_ros.learning.frames.plan import FramePlan
+from kdbts_ros.learning.frames.pool import FramePlan
 from kdbts_ros.learning.frames.sources import clip_of
 from kdbts_ros.learning.losses.photometric import Clip
 from kdbts_ros.learning.record import diary

@@ -18,18 +18,15 @@ from kdbts_ros.files import shown
 from kdbts_ros.learning.config.stages import Stage
 from kdbts_ros.learning.config.training import TrainingConfig
 from kdbts_ros.learning.frames.draws import Draws, seed_of
-from kdbts_ros.learning.frames.plan import FramePlan
-from kdbts_ros.learning.frames.pool import FramePool
+from kdbts_ros.learning.frames.pool import FramePlan, FramePool
 from kdbts_ros.learning.record.diary import Diary
 from kdbts_ros.learning.record.progress import Progress, StepReport
 from kdbts_ros.learning.record.run_folder import RunFolder
 from kdbts_ros.learning.run import resuming
-from kdbts_ros.learning.run.batch_norm import share_batch_norms
-from kdbts_ros.learning.run.descent import Descent
-from kdbts_ros.learning.run.freezing import frozen_statistics
+from kdbts_ros.learning.run.batch_norm import frozen_statistics, share_batch_norms
 from kdbts_ros.learning.run.interruption import Interruption
+from kdbts_ros.learning.run.optimiser import Descent, stage_share
 from kdbts_ros.learning.run.parallel import LostProcess, Ranks
-from kdbts_ros.learning.run.schedule import stage_share
 from kdbts_ros.learning.run.tasks import Task, task_of
 from kdbts_ros.learning.weights.building import build_network
 

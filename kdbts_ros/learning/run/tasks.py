@@ -27,7 +27,7 @@ from kdbts_ros.learning.losses.distillation import distill_step
 from kdbts_ros.learning.losses.encoding import encoder_precision
 from kdbts_ros.learning.losses.photometric import ClipBatch, collate_clips, photometric_step
 from kdbts_ros.learning.losses.supervised import collate, supervised_step
-from kdbts_ros.learning.run.freezing import frozen
+from kdbts_ros.learning.run.batch_norm import frozen
 
 
 class Task(Protocol):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import plain_world
 import pytest
 import torch
 
@@ -16,6 +15,7 @@ from kdbts_ros.learning.config.stages import DistillStage
 from kdbts_ros.learning.config.training import TrainingConfig
 from kdbts_ros.learning.frames.draws import Draws
 from kdbts_ros.learning.run.tasks import DistillTask, PhotometricTask, task_of
+from test.learning import plain_world
 
 SMALL = {
     "layers": 18,

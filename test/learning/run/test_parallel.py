@@ -10,7 +10,6 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import plain_world
 import pytest
 import torch
 
@@ -18,8 +17,9 @@ from kdbts_ros.errors import UserError
 from kdbts_ros.learning.config.config_file import parse_config
 from kdbts_ros.learning.run.loop import Trainer
 from kdbts_ros.learning.run.parallel import Ranks
+from test.learning import plain_world
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 BATCH = 4
 # Starting Python with torch several times takes minutes on a machine that others keep busy.
 pytestmark = pytest.mark.timeout(900)
@@ -45,7 +45,7 @@ def start_two(folder: Path, stop_at: int, **changes: Any) -> list[subprocess.Pop
         "WORLD_SIZE": "2",
         "LOCAL_WORLD_SIZE": "2",
         "OMP_NUM_THREADS": "1",
-        "PYTHONPATH": os.pathsep.join([str(ROOT), str(Path(__file__).parent)]),
+        "PYTHONPATH": str(ROOT),
     }
     return [
         subprocess.Popen(

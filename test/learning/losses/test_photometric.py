@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-import plain_world
 import pytest
 import torch
 from torch import Tensor
@@ -16,6 +15,7 @@ from kdbts_ros.learning.frames.draws import Draws
 from kdbts_ros.learning.frames.sampling import PATCH, draw_patches, frame_order, split_frames
 from kdbts_ros.learning.losses import photometric
 from kdbts_ros.learning.losses.photometric import collate_clips, photometric_step
+from test.learning import plain_world
 
 STILL = JitterConfig(
     gain=0, contrast=0, gamma=0, saturation=0, hue=0, channel_gain=0, noise=0, blur=0

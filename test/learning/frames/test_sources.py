@@ -16,7 +16,7 @@ from kdbts_ros.learning.config.stages import PhotometricStage
 from kdbts_ros.learning.frames.sources import LabelledWorlds, RecordedClips, SyntheticClips
 from test.adaptation.conftest import record
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[3]
 KITTI = Path(os.environ.get("KDBTS_SHARED", REPOSITORY.parent / "shared")) / "data/kitti_raw"
 WIDTH, HEIGHT = 160, 64
 

@@ -8,7 +8,6 @@ import signal
 import sys
 from pathlib import Path
 
-import plain_world
 import pytest
 import torch
 
@@ -17,6 +16,7 @@ from kdbts_ros.learning.config.config_file import parse_config
 from kdbts_ros.learning.record.progress import StepReport
 from kdbts_ros.learning.run.loop import Trainer
 from kdbts_ros.learning.run.parallel import joined
+from test.learning import plain_world
 
 
 def train(config_file: Path, stop_at: int) -> None:

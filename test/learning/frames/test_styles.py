@@ -9,8 +9,8 @@ from pydantic import ValidationError
 from kdbts_ros.errors import UserError
 from kdbts_ros.learning.config.config_file import parse_config
 from kdbts_ros.learning.config.stages import ClipStage, JitterConfig
+from kdbts_ros.learning.frames.augmentation import BRIGHT, bloom, colour_filter, grain
 from kdbts_ros.learning.frames.draws import Draws
-from kdbts_ros.learning.frames.styles import BRIGHT, bloom, colour_filter, grain
 
 PLACES = 40
 

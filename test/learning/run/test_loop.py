@@ -8,7 +8,6 @@ import signal
 from pathlib import Path
 from typing import Any
 
-import plain_world
 import pytest
 import torch
 
@@ -22,6 +21,7 @@ from kdbts_ros.learning.run import resuming
 from kdbts_ros.learning.run.loop import Trainer
 from kdbts_ros.learning.run.parallel import Ranks
 from kdbts_ros.learning.run.rehearsal import rehearse
+from test.learning import plain_world
 
 
 @pytest.fixture(autouse=True)

@@ -8,11 +8,10 @@ import pytest
 
 from kdbts_ros.errors import UserError
 from kdbts_ros.learning.config.config_file import load_config, parse_config
-from kdbts_ros.learning.config.stages import OptimiserConfig, PhotometricStage, SupervisedStage
-from kdbts_ros.learning.run.schedule import learning_rate, stage_share
+from kdbts_ros.learning.config.stages import PhotometricStage, SupervisedStage
 from kdbts_ros.learning.weights.building import build_network
 
-FILES = sorted((Path(__file__).resolve().parents[2] / "config/training").glob("*.yaml"))
+FILES = sorted((Path(__file__).resolve().parents[3] / "config/training").glob("*.yaml"))
 NAMES = {path.stem for path in FILES}
 MINIMAL = {"name": "a", "stages": [{"kind": "supervised", "steps": 10}]}
 
@@ -106,25 +105,3 @@ def test_kinds_of_stages() -> None:
     stages = [*MINIMAL["stages"], {"kind": "photometric", "minutes": 1}]
     first, second = parse_config({"name": "a", "stages": stages}).stages
     assert isinstance(first, SupervisedStage) and isinstance(second, PhotometricStage)
-
-
-def test_the_nearer_limit_ends_a_stage() -> None:
-    stage = SupervisedStage(kind="supervised", steps=100, minutes=1)
-    assert stage_share(stage, 50, 6) == 0.5
-    assert stage_share(stage, 50, 45) == 0.75
-    assert stage_share(stage, 1000, 0) == 1
-
-
-def test_rate_warms_up_and_decays() -> None:
-    optimiser = OptimiserConfig(rate=1e-3, final_rate=1e-5, warm_up_steps=9)
-    assert learning_rate(optimiser, 0, 0) == pytest.approx(1e-4)
-    assert learning_rate(optimiser, 9, 0) == pytest.approx(1e-3)
-    assert learning_rate(optimiser, 50, 1) == pytest.approx(1e-5)
-
-
-def test_steps_of_the_rate_do_not_depend_on_the_length_of_the_stage() -> None:
-    optimiser = OptimiserConfig(
-        rate=1e-4, final_rate=2e-6, warm_up_steps=0, decay="step", decay_steps=100
-    )
-    rates = [learning_rate(optimiser, step, share=0.9) for step in (0, 99, 100, 250)]
-    assert rates == pytest.approx([1e-4, 1e-4, 1e-5, 2e-6])

@@ -20,7 +20,7 @@ from kdbts_ros.learning.losses.terms import (
     smoothness_map,
 )
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+REPOSITORY = Path(__file__).resolve().parents[3]
 SHARED = Path(os.environ.get("KDBTS_SHARED", REPOSITORY.parent / "shared"))
 FIXTURE = Path(os.environ.get("KDBTS_PARITY_DIR", SHARED / "parity")) / "loss.npz"
 POLICIES: tuple[InvalidPolicy, ...] = ("weight_guided", "strict", "none")

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from kdbts_ros.learning.config.stages import PoolConfig
 from kdbts_ros.learning.frames.draws import Draws
-from kdbts_ros.learning.frames.plan import FramePlan
+from kdbts_ros.learning.frames.pool import FramePlan
 
 configs = st.builds(
     PoolConfig,

@@ -7,9 +7,13 @@ import pytest
 
 from kdbts_ros.datasets.kitti.files import rigid
 from kdbts_ros.density.geometry.camera import R_BODY_OPTICAL, View
-from kdbts_ros.learning.frames.depth_hints import depth_hints
-from kdbts_ros.learning.frames.plane_sweep import OUTSIDE, inverse_depths, matching_costs
-from kdbts_ros.learning.frames.semi_global import aggregate
+from kdbts_ros.learning.frames.depth_hints import (
+    OUTSIDE,
+    aggregate,
+    depth_hints,
+    inverse_depths,
+    matching_costs,
+)
 from test.datasets.box_room import CAMERA, room_depth, room_view
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-import plain_world
 import pytest
 import torch
 
@@ -13,6 +12,7 @@ from kdbts_ros.learning.config.stages import SupervisedStage
 from kdbts_ros.learning.frames import labels
 from kdbts_ros.learning.frames.draws import Draws
 from kdbts_ros.learning.losses.supervised import collate, column_loss, depth_loss, occupancy_loss
+from test.learning import plain_world
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import copy
 import torch
 from torch import nn
 
-from kdbts_ros.learning.run.freezing import frozen, frozen_statistics
+from kdbts_ros.learning.run.batch_norm import frozen, frozen_statistics
 
 
 def network() -> nn.Sequential:

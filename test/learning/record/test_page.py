@@ -10,10 +10,10 @@ import numpy as np
 import pytest
 
 from kdbts_ros.errors import UserError
-from kdbts_ros.learning.record import tensorboard
+from kdbts_ros.learning.record import diary
+from kdbts_ros.learning.record.diary import Board
 from kdbts_ros.learning.record.history import read_history
 from kdbts_ros.learning.record.page import SHOWN, pictures_of, smoothed, write_page
-from kdbts_ros.learning.record.tensorboard import Board
 
 
 def write_lines(folder: Path, lines: list[dict[str, object]], tail: str = "") -> None:
@@ -82,6 +82,6 @@ def test_a_missing_tensorboard_is_one_sentence(
     def absent(name: str) -> object:
         raise ModuleNotFoundError(name)
 
-    monkeypatch.setattr(tensorboard.importlib, "import_module", absent)
+    monkeypatch.setattr(diary.importlib, "import_module", absent)
     with pytest.raises(UserError, match="pip install tensorboard"):
         Board(tmp_path)
