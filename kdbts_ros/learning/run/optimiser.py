@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from kdbts_ros.learning.config.stages import OptimiserConfig, Stage
 from kdbts_ros.learning.config.training import TrainingConfig
 from kdbts_ros.learning.run.parallel import Ranks
+
+
+Tensors: TypeAlias = tuple[Tensor, ...] | list[Tensor]
 
 
 def stage_share(stage: Stage, step: int, seconds: float) -> float:
@@ -44,52 +48,65 @@ class WeightAverage:
     """Exponential average of parameters and running statistics; decay 0 keeps none."""
 
     def __init__(self, network: nn.Module, decay: float) -> None:
-        self._decay = decay
-        self._updates = 0
-        self._values = _copies(network) if decay else {}
+        self._averaged: AveragedModel | None = None
+        if decay:
+            self._averaged = AveragedModel(
+                network, multi_avg_fn=_following(decay), use_buffers=True
+            )
+            # Torch would throw away the weights that the network starts from; a run from a
+            # checkpoint would lose the half of its average that is known to be good.
+            self._averaged.n_averaged += 1
 
-    @torch.no_grad()
     def update(self, network: nn.Module) -> None:
         """Take in the weights after a step."""
-        self._updates += 1
-        # Early averages must not remember the random start.
-        decay = min(self._decay, (1 + self._updates) / (10 + self._updates))
-        current = network.state_dict()
-        for name, value in self._values.items():
-            value.lerp_(current[name], 1 - decay)
+        if self._averaged is not None:
+            self._averaged.update_parameters(network)
 
     @contextmanager
     def applied(self, network: nn.Module) -> Iterator[None]:
         """Within, the network carries the average; its own weights return afterwards."""
-        if not self._values:
+        if self._averaged is None:
             yield
             return
-        own = _copies(network)
-        network.load_state_dict(self._values, strict=False)
+        own = {name: value.detach().clone() for name, value in network.state_dict().items()}
+        network.load_state_dict(self._values())
         try:
             yield
         finally:
-            network.load_state_dict(own, strict=False)
+            network.load_state_dict(own)
 
     def state_dict(self) -> dict[str, Tensor | int]:
         """Tensors by name, and the number of updates."""
-        return {**self._values, "updates": self._updates}
+        updates = 0 if self._averaged is None else int(self._averaged.n_averaged) - 1
+        floats = {k: v for k, v in self._values().items() if v.is_floating_point()}
+        return {**floats, "updates": updates}
 
     def load_state_dict(self, state: Mapping[str, Tensor | int]) -> None:
         """Continue from `state_dict`; an average switched on since starts anew."""
-        for name, value in self._values.items():
+        for name, value in self._values().items():
             saved = state.get(name)
-            if isinstance(saved, Tensor):
+            if isinstance(saved, Tensor) and self._averaged is not None:
                 value.copy_(saved)
-                self._updates = int(state["updates"])
+                self._averaged.n_averaged.fill_(int(state["updates"]) + 1)
+
+    def _values(self) -> dict[str, Tensor]:
+        """The tensors of the average themselves, by their names in the network."""
+        return {} if self._averaged is None else self._averaged.module.state_dict()
 
 
-def _copies(network: nn.Module) -> dict[str, Tensor]:
-    return {
-        name: value.detach().clone()
-        for name, value in network.state_dict().items()
-        if value.is_floating_point()
-    }
+def _following(decay: float) -> Callable[[Tensors, Tensors, Tensor | int], None]:
+    """How averages follow: slowly in the long run, faster while the start is to be forgotten."""
+
+    @torch.no_grad()
+    def follow(averages: Tensors, current: Tensors, updates: Tensor | int) -> None:
+        kept = min(decay, (1 + int(updates)) / (10 + int(updates)))
+        for average, value in zip(averages, current, strict=True):
+            if average.is_floating_point():
+                average.lerp_(value, 1 - kept)
+            else:
+                average.copy_(value)
+
+    return follow
 
 
 class Descent:
