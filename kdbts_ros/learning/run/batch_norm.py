@@ -47,15 +47,21 @@ class SharedBatchNorm2d(nn.BatchNorm2d):
         self.num_batches_tracked += 1
 
 
-def share_batch_norms(module: nn.Module) -> None:
-    """Replace every BatchNorm2d within a module by one that is shared; weights are kept."""
+def share_batch_norms(module: nn.Module, device: torch.device) -> None:
+    """Replace every BatchNorm2d within a module by one that is shared; weights are kept.
+
+    PyTorch's own wants GPUs; where processes meet by gloo, ours does the same.
+    """
+    if device.type == "cuda":
+        nn.SyncBatchNorm.convert_sync_batchnorm(module)
+        return
     for name, child in module.named_children():
         if isinstance(child, nn.BatchNorm2d):
             shared = SharedBatchNorm2d(child.num_features, child.eps, child.momentum)
             shared.load_state_dict(child.state_dict())
             setattr(module, name, shared.to(child.weight.device).train(child.training))
         else:
-            share_batch_norms(child)
+            share_batch_norms(child, device)
 
 
 @contextmanager

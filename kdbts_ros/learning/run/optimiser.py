@@ -15,7 +15,6 @@ from kdbts_ros.learning.config.stages import OptimiserConfig, Stage
 from kdbts_ros.learning.config.training import TrainingConfig
 from kdbts_ros.learning.run.parallel import Ranks
 
-
 Tensors: TypeAlias = tuple[Tensor, ...] | list[Tensor]
 
 
@@ -141,8 +140,7 @@ class Descent:
         self._optimiser.zero_grad(set_to_none=True)
         with self._ranks.bounded():
             self._scaler.scale(losses["loss"]).backward()  # type: ignore[no-untyped-call]
-        # Before unscaling: an overflow in one process must make all of them skip the step.
-        self._ranks.average_gradients(parameters)
+        # The mean was taken before: an overflow in one process makes all of them skip the step.
         self._scaler.unscale_(self._optimiser)
         norm = torch.nn.utils.clip_grad_norm_(parameters, settings.clip_norm)
         # One broken batch must not poison the weights of a long run.

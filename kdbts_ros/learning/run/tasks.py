@@ -51,6 +51,22 @@ class Task(Protocol):
         ...
 
 
+class Lesson(nn.Module):
+    """A network with its task: the forward pass is from frames to losses.
+
+    Processes that share a batch exchange gradients of what a forward pass has used.
+    """
+
+    def __init__(self, network: DensityNetwork, task: Task) -> None:
+        super().__init__()
+        self.network = network
+        self._task = task
+
+    def forward(self, frames: list[Any], draws: Draws) -> dict[str, Tensor]:
+        """See `Task.losses`."""
+        return self._task.losses(self.network, frames, draws)
+
+
 class SupervisedTask:
     """Exact occupancy and depth of procedural worlds."""
 

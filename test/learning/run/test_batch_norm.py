@@ -7,7 +7,7 @@ import copy
 import torch
 from torch import nn
 
-from kdbts_ros.learning.run.batch_norm import frozen, frozen_statistics
+from kdbts_ros.learning.run.batch_norm import frozen, frozen_statistics, share_batch_norms
 
 
 def network() -> nn.Sequential:
@@ -76,3 +76,14 @@ def test_everything_returns_afterwards() -> None:
     assert not net[0].weight.requires_grad
     net.train()(images())
     assert "1.running_mean" in moved(before, net)
+
+
+def test_on_gpus_torchs_own_shared_batch_norms_keep_the_weights() -> None:
+    net = network()
+    net(images())
+    shared = copy.deepcopy(net)
+    share_batch_norms(shared, torch.device("cuda"))
+    assert isinstance(shared[1], nn.SyncBatchNorm)
+    assert moved(net, shared) == set()
+    with frozen_statistics(shared):
+        torch.testing.assert_close(shared.train()(images()), net.eval()(images()))

@@ -27,6 +27,8 @@ pytestmark = pytest.mark.timeout(900)
 
 def config_for(folder: Path, **changes: Any) -> dict[str, Any]:
     config = plain_world.settings(folder, steps=4, **changes)
+    # What is frozen has no gradient to share, and thaws with the stage.
+    config["stages"].insert(1, {**config["stages"][0], "steps": 1, "freeze_trunk": True})
     for stage in config["stages"]:
         stage["batch"] = BATCH
     return config
