@@ -147,7 +147,7 @@ def replace_sources(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(diary, "Watcher", BlindWatcher)
     monkeypatch.setattr(diary, "write_page", lambda *_: None)
     monkeypatch.setattr(loop, "FramePool", InlinePool)
-    monkeypatch.setattr(network, "ResNetEncoder", SlimEncoder)
+    monkeypatch.setattr(network, "build_trunk", SlimTrunk)
 
 
 def settings(folder: Path, steps: int = 3, **changes: Any) -> dict[str, Any]:
@@ -191,12 +191,12 @@ def settings(folder: Path, steps: int = 3, **changes: Any) -> dict[str, Any]:
     }
 
 
-class SlimEncoder(nn.Module):
-    """Stands in for the ResNet: five levels with batch norms, a thousandth of the weights."""
+class SlimTrunk(nn.Module):
+    """Stands in for a trunk: five levels with batch norms, a thousandth of the weights."""
 
     channels = (8, 8, 8, 16, 16)
 
-    def __init__(self, layers: int) -> None:
+    def __init__(self, name: str) -> None:
         super().__init__()
         inputs = (3, *self.channels[:-1])
         self.levels = nn.ModuleList(

@@ -5,10 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import torch
 
+from kdbts_ros.density.network.network import TRUNKS, build_trunk
 from kdbts_ros.errors import UserError
 from kdbts_ros.learning.config.config_file import load_config, parse_config
 from kdbts_ros.learning.config.stages import PhotometricStage, SupervisedStage
+from kdbts_ros.learning.run.resuming import identity_of, read, written
+from kdbts_ros.learning.weights import building
 from kdbts_ros.learning.weights.building import build_network
 
 FILES = sorted((Path(__file__).resolve().parents[3] / "config/training").glob("*.yaml"))
@@ -105,3 +109,41 @@ def test_kinds_of_stages() -> None:
     stages = [*MINIMAL["stages"], {"kind": "photometric", "minutes": 1}]
     first, second = parse_config({"name": "a", "stages": stages}).stages
     assert isinstance(first, SupervisedStage) and isinstance(second, PhotometricStage)
+
+
+def test_a_depth_of_layers_names_a_resnet_as_before() -> None:
+    old = parse_config({**MINIMAL, "network": {"layers": 50}})
+    new = parse_config({**MINIMAL, "network": {"trunk": "resnet50"}})
+    assert old.network.trunk == "resnet50"
+    assert old.model_dump() == new.model_dump()
+    assert parse_config(MINIMAL).network.trunk == "resnet18"
+    with pytest.raises(UserError, match="layers: 18 and trunk: efficientnet_lite0 disagree"):
+        parse_config({**MINIMAL, "network": {"layers": 18, "trunk": "efficientnet_lite0"}})
+
+
+def test_every_trunk_may_be_asked_for() -> None:
+    for trunk in TRUNKS:
+        assert parse_config({**MINIMAL, "network": {"trunk": trunk}}).network.trunk == trunk
+    with pytest.raises(UserError, match=r"network\.trunk: Input should be 'resnet18'"):
+        parse_config({**MINIMAL, "network": {"trunk": "resnet34"}})
+
+
+def test_a_run_from_before_there_were_trunks_resumes() -> None:
+    """Its state says `layers`."""
+    now = identity_of(parse_config({**MINIMAL, "network": {"layers": 18}}))
+    before = {("network.layers" if k == "network.trunk" else k): v for k, v in now.items()}
+    before["network.layers"] = "18"
+    assert read(written(before)) == now
+
+
+def test_weights_of_imagenet_go_into_the_trunk_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    fresh = build_trunk("efficientnet_lite0").state_dict()
+    learnt = {name: torch.full_like(weights, 2) for name, weights in fresh.items()}
+    monkeypatch.setattr(building, "imagenet_weights", lambda trunk: learnt)
+    config = parse_config(
+        {**MINIMAL, "network": {"trunk": "efficientnet_lite0", "start_from": "imagenet"}}
+    )
+    network = build_network(config.network)
+    assert all((v == 2).all() for v in network.encoder.state_dict().values())
+    assert not any((v == 2).all() for v in network.decoder.state_dict().values())
+    assert identity_of(config)["network.start_from"] == '"imagenet"'

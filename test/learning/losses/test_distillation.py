@@ -18,7 +18,7 @@ from kdbts_ros.learning.run.tasks import DistillTask, PhotometricTask, task_of
 from test.learning import plain_world
 
 SMALL = {
-    "layers": 18,
+    "trunk": "resnet18",
     "feature_channels": 8,
     "decoder_channels": (8, 8, 8, 16, 16),
     "image_height": plain_world.HEIGHT_PX,

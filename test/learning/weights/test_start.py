@@ -15,7 +15,7 @@ from kdbts_ros.learning.frames.draws import Draws
 from kdbts_ros.learning.frames.sampling import draw_views, drop_views
 from kdbts_ros.learning.weights.start import adopt
 
-SMALL = {"layers": 18, "feature_channels": 8, "decoder_channels": (8, 8, 8, 16, 16)}
+SMALL = {"trunk": "resnet18", "feature_channels": 8, "decoder_channels": (8, 8, 8, 16, 16)}
 SINGLE = NetworkSpec(head="bts", head_widths=(16,), **SMALL)
 BOTH = NetworkSpec(head="mvbts", head_widths=(24, 4, 4), student_widths=(16,), **SMALL)
 
@@ -58,7 +58,7 @@ def test_a_two_headed_file_gives_both_heads_or_one(tmp_path: Path) -> None:
 def test_another_trunk_is_refused(tmp_path: Path) -> None:
     donor, info = load_network(saved(SINGLE, tmp_path))
     wider = NetworkSpec(**{**vars(BOTH), "feature_channels": 12})
-    with pytest.raises(UserError, match="trunk does not fit"):
+    with pytest.raises(UserError, match="a trunk, ResNet-18, that does not fit"):
         adopt(DensityNetwork(wider), donor, info)
 
 
