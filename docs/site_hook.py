@@ -75,8 +75,9 @@ def training_keys() -> Iterator[str]:
     for title, part in parts:
         own = [name for name in part.model_fields if name in part.__annotations__]
         rows = [_row(name, part.model_fields[name]) for name in own]
-        head = f"## {title}\n\n{(part.__doc__ or '').strip().splitlines()[0]}\n\n"
-        yield head + "\n".join(["| key | default | allowed | meaning |", "|---|---|---|---|", *rows])
+        head = ["| key | default | allowed | meaning |", "|---|---|---|---|"]
+        summary = (part.__doc__ or "").strip().splitlines()[0]
+        yield "\n".join([f"## {title}", "", summary, "", *head, *rows])
 
 
 def _row(name: str, field: Any) -> str:
