@@ -126,7 +126,7 @@ def test_every_log_of_the_laboratory_is_in_its_index() -> None:
 
 def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
     if importlib.util.find_spec("mkdocs") is None:
-        if os.environ.get("CI"):
+        if os.environ.get("CI") and Path(sys.prefix).name == ".venv":
             pytest.fail("mkdocs is missing: requirements/docs.txt is part of `make venv`")
         pytest.skip("mkdocs is not installed: run `make venv`")
     built = subprocess.run(
