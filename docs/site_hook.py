@@ -1,6 +1,7 @@
 """What the site is made of besides the pages under docs/.
 
 * The README is the front page; CONTRIBUTING.md and QUALITY_DECLARATION.md are pages as well.
+* A link whose text is the name of a page gets the title of that page.
 * A link to a file that is no page (a YAML file, a folder, the licence) becomes its name in code,
   since the site has no copy of it. A link to a file that does not exist stays, and fails the build.
 * The keys of a training file are listed from their classes.
@@ -44,7 +45,8 @@ def on_page_markdown(markdown: str, page: Any, files: Any, **_: Any) -> str:
         inside = PAGES.get(named, named.removeprefix("docs/"))
         if files.get_file_from_path(inside) is not None:
             there = posixpath.relpath(inside, posixpath.dirname(place) or ".")
-            return f"{image}[{text}]({there}{anchor or ''})"
+            shown = _title(named) if text.endswith(".md") else text
+            return f"{image}[{shown}]({there}{anchor or ''})"
         if named.startswith("docs/") or not (ROOT / named).exists():
             return link[0]
         return text if text.startswith("`") else f"`{named}`"
@@ -52,6 +54,12 @@ def on_page_markdown(markdown: str, page: Any, files: Any, **_: Any) -> str:
     if KEYS in markdown:
         markdown = markdown.replace(KEYS, "\n\n".join(training_keys()))
     return LINK.sub(replaced, markdown)
+
+
+def _title(document: str) -> str:
+    """The first heading of a document, without marks of code."""
+    heading = next(line for line in (ROOT / document).read_text().splitlines() if line[:2] == "# ")
+    return heading[2:].replace("`", "")
 
 
 def training_keys() -> Iterator[str]:
