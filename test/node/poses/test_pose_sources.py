@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from kdbts_ros.errors import UserError
-from test.node.transform_sources import SECOND
+from test.node.poses.transform_sources import SECOND
 
 
 def test_transforms_and_odometry_wake_the_images_that_wait(

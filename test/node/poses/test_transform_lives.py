@@ -9,7 +9,15 @@ import pytest
 from kdbts_ros.datasets.ros import pose_rules as rules
 from kdbts_ros.node.poses.transforms import TransformUnavailable
 from kdbts_ros.node.reporting import drops
-from test.node.transform_sources import LIVE, SECOND, Live, about_to_turn, drive, mount, over_tf2
+from test.node.poses.transform_sources import (
+    LIVE,
+    SECOND,
+    Live,
+    about_to_turn,
+    drive,
+    mount,
+    over_tf2,
+)
 
 # Lives of the live node.
 

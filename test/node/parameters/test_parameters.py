@@ -19,7 +19,7 @@ from kdbts_ros.node.parameters.table import (
     as_yaml,
 )
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 @pytest.mark.parametrize(
