@@ -6,6 +6,7 @@ for its parameters, or be stopped.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from kdbts_ros.node.parameters.table import Parameters
@@ -13,12 +14,26 @@ from kdbts_ros.node.parameters.table import Parameters
 if TYPE_CHECKING:
     from kdbts_ros.density.pipeline import Pipeline, PipelineSettings
 
+COMPILING = (
+    "configure: compiling loops for this processor, up to 3 minutes the first time; "
+    "`kdbts warm-up` does it ahead"
+)
 
-def load(parameters: Parameters) -> Pipeline:
-    """Weights loaded and warmed up; raises UserError."""
+
+def load(parameters: Parameters, tell: Callable[[str], object]) -> Pipeline:
+    """Weights loaded and warmed up.
+
+    Args:
+        tell: called with a sentence once it turns out to take long.
+
+    Raises:
+        UserError: the weights cannot be used.
+    """
+    from kdbts_ros import loops
     from kdbts_ros.density.pipeline import Pipeline
 
-    return Pipeline(settings(parameters))
+    with loops.told_when_compiling(lambda: tell(COMPILING)):
+        return Pipeline(settings(parameters))
 
 
 def settings(parameters: Parameters) -> PipelineSettings:
