@@ -28,11 +28,11 @@ from kdbts_ros.node.fastdds import use_large_messages
 from kdbts_ros.node.inference import loading
 from kdbts_ros.node.inference.handover import Epochs
 from kdbts_ros.node.inference.worker import InferenceThread, Job, Outcome, Published
-from kdbts_ros.node.inputs.intake import Intake, Needs
-from kdbts_ros.node.inputs.waiting import Frame
+from kdbts_ros.node.inputs.intake import Intake
+from kdbts_ros.node.inputs.waiting import Frame, Needs
 from kdbts_ros.node.outputs.publishers import Outputs, stages_ms
 from kdbts_ros.node.parameters.declared import NodeParameters
-from kdbts_ros.node.parameters.table import Parameters
+from kdbts_ros.node.parameters.values import Parameters
 from kdbts_ros.node.process import run_node, turn
 from kdbts_ros.node.reporting import drops
 from kdbts_ros.node.reporting.counters import Counters

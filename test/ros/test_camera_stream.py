@@ -17,7 +17,7 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 
 from kdbts_ros.node.inputs.camera_stream import CameraStream
 from kdbts_ros.node.inputs.waiting import Frame, Needs
-from kdbts_ros.node.parameters.table import Parameters
+from kdbts_ros.node.parameters.values import Parameters
 from kdbts_ros.node.reporting import drops
 from kdbts_ros.node.reporting.counters import Counters
 from kdbts_ros.node.reporting.graph import UNKNOWN

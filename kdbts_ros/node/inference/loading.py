@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from kdbts_ros.node.parameters.table import Parameters
+from kdbts_ros.node.parameters.values import Parameters
 
 if TYPE_CHECKING:
     from kdbts_ros.density.pipeline import Pipeline, PipelineSettings
@@ -72,11 +72,11 @@ def settings(parameters: Parameters) -> PipelineSettings:
         height_max=parameters.height_max,
         height_step=parameters.height_step,
         occupied_threshold=parameters.occupied_threshold,
-        completed_cells=parameters.completed_cells,  # type: ignore[arg-type]
+        completed_cells=parameters.completed_cells,
         depth_stride=parameters.depth_stride,
-        canonical_camera=parameters.canonical_camera,  # type: ignore[arg-type]
+        canonical_camera=parameters.canonical_camera,
         scale_height=parameters.scale_height,
-        mode=parameters.mode,  # type: ignore[arg-type]
+        mode=parameters.mode,
         views=views,
         consistency=ConsistencyRules(least_share=parameters.view_consistency),
         accumulate=parameters.accumulate,

@@ -242,8 +242,8 @@ def run(engine: Engine, job: Job, publish: Publish) -> Outcome:
     except Exception as error:
         # The one place where a frame may fail for a reason nobody foresaw (memory, a driver): the
         # frame is lost, counted and reported, and the next one gets its chance.
-        drop = Dropped(drops.INFERENCE_ERROR, with_place(error))
-        return Outcome(job, None, drop, started, decode_ms)
+        unforeseen = Dropped(drops.INFERENCE_ERROR, with_place(error))
+        return Outcome(job, None, unforeseen, started, decode_ms)
     # Only now: nobody waits for what follows, but for the map.
     concerns, model, fault = _asked_afterwards(engine, job)
     return Outcome(job, result, None, started, decode_ms, published, concerns, model, fault)

@@ -19,7 +19,7 @@ from kdbts_ros.node.inputs.camera_messages import CalibrationReader, check_layou
 from kdbts_ros.node.inputs.subscriptions import CameraInputs, camera_topics
 from kdbts_ros.node.inputs.waiting import Frame, Needs, WaitingQueue
 from kdbts_ros.node.outputs.messages import to_ns
-from kdbts_ros.node.parameters.table import Parameters
+from kdbts_ros.node.parameters.values import Parameters
 from kdbts_ros.node.poses.transforms import Transforms
 from kdbts_ros.node.reporting import drops
 from kdbts_ros.node.reporting.counters import Counters
@@ -183,8 +183,8 @@ class CameraStream:
         frame_id = self._parameters().camera_frame or frame_name(message.header.frame_id)
         frame = Frame(stamp_ns, frame_id, message, size, now, self.name, self._samples)
         self._calibrations.expect(stamp_ns, message.header.frame_id, size)
-        for _, drop in self._queue.add(frame):
-            self._counters.drop(drop, now, self.name)
+        for _, displaced in self._queue.add(frame):
+            self._counters.drop(displaced, now, self.name)
         self.drain()
 
     def _check(self, message: Any, sender: Sender, stamp_ns: int, now: float) -> None:

@@ -14,7 +14,7 @@ from kdbts_ros.errors import UserError
 from kdbts_ros.node.inputs.admission import LEAP_NS, in_words, is_leap
 from kdbts_ros.node.inputs.camera_stream import CameraStream
 from kdbts_ros.node.inputs.waiting import Frame, Needs
-from kdbts_ros.node.parameters.table import Parameters
+from kdbts_ros.node.parameters.values import Parameters
 from kdbts_ros.node.poses.transforms import PoseSource
 from kdbts_ros.node.reporting import drops
 from kdbts_ros.node.reporting.counters import Counters

@@ -26,7 +26,7 @@ from kdbts_ros.msg import InferenceReport
 from kdbts_ros.node.inference.handover import Epochs
 from kdbts_ros.node.inference.worker import Job, Outcome, Published
 from kdbts_ros.node.outputs import messages
-from kdbts_ros.node.parameters.table import Parameters
+from kdbts_ros.node.parameters.values import Parameters
 from kdbts_ros.node.reporting.counters import Counters
 from kdbts_ros.node.reporting.faults import with_place
 

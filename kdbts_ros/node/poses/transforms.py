@@ -19,7 +19,7 @@ from kdbts_ros.datasets.ros.transform_tree import TransformTree
 from kdbts_ros.density.geometry.poses import Matrix
 from kdbts_ros.errors import UserError
 from kdbts_ros.node.outputs.messages import to_ns
-from kdbts_ros.node.parameters.table import Parameters
+from kdbts_ros.node.parameters.values import Parameters
 from kdbts_ros.node.reporting.drops import Dropped
 
 if TYPE_CHECKING:

@@ -19,7 +19,7 @@ def test_transforms_and_odometry_wake_the_images_that_wait(
     from nav_msgs.msg import Odometry
 
     from kdbts_ros.node.outputs.messages import header
-    from kdbts_ros.node.parameters.table import Parameters
+    from kdbts_ros.node.parameters.values import Parameters
     from kdbts_ros.node.poses.transforms import PoseSource
 
     pytest.importorskip("tf2_msgs", reason="needs tf2_msgs")
