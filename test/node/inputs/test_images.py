@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from kdbts_ros.datasets.bags.images import decoded
 from kdbts_ros.datasets.ros.sample_depth import SampleDepth
-from kdbts_ros.node.inputs.images import PLAIN, check_layout, decode, decode_compressed
+from kdbts_ros.node.inputs.camera_messages import PLAIN, check_layout, decode, decode_compressed
 from kdbts_ros.node.reporting import drops
 from kdbts_ros.node.reporting.drops import Dropped
 

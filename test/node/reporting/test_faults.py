@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kdbts_ros.node.reporting.faults import MAX_SENTENCES, Faults, told
+from kdbts_ros.node.reporting.faults import MAX_SENTENCES, Faults, reports_failure
 from kdbts_ros.node.reporting.health import OK, WARN
 
 
@@ -70,7 +70,7 @@ def test_a_transition_tells_why_it_failed() -> None:
         def caught(self, where: str, error: Exception) -> None:
             self.heard.append(f"{where}: {error}")
 
-        @told
+        @reports_failure
         def on_activate(self, state: Any) -> str:
             if state == "bad":
                 raise OSError("no memory")

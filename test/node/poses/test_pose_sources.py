@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from kdbts_ros.errors import UserError
-from test.node.transform_sources import SECOND
+from test.node.poses.transform_sources import SECOND
 
 
 def test_transforms_and_odometry_wake_the_images_that_wait(
@@ -19,11 +19,11 @@ def test_transforms_and_odometry_wake_the_images_that_wait(
     from nav_msgs.msg import Odometry
 
     from kdbts_ros.node.outputs.messages import header
-    from kdbts_ros.node.parameters.table import Parameters
-    from kdbts_ros.node.poses.sources import PoseSource
+    from kdbts_ros.node.parameters.values import Parameters
+    from kdbts_ros.node.poses.transforms import PoseSource
 
     pytest.importorskip("tf2_msgs", reason="needs tf2_msgs")
-    absent = "kdbts_ros.node.poses.sources.find_spec"
+    absent = "kdbts_ros.node.poses.transforms.find_spec"
     monkeypatch.setattr(absent, lambda name: None if name == "tf2_ros" else find_spec(name))
     listeners: dict[str, Callable[[Any], None]] = {}
     node = SimpleNamespace(

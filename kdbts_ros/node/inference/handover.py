@@ -1,4 +1,8 @@
-"""One slot per sender between two threads: each sender's newest item wins."""
+"""What passes between the executor's thread and the one that owns the model.
+
+On the way in each camera's newest image wins. On the way out nothing is sent of an epoch that has
+ended: a deactivation or a jump in time ends one.
+"""
 
 from __future__ import annotations
 
@@ -48,3 +52,20 @@ class Mailbox(Generic[T]):
         with self._changed:
             self._closed = True
             self._changed.notify()
+
+
+class Epochs:
+    """The number of the epoch of now, which the executor ends and the inference thread asks for.
+
+    Whoever sends something of an epoch holds `lock` from asking to the end of sending, and waits
+    for nothing meanwhile: once `end` has returned, nothing of that epoch is sent any more.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.Lock()
+        self.now = 0
+
+    def end(self) -> None:
+        """Begin the next epoch, as soon as what is being sent has gone out."""
+        with self.lock:
+            self.now += 1

@@ -73,17 +73,17 @@ class Recorded:
 
 
 def over_tf2(node: Any, monkeypatch: pytest.MonkeyPatch, *, fake: bool) -> Any:
-    """`Tf2Transforms` over the genuine tf2_ros, or over the fake."""
+    """What makes `Transforms` of a node, stored by the genuine tf2_ros or by the fake."""
     if fake:
         spec = spec_from_file_location("tf2_ros", FAKE)
         assert spec is not None and spec.loader is not None
         module = module_from_spec(spec)
         spec.loader.exec_module(module)
         monkeypatch.setitem(sys.modules, "tf2_ros", module)
-    monkeypatch.delitem(sys.modules, "kdbts_ros.node.poses.tf2_transforms", raising=False)
-    from kdbts_ros.node.poses.tf2_transforms import Tf2Transforms
+    monkeypatch.delitem(sys.modules, "kdbts_ros.node.poses.tf2_store", raising=False)
+    from kdbts_ros.node.poses.tf2_store import Tf2Store
 
-    return Tf2Transforms
+    return lambda node: Transforms(store=Tf2Store(node))
 
 
 LIVE = ["ours", "fake tf2_ros", "genuine tf2_ros"]

@@ -16,7 +16,7 @@ from kdbts_ros.density.geometry.camera import check_rigid, inverse, transform
 from kdbts_ros.density.geometry.poses import matrix, slerp
 from kdbts_ros.node.poses.transforms import Transforms
 from kdbts_ros.node.reporting import drops
-from test.node.transform_sources import UNIT, Live, about_to_turn, about_z, drive, mount
+from test.node.poses.transform_sources import UNIT, Live, about_to_turn, about_z, drive, mount
 
 # Interpolation and the tree.
 

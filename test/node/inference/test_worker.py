@@ -20,7 +20,7 @@ from kdbts_ros.density.geometry.camera import Camera, View
 from kdbts_ros.density.request import Moment, Wanted
 from kdbts_ros.errors import UserError
 from kdbts_ros.node.inference.worker import InferenceThread, Job, Outcome, Published
-from kdbts_ros.node.inputs.camera_info import Calibration
+from kdbts_ros.node.inputs.camera_messages import Calibration
 from kdbts_ros.node.inputs.waiting import Frame, Needs
 from kdbts_ros.node.reporting import drops
 
@@ -99,7 +99,7 @@ def sent(job: Job, result: Any) -> Published:
 def started(engine: Any, outcomes: queue.Queue[Outcome], publish: Any = sent) -> InferenceThread:
     load = engine if callable(engine) else lambda: engine
     thread = InferenceThread(load, publish, outcomes.put)
-    thread.start(wanted=lambda: True)
+    thread.start(meanwhile=lambda: None)
     return thread
 
 
@@ -155,9 +155,12 @@ def test_loading_can_be_given_up(outcomes: queue.Queue[Outcome]) -> None:
         release.wait(10)
         return Engine()
 
+    def interrupted() -> None:
+        raise KeyboardInterrupt
+
     thread = InferenceThread(slow, sent, outcomes.put)
-    with pytest.raises(UserError, match="stopped while"):
-        thread.start(wanted=lambda: False)
+    with pytest.raises(KeyboardInterrupt):
+        thread.start(meanwhile=interrupted)
     release.set()
     assert thread.stop(10)
 
@@ -278,13 +281,13 @@ def test_a_past_that_cannot_be_forgotten_costs_a_frame_and_is_tried_again(
     thread = started(engine, outcomes)
     forget = engine.forget
     monkeypatch.setattr(engine, "forget", lambda: 1 / 0)
-    thread.submit(side_job(7, life=1))
+    thread.submit(side_job(7, epoch=1))
     drop = outcomes.get(timeout=10).drop
     assert drop is not None
     assert drop.detail.startswith("the past cannot be forgotten: ZeroDivisionError")
     assert engine.kept == []
     monkeypatch.setattr(engine, "forget", forget)
-    thread.submit(side_job(8, life=1))
+    thread.submit(side_job(8, epoch=1))
     assert outcomes.get(timeout=10).drop is None
     assert engine.kept == [("left", 8)]
     assert thread.stop(10)
@@ -308,10 +311,10 @@ def test_bad_images_are_drops(
     thread.stop(10)
 
 
-def side_job(stamp: int, life: int = 0, camera: str = "left") -> Job:
+def side_job(stamp: int, epoch: int = 0, camera: str = "left") -> Job:
     """A job of another camera, which only adds a view."""
     made = job(stamp)
-    return replace(made, frame=replace(made.frame, camera=camera), wanted=None, life=life)
+    return replace(made, frame=replace(made.frame, camera=camera), wanted=None, epoch=epoch)
 
 
 def test_a_job_without_a_map_adds_a_view(outcomes: queue.Queue[Outcome]) -> None:
@@ -327,8 +330,8 @@ def test_a_job_without_a_map_adds_a_view(outcomes: queue.Queue[Outcome]) -> None
 def test_a_new_life_forgets_what_was_kept(outcomes: queue.Queue[Outcome]) -> None:
     engine = Engine()
     thread = started(engine, outcomes)
-    for stamp, life in ((7, 0), (8, 0), (3, 1)):
-        thread.submit(side_job(stamp, life))
+    for stamp, epoch in ((7, 0), (8, 0), (3, 1)):
+        thread.submit(side_job(stamp, epoch))
         outcomes.get(timeout=10)
     assert engine.kept == [("left", 3)]
     thread.stop(10)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from kdbts_ros.node.inputs.camera_topics import CameraTopics, camera_topics
+from kdbts_ros.node.inputs.subscriptions import CameraTopics, camera_topics
 
 
 class FakeNode:

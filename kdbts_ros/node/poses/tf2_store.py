@@ -6,7 +6,6 @@ nor does it forget one edge alone; so the rules are asked first, and the buffer 
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -15,18 +14,17 @@ from geometry_msgs.msg import TransformStamped
 from rclpy.node import Node
 from rclpy.time import Time
 
-from kdbts_ros.datasets.ros.pose_rules import NO_TF, Rules, Sample, frame_name
-from kdbts_ros.datasets.ros.transform_tree import Taken
+from kdbts_ros.datasets.ros.pose_rules import NO_TF, NoPose, Sample
+from kdbts_ros.datasets.ros.transform_tree import Taken, TransformTree
 from kdbts_ros.density.geometry.poses import Matrix
 from kdbts_ros.node.outputs.messages import header
 from kdbts_ros.node.poses.quaternions import matrix
-from kdbts_ros.node.poses.transforms import Transforms, TransformUnavailable
 
 AUTHORITY = "kdbts_ros"
 
 
 class _Buffer(tf2_ros.Buffer):
-    """A buffer that leaves jumps in time to us: it cannot tell a new life from a stale one."""
+    """A buffer that leaves jumps in time to us: it cannot tell a new epoch from a stale one."""
 
     def time_jump_callback(self, time_jump: Any) -> None:
         """Keep what is there."""
@@ -36,45 +34,43 @@ class _Buffer(tf2_ros.Buffer):
 _BUFFERS: WeakKeyDictionary[Node, Any] = WeakKeyDictionary()
 
 
-class Tf2Transforms(Transforms):
-    """`Transforms` over ``tf2_ros.Buffer``, one for all activations of a node."""
+class Tf2Store:
+    """A ``tf2_ros.Buffer`` filled with what a tree has taken; one for all activations of a node."""
 
-    def __init__(self, node: Node, bounds: Callable[[], Rules] = Rules) -> None:
-        super().__init__(bounds)
+    def __init__(self, node: Node) -> None:
         if node not in _BUFFERS:
             _BUFFERS[node] = _Buffer(node=node)
         self.buffer = _BUFFERS[node]
         self.buffer.clear()
 
-    def lookup(self, target_frame: str, source_frame: str, stamp_ns: int) -> Matrix:
-        """(4,4) T_target_source at the stamp; raises TransformUnavailable."""
-        ours = super().lookup(target_frame, source_frame, stamp_ns)
-        target, source = frame_name(target_frame), frame_name(source_frame)
+    def lookup(self, target: str, source: str, stamp_ns: int) -> Matrix | None:
+        """(4,4) T_target_source at the stamp; None where tf2 is asked for something else by it.
+
+        Raises:
+            NoPose: tf2 has none, though the tree has.
+        """
         if target == source or stamp_ns == 0:
             # tf2 takes a stamp of zero for "the latest".
-            return ours
+            return None
         try:
             found = self.buffer.lookup_transform(target, source, Time(nanoseconds=stamp_ns))
         except tf2_ros.TransformException as error:
-            raise TransformUnavailable(NO_TF, str(error)) from error
+            raise NoPose(NO_TF, str(error)) from error
         t, q = found.transform.translation, found.transform.rotation
         return matrix((t.x, t.y, t.z), (q.x, q.y, q.z, q.w))
 
-    def time_jumped(self, stamp_ns: int) -> None:
-        """Forget moving transforms of another life."""
-        super().time_jumped(stamp_ns)
-        self._refill()
-
-    def _store(self, taken: Taken, *, static: bool) -> None:
+    def take(self, taken: Taken, tree: TransformTree, *, static: bool) -> None:
+        """Store what a tree has taken."""
         if taken.anew:
             # tf2 refuses what is older than its newest, and can only forget all edges at once.
-            self._refill()
+            self.refill(tree)
         elif taken.kept:
             self._set(taken.child, taken.sample, static)
 
-    def _refill(self) -> None:
+    def refill(self, tree: TransformTree) -> None:
+        """Forget everything but what a tree holds now."""
         self.buffer.clear()
-        for child, sample, static in self._tree.samples():
+        for child, sample, static in tree.samples():
             self._set(child, sample, static)
 
     def _set(self, child: str, sample: Sample, static: bool) -> None:

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from kdbts_ros.density.cameras.lenses import Lens, Pinhole
 from kdbts_ros.density.geometry.camera import Camera
 from kdbts_ros.node.inputs.calibrations import KEPT, UNTOLD_PATIENCE, Calibrations, Reading
-from kdbts_ros.node.inputs.camera_info import Calibration
+from kdbts_ros.node.inputs.camera_messages import Calibration
 from kdbts_ros.node.reporting import drops
 from kdbts_ros.node.reporting.drops import Dropped
 
@@ -219,7 +219,7 @@ def latched(topic: Calibrations) -> None:
 def test_a_new_life_forgets_calibrations_of_the_past(to: int) -> None:
     topic = Calibrations("/camera_info")
     paired(topic)
-    topic.new_life(to)
+    topic.new_epoch(to)
     expect(topic, to)
     assert "no camera_info" in missing(topic, to, PATIENCE)
     topic.add(reading(to, 300.0))
@@ -231,7 +231,7 @@ def test_a_new_life_keeps_what_its_first_image_came_with(to: int) -> None:
     topic = Calibrations("/camera_info")
     paired(topic)
     topic.add(reading(to, 300.0))
-    topic.new_life(to)
+    topic.new_epoch(to)
     expect(topic, to)
     assert focal(topic.of(to, 0.0, PATIENCE)) == 300.0
     assert len(topic) == 2
@@ -242,7 +242,7 @@ def test_a_latched_one_survives_a_new_life(to: int) -> None:
     """Its publisher does not say it again."""
     topic = Calibrations("/camera_info")
     latched(topic)
-    topic.new_life(to)
+    topic.new_epoch(to)
     expect(topic, to)
     assert focal(topic.of(to, 0.0, PATIENCE)) == 100.0
 

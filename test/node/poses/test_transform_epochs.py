@@ -1,4 +1,4 @@
-"""Lives of the node and what tf2_ros keeps of them: loops, jumps, activations, refusals."""
+"""Epochs of the node and what tf2_ros keeps of them: loops, jumps, activations, refusals."""
 
 from importlib.util import find_spec
 from typing import Any
@@ -9,9 +9,17 @@ import pytest
 from kdbts_ros.datasets.ros import pose_rules as rules
 from kdbts_ros.node.poses.transforms import TransformUnavailable
 from kdbts_ros.node.reporting import drops
-from test.node.transform_sources import LIVE, SECOND, Live, about_to_turn, drive, mount, over_tf2
+from test.node.poses.transform_sources import (
+    LIVE,
+    SECOND,
+    Live,
+    about_to_turn,
+    drive,
+    mount,
+    over_tf2,
+)
 
-# Lives of the live node.
+# Epochs of the live node.
 
 
 def test_a_recording_that_loops_without_a_clock_goes_on(live: Any) -> None:
@@ -19,7 +27,7 @@ def test_a_recording_that_loops_without_a_clock_goes_on(live: Any) -> None:
     for _ in range(3):
         drive(live, *(100 + k / 10 for k in range(300)))
         assert live.pose("odom", "camera", 129.85)[0, 3] == pytest.approx(129.85)
-        # The transforms of the new life come before its images.
+        # The transforms of the new epoch come before its images.
         drive(live, 100.0, 100.1)
         assert live.pose("odom", "camera", 100.05)[0, 3] == pytest.approx(100.05)
         live.transforms.time_jumped(round(100.05 * SECOND))
@@ -28,7 +36,7 @@ def test_a_recording_that_loops_without_a_clock_goes_on(live: Any) -> None:
 
 
 def test_a_short_recording_that_loops_is_not_mixed_with_its_past(live: Any) -> None:
-    """Back by less than tf2's cache: tf2 alone would sort both lives into one."""
+    """Back by less than tf2's cache: tf2 alone would sort both epochs into one."""
     drive(mount(live), *(100 + k / 10 for k in range(50)))
     drive(live, 101.05, 101.15, x=lambda at: at + 1)
     assert live.pose("odom", "camera", 101.1)[0, 3] == pytest.approx(102.1)
@@ -98,11 +106,11 @@ def test_one_buffer_serves_every_activation(
         pytest.skip("tf2_ros is not installed")
     node = request.getfixturevalue("ros_node")
     transforms = over_tf2(node, monkeypatch, fake=kind.startswith("fake"))
-    for life in range(5):
+    for epoch in range(5):
         live = Live(transforms(node))
         assert live.reason("odom", "camera", 10.05) == drops.NO_TF
-        drive(mount(live), 10.0, 10.1, x=lambda at, life=life: life)
-        assert live.pose("odom", "camera", 10.05)[0, 3] == life
+        drive(mount(live), 10.0, 10.1, x=lambda at, epoch=epoch: epoch)
+        assert live.pose("odom", "camera", 10.05)[0, 3] == epoch
     services = [name for name, _ in node.get_service_names_and_types() if "tf2_frames" in name]
     assert len(services) == 1
     assert sum("tf2_frames" in service.srv_name for service in node.services) == 1

@@ -14,7 +14,7 @@ from kdbts_ros.density.cameras.lenses import BrownConrady, Equidistant, Mei, Pin
 from kdbts_ros.density.cameras.training_camera import TrainingCamera
 from kdbts_ros.density.geometry.camera import R_BODY_OPTICAL
 from kdbts_ros.errors import UserError
-from kdbts_ros.node.inputs.camera_info import is_rectified, read_calibration
+from kdbts_ros.node.inputs.camera_messages import is_rectified, read_calibration
 from kdbts_ros.node.reporting import drops
 from kdbts_ros.node.reporting.drops import Dropped
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from test.node.transform_sources import LIVE, make
+from test.node.poses.transform_sources import LIVE, make
 
 
 @pytest.fixture

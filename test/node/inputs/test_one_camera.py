@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kdbts_ros.node.inputs.one_camera import HOLD_SECONDS, OneCamera, Sender
+from kdbts_ros.node.inputs.admission import HOLD_SECONDS, OneCamera, Sender
 from kdbts_ros.node.reporting import drops
 from kdbts_ros.node.reporting.drops import Dropped
 

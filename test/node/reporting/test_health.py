@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kdbts_ros.node.reporting import drops
-from kdbts_ros.node.reporting.counters import Tally
+from kdbts_ros.node.reporting.counters import Counters
 from kdbts_ros.node.reporting.drops import Dropped
 from kdbts_ros.node.reporting.graph import CAMERA_INFO, COMPRESSED, IMAGE, Publisher
 from kdbts_ros.node.reporting.health import Surroundings, assess, engine_status
@@ -39,18 +39,20 @@ def seen(**changes: Any) -> Surroundings:
     return replace(AROUND, streams=(replace(FRONT, **changes),))
 
 
-def healthy(now: float = 100.0, camera: str = "") -> Tally:
-    tally = Tally(since=0.0)
-    tally.image(now, camera)
-    account = tally.stream(camera)
+def healthy(now: float = 100.0, camera: str = "") -> Counters:
+    counters = Counters(since=0.0)
+    counters.image(now, camera)
+    account = counters.stream(camera)
     account.calibration_at = account.good_at = now
-    tally.posed(now, camera)
-    tally.map(now, {"total": 50.0})
-    return tally
+    counters.posed(now, camera)
+    counters.map(now, {"total": 50.0})
+    return counters
 
 
-def status(name: str, tally: Tally, around: Surroundings = AROUND, now: float = 100.0) -> Status:
-    return next(s for s in assess(tally, around, now, SILENCE) if s.name == name)
+def status(
+    name: str, counters: Counters, around: Surroundings = AROUND, now: float = 100.0
+) -> Status:
+    return next(s for s in assess(counters, around, now, SILENCE) if s.name == name)
 
 
 def test_all_is_well() -> None:
@@ -114,9 +116,9 @@ WITHOUT: dict[str, Any] = {"images": ()}
     ],
 )
 def test_silence_names_its_cause_and_cure(changes: dict[str, Any], level: int, words: str) -> None:
-    tally, around = Tally(since=0.0), seen(**changes)
-    assert status("input", tally, around, now=SILENCE - 1).level == OK
-    told = status("input", tally, around, now=SILENCE + 1)
+    counters, around = Counters(since=0.0), seen(**changes)
+    assert status("input", counters, around, now=SILENCE - 1).level == OK
+    told = status("input", counters, around, now=SILENCE + 1)
     assert told.level == level
     assert words in told.message
 
@@ -127,17 +129,17 @@ def test_a_refused_subscription_is_told() -> None:
 
 
 def test_a_publisher_of_another_qos_is_told() -> None:
-    tally = Tally(since=0.0)
-    tally.stream("").incompatible_qos = "RELIABILITY"
-    told = status("input", tally, now=SILENCE + 1)
+    counters = Counters(since=0.0)
+    counters.stream("").incompatible_qos = "RELIABILITY"
+    told = status("input", counters, now=SILENCE + 1)
     assert "/driver, offers another QoS than asked (RELIABILITY)" in told.message
 
 
 def test_a_publisher_that_just_appeared_is_given_time() -> None:
-    tally = Tally(since=0.0)
+    counters = Counters(since=0.0)
     appeared = replace(AROUND, streams=(replace(FRONT, published_since=98.0),))
-    assert assess(tally, appeared, 100.0, silence=5.0)[1].level == OK
-    assert assess(tally, appeared, 104.0, silence=5.0)[1].level == ERROR
+    assert assess(counters, appeared, 100.0, silence=5.0)[1].level == OK
+    assert assess(counters, appeared, 104.0, silence=5.0)[1].level == ERROR
 
 
 def two_cameras() -> Surroundings:
@@ -149,9 +151,9 @@ def two_cameras() -> Surroundings:
 
 
 def test_each_camera_has_its_own_line() -> None:
-    tally = healthy()
-    tally.image(100.0, "left")
-    told = assess(tally, two_cameras(), 100.0, SILENCE)
+    counters = healthy()
+    counters.image(100.0, "left")
+    told = assess(counters, two_cameras(), 100.0, SILENCE)
     assert [s.name for s in told[1:3]] == ["input left", "input rear"]
     assert "no camera_info" in told[1].message
     assert told[2].level == ERROR and "/rear has a publisher" in told[2].message
@@ -165,45 +167,45 @@ def test_each_camera_has_its_own_line() -> None:
 )
 def test_no_line_of_a_camera_shows_another_s_faults(reason: str) -> None:
     """Whatever befalls the rear camera, the left one is as it was."""
-    tally = healthy(camera="left")
-    tally.image(100.0, "rear")
-    tally.stream("rear").calibration_at = 100.0
-    before = status("input left", tally, two_cameras())
-    tally.image(100.0, "rear")
-    tally.drop(Dropped(reason, "such and such"), 100.0, "rear")
-    tally.judged("rear", "rear_optical", ("it stands on its head",))
-    assert status("input left", tally, two_cameras()) == before
+    counters = healthy(camera="left")
+    counters.image(100.0, "rear")
+    counters.stream("rear").calibration_at = 100.0
+    before = status("input left", counters, two_cameras())
+    counters.image(100.0, "rear")
+    counters.drop(Dropped(reason, "such and such"), 100.0, "rear")
+    counters.judged("rear", "rear_optical", ("it stands on its head",))
+    assert status("input left", counters, two_cameras()) == before
     assert before.values["frames in"] == "1"
-    rear = status("input rear", tally, two_cameras())
+    rear = status("input rear", counters, two_cameras())
     assert rear.values["frames in"] == "2"
     assert rear.values[f"dropped, {reason}"] == "1"
-    assert status("camera", tally, two_cameras()).message.startswith("rear: ")
+    assert status("camera", counters, two_cameras()).message.startswith("rear: ")
 
 
 def test_a_camera_without_poses_is_named_though_another_has_them() -> None:
-    tally = healthy(camera="left")
-    tally.drop(Dropped(drops.NO_TF, "frame 'rear' is unknown"), 100.0, "rear")
-    told = status("pose", tally, two_cameras())
+    counters = healthy(camera="left")
+    counters.drop(Dropped(drops.NO_TF, "frame 'rear' is unknown"), 100.0, "rear")
+    told = status("pose", counters, two_cameras())
     assert told.level == ERROR
     assert told.message == "rear: no_tf: frame 'rear' is unknown"
 
 
 def test_a_camera_that_fails_is_named_though_another_gives_maps() -> None:
-    tally = healthy(camera="left")
+    counters = healthy(camera="left")
     for _ in range(3):
-        tally.drop(Dropped(drops.INFERENCE_ERROR, "out of memory"), 100.0, "rear")
-        tally.judged("left", "left", ())
-        tally.map(100.0, {})
-    told = status("inference", tally, two_cameras())
+        counters.drop(Dropped(drops.INFERENCE_ERROR, "out of memory"), 100.0, "rear")
+        counters.judged("left", "left", ())
+        counters.map(100.0, {})
+    told = status("inference", counters, two_cameras())
     assert told.level == ERROR
     assert told.message == "rear: 3 image(s) in a row failed: out of memory"
 
 
 def test_a_refused_transform_is_told_while_it_is_recent() -> None:
-    tally = healthy()
-    tally.transform_fault, tally.transform_fault_at = "odom -> base has no unit length", 99.0
-    assert status("pose", tally).message == "odom -> base has no unit length"
-    assert status("pose", tally, now=110.0).level == OK
+    counters = healthy()
+    counters.transform_fault, counters.transform_fault_at = "odom -> base has no unit length", 99.0
+    assert status("pose", counters).message == "odom -> base has no unit length"
+    assert status("pose", counters, now=110.0).level == OK
 
 
 @pytest.mark.parametrize(
@@ -223,60 +225,60 @@ def test_a_refused_transform_is_told_while_it_is_recent() -> None:
 def test_a_missing_camera_info_names_its_cause_and_cure(
     changes: dict[str, Any], words: str
 ) -> None:
-    tally = healthy()
-    tally.stream("").calibration_at = None
-    told = status("input", tally, seen(**changes))
+    counters = healthy()
+    counters.stream("").calibration_at = None
+    told = status("input", counters, seen(**changes))
     assert told.level == ERROR
     assert told.message.startswith("images arrive but no camera_info on /camera/camera_info")
     assert words in told.message
 
 
 def test_a_bad_calibration_is_told() -> None:
-    tally = healthy()
-    tally.stream("").calibration_fault = "camera_info K is all zeros"
-    told = status("input", tally)
+    counters = healthy()
+    counters.stream("").calibration_fault = "camera_info K is all zeros"
+    told = status("input", counters)
     assert (told.level, told.message) == (ERROR, "camera_info K is all zeros")
 
 
 @pytest.mark.parametrize("reason", [drops.BAD_IMAGE, drops.ZERO_STAMP, drops.DUPLICATE])
 def test_a_bad_image_is_told_while_it_is_recent(reason: str) -> None:
-    tally = healthy()
-    tally.drop(Dropped(reason, "such and such"), 99.0)
-    assert status("input", tally).message == f"{reason}: such and such"
+    counters = healthy()
+    counters.drop(Dropped(reason, "such and such"), 99.0)
+    assert status("input", counters).message == f"{reason}: such and such"
     later = healthy(now=110.0)
     later.drop(Dropped(reason, "such and such"), 99.0)
     assert status("input", later, now=110.0).level == OK
 
 
 def test_losses_are_an_error_once_nothing_else_comes() -> None:
-    tally = healthy(now=98.0)
-    tally.drop(Dropped(drops.ZERO_STAMP, "image has no stamp"), 100.0)
-    assert status("input", tally, now=100.0).level == WARN
-    tally.image(104.0)
-    tally.drop(Dropped(drops.ZERO_STAMP, "image has no stamp"), 104.0)
-    assert status("input", tally, now=104.0).level == ERROR
+    counters = healthy(now=98.0)
+    counters.drop(Dropped(drops.ZERO_STAMP, "image has no stamp"), 100.0)
+    assert status("input", counters, now=100.0).level == WARN
+    counters.image(104.0)
+    counters.drop(Dropped(drops.ZERO_STAMP, "image has no stamp"), 104.0)
+    assert status("input", counters, now=104.0).level == ERROR
 
 
 SHARED = seen(images=(DRIVER, Publisher("/simulator", IMAGE)))
 
 
 def test_two_cameras_on_one_topic_are_an_error_that_names_them() -> None:
-    tally = healthy()
-    tally.drop(Dropped(drops.OTHER_CAMERA, "image of frame 'b'"), 100.0)
-    told = status("input", tally, SHARED)
+    counters = healthy()
+    counters.drop(Dropped(drops.OTHER_CAMERA, "image of frame 'b'"), 100.0)
+    told = status("input", counters, SHARED)
     assert told.level == ERROR
     assert told.message == (
         "other_camera: image of frame 'b'; publishers of /camera/image: /driver, /simulator"
     )
-    assert status("input", tally).level == ERROR, "one publisher may send for two cameras"
+    assert status("input", counters).level == ERROR, "one publisher may send for two cameras"
 
 
 @pytest.mark.parametrize("reason", [drops.DUPLICATE, drops.OUT_OF_ORDER])
 def test_disorder_names_the_publishers_where_there_are_two(reason: str) -> None:
-    tally = healthy()
-    tally.drop(Dropped(reason, "such and such"), 100.0)
-    assert status("input", tally).level == WARN
-    told = status("input", tally, SHARED)
+    counters = healthy()
+    counters.drop(Dropped(reason, "such and such"), 100.0)
+    assert status("input", counters).level == WARN
+    told = status("input", counters, SHARED)
     assert told.level == ERROR
     assert told.message.endswith("publishers of /camera/image: /driver, /simulator")
 
@@ -290,28 +292,28 @@ def test_two_publishers_are_told_where_images_do_not_tell_them_apart() -> None:
 
 
 def test_a_missing_pose_is_a_warning_that_becomes_an_error() -> None:
-    tally = healthy(now=98.0)
-    tally.drop(Dropped(drops.NO_TF, "frame 'odom' is unknown"), 100.0)
-    assert status("pose", tally).level == WARN
-    tally.drop(Dropped(drops.NO_TF, "frame 'odom' is unknown"), 104.0)
-    told = status("pose", tally, now=104.0)
+    counters = healthy(now=98.0)
+    counters.drop(Dropped(drops.NO_TF, "frame 'odom' is unknown"), 100.0)
+    assert status("pose", counters).level == WARN
+    counters.drop(Dropped(drops.NO_TF, "frame 'odom' is unknown"), 104.0)
+    told = status("pose", counters, now=104.0)
     assert told.level == ERROR
     assert "frame 'odom' is unknown" in told.message
 
 
 def test_a_clock_that_stands_still_is_told() -> None:
-    told = status("time", Tally(since=0.0), replace(AROUND, clock_runs=False))
+    told = status("time", Counters(since=0.0), replace(AROUND, clock_runs=False))
     assert told.level == WARN
     assert "nobody publishes /clock" in told.message
     still = replace(AROUND, clock_runs=False, clock_publishers=("/player",))
-    assert "/clock stands at zero: /player" in status("time", Tally(since=0.0), still).message
+    assert "/clock stands at zero: /player" in status("time", Counters(since=0.0), still).message
 
 
-def jumped(topic: str, *times: float) -> Tally:
-    tally = healthy()
+def jumped(topic: str, *times: float) -> Counters:
+    counters = healthy()
     for at in times:
-        tally.jumps.add(topic, at)
-    return tally
+        counters.jumps.add(topic, at)
+    return counters
 
 
 def test_jumps_again_and_again_are_an_error_that_names_the_publishers() -> None:
@@ -337,31 +339,31 @@ def test_two_clocks_are_told_before_they_disagree() -> None:
 
 
 def test_inference_errors_are_told_until_a_map_comes() -> None:
-    tally = healthy()
+    counters = healthy()
     for _ in range(3):
-        tally.drop(Dropped(drops.INFERENCE_ERROR, "RuntimeError: out of memory"), 100.0)
-    told = status("inference", tally)
+        counters.drop(Dropped(drops.INFERENCE_ERROR, "RuntimeError: out of memory"), 100.0)
+    told = status("inference", counters)
     assert told.level == ERROR
     assert "out of memory" in told.message
-    tally.judged("", "camera", ())
-    assert status("inference", tally).level == OK
+    counters.judged("", "camera", ())
+    assert status("inference", counters).level == OK
 
 
 def test_a_camera_the_network_cannot_be_served_with_is_said_once() -> None:
-    tally = healthy()
-    tally.judged("", "front", ("the camera sees 40% of it",))
-    found = status("camera", tally)
+    counters = healthy()
+    counters.judged("", "front", ("the camera sees 40% of it",))
+    found = status("camera", counters)
     assert (found.level, found.lasting) == (WARN, True)
     assert found.message == "front: the camera sees 40% of it"
 
 
 def test_a_camera_mounted_as_none_can_be_is_an_error() -> None:
-    tally = healthy()
-    tally.drop(Dropped(drops.BAD_MOUNT, "the camera is 0.000 m above the ground"), 98.0)
-    found = status("camera", tally)
+    counters = healthy()
+    counters.drop(Dropped(drops.BAD_MOUNT, "the camera is 0.000 m above the ground"), 98.0)
+    found = status("camera", counters)
     assert found.level == ERROR
     assert found.message == "bad_mount: the camera is 0.000 m above the ground"
-    assert status("camera", tally, now=104.0).level == OK
+    assert status("camera", counters, now=104.0).level == OK
 
 
 def test_an_engine_that_slowed_down_is_told() -> None:
