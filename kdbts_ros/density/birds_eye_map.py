@@ -9,7 +9,14 @@ import numpy as np
 from kdbts_ros.density.engines.answers import Bools
 from kdbts_ros.density.engines.encoded_view import EncodedView
 from kdbts_ros.density.geometry.affine_grid import AffineGrid
-from kdbts_ros.density.maps.grid import GridWindow, HeightBand, OccupancyMap, Pose, band_columns
+from kdbts_ros.density.maps.grid import (
+    GridWindow,
+    HeightBand,
+    MapArea,
+    OccupancyMap,
+    Pose,
+    band_columns,
+)
 from kdbts_ros.density.maps.newest import no_less_than
 from kdbts_ros.density.scene import SceneCompleter, Speaker
 
@@ -25,14 +32,14 @@ def map_around(
 
     The ground is the plane z = 0 of the robot's base frame, so that a pitching robot or a slope
     carries its band with it. A column's probability comes from its optical depth over the seen part
-    of the band, the sum of density x layer thickness, by the calibration of the scene. What the
-    reference view observes is on the map whatever the others say, see `newest`.
+    of the band, the sum of density x layer thickness, by the curves of the head that answers. What
+    the reference view observes is on the map whatever the others say, see `newest`.
     """
-    asked = T_fixed_base, window, band
-    together = map_together(scene, *asked)
+    area = MapArea(T_fixed_base, window, band)
+    together = map_together(scene, *area)
     if len(scene.views) == 1:
         return together
-    return no_less_than(map_alone(scene, *asked), together, scene.occupied_from(len(scene.views)))
+    return no_less_than(map_alone(scene, *area), together, scene.occupied_from(len(scene.views)))
 
 
 def map_together(
@@ -57,14 +64,14 @@ def _map_by(
     band: HeightBand,
 ) -> OccupancyMap:
     grid, thickness = band_columns(T_fixed_base, window, band)
-    sums = speaker.queries.column_sums(grid, speaker.reach)
+    sums = speaker.queries.column_sums(grid, speaker.visibility)
     # A density that is not a number is not free space: it makes its column unknown.
     known = (sums.seen >= MIN_SEEN_SHARE * grid.shape[0]) & _within_range(
         speaker.views, depth_near, grid
     )
-    observed = known & (sums.lit * 2 >= sums.seen)
+    observed = known & (sums.visible * 2 >= sums.seen)
     probability = np.full(known.shape, np.nan, np.float32)
-    probability[known] = speaker.calibration.probability(
+    probability[known] = speaker.curves.probability(
         sums.density[known] * np.float32(thickness), observed[known]
     )
     return OccupancyMap(window, probability, observed)

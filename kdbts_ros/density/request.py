@@ -18,7 +18,7 @@ MAP_AND_DEPTH = Wanted()
 
 
 @dataclass(frozen=True)
-class Moment:
+class FrameStamp:
     """Where a view belongs: the name of its camera and the stamp of its image.
 
     `pose_faults` counts the frames that were lost so far because poses failed.

@@ -16,11 +16,11 @@ from kdbts_ros.density.engines.answers import Bools, DepthMap, Floats, Volume
 from kdbts_ros.density.engines.choose import choose_engine, inference_precision, proven
 from kdbts_ros.density.engines.encoded_view import EncodedView
 from kdbts_ros.density.engines.interface import Engine, FoldedField, Queries
-from kdbts_ros.density.engines.ray_sampling import DEPTH_SAMPLES, depth_samples, reach_rays
+from kdbts_ros.density.engines.ray_sampling import DEPTH_SAMPLES, depth_samples, visibility_rays
 from kdbts_ros.density.geometry.affine_grid import AffineGrid
 from kdbts_ros.density.geometry.camera import Camera, View
 from kdbts_ros.density.geometry.lattice import Lattice
-from kdbts_ros.density.maps.probability import NOTE, Calibration, read_note
+from kdbts_ros.density.maps.probability import NOTE, ProbabilityCurves, read_note
 from kdbts_ros.density.network.network import DensityNetwork, NetworkSpec
 from kdbts_ros.density.network.precision import choose_device
 from kdbts_ros.density.novel_view import render_view
@@ -36,8 +36,8 @@ class Speaker(NamedTuple):
 
     queries: Queries
     views: tuple[EncodedView, ...]
-    reach: list[Floats]
-    calibration: Calibration
+    visibility: list[Floats]
+    curves: ProbabilityCurves
 
 
 class SceneCompleter:
@@ -47,7 +47,7 @@ class SceneCompleter:
         self, network: DensityNetwork, info: CheckpointInfo, device: torch.device, precision: str
     ) -> None:
         self.info = info
-        self._calibrations = read_note(info.notes.get(NOTE))
+        self._curves = read_note(info.notes.get(NOTE))
         self.device = device
         self.network = network.to(device).eval().requires_grad_(False)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -105,21 +105,21 @@ class SceneCompleter:
 
     @property
     def maps_in_one_go(self) -> bool:
-        """Whether a `FrameEngine` can make maps of single views."""
+        """Whether a `SingleViewMaps` can make maps of single views."""
         return self.engine.frames(self.field.answering(1)) is not None
 
     @property
-    def calibration(self) -> Calibration:
+    def curves(self) -> ProbabilityCurves:
         """What optical depth is worth as a probability, for the head in use."""
-        return self.calibration_of(self.head_in_use)
+        return self.curves_of(self.head_in_use)
 
-    @calibration.setter
-    def calibration(self, calibration: Calibration) -> None:
-        self._calibrations[self.head_in_use] = calibration
+    @curves.setter
+    def curves(self, curves: ProbabilityCurves) -> None:
+        self._curves[self.head_in_use] = curves
 
-    def calibration_of(self, head: str) -> Calibration:
+    def curves_of(self, head: str) -> ProbabilityCurves:
         """The same for the head of that name, whether in use or not."""
-        return self._calibrations.get(head, Calibration())
+        return self._curves.get(head, ProbabilityCurves())
 
     @property
     def head_in_use(self) -> str:
@@ -158,13 +158,13 @@ class SceneCompleter:
     @property
     def together(self) -> Speaker:
         """The head in use, about all views in use."""
-        return Speaker(self.queries, self._views, self.reach(), self.calibration)
+        return Speaker(self.queries, self._views, self.visibility(), self.curves)
 
     @property
     def alone(self) -> Speaker:
         """The head of a single view, about the reference view."""
         own, head = self._views[:1], self.field.heads[self.field.answering(1)]
-        return Speaker(self._queries_of(own), own, self.reach()[:1], self.calibration_of(head.name))
+        return Speaker(self._queries_of(own), own, self.visibility()[:1], self.curves_of(head.name))
 
     def occupied_from(self, views: int) -> float:
         """Probability from which a column of a map of so many views is called occupied.
@@ -172,7 +172,7 @@ class SceneCompleter:
         The least of the heads that have a say in it, so that none of them is overruled.
         """
         heads = (self.field.heads[self.field.answering(n)] for n in {1, views})
-        return min(self.calibration_of(head.name).occupied_from for head in heads)
+        return min(self.curves_of(head.name).occupied_from for head in heads)
 
     @property
     def queries(self) -> Queries:
@@ -202,13 +202,17 @@ class SceneCompleter:
     ) -> Volume:
         """Occupancy probability of every cell of a lattice posed in the world."""
         grid = AffineGrid.of_lattice(lattice, T_world_lattice)
-        return Volume(lattice, *self.queries.grid_occupancy(grid, self.reach(), OPACITY_LENGTH))
+        return Volume(
+            lattice, *self.queries.grid_occupancy(grid, self.visibility(), OPACITY_LENGTH)
+        )
 
     def observed(self, points: npt.ArrayLike) -> Bools:
         """(N,) bool: at least half the light of some view reaches the world point."""
-        return self.queries.lit(np.asarray(points, np.float64).reshape(-1, 3), self.reach())
+        return self.queries.visible(
+            np.asarray(points, np.float64).reshape(-1, 3), self.visibility()
+        )
 
-    def reach(self) -> list[Floats]:
+    def visibility(self) -> list[Floats]:
         """By view, the z-depth (h,w) m over its image behind which half its light is gone.
 
         A student tells it of each view alone, and once: what a view sees does not change with the
@@ -220,16 +224,18 @@ class SceneCompleter:
                 self._reach = [self._median_depth(self.queries, k, together=True) for k in views]
             return self._reach
         for view in self._views:
-            if not view.reach:
-                view.reach.append(self._median_depth(self._queries_of((view,)), 0))
-        return [view.reach[0] for view in self._views]
+            if not view.visibility:
+                view.visibility.append(self._median_depth(self._queries_of((view,)), 0))
+        return [view.visibility[0] for view in self._views]
 
     def _median_depth(self, queries: Queries, view: int, together: bool = False) -> Floats:
-        rows, columns = reach_rays(self.spec)
+        rows, columns = visibility_rays(self.spec)
         if together:
             # Rays of several views cost as many times more: coarser ones then.
             rows, columns = max(rows // 2, 1), max(columns // 2, 1)
-        return queries.reach(view, self.depth_samples(queries.views[view].scale), (rows, columns))
+        return queries.visibility(
+            view, self.depth_samples(queries.views[view].scale), (rows, columns)
+        )
 
     def _queries_of(self, views: Sequence[EncodedView]) -> Queries:
         return self.engine.queries(self.field.answering(len(views)), views)
@@ -265,7 +271,7 @@ class SceneCompleter:
         """Drop what was kept of the views in use since they were encoded: for timing it again."""
         self._depth, self._reach = {}, []
         for view in self._views:
-            view.reach.clear()
+            view.visibility.clear()
             view.kept.clear()
 
     def forget_votes(self) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from kdbts_ros.density.cameras.adapter import Mode as CanonicalMode
 from kdbts_ros.density.maps.grid import CompletedCells, HeightBand
-from kdbts_ros.density.maps.rolling_map import FusionSettings
+from kdbts_ros.density.maps.rolling_map import AccumulationSettings
 from kdbts_ros.density.views.keyframes import BufferRules
 from kdbts_ros.density.views.policy import MODES, Mode
 from kdbts_ros.density.views.static_world import ConsistencyRules
@@ -39,7 +39,7 @@ class PipelineSettings:
     views: BufferRules = field(default_factory=BufferRules)
     consistency: ConsistencyRules = field(default_factory=lambda: ConsistencyRules(least_share=0))
     accumulate: bool = False
-    fusion: FusionSettings = field(default_factory=FusionSettings)
+    accumulation: AccumulationSettings = field(default_factory=AccumulationSettings)
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:

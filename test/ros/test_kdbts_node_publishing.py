@@ -41,7 +41,7 @@ class Engine:
     def concerns(self, lens: Any, T_base_camera: Any) -> list[str]:
         return []
 
-    def process(self, view: View, T: Any, wanted: Any, moment: Any) -> Any:
+    def process(self, view: View, T: Any, wanted: Any, frame_stamp: Any) -> Any:
         self.begun.set()
         assert self.go_on.wait(60)
         return SimpleNamespace(

@@ -59,29 +59,29 @@ class FoldedHead:
         )
         self._ray_halves: dict[tuple[tuple[int, int], bytes], tuple[Floats, Floats, Floats]] = {}
 
-    def density(self, maps: Tensor, projected: Projected) -> Tensor:
-        """Densities (M,) in 1/m of points projected into the V views of maps (V,hidden,H,W).
+    def density(self, feature_maps: Tensor, projected: Projected) -> Tensor:
+        """Densities (M,) in 1/m of points projected into V views.
 
-        `projected` has no batch: uv (V,M,2), z (V,M), seen (V,M).
+        feature_maps (V,hidden,H,W). `projected` has no batch: uv (V,M,2), z (V,M), seen (V,M).
         """
-        views = maps.shape[0] if self.head.multi_view else 1
+        views = feature_maps.shape[0] if self.head.multi_view else 1
         uv, z = projected.uv[:views], projected.z[:views]
-        sampled = sample_features(maps[None, :views], uv[None])[0]
+        sampled = sample_features(feature_maps[None, :views], uv[None])[0]
         per_view = self.last(F.relu(sampled + self._positional(uv, z)))
         return F.softplus(self.head.fuse(per_view[None], projected.seen[None, :views])[0])
 
     def own_depth(
-        self, maps: Tensor, t: Tensor, size: tuple[int, int]
+        self, feature_maps: Tensor, t: Tensor, size: tuple[int, int]
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Expected depth, median depth and opacity (h,w) of a single view in its own camera.
 
-        maps (hidden,H,W); t (S,) z-depths; size (h,w) of the answer over the same image. The
-        expectation forces the last sample opaque; opacity does not.
+        feature_maps (hidden,H,W); t (S,) z-depths; size (h,w) of the answer over the same image.
+        The expectation forces the last sample opaque; opacity does not.
         """
         h, w = size
-        u, v = pixel_centres(w, maps.device), pixel_centres(h, maps.device)
+        u, v = pixel_centres(w, feature_maps.device), pixel_centres(h, feature_maps.device)
         grid = torch.stack(torch.meshgrid(u, v, indexing="xy"), dim=-1)
-        sampled = sample_features(maps[None, None], grid.reshape(1, 1, -1, 2))[0, 0]
+        sampled = sample_features(feature_maps[None, None], grid.reshape(1, 1, -1, 2))[0, 0]
         u_half, v_half, z_half = self.ray_halves(t, size)
         pixel_part = sampled + (u_half[None, :] + v_half[:, None]).reshape(h * w, -1)
         pre = torch.stack([self.last(F.relu(pixel_part + row))[:, 0] for row in z_half], -1)
@@ -149,9 +149,9 @@ class FoldedField:
         """Which of the maps of `own` heads the head of an index reads."""
         return head if len(self.own) > 1 else 0
 
-    def by_head(self, maps: list[Tensor]) -> list[Tensor]:
+    def by_head(self, feature_maps: list[Tensor]) -> list[Tensor]:
         """Maps of the `own` heads, to one for every head."""
-        return maps * (len(self.heads) // len(maps))
+        return feature_maps * (len(self.heads) // len(feature_maps))
 
     def encode(self, images: Tensor, precision: str = "float32") -> list[Tensor]:
         """(N,3,H,W) in [0,1] to a folded map (N,hidden,H,W) per head, by torch's convolutions.
@@ -163,8 +163,8 @@ class FoldedField:
             padded = mirrored(self.network.decoder.trunk(self.network.encoder(images)))
         # Maps feed an exponential: their convolution stays in float32.
         padded = padded.float()
-        maps = [F.conv2d(padded, head.conv_weight, head.conv_bias) for head in self.own]
-        return self.by_head([m.contiguous(memory_format=torch.channels_last) for m in maps])
+        feature_maps = [F.conv2d(padded, head.conv_weight, head.conv_bias) for head in self.own]
+        return self.by_head([m.contiguous(memory_format=torch.channels_last) for m in feature_maps])
 
 
 def pixel_centres(count: int, device: torch.device) -> Tensor:

@@ -29,11 +29,11 @@ CHUNK = 1 << 18
 
 
 class ColumnSums(NamedTuple):
-    """Per column (rows,columns): sum of seen densities 1/m, levels seen, levels lit."""
+    """Per column (rows,columns): sum of seen densities 1/m, levels seen, levels visible."""
 
     density: Floats
     seen: npt.NDArray[np.int32]
-    lit: npt.NDArray[np.int32]
+    visible: npt.NDArray[np.int32]
 
 
 class RayDepths(NamedTuple):
@@ -58,13 +58,13 @@ class Queries(Protocol):
         ...
 
     def grid_occupancy(
-        self, grid: AffineGrid, reach: Sequence[Floats], length: float
+        self, grid: AffineGrid, visibility: Sequence[Floats], length: float
     ) -> tuple[Floats, Bools]:
-        """(levels,rows,columns): opacity over `length` m, NaN where no view sees, and `lit`."""
+        """(levels,rows,columns): opacity over `length` m, NaN where no view sees, and `visible`."""
         ...
 
-    def column_sums(self, grid: AffineGrid, reach: Sequence[Floats]) -> ColumnSums:
-        """Sums down the columns of a grid; reach: see `lit`."""
+    def column_sums(self, grid: AffineGrid, visibility: Sequence[Floats]) -> ColumnSums:
+        """Sums down the columns of a grid; visibility: see `visible`."""
         ...
 
     def transparent_levels(self, grid: AffineGrid, limit: float) -> npt.NDArray[np.int32]:
@@ -78,10 +78,10 @@ class Queries(Protocol):
         """(N,): world points (N,3) that some view has in its image."""
         ...
 
-    def lit(self, points: Array, reach: Sequence[Floats]) -> Bools:
+    def visible(self, points: Array, visibility: Sequence[Floats]) -> Bools:
         """(N,): world points that light from some view reaches.
 
-        reach: by view, the depth (h,w) m over its image up to which light gets.
+        visibility: by view, the depth (h,w) m over its image up to which light gets.
         """
         ...
 
@@ -93,12 +93,12 @@ class Queries(Protocol):
         """
         ...
 
-    def reach(self, view: int, t: Floats, size: tuple[int, int]) -> Floats:
+    def visibility(self, view: int, t: Floats, size: tuple[int, int]) -> Floats:
         """(h,w): the median depth of `depths` alone, which is where half the light is gone."""
         ...
 
     def finished(
-        self, grid: AffineGrid, reach: Sequence[Floats], params: Floats
+        self, grid: AffineGrid, visibility: Sequence[Floats], params: Floats
     ) -> FrameGrids | None:
         """The map over a grid with its published forms; None: not here.
 
@@ -160,7 +160,7 @@ def project_world(views: Sequence[EncodedView], points: Array) -> Projected:
     # In float64 to the image: odometry coordinates of kilometres would cost centimetres.
     matrices = [projection(view) for view in views]
     q = np.stack([points @ P[:, :3].T + P[:, 3] for P in matrices]).astype(np.float32)
-    positions = torch.from_numpy(q).to(views[0].maps[0].device)
+    positions = torch.from_numpy(q).to(views[0].feature_maps[0].device)
     depth = positions[..., 2]
     z = depth.clamp_min(MIN_DEPTH)
     uv = positions[..., :2] / z.unsqueeze(-1)

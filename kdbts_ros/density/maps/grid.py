@@ -6,7 +6,7 @@ No model is needed for any of it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -76,6 +76,21 @@ class GridWindow:
         x = self.x0 + (np.arange(self.width, dtype=np.float64) + 0.5) * self.resolution
         y = self.y0 + (np.arange(self.height, dtype=np.float64) + 0.5) * self.resolution
         return x, y
+
+
+class MapArea(NamedTuple):
+    """Where a map is asked: the pose of the base in the fixed frame, the cells, the heights."""
+
+    T_fixed_base: Pose
+    window: GridWindow
+    band: HeightBand
+
+
+class CellRule(NamedTuple):
+    """How a probability is published: see `OccupancyMap.trinary`."""
+
+    threshold: float
+    completed: CompletedCells
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ def no_less_than(
 ) -> OccupancyMap:
     """The map of several views, no less occupied than that of the newest where it has a say.
 
-    Both are of one window, each through the calibration of its own head. A cell that the newest
+    Both are of one window, each by the curves of its own head. A cell that the newest
     image observes is observed. occupied_from: probability from which a column is called occupied.
     """
     alone, all_say = newest.probability, together.probability

@@ -28,7 +28,7 @@ from kdbts_ros.density.engines.interface import projection
 from kdbts_ros.density.geometry.affine_grid import AffineGrid
 from kdbts_ros.density.geometry.camera import Array, View
 from kdbts_ros.density.maps.grid import CompletedCells, GridWindow, HeightBand, band_columns
-from kdbts_ros.density.maps.probability import Calibration
+from kdbts_ros.density.maps.probability import ProbabilityCurves
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.density.whole_frame.finished_map import LEAST_ALIKE, FrameMap, alike, alike_depth
 from kdbts_ros.errors import in_one_line
@@ -58,7 +58,7 @@ class _Kept:
     depths: dict[tuple[object, ...], _KeptDepth] = field(default_factory=dict)
 
 
-class FrameEngine:
+class SingleViewMaps:
     """Belongs to the thread that asks first. `note` says in a sentence what it had to do without;
     where a graph's first map differs from the scene's own, there are no more maps from here, and
     likewise for depth images."""
@@ -78,9 +78,9 @@ class FrameEngine:
         self._last: _Kept | None = None
 
     @property
-    def calibration(self) -> Calibration:
+    def curves(self) -> ProbabilityCurves:
         """Of the head that speaks for a single view."""
-        return self._scene.calibration_of(self._head.name)
+        return self._scene.curves_of(self._head.name)
 
     def map(
         self,
@@ -155,7 +155,7 @@ class FrameEngine:
         assert self._last is not None
         found = self._last.graph.encoding()
         posed = self._encoded(view, found.image, (found.map,) * len(self._scene.field.heads))
-        posed.reach.append(found.reach / np.float32(view.scale))
+        posed.visibility.append(found.visibility / np.float32(view.scale))
         return posed
 
     def _refuse(self, reason: str) -> None:
@@ -204,7 +204,7 @@ class FrameEngine:
         posed, arrays = self._encoded(view, _NO_IMAGE), self._head.arrays
         params = frame_params.pack_grid(grid, projection(posed), arrays, view.scale)
         return frame_params.pack_map(
-            params, grid.shape[0], thickness, self._scene.spec.depth_near, self.calibration,
+            params, grid.shape[0], thickness, self._scene.spec.depth_near, self.curves,
             threshold, completed, MIN_SEEN_SHARE,
         )  # fmt: skip
 
@@ -231,8 +231,8 @@ class FrameEngine:
         return kept, fresh
 
     def _encoded(
-        self, view: View, image: npt.NDArray[np.uint8], maps: tuple[Tensor, ...] = ()
+        self, view: View, image: npt.NDArray[np.uint8], feature_maps: tuple[Tensor, ...] = ()
     ) -> EncodedView:
         return EncodedView(
-            maps, view.camera, view.T_world_cam, image, view.scale, view.valid, view.own
+            feature_maps, view.camera, view.T_world_cam, image, view.scale, view.valid, view.own
         )

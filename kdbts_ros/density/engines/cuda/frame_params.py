@@ -8,7 +8,7 @@ from kdbts_ros.density.engines.answers import Floats
 from kdbts_ros.density.engines.head_tables import HeadArrays
 from kdbts_ros.density.geometry.affine_grid import AffineGrid
 from kdbts_ros.density.geometry.camera import Array
-from kdbts_ros.density.maps.probability import Calibration, Curve
+from kdbts_ros.density.maps.probability import Curve, ProbabilityCurves
 
 PARAMS = 32
 COMPLETED = ("keep", "discount", "unknown")
@@ -32,7 +32,7 @@ def pack_map(
     levels: int,
     thickness: float,
     depth_near: float,
-    calibration: Calibration,
+    curves: ProbabilityCurves,
     threshold: float,
     completed: str,
     min_seen_share: float,
@@ -43,8 +43,8 @@ def pack_map(
         min_seen_share * levels,
         depth_near,
         (levels - 1) / 2,
-        *_curve(calibration.observed),
-        *_curve(calibration.completed),
+        *_curve(curves.observed),
+        *_curve(curves.completed),
         threshold,
         COMPLETED.index(completed),
     )
