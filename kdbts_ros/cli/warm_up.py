@@ -99,7 +99,7 @@ def _maps(checkpoint: str) -> None:
     from kdbts_ros.datasets.synthetic.drive import StreetDrive
     from kdbts_ros.density.cameras.lenses import Lens
     from kdbts_ros.density.pipeline import Pipeline, PipelineSettings
-    from kdbts_ros.density.request import FrameStamp, Wanted
+    from kdbts_ros.density.settings import FrameStamp, Wanted
 
     drive = StreetDrive(0, frames=2, rate_hz=5.0)
     wanted = Wanted(depth=True, percent=True, preview=True)

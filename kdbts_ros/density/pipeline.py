@@ -17,18 +17,17 @@ from kdbts_ros.density.cameras.lenses import Lens
 from kdbts_ros.density.cameras.training_camera import TrainingCamera
 from kdbts_ros.density.engines.answers import DepthMap
 from kdbts_ros.density.geometry.camera import Camera, View, inverse
-from kdbts_ros.density.maps.grid import CellRule, GridWindow, MapArea, OccupancyMap, Pose
+from kdbts_ros.density.maps.grid import CellRule, FrameMap, GridWindow, MapArea, OccupancyMap, Pose
 from kdbts_ros.density.maps.preview import preview_panel
 from kdbts_ros.density.maps.rolling_map import LocalMap
 from kdbts_ros.density.network.network import NetworkSpec
-from kdbts_ros.density.request import MAP_AND_DEPTH, FrameStamp, Wanted
 from kdbts_ros.density.scene import SceneCompleter
+from kdbts_ros.density.settings import MAP_AND_DEPTH, FrameStamp, Wanted
 from kdbts_ros.density.settings import PipelineSettings as PipelineSettings
 from kdbts_ros.density.views.keyframes import KeptView
 from kdbts_ros.density.views.novelty import probe_points
 from kdbts_ros.density.views.policy import ViewAccount, ViewUse
 from kdbts_ros.density.views.static_world import ConsistencyGate, stride_for
-from kdbts_ros.density.whole_frame.finished_map import FrameMap
 from kdbts_ros.density.whole_frame.frame import Frame, QueriedFrame, WholeFrame
 from kdbts_ros.density.whole_frame.several_views import MultiViewMaps
 from kdbts_ros.density.whole_frame.single_view import SingleViewMaps

@@ -1,4 +1,4 @@
-"""What a pipeline computes from a frame."""
+"""What a pipeline computes of every frame, and what is asked of one. No model behind it."""
 
 from __future__ import annotations
 
@@ -58,3 +58,27 @@ class PipelineSettings:
     @property
     def band(self) -> HeightBand:
         return HeightBand(self.height_min, self.height_max, self.height_step)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to compute of a frame besides its trinary map."""
+
+    depth: bool = True
+    percent: bool = True
+    preview: bool = False
+
+
+MAP_AND_DEPTH = Wanted()
+
+
+@dataclass(frozen=True)
+class FrameStamp:
+    """Where a view belongs: the name of its camera and the stamp of its image.
+
+    `pose_faults` counts the frames that were lost so far because poses failed.
+    """
+
+    camera: str = ""
+    stamp_ns: int = 0
+    pose_faults: int = 0

@@ -16,12 +16,11 @@ from torch import Tensor
 
 from kdbts_ros.density.birds_eye_map import map_around
 from kdbts_ros.density.engines.encoded_view import EncodedView
-from kdbts_ros.density.engines.ray_sampling import DEPTH_SAMPLES
 from kdbts_ros.density.geometry.camera import Array, View, inverse, transform
 from kdbts_ros.density.geometry.lattice import Lattice
 from kdbts_ros.density.maps.grid import GridWindow, HeightBand
 from kdbts_ros.density.network.network import DensityNetwork
-from kdbts_ros.density.network.volume_rendering import composite, sample_distances
+from kdbts_ros.density.network.volume_rendering import DEPTH_SAMPLES, composite, sample_distances
 from kdbts_ros.density.parity.reference_profile import fast_profile, profile_points
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.density.whole_frame.single_view import SingleViewMaps

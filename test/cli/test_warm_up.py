@@ -30,7 +30,7 @@ from kdbts_ros.datasets.synthetic.drive import StreetDrive
 from kdbts_ros.density.geometry.camera import Camera
 from kdbts_ros.density.cameras.lenses import Equidistant, Lens
 from kdbts_ros.density.pipeline import Pipeline, PipelineSettings
-from kdbts_ros.density.request import FrameStamp, Wanted
+from kdbts_ros.density.settings import FrameStamp, Wanted
 
 # A robot's own camera and settings, in each mode.
 fisheye = Lens(Camera(640, 480, 230.0, 230.0, 320.0, 240.0), Equidistant((0.02, -0.003, 0, 0)))

@@ -22,7 +22,7 @@ from kdbts_ros.density.engines.cpu.int16_map import (
     to_int16_tables,
 )
 from kdbts_ros.density.engines.cpu.upright_columns import DENSE
-from kdbts_ros.density.engines.interface import projection
+from kdbts_ros.density.engines.encoded_view import projection
 from kdbts_ros.density.geometry.affine_grid import AffineGrid
 from kdbts_ros.density.geometry.camera import View
 from kdbts_ros.density.scene import SceneCompleter

@@ -20,10 +20,9 @@ from kdbts_ros.density.engines.cuda.frame_plan import (
     FramePlan,
 )
 from kdbts_ros.density.geometry.camera import Camera, View
-from kdbts_ros.density.maps.grid import GridWindow, HeightBand, OccupancyMap
+from kdbts_ros.density.maps.grid import FrameMap, GridWindow, HeightBand, OccupancyMap
 from kdbts_ros.density.maps.probability import Curve, ProbabilityCurves
 from kdbts_ros.density.scene import SceneCompleter
-from kdbts_ros.density.whole_frame.finished_map import FrameMap
 from kdbts_ros.density.whole_frame.single_view import SingleViewMaps
 from kdbts_ros.errors import UserError
 from test.density import gpu_reference

@@ -18,8 +18,8 @@ from kdbts_ros.density.engines.cuda import frame_params, support
 from kdbts_ros.density.engines.cuda.engine import CudaEngine
 from kdbts_ros.density.engines.cuda.frame_plan import FramePlan
 from kdbts_ros.density.engines.cuda.image_sampling import Sampling, Separable, Table
-from kdbts_ros.density.engines.encoded_view import EncodedView
-from kdbts_ros.density.engines.interface import Engine, Queries, projection
+from kdbts_ros.density.engines.encoded_view import EncodedView, projection
+from kdbts_ros.density.engines.interface import Engine, Queries
 from kdbts_ros.density.engines.plain_torch import PlainTorch, TorchQueries
 from kdbts_ros.density.geometry.camera import Camera, View
 from kdbts_ros.density.maps.grid import GridWindow, HeightBand, band_columns

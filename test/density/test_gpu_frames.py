@@ -15,8 +15,8 @@ from kdbts_ros.density.geometry.camera import Camera, View
 from kdbts_ros.density.maps.grid import GridWindow, HeightBand, band_columns
 from kdbts_ros.density.maps.probability import Curve, ProbabilityCurves
 from kdbts_ros.density.pipeline import FrameResult, Pipeline, PipelineSettings
-from kdbts_ros.density.request import FrameStamp, Wanted
 from kdbts_ros.density.scene import SceneCompleter
+from kdbts_ros.density.settings import FrameStamp, Wanted
 from kdbts_ros.density.views.keyframes import BufferRules
 from kdbts_ros.density.whole_frame import several_views as fused_maps
 from test.density import fake_gpu

@@ -13,7 +13,7 @@ import pytest
 from kdbts_ros.density.checkpoints.checkpoint import save_network
 from kdbts_ros.density.network.network import DensityNetwork
 from kdbts_ros.density.pipeline import Pipeline, PipelineSettings
-from kdbts_ros.density.request import FrameStamp, Wanted
+from kdbts_ros.density.settings import FrameStamp, Wanted
 from kdbts_ros.density.views.keyframes import BufferRules
 from test.density.networks import base_pose, thin_spec, view
 

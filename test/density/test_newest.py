@@ -10,14 +10,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kdbts_ros.density import pipeline as pipelines
-from kdbts_ros.density.birds_eye_map import map_alone, map_around, map_together
+from kdbts_ros.density.birds_eye_map import (
+    MOVED_WITHIN,
+    map_alone,
+    map_around,
+    map_together,
+    no_less_than,
+)
 from kdbts_ros.density.engines.plain_torch import PlainTorch
 from kdbts_ros.density.maps.grid import GridWindow, HeightBand, OccupancyMap
-from kdbts_ros.density.maps.newest import MOVED_WITHIN, no_less_than
 from kdbts_ros.density.maps.probability import Curve, ProbabilityCurves
 from kdbts_ros.density.pipeline import Pipeline, PipelineSettings
-from kdbts_ros.density.request import FrameStamp, Wanted
 from kdbts_ros.density.scene import SceneCompleter
+from kdbts_ros.density.settings import FrameStamp, Wanted
 from kdbts_ros.density.views.keyframes import BufferRules
 from test.density.networks import base_pose, tiny_scene, view
 from test.density.test_shared_hidden import scene as two_heads

@@ -10,7 +10,7 @@ import pytest
 from kdbts_ros.density.checkpoints.checkpoint import save_network
 from kdbts_ros.density.maps.rolling_map import AccumulationSettings
 from kdbts_ros.density.pipeline import Pipeline, PipelineSettings
-from kdbts_ros.density.request import FrameStamp, Wanted
+from kdbts_ros.density.settings import FrameStamp, Wanted
 from kdbts_ros.density.views.keyframes import BufferRules
 from kdbts_ros.density.views.static_world import ConsistencyRules
 from kdbts_ros.errors import UserError

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from kdbts_ros.density.engines.plain_torch import TorchQueries
-from kdbts_ros.density.engines.ray_sampling import visibility_rays
 from kdbts_ros.density.geometry.camera import View, inverse, transform
 from kdbts_ros.density.geometry.lattice import Lattice
+from kdbts_ros.density.network.volume_rendering import visibility_rays
 from kdbts_ros.errors import UserError
 from test.density.networks import (
     against_torch,

@@ -17,7 +17,7 @@ import pytest
 from kdbts_ros.density.cameras.lenses import Lens
 from kdbts_ros.density.cameras.training_camera import BadMount
 from kdbts_ros.density.geometry.camera import Camera, View
-from kdbts_ros.density.request import FrameStamp, Wanted
+from kdbts_ros.density.settings import FrameStamp, Wanted
 from kdbts_ros.errors import UserError
 from kdbts_ros.node.inference.worker import InferenceThread, Job, Outcome, Published
 from kdbts_ros.node.inputs.camera_info import Calibration

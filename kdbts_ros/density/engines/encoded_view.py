@@ -1,19 +1,22 @@
-"""What remains of a posed image once the network has looked at it."""
+"""What remains of a posed image once the network has looked at it, and where points lie in it."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor
 
 from kdbts_ros.density.engines.answers import Floats
-from kdbts_ros.density.geometry.camera import Array, Camera, OwnCamera, View, check_rigid
+from kdbts_ros.density.geometry.camera import Array, Camera, OwnCamera, View, check_rigid, inverse
+from kdbts_ros.density.network.network import NetworkSpec
+from kdbts_ros.density.network.projection import MIN_DEPTH, Projected
 
 
 class EnginesMap(Protocol):
@@ -90,3 +93,33 @@ class EncodedView:
     def reposed(self, T_world_cam: Array) -> EncodedView:
         """The same feature maps under another pose, as after a loop closure; nothing is copied."""
         return dataclasses.replace(self, T_world_cam=T_world_cam)
+
+
+def resized(image: npt.NDArray[np.uint8], spec: NetworkSpec) -> npt.NDArray[np.uint8]:
+    """(h,w,3) uint8 at the network's size: what it is shown."""
+    size = (spec.image_width, spec.image_height)
+    if image.shape[1::-1] == size:
+        return np.ascontiguousarray(image)
+    shrinks = image.shape[1] > size[0] and image.shape[0] > size[1]
+    method = cv2.INTER_AREA if spec.resize == "area" and shrinks else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(image, size, interpolation=method), np.uint8)
+
+
+def projection(view: EncodedView) -> Array:
+    """(3,4): world to homogeneous positions (u z, v z, z) in the world the network is shown."""
+    return np.asarray(view.scale * (view.camera.ndc @ inverse(view.T_world_cam)[:3]))
+
+
+def project_world(views: Sequence[EncodedView], points: Array) -> Projected:
+    """pi_k(x): world points (N,3) in V views, uv (V,N,2), z (V,N) as shown to the network, and
+    seen (V,N)."""
+    # In float64 to the image: odometry coordinates of kilometres would cost centimetres.
+    matrices = [projection(view) for view in views]
+    q = np.stack([points @ P[:, :3].T + P[:, 3] for P in matrices]).astype(np.float32)
+    positions = torch.from_numpy(q).to(views[0].feature_maps[0].device)
+    depth = positions[..., 2]
+    z = depth.clamp_min(MIN_DEPTH)
+    uv = positions[..., :2] / z.unsqueeze(-1)
+    seen = (depth > MIN_DEPTH) & (uv.abs() <= 1).all(-1)
+    shown = torch.stack([view.shows(uv[k]) for k, view in enumerate(views)])
+    return Projected(uv, z, seen & shown)

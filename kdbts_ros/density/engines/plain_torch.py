@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from kdbts_ros.density.engines.answers import Bools, Floats, FrameGrids
-from kdbts_ros.density.engines.encoded_view import EncodedView
-from kdbts_ros.density.engines.folding import FoldedField, FoldedHead, median_depth
+from kdbts_ros.density.engines.encoded_view import EncodedView, project_world
+from kdbts_ros.density.engines.folding import FoldedField, FoldedHead
 from kdbts_ros.density.engines.interface import (
     CHUNK,
     HALF_LIGHT,
@@ -19,13 +19,12 @@ from kdbts_ros.density.engines.interface import (
     RayDepths,
     opacity,
     passed_over,
-    project_world,
     transparent,
 )
 from kdbts_ros.density.geometry.affine_grid import AffineGrid
 from kdbts_ros.density.geometry.camera import Array
 from kdbts_ros.density.network.projection import Projected
-from kdbts_ros.density.network.volume_rendering import composite
+from kdbts_ros.density.network.volume_rendering import composite, median_depth
 
 
 class PlainTorch:

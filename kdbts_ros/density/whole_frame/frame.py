@@ -7,8 +7,8 @@ from typing import Protocol
 from kdbts_ros.density.engines.answers import DepthImage
 from kdbts_ros.density.engines.encoded_view import EncodedView
 from kdbts_ros.density.geometry.camera import View
+from kdbts_ros.density.maps.grid import FrameMap
 from kdbts_ros.density.scene import SceneCompleter
-from kdbts_ros.density.whole_frame.finished_map import FrameMap
 from kdbts_ros.density.whole_frame.single_view import SingleViewMaps
 
 

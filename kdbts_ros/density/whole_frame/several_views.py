@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from kdbts_ros.density.birds_eye_map import MIN_SEEN_SHARE, map_alone, map_together
+from kdbts_ros.density.birds_eye_map import MIN_SEEN_SHARE, map_alone, map_together, no_less_than
 from kdbts_ros.density.engines.cuda import frame_params
 from kdbts_ros.density.geometry.camera import Array
 from kdbts_ros.density.maps.grid import (
@@ -15,9 +15,8 @@ from kdbts_ros.density.maps.grid import (
     OccupancyMap,
     band_columns,
 )
-from kdbts_ros.density.maps.newest import no_less_than
 from kdbts_ros.density.scene import SceneCompleter
-from kdbts_ros.density.whole_frame.finished_map import LEAST_ALIKE, alike
+from kdbts_ros.density.whole_frame.single_view import LEAST_ALIKE, alike
 from kdbts_ros.errors import in_one_line
 
 # Maps that are compared: of the grey image at load, and of a real one.

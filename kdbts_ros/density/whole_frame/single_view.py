@@ -10,7 +10,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from kdbts_ros.density.birds_eye_map import MIN_SEEN_SHARE, map_around
-from kdbts_ros.density.engines.answers import DepthImage, Floats
+from kdbts_ros.density.engines.answers import DepthImage, Floats, FrameGrids
 from kdbts_ros.density.engines.cuda import frame_params
 from kdbts_ros.density.engines.cuda.frame_plan import (
     DepthGraph,
@@ -23,16 +23,25 @@ from kdbts_ros.density.engines.cuda.frame_plan import (
     plan_key,
     uploaded,
 )
-from kdbts_ros.density.engines.encoded_view import EncodedView
-from kdbts_ros.density.engines.interface import projection
+from kdbts_ros.density.engines.encoded_view import EncodedView, projection
 from kdbts_ros.density.geometry.affine_grid import AffineGrid
 from kdbts_ros.density.geometry.camera import Array, View
-from kdbts_ros.density.maps.grid import CompletedCells, GridWindow, HeightBand, band_columns
+from kdbts_ros.density.maps.grid import (
+    CompletedCells,
+    FrameMap,
+    GridWindow,
+    HeightBand,
+    OccupancyMap,
+    band_columns,
+)
 from kdbts_ros.density.maps.probability import ProbabilityCurves
 from kdbts_ros.density.scene import SceneCompleter
-from kdbts_ros.density.whole_frame.finished_map import LEAST_ALIKE, FrameMap, alike, alike_depth
 from kdbts_ros.errors import in_one_line
 
+# Share of cells, or of pixels, that must be alike. Alike are cells that are so many percent apart,
+# and depths that differ by this share.
+LEAST_ALIKE = 0.995
+_MOST_PERCENT, _MOST_DEPTH = 5, 0.01
 # Cameras and grids whose graphs are kept, and depth images of each.
 _KEPT, _KEPT_DEPTHS = 4, 2
 # An encoded view has its image for colours alone, and none are asked of it here.
@@ -236,3 +245,20 @@ class SingleViewMaps:
         return EncodedView(
             feature_maps, view.camera, view.T_world_cam, image, view.scale, view.valid, view.own
         )
+
+
+def alike(
+    found: FrameGrids, expected: OccupancyMap, threshold: float, completed: CompletedCells
+) -> float:
+    """Share of cells that say the same; a map that is all of one kind must agree in its numbers."""
+    apart = np.abs(found.percent.astype(np.int16) - expected.percent(threshold, completed))
+    same = (found.trinary == expected.trinary(threshold, completed)) & (apart <= _MOST_PERCENT)
+    return float(same.mean())
+
+
+def alike_depth(found: DepthImage, expected: DepthImage) -> float:
+    """Share of published pixels that say the same."""
+    a, b = found.published, expected.published
+    with np.errstate(invalid="ignore"):
+        same = (np.isnan(a) & np.isnan(b)) | (np.abs(a - b) <= _MOST_DEPTH * b)
+    return float(same.mean())

@@ -24,7 +24,7 @@ from kdbts_ros.density.cameras.lenses import Lens
 from kdbts_ros.density.cameras.training_camera import BadMount
 from kdbts_ros.density.geometry.camera import View, inverse
 from kdbts_ros.density.geometry.poses import Matrix
-from kdbts_ros.density.request import FrameStamp, Wanted
+from kdbts_ros.density.settings import FrameStamp, Wanted
 from kdbts_ros.errors import UserError
 from kdbts_ros.node.inference.mailbox import Mailbox
 from kdbts_ros.node.inputs.images import decode, decode_compressed

@@ -15,9 +15,10 @@ import numpy as np
 import numpy.typing as npt
 from numba import prange
 
+from kdbts_ros.density.engines.answers import Floats
 from kdbts_ros.density.engines.cpu.fast_math import FAST
 from kdbts_ros.density.engines.cpu.simd import LANES
-from kdbts_ros.density.engines.head_tables import Floats, HeadArrays
+from kdbts_ros.density.engines.folding import HeadArrays
 from kdbts_ros.loops import njit
 
 Int16s = npt.NDArray[np.int16]

@@ -23,13 +23,13 @@ from kdbts_ros.density.engines.interface import (
     HALF_LIGHT,
     ColumnSums,
     RayDepths,
-    lengths,
     opacity,
     transparent,
 )
 from kdbts_ros.density.geometry.affine_grid import AffineGrid
 from kdbts_ros.density.geometry.camera import Array
 from kdbts_ros.density.network.heads import MultiViewHead, SimpleMultiViewHead
+from kdbts_ros.density.network.volume_rendering import lengths
 
 Fusion = tuple[Floats, Floats, Floats, np.float32]
 Bytes = npt.NDArray[np.uint8]

@@ -22,18 +22,12 @@ from kdbts_ros.density.engines.cpu.int16_map import (
     to_int16_map,
 )
 from kdbts_ros.density.engines.cpu.rays import int16_ray_depths, int16_ray_visibility, ray_depths
-from kdbts_ros.density.engines.encoded_view import EncodedView
+from kdbts_ros.density.engines.encoded_view import EncodedView, projection
 from kdbts_ros.density.engines.folding import FoldedHead
-from kdbts_ros.density.engines.interface import (
-    HALF_LIGHT,
-    ColumnSums,
-    RayDepths,
-    lengths,
-    projection,
-    transparent,
-)
+from kdbts_ros.density.engines.interface import HALF_LIGHT, ColumnSums, RayDepths, transparent
 from kdbts_ros.density.geometry.affine_grid import AffineGrid
 from kdbts_ros.density.geometry.camera import Array
+from kdbts_ros.density.network.volume_rendering import lengths
 
 EVERYWHERE = np.ones((1, 1), np.uint8)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from kdbts_ros.density.engines.answers import Floats
-from kdbts_ros.density.engines.head_tables import HeadArrays
+from kdbts_ros.density.engines.folding import HeadArrays
 from kdbts_ros.density.geometry.affine_grid import AffineGrid
 from kdbts_ros.density.geometry.camera import Array
 from kdbts_ros.density.maps.probability import Curve, ProbabilityCurves
@@ -18,7 +18,7 @@ AXES, HEAD, MAP = slice(0, 12), slice(12, 15), slice(15, 27)
 def pack_grid(grid: AffineGrid, P: Array, head: HeadArrays, scale: float) -> Floats:
     """(PARAMS,) of which those of the projection are set.
 
-    P (3,4): see `interface.projection`. Projected in float64 and only then rounded, so that
+    P (3,4): see `encoded_view.projection`. Projected in float64 and only then rounded, so that
     coordinates may be kilometres.
     """
     params = np.zeros(PARAMS, np.float32)

@@ -12,9 +12,9 @@ from torch import Tensor
 from kdbts_ros.density.cameras.rectify import RawImage, Warp
 from kdbts_ros.density.engines.answers import Bools, Floats, FrameGrids, OwnPixels, stretched
 from kdbts_ros.density.engines.cuda.image_sampling import Sampling, Separable
-from kdbts_ros.density.engines.ray_sampling import visibility_rays
 from kdbts_ros.density.geometry.camera import OwnCamera, View
 from kdbts_ros.density.network.network import NetworkSpec
+from kdbts_ros.density.network.volume_rendering import visibility_rays
 
 Shape = tuple[int, int, int]
 

@@ -17,9 +17,9 @@ from kdbts_ros.density.engines.cuda import frame_params
 from kdbts_ros.density.engines.cuda.answer import CELL_BYTES, answer_grids, grids_of
 from kdbts_ros.density.engines.cuda.kernels.fused_columns import fused_columns
 from kdbts_ros.density.engines.cuda.single_view import MAP, SUMS, VOLUME, CodeArrays
-from kdbts_ros.density.engines.encoded_view import EncodedView
+from kdbts_ros.density.engines.encoded_view import EncodedView, projection
 from kdbts_ros.density.engines.folding import FoldedHead
-from kdbts_ros.density.engines.interface import ColumnSums, opacity, projection
+from kdbts_ros.density.engines.interface import ColumnSums, opacity
 from kdbts_ros.density.engines.plain_torch import TorchQueries
 from kdbts_ros.density.geometry.affine_grid import AffineGrid
 from kdbts_ros.density.network.heads import MultiViewHead, SimpleMultiViewHead

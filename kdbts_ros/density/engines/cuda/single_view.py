@@ -16,17 +16,12 @@ from torch import Tensor
 from kdbts_ros.density.engines.answers import Bools, Floats
 from kdbts_ros.density.engines.cuda import frame_params
 from kdbts_ros.density.engines.cuda.kernels import columns_and_rays as kernels
-from kdbts_ros.density.engines.encoded_view import EncodedView
+from kdbts_ros.density.engines.encoded_view import EncodedView, projection
 from kdbts_ros.density.engines.folding import KEPT_RAYS, FoldedHead
-from kdbts_ros.density.engines.interface import (
-    ColumnSums,
-    RayDepths,
-    lengths,
-    opacity,
-    projection,
-)
+from kdbts_ros.density.engines.interface import ColumnSums, RayDepths, opacity
 from kdbts_ros.density.engines.plain_torch import TorchQueries
 from kdbts_ros.density.geometry.affine_grid import AffineGrid
+from kdbts_ros.density.network.volume_rendering import lengths
 
 SUMS, VOLUME, MAP = 0, 1, 2
 # Cells, and rays, of a program, and its warps.
