@@ -108,7 +108,8 @@ format: venv
 # The notice that is turned off says that a later mkdocs will have no plugins: it is pinned.
 docs: $(DONE)/packages
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --clean
-	@echo "the site is in build/site: open build/site/index.html"
+	@echo "the site is build/site/index.html; its search needs a server:"
+	@echo "$(PYTHON) -m http.server --bind 127.0.0.1 --directory build/site"
 
 clean:
 	rm -rf build install log dist demo_out *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
