@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from kdbts_ros.density.birds_eye_map import map_around
 from kdbts_ros.density.checkpoints.checkpoint import CheckpointInfo
 from kdbts_ros.density.maps.grid import GridWindow, HeightBand
-from kdbts_ros.density.maps.probability import NOTE, Calibration, Curve, read_note, write_note
+from kdbts_ros.density.maps.probability import NOTE, Curve, ProbabilityCurves, read_note, write_note
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.errors import UserError
 from test.density.networks import base_pose, tiny_scene, view
@@ -20,7 +20,7 @@ curves = st.builds(Curve, st.floats(1e-3, 1e2), st.floats(0.05, 8.0), st.floats(
 
 def test_without_curves_a_probability_is_the_opacity():
     depth = np.array([0.0, 0.1, 1.0, 30.0, np.nan], np.float32)
-    found = Calibration().probability(depth, np.array([True, False, True, False, True]))
+    found = ProbabilityCurves().probability(depth, np.array([True, False, True, False, True]))
     np.testing.assert_allclose(found, 1 - np.exp(-depth), rtol=1e-6)
 
 
@@ -34,20 +34,23 @@ def test_a_curve_rises_from_nothing_to_its_ceiling(curve, depths):
 
 
 def test_observed_and_completed_columns_have_a_curve_each():
-    calibration = Calibration(observed=Curve(1.0, 2.0), completed=Curve(4.0, 2.0))
+    calibration = ProbabilityCurves(observed=Curve(1.0, 2.0), completed=Curve(4.0, 2.0))
     p = calibration.probability(np.array([2.0, 2.0]), np.array([True, False]))
     np.testing.assert_allclose(p, [1 / (1 + 0.5**2), 1 / (1 + 2.0**2)], rtol=1e-6)
 
 
 @given(st.none() | curves, st.none() | curves, st.floats(0.01, 0.99))
 def test_calibrations_survive_their_note(observed, completed, occupied_from):
-    calibrations = {"bts": Calibration(observed, completed, occupied_from), "mvbts": Calibration()}
+    calibrations = {
+        "bts": ProbabilityCurves(observed, completed, occupied_from),
+        "mvbts": ProbabilityCurves(),
+    }
     assert read_note(write_note(calibrations)) == calibrations
 
 
 def test_a_checkpoint_without_the_note_has_no_calibration():
     assert read_note(None) == {}
-    assert tiny_scene().calibration == Calibration()
+    assert tiny_scene().curves == ProbabilityCurves()
 
 
 @pytest.mark.parametrize(
@@ -71,12 +74,12 @@ def test_a_damaged_calibration_is_refused(entry):
 
 def test_the_map_speaks_through_the_calibration_of_its_checkpoint():
     plain = tiny_scene()
-    calibration = Calibration(Curve(0.5, 3.0, 0.9), Curve(1.5, 2.0, 0.8))
+    calibration = ProbabilityCurves(Curve(0.5, 3.0, 0.9), Curve(1.5, 2.0, 0.8))
     info = CheckpointInfo(
         "test", plain.spec, "0" * 64, notes={NOTE: write_note({"bts": calibration})}
     )
     calibrated = SceneCompleter(plain.network, info, plain.device, plain.precision)
-    assert calibrated.calibration == calibration
+    assert calibrated.curves == calibration
     window, band = GridWindow.around(0.0, 0.0, 24.0, 0.5), HeightBand(0.2, 2.0, 0.3)
     maps = []
     for scene in (plain, calibrated):

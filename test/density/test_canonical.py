@@ -208,9 +208,9 @@ def test_a_base_that_rocks_needs_few_tables_and_points_stay_where_they_are(lens)
         (uv,), _ = shown.camera.project(transform(inverse(shown.T_world_cam), point[None]))
         column, row = np.floor(uv).astype(int)
         # Where the table looks for that pixel, and where the lens shows the pixel's own ray.
-        fraction = int(source.warp.map_fraction[row, column])
+        fraction = int(source.warp.table_fraction[row, column])
         looked = (
-            source.warp.map_xy[row, column] + np.array([fraction & 31, fraction >> 5]) / 32 + 0.5
+            source.warp.table_xy[row, column] + np.array([fraction & 31, fraction >> 5]) / 32 + 0.5
         )
         ray = shown.T_world_cam[:3, :3] @ shown.camera.rays()[row, column]
         furthest = max(furthest, np.abs(looked - lens.project(T[:3, :3].T @ ray)).max())

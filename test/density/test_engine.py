@@ -99,23 +99,25 @@ def test_every_query_equals_the_torch_formulation(head, numbers):
     half[:, 0] = False
     first = View(view(0).image, camera(), forward_pose(), scale=1.3, valid=half)
     scene.set_views([first, view(1, x=0.5, yaw=0.1)])
-    plain = TorchQueries(scene.field.heads[0], scene.views, [v.maps[0] for v in scene.views])
+    plain = TorchQueries(
+        scene.field.heads[0], scene.views, [v.feature_maps[0] for v in scene.views]
+    )
     lattice = Lattice.from_bounds((1.5, 12.0), (-4.0, 4.0), (0.0, 2.0), 0.5)
     grid = AffineGrid.of_lattice(lattice, base_pose(yaw=0.2))
-    reach = scene.reach()
-    assert len(reach) == len(scene.views)
+    visibility = scene.visibility()
+    assert len(visibility) == len(scene.views)
     dense, expected = scene.queries.grid_densities(grid), plain.grid_densities(grid)
     assert (np.isnan(dense) == np.isnan(expected)).all()
     np.testing.assert_allclose(dense, expected, **CLOSE[numbers])
-    sums, other = scene.queries.column_sums(grid, reach), plain.column_sums(grid, reach)
+    sums, other = scene.queries.column_sums(grid, visibility), plain.column_sums(grid, visibility)
     np.testing.assert_allclose(sums.density, other.density, **CLOSE[numbers])
     assert (sums.seen == other.seen).all()
-    assert (sums.lit == other.lit).all()
-    assert 0 < sums.lit.sum() < sums.seen.sum()
-    lit = plain.lit(grid.points(), reach).reshape(grid.shape)
-    occupancy, observed = scene.queries.grid_occupancy(grid, reach, 0.5)
+    assert (sums.visible == other.visible).all()
+    assert 0 < sums.visible.sum() < sums.seen.sum()
+    visible = plain.visible(grid.points(), visibility).reshape(grid.shape)
+    occupancy, observed = scene.queries.grid_occupancy(grid, visibility, 0.5)
     np.testing.assert_allclose(occupancy, 1 - np.exp(-0.5 * dense), atol=1e-6)
-    assert (observed == (lit & np.isfinite(dense))).all()
+    assert (observed == (visible & np.isfinite(dense))).all()
     levels = scene.queries.transparent_levels(grid, 2.0)
     assert (levels != plain.transparent_levels(grid, 2.0)).mean() < 0.01
 
@@ -131,16 +133,16 @@ def test_occupancy_in_one_pass_is_that_of_densities_and_light(tilt, rows):
     scene.set_views([View(view().image, camera(), pose)])
     steps = np.array([[0.4, 0, 0], [0, 0.3, 0], [0, 0, 0.11]])
     grid = AffineGrid(np.array([2.0, -1.5, 0.0]), steps, (19, rows, 21))
-    reach = scene.reach()
-    occupancy, observed = scene.queries.grid_occupancy(grid, reach, 0.5)
+    visibility = scene.visibility()
+    occupancy, observed = scene.queries.grid_occupancy(grid, visibility, 0.5)
     dense = scene.queries.grid_densities(grid)
     assert (np.isnan(occupancy) == np.isnan(dense)).all() and np.isfinite(dense).any()
     np.testing.assert_allclose(occupancy, 1 - np.exp(-0.5 * dense), atol=1e-6)
-    lit = scene.queries.lit(grid.points(), reach).reshape(grid.shape)
+    visible = scene.queries.visible(grid.points(), visibility).reshape(grid.shape)
     # The pixel of a cell on the border of two is a matter of rounding.
-    assert (observed != lit).mean() < 2e-3 and observed.any() and not observed.all()
-    sums = scene.queries.column_sums(grid, reach)
-    assert (sums.lit == observed.sum(0)).all()
+    assert (observed != visible).mean() < 2e-3 and observed.any() and not observed.all()
+    sums = scene.queries.column_sums(grid, visibility)
+    assert (sums.visible == observed.sum(0)).all()
     np.testing.assert_allclose(sums.density, np.nansum(dense, 0), rtol=1e-5)
 
 
@@ -152,10 +154,10 @@ def test_a_density_that_is_not_a_number_is_no_free_space():
     scene.set_views([view()])
     lattice = Lattice.from_bounds((2.0, 8.0), (-1.0, 1.0), (0.0, 1.0), 0.5)
     grid = AffineGrid.of_lattice(lattice, base_pose())
-    occupancy, _ = scene.queries.grid_occupancy(grid, scene.reach(), 0.5)
+    occupancy, _ = scene.queries.grid_occupancy(grid, scene.visibility(), 0.5)
     assert np.isnan(occupancy).all()
-    assert scene.queries.column_sums(grid, scene.reach()).seen.any()
-    assert np.isnan(scene.queries.column_sums(grid, scene.reach()).density).any()
+    assert scene.queries.column_sums(grid, scene.visibility()).seen.any()
+    assert np.isnan(scene.queries.column_sums(grid, scene.visibility()).density).any()
 
 
 def test_a_cell_is_observed_when_light_of_any_view_reaches_it():
@@ -164,8 +166,8 @@ def test_a_cell_is_observed_when_light_of_any_view_reaches_it():
     points = scene.views[1].T_world_cam[:3, 3] + np.array([[2.5, 0, 0]])
     assert scene.seen(points).all()
     both = scene.observed(points)
-    reach = scene.reach()
-    alone = scene.queries.lit(points, [np.zeros_like(reach[0]), reach[1]])
+    visibility = scene.visibility()
+    alone = scene.queries.visible(points, [np.zeros_like(visibility[0]), visibility[1]])
     assert both.all()
     assert alone.all()
 
@@ -203,15 +205,15 @@ def test_where_light_ends_is_told_by_the_student_of_each_view_alone():
     alone = []
     for encoded in views:
         scene.use([encoded])
-        alone.append(scene.reach()[0])
+        alone.append(scene.visibility()[0])
         scene.forget_answers()
     scene.use(views)
-    together = scene.reach()
+    together = scene.visibility()
     np.testing.assert_array_equal(together, alone)
     assert not np.array_equal(*together)
     # What was asked once is known for good, also under another pose.
     scene.use([views[1].reposed(forward_pose(x=2.0))])
-    assert scene.reach()[0] is together[1]
+    assert scene.visibility()[0] is together[1]
 
 
 def test_depth_of_several_views_may_be_told_by_the_student_alone():
@@ -228,7 +230,7 @@ def test_depth_of_several_views_may_be_told_by_the_student_alone():
 def test_one_view_is_answered_by_the_student_several_by_the_teacher():
     scene = scene_with_student()
     views = [scene.encode(view(0)), scene.encode(view(1, x=0.5))]
-    assert [m.shape[0] for m in views[0].maps] == [24, 16]
+    assert [m.shape[0] for m in views[0].feature_maps] == [24, 16]
     points = np.array([[5.0, 0.3, 1.5], [8.0, -1.0, 1.7]])
     answers = {}
     for count, head in ((1, "kdbts"), (2, "mvbts")):
@@ -237,7 +239,7 @@ def test_one_view_is_answered_by_the_student_several_by_the_teacher():
         answers[head], _ = scene.density(points)
         index = scene.field.answering(count)
         plain = TorchQueries(
-            scene.field.heads[index], scene.views, [v.maps[index] for v in scene.views]
+            scene.field.heads[index], scene.views, [v.feature_maps[index] for v in scene.views]
         )
         np.testing.assert_allclose(answers[head], plain.point_densities(points), rtol=1e-3)
     assert (answers["kdbts"] != answers["mvbts"]).all()
@@ -262,7 +264,9 @@ def test_integers_that_differ_are_replaced_by_floats_with_a_sentence():
     scene.set_views([view()])
     assert isinstance(scene.queries, CompiledQueries)
     grid = AffineGrid.of_lattice(LATTICE, None)
-    plain = TorchQueries(scene.field.heads[0], scene.views, [v.maps[0] for v in scene.views])
+    plain = TorchQueries(
+        scene.field.heads[0], scene.views, [v.feature_maps[0] for v in scene.views]
+    )
     np.testing.assert_allclose(
         scene.queries.grid_densities(grid), plain.grid_densities(grid), rtol=3e-4, atol=1e-4
     )

@@ -17,12 +17,12 @@ from kdbts_ros.density.engines.cpu.int16_map import (
     ROOM,
     UNIT,
     WHOLE,
-    fix_map,
-    fix_tables,
     read_by,
+    to_int16_map,
+    to_int16_tables,
 )
 from kdbts_ros.density.engines.cpu.upright_columns import DENSE
-from kdbts_ros.density.engines.interface import projection
+from kdbts_ros.density.engines.encoded_view import projection
 from kdbts_ros.density.geometry.affine_grid import AffineGrid
 from kdbts_ros.density.geometry.camera import View
 from kdbts_ros.density.scene import SceneCompleter
@@ -75,10 +75,10 @@ def test_vectors_do_what_their_names_say(a, b):
     assert total == once.astype(np.int32)
 
 
-def fixed(scene):
+def as_int16(scene):
     head = scene.field.heads[0]
-    counts = scene.views[0].maps[0].permute(1, 2, 0).flatten().numpy()
-    return head, counts, fix_map(counts, head.arrays, fix_tables(head.arrays), 2)
+    counts = scene.views[0].feature_maps[0].permute(1, 2, 0).flatten().numpy()
+    return head, counts, to_int16_map(counts, head.arrays, to_int16_tables(head.arrays), 2)
 
 
 @pytest.fixture(scope="module")
@@ -86,18 +86,18 @@ def mapped():
     """A head, a folded map of its, and that map as integers."""
     scene = tiny_scene()
     scene.set_views([view()])
-    return fixed(scene)
+    return as_int16(scene)
 
 
 def test_units_leave_room_for_every_sum(mapped):
     head, values, found = mapped
-    arrays, tables = head.arrays, fix_tables(head.arrays)
+    arrays, tables = head.arrays, to_int16_tables(head.arrays)
     largest = np.abs(values.reshape(-1, arrays.hidden)).max(0)
     unit = (largest + tables.bound) / ROOM
-    back = found.map.reshape(-1, arrays.hidden) * unit
+    back = found.features.reshape(-1, arrays.hidden) * unit
     # Half a count, and what float32 resolves of 65536: the conversion adds 32768 before it cuts.
     assert (np.abs(back - values.reshape(-1, arrays.hidden)) <= (0.5 + 2**-7) * unit).all()
-    worst = np.abs(found.map.reshape(-1, arrays.hidden)).max(0).astype(np.int64)
+    worst = np.abs(found.features.reshape(-1, arrays.hidden)).max(0).astype(np.int64)
     for table, ratio in ((found.u, found.ratio), (found.v, UNIT), (found.z, found.ratio)):
         counts = np.abs(table.reshape(-1, arrays.hidden)).max(0).astype(np.int64)
         worst += -(-counts * np.int64(ratio) // 32767)
@@ -123,7 +123,7 @@ def test_no_last_layer_leaves_its_bits(mapped, weights, heaviest, factor):
     head, values, _ = mapped
     row = np.array(weights, np.float32)
     row[heaviest] *= np.float32(factor)
-    found = fix_map(values, head.arrays._replace(out=row), fix_tables(head.arrays), 2)
+    found = to_int16_map(values, head.arrays._replace(out=row), to_int16_tables(head.arrays), 2)
     exact = row.astype(np.float64) * found.unit / found.back[0]
     # Half a count, and what float32 resolves of 32767: a count that wrapped around is 65536 off.
     assert np.abs(found.out - exact).max() <= 0.5 + 2**-6
@@ -183,7 +183,7 @@ def test_integers_are_off_by_no_more_than_their_roundings(head, widths, yaw, z, 
     assert (np.isnan(integers) == np.isnan(floats)).all()
     assert np.isfinite(floats).any()
     if head == "bts":
-        # Sum over channels of weight times unit, see `fix_map`.
+        # Sum over channels of weight times unit, see `to_int16_map`.
         bound = ROUNDINGS * WHOLE * used.back[0]
         assert np.nanmax(np.abs(integers - floats)) <= bound
         assert (integers != floats)[np.isfinite(floats)].any()
@@ -216,7 +216,7 @@ def test_depths_through_integers_are_those_through_floats():
     scene.set_views([view()])
     t = np.linspace(3.0, 80.0, 40, dtype=np.float32)
     integers = scene.queries.depths(0, t, (24, 48), 0.0)
-    assert scene.views[0].kept["bts"].map.size
+    assert scene.views[0].kept["bts"].features.size
     floats = with_numbers(scene, "floats").queries.depths(0, t, (24, 48), 0.0)
     for found, expected in zip(integers[::2], floats[::2], strict=True):
         np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-4)
@@ -233,7 +233,7 @@ def test_a_map_is_made_once_and_counted_as_memory():
     assert scene.views[0].kept == {}
     scene.queries.grid_densities(grid)
     made = scene.views[0].kept["bts"]
-    assert scene.views[0].nbytes == before + made.map.nbytes
+    assert scene.views[0].nbytes == before + made.features.nbytes
     scene.use([scene.views[0].reposed(forward_pose(x=1.0))])
     scene.queries.grid_densities(grid)
     assert scene.views[0].kept["bts"] is made
@@ -244,27 +244,27 @@ def test_a_map_is_made_once_and_counted_as_memory():
 def test_what_is_not_finite_stays_a_float(place, value):
     scene = tiny_scene()
     scene.set_views([view()])
-    head, values, found = fixed(scene)
-    assert found.map.size == values.size
+    head, values, found = as_int16(scene)
+    assert found.features.size == values.size
     arrays = head.arrays
     parts = {"map": values, "weights": arrays.out, "table": arrays.v}
     parts[place] = parts[place].copy()
     parts[place][5] = value
     arrays = arrays._replace(out=parts["weights"], v=parts["table"])
-    assert fix_map(parts["map"], arrays, fix_tables(arrays), 2) is ABSENT
+    assert to_int16_map(parts["map"], arrays, to_int16_tables(arrays), 2) is ABSENT
 
 
 def test_answers_beyond_what_floats_hold_stay_floats(mapped):
     head, values, found = mapped
     arrays = head.arrays._replace(out=np.full(head.arrays.hidden, 3e38, np.float32))
-    assert fix_map(values * 1e5, arrays, fix_tables(arrays), 2) is ABSENT
+    assert to_int16_map(values * 1e5, arrays, to_int16_tables(arrays), 2) is ABSENT
     assert read_by(found._replace(unit=found.unit * 1e5), arrays) is ABSENT
 
 
 def test_channels_that_fill_no_vectors_stay_floats():
     scene = tiny_scene()
     arrays = scene.field.heads[0].arrays._replace(hidden=8)
-    assert fix_map(np.ones(64, np.float32), arrays, fix_tables(arrays), 2) is ABSENT
+    assert to_int16_map(np.ones(64, np.float32), arrays, to_int16_tables(arrays), 2) is ABSENT
 
 
 def test_a_processor_without_the_instructions_answers_with_floats(monkeypatch):

@@ -20,11 +20,10 @@ from kdbts_ros.density.engines.cuda.frame_plan import (
     FramePlan,
 )
 from kdbts_ros.density.geometry.camera import Camera, View
-from kdbts_ros.density.maps.grid import GridWindow, HeightBand, OccupancyMap
-from kdbts_ros.density.maps.probability import Calibration, Curve
+from kdbts_ros.density.maps.grid import FrameMap, GridWindow, HeightBand, OccupancyMap
+from kdbts_ros.density.maps.probability import Curve, ProbabilityCurves
 from kdbts_ros.density.scene import SceneCompleter
-from kdbts_ros.density.whole_frame.finished_map import FrameMap
-from kdbts_ros.density.whole_frame.single_view import FrameEngine
+from kdbts_ros.density.whole_frame.single_view import SingleViewMaps
 from kdbts_ros.errors import UserError
 from test.density import gpu_reference
 from test.density.networks import base_pose, forward_pose, tiny_scene, view, with_numbers
@@ -55,10 +54,10 @@ class PlainGraph:
         with torch.inference_mode():
             self.folded = field.encode(images)[0][0]
             samples = torch.from_numpy(self.plan.samples)
-            reach = head.own_depth(self.folded, samples, self.plan.reach)[1].numpy()
-            self._reach = reach
+            visibility = head.own_depth(self.folded, samples, self.plan.visibility)[1].numpy()
+            self._reach = visibility
             found = gpu_reference.columns(
-                head, self.folded, params, reach, self.plan.shape, self.plan.valid
+                head, self.folded, params, visibility, self.plan.shape, self.plan.valid
             )
         trinary, percent = (found[name].astype(np.int8) for name in ("trinary", "percent"))
         return FrameGrids(found["probability"], trinary, percent, found["observed"])
@@ -123,7 +122,7 @@ class Graphs:
 def scene() -> SceneCompleter:
     made = with_numbers(tiny_scene("bts"), "floats")
     # So that its maps are of two kinds.
-    made.calibration = Calibration(Curve(3.0, 2.0, 0.99), Curve(3.0, 2.0, 0.9), 0.4)
+    made.curves = ProbabilityCurves(Curve(3.0, 2.0, 0.99), Curve(3.0, 2.0, 0.9), 0.4)
     return made
 
 
@@ -144,7 +143,7 @@ def taken(lens: Lens, mode: str, seed: int = 0) -> View:
 ADAPTERS = {mode: CameraAdapter(TrainingCamera(), SIZE, mode) for mode in ("on", "off")}
 
 
-def asked(engine: FrameEngine, posed: View, cells: float = 0.5) -> FrameMap | None:
+def map_of(engine: SingleViewMaps, posed: View, cells: float = 0.5) -> FrameMap | None:
     window = GridWindow.around(5.0, 0.0, 16, cells)
     return engine.map(posed, base_pose(), window, BAND, 0.4, "keep")
 
@@ -155,7 +154,7 @@ def test_a_raw_image_and_its_table_make_the_map(
     scene: SceneCompleter, graphs: Graphs, lens: Lens, mode: str
 ) -> None:
     posed = taken(lens, mode)
-    found = asked(FrameEngine(scene, graphs), posed)
+    found = map_of(SingleViewMaps(scene, graphs), posed)
     assert found is not None
     assert graphs.made[0].uploads == [(lens.camera.height, lens.camera.width, 3)]
     scene.set_views([posed])
@@ -168,19 +167,19 @@ def test_a_raw_image_and_its_table_make_the_map(
 def test_an_image_is_warped_on_the_cpu_to_check_a_graph_and_no_more(
     scene: SceneCompleter, graphs: Graphs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine, warped = FrameEngine(scene, graphs), list[Warp]()
+    engine, warped = SingleViewMaps(scene, graphs), list[Warp]()
     original = Warp.image
     monkeypatch.setattr(Warp, "image", lambda w, i: warped.append(w) or original(w, i))
-    assert asked(engine, taken(FISHEYE, "on")) is not None
+    assert map_of(engine, taken(FISHEYE, "on")) is not None
     assert len(warped) == 1
-    assert asked(engine, taken(FISHEYE, "on", seed=1)) is not None
+    assert map_of(engine, taken(FISHEYE, "on", seed=1)) is not None
     assert len(warped) == 1 and len(graphs.made) == 1
 
 
 def test_a_graph_belongs_to_a_calibration_and_a_grid(scene: SceneCompleter, graphs: Graphs) -> None:
-    engine = FrameEngine(scene, graphs)
+    engine = SingleViewMaps(scene, graphs)
     for lens, cells in ((BENT, 0.5), (FISHEYE, 0.5), (BENT, 0.5), (BENT, 1.0), (FISHEYE, 0.5)):
-        assert asked(engine, taken(lens, "on"), cells) is not None
+        assert map_of(engine, taken(lens, "on"), cells) is not None
     assert len(graphs.made) == 3
     tables = [graph.plan.sampling.table for graph in graphs.made]
     assert tables[0] is not None and tables[1] is not None
@@ -192,7 +191,7 @@ def test_a_base_that_rocks_needs_one_graph(
     scene: SceneCompleter, graphs: Graphs, lens: Lens, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Tables of another tilt go where the graph's are, and its maps and depths are theirs."""
-    adapter, engine = CameraAdapter(TrainingCamera(), SIZE, "on"), FrameEngine(scene, graphs)
+    adapter, engine = CameraAdapter(TrainingCamera(), SIZE, "on"), SingleViewMaps(scene, graphs)
     checks, set_views = list[object](), scene.set_views
     monkeypatch.setattr(scene, "set_views", lambda views: checks.append(views) or set_views(views))
     rng = np.random.default_rng(0)
@@ -201,7 +200,7 @@ def test_a_base_that_rocks_needs_one_graph(
         T_base_cam = mount((0.0, 0.0, 1.3), pitch=np.radians(5 + degrees))
         posed = adapter.view(image, lens, T_base_cam, T_base_cam, deferred=True)
         assert (posed.valid is None) == (lens is BENT)
-        found = asked(engine, posed)
+        found = map_of(engine, posed)
         assert found is not None
         encoded = [engine.encoded(posed)]
         depth = engine.depth(posed, 2)
@@ -222,11 +221,11 @@ def test_a_base_that_rocks_needs_one_graph(
 def test_every_graph_is_checked_when_old_ones_make_room(
     scene: SceneCompleter, graphs: Graphs, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    engine, checks = FrameEngine(scene, graphs), list[object]()
+    engine, checks = SingleViewMaps(scene, graphs), list[object]()
     set_views = scene.set_views
     monkeypatch.setattr(scene, "set_views", lambda views: checks.append(views) or set_views(views))
     for cells in (0.5, 0.8, 1.0, 1.6, 2.0, 0.5):
-        assert asked(engine, view(), cells) is not None
+        assert map_of(engine, view(), cells) is not None
     assert len(graphs.made) == len(checks) == 6
 
 
@@ -237,18 +236,18 @@ def test_a_map_unlike_the_scenes_own_is_refused(scene: SceneCompleter, graphs: G
         graph.run = lambda image, params: run(image[::-1], params)  # type: ignore[method-assign]
         return graph
 
-    engine = FrameEngine(scene, upside_down)
-    assert asked(engine, taken(BENT, "on")) is None
+    engine = SingleViewMaps(scene, upside_down)
+    assert map_of(engine, taken(BENT, "on")) is None
     assert "several times slower: the CUDA graph was refused, 0." in engine.note
-    assert asked(engine, taken(BENT, "on")) is None and len(graphs.made) == 1
+    assert map_of(engine, taken(BENT, "on")) is None and len(graphs.made) == 1
 
 
 def test_what_cannot_be_prepared_is_refused_in_a_sentence(scene: SceneCompleter) -> None:
     def failing(plan: FramePlan) -> PlainGraph:
         raise RuntimeError("no kernel image\nis available")
 
-    engine = FrameEngine(scene, failing)
-    assert asked(engine, taken(BENT, "on")) is None
+    engine = SingleViewMaps(scene, failing)
+    assert map_of(engine, taken(BENT, "on")) is None
     assert engine.note.endswith(
         "CUDA graph was refused, RuntimeError: no kernel image is available"
     )
@@ -276,12 +275,12 @@ def test_a_camera_without_a_lens_is_uploaded_as_it_is() -> None:
 def test_depth_comes_of_the_frame_that_is_there(
     scene: SceneCompleter, graphs: Graphs, lens: Lens, mode: str
 ) -> None:
-    engine, posed = FrameEngine(scene, graphs), taken(lens, mode)
+    engine, posed = SingleViewMaps(scene, graphs), taken(lens, mode)
     assert engine.depth(posed, 2) is None
-    assert asked(engine, posed) is not None
+    assert map_of(engine, posed) is not None
     for seed in (0, 1):
         posed = taken(lens, mode, seed)
-        assert asked(engine, posed) is not None
+        assert map_of(engine, posed) is not None
         found = engine.depth(posed, 2)
         assert found is not None
         scene.set_views([posed])
@@ -302,10 +301,10 @@ def test_a_depth_image_unlike_the_scenes_own_is_refused_and_maps_go_on(
         return FrameDepth(np.full(depth.plan.size, 5.0, np.float32), None)
 
     monkeypatch.setattr(PlainDepth, "run", further)
-    engine, posed = FrameEngine(scene, graphs), view()
-    assert asked(engine, posed) is not None
+    engine, posed = SingleViewMaps(scene, graphs), view()
+    assert map_of(engine, posed) is not None
     assert engine.depth(posed, 2) is None and engine.depth(posed, 2) is None
     assert engine.note.startswith("depth images take longer: their CUDA graph was refused, 0.")
     assert len(graphs.made[0].depth_plans) == 1
-    assert asked(engine, posed) is not None
-    assert engine.encoded(posed).maps[0].shape[1:] == (64, 128)
+    assert map_of(engine, posed) is not None
+    assert engine.encoded(posed).feature_maps[0].shape[1:] == (64, 128)

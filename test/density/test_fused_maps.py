@@ -15,7 +15,7 @@ from kdbts_ros.density.engines.plain_torch import TorchQueries
 from kdbts_ros.density.geometry.affine_grid import AffineGrid
 from kdbts_ros.density.maps.grid import GridWindow, HeightBand
 from kdbts_ros.density.scene import SceneCompleter
-from kdbts_ros.density.whole_frame.several_views import FusedMaps
+from kdbts_ros.density.whole_frame.several_views import MultiViewMaps
 from test.density.networks import base_pose, tiny_scene, view
 
 # Nothing is nearer than depths were learnt.
@@ -28,30 +28,32 @@ class Finishing(TorchQueries):
 
     wrong, error = False, ""
 
-    def finished(self, grid: AffineGrid, reach: Sequence, params: np.ndarray) -> FrameGrids:
+    def finished(self, grid: AffineGrid, visibility: Sequence, params: np.ndarray) -> FrameGrids:
         if self.error:
             raise RuntimeError(self.error)
         assert params[frame_params.MAP][0] > 0 and params[25] == np.float32(0.4)
-        sums = self.column_sums(grid, reach)
+        sums = self.column_sums(grid, visibility)
         tau = sums.density * params[15]
         known = sums.seen >= params[16]
         p = np.where(known, -np.expm1(-tau), np.nan)
         p = 1 - p if self.wrong else p
         percent = np.where(known, np.rint(np.nan_to_num(p) * 100), -1).astype(np.int8)
         trinary = np.where(known, np.where(p >= 0.4, 100, 0), -1).astype(np.int8)
-        return FrameGrids(p.astype(np.float32), trinary, percent, 2 * sums.lit >= sums.seen)
+        return FrameGrids(p.astype(np.float32), trinary, percent, 2 * sums.visible >= sums.seen)
 
 
 @pytest.fixture
 def scene() -> SceneCompleter:
     made = tiny_scene("mvbts")
     made.set_views([view(0), view(1, x=0.5)])
-    made._queries = Finishing(made.field.heads[0], made.views, [v.maps[0] for v in made.views])
+    made._queries = Finishing(
+        made.field.heads[0], made.views, [v.feature_maps[0] for v in made.views]
+    )
     return made
 
 
 def test_a_finished_map_is_taken(scene: SceneCompleter) -> None:
-    maps = FusedMaps(scene)
+    maps = MultiViewMaps(scene)
     expected = map_together(scene, *ASKED[:3])
     for _ in range(3):
         found = maps.finished(*ASKED)
@@ -63,7 +65,7 @@ def test_a_finished_map_is_taken(scene: SceneCompleter) -> None:
 
 def test_queries_that_finish_nothing_are_left_alone(scene: SceneCompleter) -> None:
     scene.set_views([view(0), view(1, x=0.5)])
-    maps = FusedMaps(scene)
+    maps = MultiViewMaps(scene)
     assert maps.finished(*ASKED) is None and maps.note == ""
 
 
@@ -71,7 +73,7 @@ def test_queries_that_finish_nothing_are_left_alone(scene: SceneCompleter) -> No
 def test_wrong_maps_are_refused(scene: SceneCompleter, wrong: bool, error: str) -> None:
     assert isinstance(scene.queries, Finishing)
     scene.queries.wrong, scene.queries.error = wrong, error
-    maps = FusedMaps(scene)
+    maps = MultiViewMaps(scene)
     assert maps.finished(*ASKED) is None
     assert maps.note.startswith("maps of several views take longer: the GPU's were refused, ")
     assert not error or maps.note.endswith("RuntimeError: out of memory")

@@ -18,12 +18,13 @@ from kdbts_ros.density.engines.cuda import frame_params, support
 from kdbts_ros.density.engines.cuda.engine import CudaEngine
 from kdbts_ros.density.engines.cuda.frame_plan import FramePlan
 from kdbts_ros.density.engines.cuda.image_sampling import Sampling, Separable, Table
-from kdbts_ros.density.engines.encoded_view import EncodedView
-from kdbts_ros.density.engines.interface import Engine, Queries, projection
+from kdbts_ros.density.engines.encoded_view import EncodedView, projection
+from kdbts_ros.density.engines.interface import Engine, Queries
 from kdbts_ros.density.engines.plain_torch import PlainTorch, TorchQueries
 from kdbts_ros.density.geometry.camera import Camera, View
 from kdbts_ros.density.maps.grid import GridWindow, HeightBand, band_columns
-from kdbts_ros.density.maps.probability import Calibration, Curve
+from kdbts_ros.density.maps.probability import Curve, ProbabilityCurves
+from kdbts_ros.density.network.trunk import Activation
 from kdbts_ros.density.scene import SceneCompleter
 from test.density import fake_gpu, gpu_reference
 from test.density.gpu_reference import interpreted
@@ -41,9 +42,9 @@ from test.density.networks import (
 on_gpu = pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no GPU")
 
 SETTINGS = (
-    ("keep", Calibration()),
-    ("discount", Calibration(Curve(1.0, 1.2, 0.99), Curve(0.8, 1.3, 0.9), 0.4)),
-    ("unknown", Calibration(Curve(1.0, 1.2, 0.99), None, 0.4)),
+    ("keep", ProbabilityCurves()),
+    ("discount", ProbabilityCurves(Curve(1.0, 1.2, 0.99), Curve(0.8, 1.3, 0.9), 0.4)),
+    ("unknown", ProbabilityCurves(Curve(1.0, 1.2, 0.99), None, 0.4)),
 )
 
 
@@ -96,12 +97,7 @@ def test_a_sampling_is_remap_then_resize(factor: int, method: str) -> None:
 @pytest.mark.parametrize("lens", [BENT, FISHEYE, None], ids=["bent", "fisheye", "none"])
 @pytest.mark.parametrize("size", [(32, 64), (64, 128), (44, 90)])
 def test_the_kernel_samples_as_the_plain_form(lens: Lens | None, size: tuple[int, int]) -> None:
-    from kdbts_ros.density.engines.cuda.frame_steps import (
-        DEVIATION,
-        MEAN,
-        sample_input,
-        sampling_tables,
-    )
+    from kdbts_ros.density.engines.cuda.frame_steps import sample_input, sampling_tables
 
     sampling = Sampling(Separable.resize(size, (32, 64), "area"))
     if lens is not None:
@@ -110,8 +106,8 @@ def test_the_kernel_samples_as_the_plain_form(lens: Lens | None, size: tuple[int
     image = np.random.default_rng(0).integers(0, 256, (*sampling.source, 3), np.uint8)
     out = torch.zeros(1, 8, 32, 64).contiguous(memory_format=torch.channels_last)
     tables = sampling_tables(sampling, out.device)
-    sample_input(torch.from_numpy(image), out, sampling, tables)
-    grey = (out[0, :3].permute(1, 2, 0).numpy() * DEVIATION + MEAN) * 255
+    sample_input(torch.from_numpy(image), out, sampling, tables, (0.4, 0.3))
+    grey = (out[0, :3].permute(1, 2, 0).numpy() * 0.3 + 0.4) * 255
     expected = np.floor(sampling.apply(image) + 0.5)
     difference = np.abs(grey - expected)
     # A mean halfway between two levels may be rounded to either.
@@ -120,28 +116,32 @@ def test_the_kernel_samples_as_the_plain_form(lens: Lens | None, size: tuple[int
 
 @against_torch("cuda/kernels/image")
 @interpreted
+@pytest.mark.parametrize("activation", ["none", "relu", "relu6"])
 @pytest.mark.parametrize("skipped", [True, False])
-def test_what_lies_between_convolutions_is_what_torch_makes_of_it(skipped: bool) -> None:
-    from kdbts_ros.density.engines.cuda.trunk import joined, rectified
+def test_what_lies_between_convolutions_is_what_torch_makes_of_it(
+    skipped: bool, activation: Activation
+) -> None:
+    from kdbts_ros.density.engines.cuda.trunk import finished, joined
 
     def drawn(*size: int) -> torch.Tensor:
         return torch.randn(size).contiguous(memory_format=torch.channels_last)
 
     torch.manual_seed(0)
-    x, bias = drawn(1, 70, 5, 6), torch.randn(70)
+    x, bias = 4 * drawn(1, 70, 5, 6), torch.randn(70)
     beside = drawn(1, 70, 5, 6) if skipped else None
     close = {"rtol": 1e-5, "atol": 1e-5}
-    expected = fake_gpu._rectified(x, bias, beside)
-    torch.testing.assert_close(rectified(x.clone(), bias, beside), expected, **close)
+    expected = fake_gpu._finished(x, bias, activation, beside)
+    found = finished(x.clone(), bias, activation, beside)
+    torch.testing.assert_close(found, expected, **close)
     finer = drawn(1, 8, 10, 12) if skipped else None
     expected = fake_gpu._joined(x, bias, finer, up=2)
     torch.testing.assert_close(joined(x, bias, finer, up=2), expected, **close)
     torch.testing.assert_close(joined(x), fake_gpu._joined(x), **close)
 
 
-def _frame(completed: str, calibration: Calibration) -> tuple:
+def _frame(completed: str, calibration: ProbabilityCurves) -> tuple:
     scene = with_numbers(tiny_scene("bts"), "floats")
-    scene.calibration = calibration
+    scene.curves = calibration
     posed = View(view().image, camera(), forward_pose(x=1e5), scale=1.2)
     scene.set_views([posed])
     base = base_pose(x=1e5)
@@ -158,12 +158,12 @@ def _frame(completed: str, calibration: Calibration) -> tuple:
 
 
 @pytest.mark.parametrize(("completed", "calibration"), SETTINGS)
-def test_parameters_mean_the_map_of_a_scene(completed: str, calibration: Calibration) -> None:
+def test_parameters_mean_the_map_of_a_scene(completed: str, calibration: ProbabilityCurves) -> None:
     """At odometry coordinates of a hundred kilometres."""
     scene, params, shape, expected = _frame(completed, calibration)
-    reach = scene.reach()[0] * np.float32(1.2)
+    visibility = scene.visibility()[0] * np.float32(1.2)
     found = gpu_reference.columns(
-        scene.field.heads[0], scene.views[0].maps[0], params, reach, shape
+        scene.field.heads[0], scene.views[0].feature_maps[0], params, visibility, shape
     )
     known = np.isfinite(expected.probability)
     assert known.sum() > 100
@@ -177,7 +177,9 @@ def test_parameters_mean_the_map_of_a_scene(completed: str, calibration: Calibra
 
 @interpreted
 @pytest.mark.parametrize(("completed", "calibration"), SETTINGS[1:2])
-def test_steps_of_a_frame_make_the_map_of_a_scene(completed: str, calibration: Calibration) -> None:
+def test_steps_of_a_frame_make_the_map_of_a_scene(
+    completed: str, calibration: ProbabilityCurves
+) -> None:
     from kdbts_ros.density.engines.cuda.frame_steps import FrameSteps, Slot
     from kdbts_ros.density.engines.cuda.single_view import CudaHead
     from kdbts_ros.density.engines.cuda.trunk import CudaField
@@ -220,7 +222,9 @@ class _Kernels(CudaEngine):
             return super().queries(head, views)
         if self._error:
             raise RuntimeError(self._error)
-        return TorchQueries(self.field.heads[head], views, [v.maps[head] * 1.5 for v in views])
+        return TorchQueries(
+            self.field.heads[head], views, [v.feature_maps[head] * 1.5 for v in views]
+        )
 
 
 @pytest.mark.parametrize("error", ["", "no kernel\nimage"])

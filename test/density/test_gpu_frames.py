@@ -13,10 +13,10 @@ from kdbts_ros.density.cameras.lenses import BrownConrady, Equidistant, Lens
 from kdbts_ros.density.engines.plain_torch import TorchQueries
 from kdbts_ros.density.geometry.camera import Camera, View
 from kdbts_ros.density.maps.grid import GridWindow, HeightBand, band_columns
-from kdbts_ros.density.maps.probability import Calibration, Curve
+from kdbts_ros.density.maps.probability import Curve, ProbabilityCurves
 from kdbts_ros.density.pipeline import FrameResult, Pipeline, PipelineSettings
-from kdbts_ros.density.request import Moment, Wanted
 from kdbts_ros.density.scene import SceneCompleter
+from kdbts_ros.density.settings import FrameStamp, Wanted
 from kdbts_ros.density.views.keyframes import BufferRules
 from kdbts_ros.density.whole_frame import several_views as fused_maps
 from test.density import fake_gpu
@@ -46,7 +46,7 @@ PLAIN = Lens(Camera(150, 80, 90.0, 90.0, 75.0, 40.0))
 def some_scene(head: str = "bts") -> SceneCompleter:
     scene = with_numbers(tiny_scene(head), "floats")
     # So that its maps are of two kinds, and its depth of rays that meet something and others.
-    scene.calibration = Calibration(Curve(3.0, 2.0, 0.99), Curve(3.0, 2.0, 0.9), 0.4)
+    scene.curves = ProbabilityCurves(Curve(3.0, 2.0, 0.99), Curve(3.0, 2.0, 0.9), 0.4)
     return scene
 
 
@@ -126,7 +126,7 @@ def tilted(degrees: float) -> np.ndarray:
 
 def several_views(head: str, count: int) -> SceneCompleter:
     scene = with_numbers(tiny_scene(head, widths=POWERS), "floats")
-    scene.calibration = Calibration(Curve(3.0, 2.0, 0.99), Curve(3.0, 2.0, 0.9), 0.4)
+    scene.curves = ProbabilityCurves(Curve(3.0, 2.0, 0.99), Curve(3.0, 2.0, 0.9), 0.4)
     half = np.arange(128)[None] < 100
     views = [
         View(view(i).image, camera(), forward_pose(x=2.0 * i, yaw=0.3 * i), scale=1 + 0.1 * i)
@@ -145,14 +145,14 @@ def test_columns_and_rays_of_one_view_are_those_of_torch(monkeypatch: pytest.Mon
     fake_gpu.let_loops_run(monkeypatch)
     scene = with_numbers(tiny_scene("bts"), "floats")
     scene.set_views([View(view().image, camera(), forward_pose(), scale=1.2)])
-    head, maps = scene.field.heads[0], [scene.views[0].maps[0]]
+    head, maps = scene.field.heads[0], [scene.views[0].feature_maps[0]]
     plain = TorchQueries(head, scene.views, maps)
     asked = CudaQueries(CudaHead(head), scene.views, maps)
     grid, _ = band_columns(base_pose(), GridWindow.around(6.0, 0.0, 12, 1.0), HeightBand())
-    reach = some_reach(scene)
-    expected, found = plain.column_sums(grid, reach), asked.column_sums(grid, reach)
+    visibility = some_visibility(scene)
+    expected, found = plain.column_sums(grid, visibility), asked.column_sums(grid, visibility)
     np.testing.assert_array_equal(found.seen, expected.seen)
-    np.testing.assert_array_equal(found.lit, expected.lit)
+    np.testing.assert_array_equal(found.visible, expected.visible)
     np.testing.assert_allclose(found.density, expected.density, rtol=1e-4, atol=1e-4)
     t = scene.depth_samples(1.2)
     rays = plain.depths(0, t, (8, 16), 0.0), asked.depths(0, t, (8, 16), 0.0)
@@ -171,15 +171,15 @@ def test_votes_of_several_views_are_fused_as_torch_fuses_them(
 
     fake_gpu.let_loops_run(monkeypatch)
     scene = several_views(head, count)
-    maps = [v.maps[0] for v in scene.views]
+    maps = [v.feature_maps[0] for v in scene.views]
     plain = TorchQueries(scene.field.heads[0], scene.views, maps)
     fused = CudaFusedQueries(CudaFusion(scene.field.heads[0]), scene.views, maps)
     grid, _ = band_columns(base_pose(), GridWindow.around(6.0, 0.0, 12, 1.0), HeightBand())
-    reach = some_reach(scene)
-    expected, found = plain.column_sums(grid, reach), fused.column_sums(grid, reach)
-    assert (expected.seen > 0).sum() > 50 and 0 < expected.lit.sum() < expected.seen.sum()
+    visibility = some_visibility(scene)
+    expected, found = plain.column_sums(grid, visibility), fused.column_sums(grid, visibility)
+    assert (expected.seen > 0).sum() > 50 and 0 < expected.visible.sum() < expected.seen.sum()
     np.testing.assert_array_equal(found.seen, expected.seen)
-    np.testing.assert_array_equal(found.lit, expected.lit)
+    np.testing.assert_array_equal(found.visible, expected.visible)
     np.testing.assert_allclose(found.density, expected.density, rtol=1e-4, atol=1e-4)
     densities = plain.grid_densities(grid), fused.grid_densities(grid)
     np.testing.assert_allclose(densities[1], densities[0], rtol=1e-4, atol=1e-4)
@@ -215,10 +215,10 @@ def driven(pipeline: Pipeline, i: int) -> FrameResult:
     image = image.repeat(10, 0).repeat(10, 1)
     base = base_pose(2.0 * i)
     taken_by = pipeline.view(image, FISHEYE, forward_pose(x=2.0 * i, z=1.3), base)
-    return pipeline.process(taken_by, base, Wanted(), Moment("front", (100 + i) * 10**9))
+    return pipeline.process(taken_by, base, Wanted(), FrameStamp("front", (100 + i) * 10**9))
 
 
-def some_reach(scene: SceneCompleter) -> list[np.ndarray]:
+def some_visibility(scene: SceneCompleter) -> list[np.ndarray]:
     """Light that ends somewhere between 5 and 30 m, by view."""
     rng = np.random.default_rng(0)
     return [rng.uniform(5, 30, (8, 16)).astype(np.float32) for _ in scene.views]

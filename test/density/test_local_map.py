@@ -11,13 +11,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kdbts_ros.density.maps.grid import GridWindow, OccupancyMap
-from kdbts_ros.density.maps.rolling_map import FusionSettings, LocalMap, offset, scrolled
+from kdbts_ros.density.maps.rolling_map import AccumulationSettings, LocalMap, offset, scrolled
 from kdbts_ros.errors import UserError
 
 RESOLUTION, CELLS = 0.2, 12
 SECOND = 1_000_000_000
-# Weights far beyond what a few frames reach: limits are tested on their own.
-UNLIMITED = FusionSettings(observed_limit=50.0, completed_limit=50.0, decay_s=1e12)
+# Weights far beyond what a few frames visibility: limits are tested on their own.
+UNLIMITED = AccumulationSettings(observed_limit=50.0, completed_limit=50.0, decay_s=1e12)
 
 shifts = st.integers(-15, 15)
 
@@ -69,8 +69,8 @@ def test_frames_may_come_in_any_order_while_nothing_fades(order):
     def fused(sequence):
         local = LocalMap(UNLIMITED)
         for one in sequence:
-            local.fuse(one, 0)
-        return local.fuse(unknown(window()), 0).probability
+            local.accumulate(one, 0)
+        return local.accumulate(unknown(window()), 0).probability
 
     np.testing.assert_allclose(fused(frames), fused([frames[i] for i in order]), rtol=1e-4)
 
@@ -81,20 +81,23 @@ def test_a_late_frame_gives_what_it_would_have_given_in_time(late_s, seed):
     frames = [random_frame(seed + i) for i in range(2)]
     stamps = [SECOND, SECOND + round(late_s * SECOND)]
     in_time, late = LocalMap(settings), LocalMap(settings)
-    in_time.fuse(frames[0], stamps[0])
-    in_time.fuse(frames[1], stamps[1])
-    late.fuse(frames[1], stamps[1])
-    late.fuse(frames[0], stamps[0])
-    expected, found = (m.fuse(unknown(window()), stamps[1]) for m in (in_time, late))
+    in_time.accumulate(frames[0], stamps[0])
+    in_time.accumulate(frames[1], stamps[1])
+    late.accumulate(frames[1], stamps[1])
+    late.accumulate(frames[0], stamps[0])
+    expected, found = (m.accumulate(unknown(window()), stamps[1]) for m in (in_time, late))
     np.testing.assert_allclose(found.probability, expected.probability, rtol=1e-4)
 
 
 def test_what_a_cell_says_stays_until_it_is_unknown():
-    settings = FusionSettings(decay_s=1.0, gap_s=100.0)
+    settings = AccumulationSettings(decay_s=1.0, gap_s=100.0)
     local = LocalMap(settings)
-    local.fuse(frame(0.9, True), 0)
+    local.accumulate(frame(0.9, True), 0)
     fading = np.array(
-        [local.fuse(unknown(window()), i * SECOND // 10).probability[0, 0] for i in range(1, 60)]
+        [
+            local.accumulate(unknown(window()), i * SECOND // 10).probability[0, 0]
+            for i in range(1, 60)
+        ]
     )
     known = np.isfinite(fading)
     assert known[0] and not known[-1]
@@ -108,8 +111,8 @@ def test_frames_that_agree_are_believed_as_one_and_others_averaged(probabilities
     """No certainty grows out of frames that all say the same."""
     local = LocalMap(UNLIMITED)
     for p in probabilities:
-        local.fuse(frame(p, observed), 0)
-    found = local.fuse(unknown(window()), 0)
+        local.accumulate(frame(p, observed), 0)
+    found = local.accumulate(unknown(window()), 0)
     log_odds = np.mean([math.log(p / (1 - p)) for p in probabilities])
     assert found.probability == pytest.approx(1 / (1 + math.exp(-log_odds)), abs=1e-4)
     assert found.observed.all() == observed
@@ -117,45 +120,45 @@ def test_frames_that_agree_are_believed_as_one_and_others_averaged(probabilities
 
 def test_unknown_frames_change_nothing_but_the_time():
     local = LocalMap(UNLIMITED)
-    before = local.fuse(frame(0.8, True), 0)
-    after = local.fuse(unknown(window()), SECOND)
+    before = local.accumulate(frame(0.8, True), 0)
+    after = local.accumulate(unknown(window()), SECOND)
     np.testing.assert_allclose(after.probability, before.probability)
-    assert np.isnan(LocalMap().fuse(unknown(window()), 0).probability).all()
+    assert np.isnan(LocalMap().accumulate(unknown(window()), 0).probability).all()
 
 
 def test_what_was_seen_outweighs_what_was_inferred():
     """However long a cell was taken for occupied from behind, few looks at it free it."""
     local = LocalMap()
     for i in range(50):
-        guessed = local.fuse(frame(0.95, False), i * SECOND // 10)
+        guessed = local.accumulate(frame(0.95, False), i * SECOND // 10)
     assert (guessed.probability > 0.9).all() and not guessed.observed.any()
-    looks = [local.fuse(frame(0.05, True), 5 * SECOND + i * SECOND // 10) for i in range(2)]
+    looks = [local.accumulate(frame(0.05, True), 5 * SECOND + i * SECOND // 10) for i in range(2)]
     assert (looks[-1].probability < 0.35).all() and looks[-1].observed.all()
     for _ in range(50):
-        local.fuse(frame(0.95, False), 5 * SECOND + 3 * SECOND // 10)
-    found = local.fuse(unknown(window()), 5 * SECOND + 4 * SECOND // 10)
+        local.accumulate(frame(0.95, False), 5 * SECOND + 3 * SECOND // 10)
+    found = local.accumulate(unknown(window()), 5 * SECOND + 4 * SECOND // 10)
     assert (found.probability < 0.5).all()
 
 
 def test_what_drives_into_free_space_shows_at_once():
     local = LocalMap()
     for i in range(50):
-        local.fuse(frame(0.02, True), i * SECOND // 10)
-    arrived = local.fuse(frame(0.8, False), 5 * SECOND)
+        local.accumulate(frame(0.02, True), i * SECOND // 10)
+    arrived = local.accumulate(frame(0.8, False), 5 * SECOND)
     assert arrived.probability == pytest.approx(0.8)
-    assert (local.fuse(unknown(window()), 5 * SECOND).probability < 0.5).all()
+    assert (local.accumulate(unknown(window()), 5 * SECOND).probability < 0.5).all()
 
 
 @given(st.integers(0, 1000), st.floats(0.02, 50.0), st.floats(0.01, 0.45))
 def test_what_the_newest_frame_observes_is_on_the_map(seed, inertia, late_s):
     """Whatever frames before it said, and in the map that a late one is answered with as well."""
-    local = LocalMap(FusionSettings(observed_limit=inertia, completed_limit=inertia))
+    local = LocalMap(AccumulationSettings(observed_limit=inertia, completed_limit=inertia))
     for i in range(5):
-        local.fuse(random_frame(seed + i), i * SECOND)
+        local.accumulate(random_frame(seed + i), i * SECOND)
     newest = random_frame(seed + 5)
     for found in (
-        local.fuse(newest, 5 * SECOND),
-        local.fuse(random_frame(seed + 6), round((5 - late_s) * SECOND)),
+        local.accumulate(newest, 5 * SECOND),
+        local.accumulate(random_frame(seed + 6), round((5 - late_s) * SECOND)),
     ):
         told = newest.observed & np.isfinite(newest.probability)
         assert (found.probability[told] >= newest.probability[told]).all()
@@ -165,49 +168,49 @@ def test_what_the_newest_frame_observes_is_on_the_map(seed, inertia, late_s):
 def test_something_that_drives_away_leaves_no_trace():
     local = LocalMap()
     for i in range(100):
-        standing = local.fuse(frame(0.97, True), i * SECOND // 10)
+        standing = local.accumulate(frame(0.97, True), i * SECOND // 10)
     assert (standing.probability > 0.95).all()
     for i in range(4):
-        gone = local.fuse(frame(0.03, True), 10 * SECOND + i * SECOND // 10)
+        gone = local.accumulate(frame(0.03, True), 10 * SECOND + i * SECOND // 10)
     assert (gone.probability < 0.5).all()
 
 
 @pytest.mark.parametrize("stamp_s", [-1.0, -3600.0, 6.0, 1e6])
 def test_a_jump_of_time_forgets(stamp_s):
     local = LocalMap()
-    local.fuse(frame(0.9, True), 10 * SECOND)
-    found = local.fuse(unknown(window()), 10 * SECOND + round(stamp_s * SECOND))
+    local.accumulate(frame(0.9, True), 10 * SECOND)
+    found = local.accumulate(unknown(window()), 10 * SECOND + round(stamp_s * SECOND))
     assert np.isnan(found.probability).all()
-    again = local.fuse(frame(0.2, True), 10 * SECOND + round(stamp_s * SECOND))
+    again = local.accumulate(frame(0.2, True), 10 * SECOND + round(stamp_s * SECOND))
     assert (again.probability < 0.5).all()
 
 
 def test_a_jump_of_the_pose_forgets_and_driving_does_not():
     for column, kept in ((4, True), (-4, True), (9, False), (10_000, False)):
-        local = LocalMap(FusionSettings(speed_limit=8.0))
-        local.fuse(frame(0.9, True), 0)
-        found = local.fuse(unknown(window(column)), SECOND // 10)
+        local = LocalMap(AccumulationSettings(speed_limit=8.0))
+        local.accumulate(frame(0.9, True), 0)
+        found = local.accumulate(unknown(window(column)), SECOND // 10)
         assert np.isfinite(found.probability).any() == kept, column
 
 
 def test_another_resolution_begins_anew():
     local = LocalMap()
-    local.fuse(frame(0.9, True), 0)
+    local.accumulate(frame(0.9, True), 0)
     other = GridWindow(0.1, CELLS, CELLS, 0.0, 0.0)
-    assert np.isnan(local.fuse(unknown(other), 0).probability).all()
+    assert np.isnan(local.accumulate(unknown(other), 0).probability).all()
 
 
 def test_certain_frames_stay_finite():
     local = LocalMap()
     for probability in (0.0, 1.0, 1.0):
-        found = local.fuse(frame(probability, True), 0)
+        found = local.accumulate(frame(probability, True), 0)
     assert np.isfinite(found.probability).all()
 
 
 def test_settings_that_contradict_themselves_are_refused():
     with pytest.raises(UserError, match="outweighs"):
-        FusionSettings(observed_limit=1.0, completed_limit=2.0)
+        AccumulationSettings(observed_limit=1.0, completed_limit=2.0)
     with pytest.raises(UserError, match="decay_s"):
-        FusionSettings(decay_s=0.0)
+        AccumulationSettings(decay_s=0.0)
     with pytest.raises(UserError, match="completed_weight"):
-        FusionSettings(completed_weight=1.5)
+        AccumulationSettings(completed_weight=1.5)

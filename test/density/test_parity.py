@@ -90,8 +90,8 @@ class Case:
         for index, T in enumerate(self.T_encoded):
             xyz = self.xyz @ T[:3, :3].T + T[:3, 3]
             q = xyz @ self.K.T
-            reach = (q[:, :2] / q[:, 2:].clamp_min(1e-3)).abs().amax(1)
-            good &= (xyz[:, 2] > 0.2) & (reach < (3 if index == 0 else 50))
+            visibility = (q[:, :2] / q[:, 2:].clamp_min(1e-3)).abs().amax(1)
+            good &= (xyz[:, 2] > 0.2) & (visibility < (3 if index == 0 else 50))
         return good.numpy()
 
 
@@ -152,7 +152,9 @@ def test_parity_density_behind_the_facade(case):
     ]
     fused = head.head.multi_view
     views = views if fused else views[:1]
-    queries = (FusedQueries if fused else CompiledQueries)(head, views, [v.maps[0] for v in views])
+    queries = (FusedQueries if fused else CompiledQueries)(
+        head, views, [v.feature_maps[0] for v in views]
+    )
     xyz = case.xyz.double().numpy()
     good = case.comparable() & queries.seen(xyz)
     assert good.sum() > 1000

@@ -51,7 +51,7 @@ def test_both_heads_answer_from_one_map(numbers: str, pack: bool) -> None:
     encoded = [asked.encode(view(0)), asked.encode(view(1, x=0.5))]
     for one in encoded:
         assert len(one.maps) == 2
-        assert one.maps[0].data_ptr() == one.maps[1].data_ptr()
+        assert one.feature_maps[0].data_ptr() == one.feature_maps[1].data_ptr()
     lattice = Lattice.from_bounds((1.5, 12.0), (-4.0, 4.0), (0.0, 2.0), 0.5)
     grid = AffineGrid.of_lattice(lattice, base_pose(yaw=0.2))
     size = encoded[0].nbytes
@@ -59,7 +59,7 @@ def test_both_heads_answer_from_one_map(numbers: str, pack: bool) -> None:
         asked.use(encoded[:count])
         assert asked.head_in_use == head
         plain = TorchQueries(
-            asked.field.heads[count % 2], asked.views, [v.maps[0] for v in asked.views]
+            asked.field.heads[count % 2], asked.views, [v.feature_maps[0] for v in asked.views]
         )
         found, expected = asked.queries.grid_densities(grid), plain.grid_densities(grid)
         assert np.isfinite(expected).any()
@@ -67,7 +67,7 @@ def test_both_heads_answer_from_one_map(numbers: str, pack: bool) -> None:
     integers = numbers == "integers"
     assert set(encoded[0].kept) == ({"mvbts", "kdbts"} if integers else set())
     # The counts of a map are held once, as the map is.
-    assert encoded[0].nbytes - size == (encoded[0].maps[0].numel() * 2 if integers else 0)
+    assert encoded[0].nbytes - size == (encoded[0].feature_maps[0].numel() * 2 if integers else 0)
 
 
 def test_the_check_at_load_passes_for_both(tmp_path: Path) -> None:

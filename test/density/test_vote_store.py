@@ -47,25 +47,28 @@ def encoded(scene: SceneCompleter) -> list[EncodedView]:
 def compare(scene: SceneCompleter, grid: AffineGrid) -> None:
     """What the scene says with its votes kept, and what it says without any."""
     assert isinstance(scene.queries, FusedQueries)
-    maps = [v.maps[0] for v in scene.views]
+    maps = [v.feature_maps[0] for v in scene.views]
     tables = scene.engine.tables[0]  # type: ignore[attr-defined]
     anew = FusedQueries(scene.field.heads[0], scene.views, maps, tables)
-    reach = scene.reach()
-    found, expected = scene.queries.column_sums(grid, reach), anew.column_sums(grid, reach)
+    visibility = scene.visibility()
+    found, expected = (
+        scene.queries.column_sums(grid, visibility),
+        anew.column_sums(grid, visibility),
+    )
     assert expected.seen.any()
     np.testing.assert_array_equal(found.seen, expected.seen)
-    np.testing.assert_array_equal(found.lit, expected.lit)
+    np.testing.assert_array_equal(found.visible, expected.visible)
     whole = tables is not None
     # Where a window begins moves what is rounded, by a count of the map.
     close = {"rtol": 2e-3, "atol": 1e-3} if whole else {"rtol": 1e-4, "atol": 1e-5}
     np.testing.assert_allclose(found.density, expected.density, **close)
 
 
-def asked(scene: SceneCompleter, grid: AffineGrid) -> list[int]:
+def stale_columns(scene: SceneCompleter, grid: AffineGrid) -> list[int]:
     """How many columns each view in use would be asked about."""
     store = scene.engine.votes
-    assert store.open(grid, scene.views, scene.reach())
-    return [int(store.asked(slot).sum()) for slot in store.slots]
+    assert store.open(grid, scene.views, scene.visibility())
+    return [int(store.stale(slot).sum()) for slot in store.slots]
 
 
 def test_a_window_that_moves_keeps_what_it_still_shows(
@@ -75,9 +78,11 @@ def test_a_window_that_moves_keeps_what_it_still_shows(
     cells = round(SIDE / RESOLUTION)
     for x, y in ((0, 0), (0.5, 0), (1.0, -0.5), (0.5, 2.0), (30.0, 0), (1.0, 1.0)):
         compare(scene, grid_at(x, y))
-    assert asked(scene, grid_at(1.0, 1.0)) == [0, 0, 0]
-    assert asked(scene, grid_at(1.5, 1.0)) == [cells] * 3
-    assert asked(scene, grid_at(1.0, 1.0)) == [cells] * 3, "what left the window is forgotten"
+    assert stale_columns(scene, grid_at(1.0, 1.0)) == [0, 0, 0]
+    assert stale_columns(scene, grid_at(1.5, 1.0)) == [cells] * 3
+    assert stale_columns(scene, grid_at(1.0, 1.0)) == [cells] * 3, (
+        "what left the window is forgotten"
+    )
 
 
 def test_only_a_new_view_is_asked_about_the_whole_map(
@@ -88,13 +93,13 @@ def test_only_a_new_view_is_asked_about_the_whole_map(
     scene.use(encoded[:2])
     compare(scene, grid_at(0))
     scene.use([encoded[2], *encoded[:2]])
-    assert asked(scene, grid_at(0)) == [cells, 0, 0]
+    assert stale_columns(scene, grid_at(0)) == [cells, 0, 0]
     compare(scene, grid_at(0))
     scene.use([encoded[3], encoded[0]])
-    assert asked(scene, grid_at(0)) == [cells, 0]
+    assert stale_columns(scene, grid_at(0)) == [cells, 0]
     compare(scene, grid_at(0))
     scene.use([encoded[1], encoded[0].reposed(encoded[0].T_world_cam)])
-    assert asked(scene, grid_at(0)) == [0, cells], "another pose is another view"
+    assert stale_columns(scene, grid_at(0)) == [0, cells], "another pose is another view"
 
 
 def test_a_view_that_comes_back_is_asked_about_what_is_new_alone(
@@ -112,12 +117,12 @@ def test_a_view_that_comes_back_is_asked_about_what_is_new_alone(
         (0, 2, [0, cells]),
     ):
         scene.use([encoded[first], encoded[second]])
-        assert asked(scene, grid_at(0)) == expected
+        assert stale_columns(scene, grid_at(0)) == expected
         compare(scene, grid_at(0))
         assert len(scene.engine.votes.votes) <= 3
     scene.use([encoded[0], encoded[1]])
     moved = round(SIDE / RESOLUTION)
-    assert asked(scene, grid_at(RESOLUTION)) == [moved, moved]
+    assert stale_columns(scene, grid_at(RESOLUTION)) == [moved, moved]
     compare(scene, grid_at(RESOLUTION))
 
 
@@ -136,11 +141,11 @@ def test_ground_that_moves_up_or_down_is_asked_anew_beyond_a_tolerance(
 ) -> None:
     scene.use(encoded[:2])
     compare(scene, grid_at(0))
-    assert asked(scene, grid_at(0, z=0.9 * TOLERANCE)) == [0, 0]
+    assert stale_columns(scene, grid_at(0, z=0.9 * TOLERANCE)) == [0, 0]
     cells = round(SIDE / RESOLUTION) ** 2
-    assert asked(scene, grid_at(0, z=-1.1 * TOLERANCE)) == [cells, cells]
+    assert stale_columns(scene, grid_at(0, z=-1.1 * TOLERANCE)) == [cells, cells]
     pitched = grid_at(0, pitch=0.02)
-    some = asked(scene, pitched)
+    some = stale_columns(scene, pitched)
     assert all(0 < count < cells for count in some), "what is near has hardly moved"
     compare(scene, grid_at(0, z=0.5))
 
@@ -151,7 +156,7 @@ def test_light_that_ends_elsewhere_is_asked_anew(
     scene.use(encoded[:2])
     compare(scene, grid_at(0))
     scene.forget_answers()
-    assert min(asked(scene, grid_at(0))) > 0
+    assert min(stale_columns(scene, grid_at(0))) > 0
     compare(scene, grid_at(0))
 
 
@@ -162,10 +167,12 @@ def test_votes_kept_while_driving_are_those_of_torch(
     scene.forget_votes()
     scene.use(encoded[:3])
     for x in (0.0, 1.5):
-        grid, reach = grid_at(x), scene.reach()
-        found = scene.queries.column_sums(grid, reach)
-    plain = TorchQueries(scene.field.heads[0], scene.views, [v.maps[0] for v in scene.views])
-    expected = plain.column_sums(grid, reach)
+        grid, visibility = grid_at(x), scene.visibility()
+        found = scene.queries.column_sums(grid, visibility)
+    plain = TorchQueries(
+        scene.field.heads[0], scene.views, [v.feature_maps[0] for v in scene.views]
+    )
+    expected = plain.column_sums(grid, visibility)
     # A point on the very border of an image may fall to either side.
     same = (found.seen == expected.seen) & (expected.seen > 0)
     assert same.sum() > 0.98 * (expected.seen > 0).sum() > 100

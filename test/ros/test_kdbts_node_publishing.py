@@ -15,7 +15,7 @@ from rclpy.executors import SingleThreadedExecutor
 
 from kdbts_ros.density.geometry.camera import View
 from kdbts_ros.density.maps.grid import GridWindow
-from kdbts_ros.density.request import Wanted
+from kdbts_ros.density.settings import Wanted
 from kdbts_ros.density.views.policy import ViewAccount
 from kdbts_ros.node import kdbts_node
 from kdbts_ros.node.outputs.messages import to_ns
@@ -41,7 +41,7 @@ class Engine:
     def concerns(self, lens: Any, T_base_camera: Any) -> list[str]:
         return []
 
-    def process(self, view: View, T: Any, wanted: Any, moment: Any) -> Any:
+    def process(self, view: View, T: Any, wanted: Any, frame_stamp: Any) -> Any:
         self.begun.set()
         assert self.go_on.wait(60)
         return SimpleNamespace(

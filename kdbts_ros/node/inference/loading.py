@@ -38,7 +38,7 @@ def load(parameters: Parameters, tell: Callable[[str], object]) -> Pipeline:
 
 def settings(parameters: Parameters) -> PipelineSettings:
     """The part of the parameters that the pipeline knows."""
-    from kdbts_ros.density.maps.rolling_map import FusionSettings
+    from kdbts_ros.density.maps.rolling_map import AccumulationSettings
     from kdbts_ros.density.pipeline import PipelineSettings
     from kdbts_ros.density.views.keyframes import BufferRules
     from kdbts_ros.density.views.static_world import ConsistencyRules
@@ -54,7 +54,7 @@ def settings(parameters: Parameters) -> PipelineSettings:
         max_bytes=parameters.view_memory_mb * 1_000_000,
         max_speed=parameters.max_speed,
     )
-    fusion = FusionSettings(
+    fusion = AccumulationSettings(
         decay_s=parameters.map_decay,
         completed_weight=parameters.completed_weight,
         observed_limit=parameters.map_inertia,
@@ -80,5 +80,5 @@ def settings(parameters: Parameters) -> PipelineSettings:
         views=views,
         consistency=ConsistencyRules(least_share=parameters.view_consistency),
         accumulate=parameters.accumulate,
-        fusion=fusion,
+        accumulation=fusion,
     )

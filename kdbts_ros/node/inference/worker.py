@@ -24,7 +24,7 @@ from kdbts_ros.density.cameras.lenses import Lens
 from kdbts_ros.density.cameras.training_camera import BadMount
 from kdbts_ros.density.geometry.camera import View, inverse
 from kdbts_ros.density.geometry.poses import Matrix
-from kdbts_ros.density.request import Moment, Wanted
+from kdbts_ros.density.settings import FrameStamp, Wanted
 from kdbts_ros.errors import UserError
 from kdbts_ros.node.inference.handover import Mailbox
 from kdbts_ros.node.inputs.camera_messages import decode, decode_compressed
@@ -50,10 +50,12 @@ class Engine(Protocol):
     def concerns(self, lens: Lens, T_base_camera: Matrix) -> list[str]:
         """Why the network may do badly with a camera, one sentence each."""
 
-    def process(self, view: View, T_fixed_base: Matrix, wanted: Wanted, moment: Moment) -> Any:
+    def process(
+        self, view: View, T_fixed_base: Matrix, wanted: Wanted, frame_stamp: FrameStamp
+    ) -> Any:
         """Map, and on request more, of one posed image."""
 
-    def remember(self, view: View, moment: Moment) -> None:
+    def remember(self, view: View, frame_stamp: FrameStamp) -> None:
         """Keep one posed image for the maps to come."""
 
     def forget(self) -> None:
@@ -67,7 +69,7 @@ class Engine(Protocol):
 class Job:
     """A frame with everything inference needs. `epoch` tells outcomes of a past epoch apart.
 
-    `wanted` is None for an image that only adds a view. `pose_faults`: see `Moment`.
+    `wanted` is None for an image that only adds a view. `pose_faults`: see `FrameStamp`.
     """
 
     frame: Frame
@@ -226,12 +228,12 @@ def run(engine: Engine, job: Job, publish: Publish) -> Outcome:
         decode_ms = (time.monotonic() - started) * 1e3
         if engine.settings != job.settings:
             engine.update(job.settings)
-        moment = Moment(job.frame.camera, job.frame.stamp_ns, job.pose_faults)
+        frame_stamp = FrameStamp(job.frame.camera, job.frame.stamp_ns, job.pose_faults)
         result, published = None, None
         if job.wanted is None:
-            engine.remember(view, moment)
+            engine.remember(view, frame_stamp)
         else:
-            result = engine.process(view, needs.T_fixed_base, job.wanted, moment)
+            result = engine.process(view, needs.T_fixed_base, job.wanted, frame_stamp)
             published = _send(publish, job, result)
     except Dropped as drop:
         return Outcome(job, None, drop, started, decode_ms)

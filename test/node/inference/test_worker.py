@@ -17,7 +17,7 @@ import pytest
 from kdbts_ros.density.cameras.lenses import Lens
 from kdbts_ros.density.cameras.training_camera import BadMount
 from kdbts_ros.density.geometry.camera import Camera, View
-from kdbts_ros.density.request import Moment, Wanted
+from kdbts_ros.density.settings import FrameStamp, Wanted
 from kdbts_ros.errors import UserError
 from kdbts_ros.node.inference.worker import InferenceThread, Job, Outcome, Published
 from kdbts_ros.node.inputs.camera_messages import Calibration
@@ -55,13 +55,13 @@ class Engine:
         self.said.append("concerns")
         return ["narrow"]
 
-    def remember(self, view: View, moment: Moment) -> None:
-        self.kept.append((moment.camera, moment.stamp_ns))
+    def remember(self, view: View, frame_stamp: FrameStamp) -> None:
+        self.kept.append((frame_stamp.camera, frame_stamp.stamp_ns))
 
     def forget(self) -> None:
         self.kept.clear()
 
-    def process(self, view: View, T: Any, wanted: Wanted, moment: Moment) -> Any:
+    def process(self, view: View, T: Any, wanted: Wanted, frame_stamp: FrameStamp) -> Any:
         self.threads.add(threading.get_ident())
         return self._process(view)
 

@@ -73,14 +73,16 @@ def _curve(tau, half, steepness, ceiling):  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def store_map(floats, first, second, third, packed, cell, inside, within, total, count, lit_count):  # type: ignore[no-untyped-def]
+def store_map(  # type: ignore[no-untyped-def]
+    floats, first, second, third, packed, cell, inside, within, total, count, visible_count
+):
     """A finished map of the sums of columns: probabilities, trinary, percent, observed.
 
     within: columns that are not nearer than depths were learnt.
     """
     threshold, completed = tl.load(packed + 25), tl.load(packed + 26)
     known = (count.to(tl.float32) >= tl.load(packed + 16)) & within
-    observed = known & (lit_count * 2 >= count)
+    observed = known & (visible_count * 2 >= count)
     tau = total * tl.load(packed + 15)
     p = tl.where(
         observed,
@@ -105,19 +107,19 @@ def store_map(floats, first, second, third, packed, cell, inside, within, total,
 
 @triton.jit
 def columns(  # type: ignore[no-untyped-def]
-    folded, code_weight, code_bias, octaves, out_weight, packed, valid, reach,
+    folded, code_weight, code_bias, octaves, out_weight, packed, valid, visibility,
     floats, first, second, third,
-    rows, across, height, width, valid_height, valid_width, reach_height, reach_width,
+    rows, across, height, width, valid_height, valid_width, visibility_height, visibility_width,
     LEVELS: tl.constexpr, HIDDEN: tl.constexpr, OUTPUT: tl.constexpr,
     PRECISION: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """Densities down every column of an affine grid.
 
     code_weight (CODE,HIDDEN), code_bias (HIDDEN,), octaves (2,CODE) frequency and phase,
-    out_weight (HIDDEN+1,) with the bias last; reach (rh,rw) and packed as the network is shown.
+    out_weight (HIDDEN+1,) with the bias last; visibility (h,w) and packed as the network is shown.
 
-    SUMS: floats densities, first and second int32 levels seen and lit, each (rows,across).
-    VOLUME: floats (levels,rows,across), NaN unseen, first int8 lit. MAP: floats probabilities,
+    SUMS: floats densities, first and second int32 levels seen and visible, each (rows,across).
+    VOLUME: floats (levels,rows,across), NaN unseen, first int8 visible. MAP: floats probabilities,
     first trinary, second percent, third observed, int8.
     """
     cell = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
@@ -139,7 +141,7 @@ def columns(  # type: ignore[no-untyped-def]
 
     total = tl.zeros((BLOCK,), tl.float32)
     count = tl.zeros((BLOCK,), tl.int32)
-    lit_count = tl.zeros((BLOCK,), tl.int32)
+    visible_count = tl.zeros((BLOCK,), tl.int32)
     for level in range(LEVELS):
         qx, qy, qz = qx0 + level * dx, qy0 + level * dy, qz0 + level * dz
         seen = inside & (qz > MIN_DEPTH) & (tl.abs(qx) <= qz) & (tl.abs(qy) <= qz)
@@ -150,9 +152,11 @@ def columns(  # type: ignore[no-untyped-def]
         vx = tl.minimum((across01 * valid_width).to(tl.int32), valid_width - 1)
         vy = tl.minimum((down01 * valid_height).to(tl.int32), valid_height - 1)
         seen = seen & (tl.load(valid + vy * valid_width + vx, mask=seen, other=0) != 0)
-        rx = tl.minimum((across01 * reach_width).to(tl.int32), reach_width - 1)
-        ry = tl.minimum((down01 * reach_height).to(tl.int32), reach_height - 1)
-        lit = seen & (qz <= tl.load(reach + ry * reach_width + rx, mask=seen, other=0.0))
+        rx = tl.minimum((across01 * visibility_width).to(tl.int32), visibility_width - 1)
+        ry = tl.minimum((down01 * visibility_height).to(tl.int32), visibility_height - 1)
+        visible = seen & (
+            qz <= tl.load(visibility + ry * visibility_width + rx, mask=seen, other=0.0)
+        )
         sigma = tl.zeros((BLOCK,), tl.float32)
         if tl.max(seen.to(tl.int32), 0) > 0:
             mapped = slope / z + shift
@@ -168,19 +172,19 @@ def columns(  # type: ignore[no-untyped-def]
         if OUTPUT == VOLUME:
             at = level * rows * across + cell
             tl.store(floats + at, tl.where(seen, sigma, float("nan")), mask=inside)
-            tl.store(first + at, lit.to(tl.int8), mask=inside)
+            tl.store(first + at, visible.to(tl.int8), mask=inside)
         total += tl.where(seen, sigma, 0.0)
         count += seen.to(tl.int32)
-        lit_count += lit.to(tl.int32)
+        visible_count += visible.to(tl.int32)
     if OUTPUT == SUMS:
         tl.store(floats + cell, total, mask=inside)
         tl.store(first + cell, count, mask=inside)
-        tl.store(second + cell, lit_count, mask=inside)
+        tl.store(second + cell, visible_count, mask=inside)
     if OUTPUT == MAP:
         near, middle = tl.load(packed + 17), tl.load(packed + 18)
         within = qz0 + middle * dz >= near
         store_map(
-            floats, first, second, third, packed, cell, inside, within, total, count, lit_count
+            floats, first, second, third, packed, cell, inside, within, total, count, visible_count
         )
 
 
