@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from kdbts_ros.datasets.ros import pose_rules as rules
 from kdbts_ros.datasets.ros.pose_rules import NoPose, Rules, Sample, jump_between
-from kdbts_ros.density.geometry.poses import Matrix, matrix, slerp
+from kdbts_ros.density.geometry.poses import Matrix, between, matrix
 
 # So many jumps within `UNREST_NS` of an image are two nodes that contradict each other.
 UNREST_COUNT = 3
@@ -32,7 +32,7 @@ class Between(NamedTuple):
         mixed = tuple(
             p + share * (q - p) for p, q in zip(a.translation, b.translation, strict=True)
         )
-        return matrix(mixed, slerp(a.quaternion, b.quaternion, share))
+        return between(mixed, a.quaternion, b.quaternion, share)
 
 
 class Added(NamedTuple):

@@ -95,6 +95,15 @@ def frame_name(name: str) -> str:
     return name.lstrip("/")
 
 
+def image_frame(image_frame_id: str, info_frame_id: str) -> str:
+    """The optical frame of an image: the one it names; only where it names none, its camera_info's.
+
+    The message leaves it undefined which of two holds; drivers copy, forget and remap the one of
+    camera_info more often.
+    """
+    return image_frame_id or info_frame_id
+
+
 def read_sample(
     parent: str,
     child: str,

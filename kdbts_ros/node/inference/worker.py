@@ -247,11 +247,11 @@ def run(engine: Engine, job: Job, publish: Publish) -> Outcome:
         unforeseen = Dropped(drops.INFERENCE_ERROR, with_place(error))
         return Outcome(job, None, unforeseen, started, decode_ms)
     # Only now: nobody waits for what follows, but for the map.
-    concerns, model, fault = _asked_afterwards(engine, job)
+    concerns, model, fault = _after_publishing(engine, job)
     return Outcome(job, result, None, started, decode_ms, published, concerns, model, fault)
 
 
-def _asked_afterwards(engine: Engine, job: Job) -> tuple[tuple[str, ...], dict[str, str], str]:
+def _after_publishing(engine: Engine, job: Job) -> tuple[tuple[str, ...], dict[str, str], str]:
     """Concerns, description, and the fault of asking for them; the map stays a map."""
     needs = job.needs
     concerns, model = tuple[str, ...](), dict[str, str]()

@@ -14,8 +14,7 @@ import numpy as np
 
 from kdbts_ros.datasets.ros import compressed_images, image_messages, topic_names
 from kdbts_ros.datasets.ros.camera_infos import read_lens
-from kdbts_ros.datasets.ros.image_encodings import PLAIN, Encoding
-from kdbts_ros.datasets.ros.image_messages import Rgb
+from kdbts_ros.datasets.ros.image_messages import PLAIN, Encoding, Rgb
 from kdbts_ros.datasets.ros.sample_depth import SampleDepth
 from kdbts_ros.density.cameras.lenses import Lens
 from kdbts_ros.errors import UserError

@@ -10,8 +10,7 @@ from typing import Any
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image
 
-from kdbts_ros.datasets.ros.camera_infos import image_frame
-from kdbts_ros.datasets.ros.pose_rules import frame_name
+from kdbts_ros.datasets.ros.pose_rules import frame_name, image_frame
 from kdbts_ros.datasets.ros.sample_depth import SampleDepth
 from kdbts_ros.node.inputs.admission import OneCamera, Sender, StampOrder, check_lead
 from kdbts_ros.node.inputs.calibrations import Calibrations, Reading
