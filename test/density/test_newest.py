@@ -24,8 +24,8 @@ from kdbts_ros.density.pipeline import Pipeline, PipelineSettings
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.density.settings import FrameStamp, Wanted
 from kdbts_ros.density.views.keyframes import BufferRules
+from test.density.engines.test_shared_hidden import scene as two_heads
 from test.density.networks import base_pose, tiny_scene, view
-from test.density.test_shared_hidden import scene as two_heads
 
 WINDOW = GridWindow(0.25, 40, 40, 0.0, 0.0)
 FROM = 0.4

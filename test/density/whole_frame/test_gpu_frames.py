@@ -20,6 +20,7 @@ from kdbts_ros.density.settings import FrameStamp, Wanted
 from kdbts_ros.density.views.keyframes import BufferRules
 from kdbts_ros.density.whole_frame import several_views as fused_maps
 from test.density import fake_gpu
+from test.density.engines.test_shared_hidden import scene as two_heads
 from test.density.gpu_reference import interpreted
 from test.density.networks import (
     WHOLE_VECTORS,
@@ -31,7 +32,6 @@ from test.density.networks import (
     view,
     with_numbers,
 )
-from test.density.test_shared_hidden import scene as two_heads
 
 pytestmark = interpreted
 
