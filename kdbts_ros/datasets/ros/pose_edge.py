@@ -55,7 +55,7 @@ class Edge:
         self._cache_ns = cache_ns
         self.static: Sample | None = None
         self.samples: list[Sample] = []
-        # Every parent that was named in this life.
+        # Every parent that was named in this epoch.
         self.parents: set[str] = set()
         # Stamps of samples that jump away from the one before.
         self._jumps: list[int] = []
@@ -116,7 +116,7 @@ class Edge:
         self.parents = {self.static.parent} if self.static else set()
 
     def is_of(self, stamp_ns: int) -> bool:
-        """Whether the newest sample belongs to the life in which `stamp_ns` is now."""
+        """Whether the newest sample belongs to the epoch in which `stamp_ns` is now."""
         if not self.samples or self._cache_ns is None:
             return False
         newest = self.samples[-1].stamp_ns

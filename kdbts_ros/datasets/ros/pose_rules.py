@@ -41,7 +41,7 @@ REASONS = frozenset(
 QUATERNION_TOLERANCE = 1e-2
 # Beyond the largest coordinates in use (UTM northings, distances from the centre of the earth).
 FARTHEST_M = 1e7
-# A live edge whose stamps step back by more than this has begun a new life (a bag loop).
+# A live edge whose stamps step back by more than this has begun a new epoch (a bag loop).
 REGRESSION_NS = 1_000_000_000
 # What poses may jitter by, beside what the speed allows.
 MARGIN_M, MARGIN_RAD = 0.5, 0.35
