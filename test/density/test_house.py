@@ -57,7 +57,7 @@ def kernel_files() -> set[str]:
 def proofs() -> dict[str, list[ast.FunctionDef]]:
     """Tests by the kernel file that `against_torch` says they compare."""
     found: dict[str, list[ast.FunctionDef]] = {}
-    for file in sorted(TESTS.glob("test_*.py")):
+    for file in sorted(TESTS.rglob("test_*.py")):
         for test in functions(file):
             for decorator in test.decorator_list:
                 if isinstance(decorator, ast.Call) and "against_torch" in named(decorator.func):

@@ -24,8 +24,8 @@ from kdbts_ros.density.pipeline import Pipeline, PipelineSettings
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.density.settings import FrameStamp, Wanted
 from kdbts_ros.density.views.keyframes import BufferRules
+from test.density.engines.test_shared_hidden import scene as two_heads
 from test.density.networks import base_pose, tiny_scene, view
-from test.density.test_shared_hidden import scene as two_heads
 
 WINDOW = GridWindow(0.25, 40, 40, 0.0, 0.0)
 FROM = 0.4
@@ -111,12 +111,12 @@ def test_every_engine_keeps_to_it(student: bool, compiled: bool) -> None:
 
 def test_no_head_is_overruled_by_the_threshold_of_the_other() -> None:
     scene = two_heads()
-    scene._calibrations = {
+    scene._curves = {
         "mvbts": ProbabilityCurves(Curve(1.0, 1.0), None, 0.5),
         "kdbts": ProbabilityCurves(Curve(1.0, 1.0), None, 0.2),
     }
     assert (scene.occupied_from(1), scene.occupied_from(4)) == (0.2, 0.2)
-    scene._calibrations["kdbts"] = replace(scene._calibrations["kdbts"], occupied_from=0.6)
+    scene._curves["kdbts"] = replace(scene._calibrations["kdbts"], occupied_from=0.6)
     assert (scene.occupied_from(1), scene.occupied_from(4)) == (0.6, 0.5)
 
 

@@ -146,7 +146,7 @@ def test_views_encoded_one_by_one_are_used_again_under_other_poses():
     np.testing.assert_array_equal(scene.density(points)[0], together)
     assert (alone != together)[np.isfinite(alone)].any()
     moved = second.reposed(forward_pose(x=1.0, y=0.4, yaw=0.3))
-    assert moved.maps is second.maps
+    assert moved.feature_maps is second.feature_maps
     scene.use([first, moved])
     assert (scene.density(points)[0] != together)[np.isfinite(together)].any()
 

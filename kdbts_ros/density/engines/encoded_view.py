@@ -111,7 +111,7 @@ def projection(view: EncodedView) -> Array:
 
 
 def project_world(views: Sequence[EncodedView], points: Array) -> Projected:
-    """pi_k(x): world points (N,3) in V views, uv (V,N,2), z (V,N) as shown to the network, and
+    """π_k(x): world points (N,3) in V views, uv (V,N,2), z (V,N) as shown to the network, and
     seen (V,N)."""
     # In float64 to the image: odometry coordinates of kilometres would cost centimetres.
     matrices = [projection(view) for view in views]

@@ -105,7 +105,7 @@ class FoldedHead:
         self._ray_halves: dict[tuple[tuple[int, int], bytes], tuple[Floats, Floats, Floats]] = {}
 
     def density(self, feature_maps: Tensor, projected: Projected) -> Tensor:
-        """Densities (M,) in 1/m of points projected into V views.
+        """σ (M,) 1/m of points projected into V views, by φ_SV or φ_MV.
 
         feature_maps (V,hidden,H,W). `projected` has no batch: uv (V,M,2), z (V,M), seen (V,M).
         """
@@ -118,10 +118,10 @@ class FoldedHead:
     def own_depth(
         self, feature_maps: Tensor, t: Tensor, size: tuple[int, int]
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Expected depth, median depth and opacity (h,w) of a single view in its own camera.
+        """d̂ (expected termination depth), median depth and opacity (h,w) of a single view.
 
-        feature_maps (hidden,H,W); t (S,) z-depths; size (h,w) of the answer over the same image.
-        The expectation forces the last sample opaque; opacity does not.
+        Along rays of its own camera: feature_maps (hidden,H,W); t (S,) z-depths; size (h,w) of the
+        answer over the same image. The expectation forces the last sample opaque; opacity does not.
         """
         h, w = size
         u, v = pixel_centres(w, feature_maps.device), pixel_centres(h, feature_maps.device)
@@ -165,6 +165,7 @@ class FoldedHead:
         return self._ray_halves[key]
 
     def _positional(self, uv: Tensor, z: Tensor) -> Tensor:
+        """What γ(u_k, d_k) adds to the first layer, its bias included."""
         depth = map_depth(z, self.spec.depth_near, self.spec.depth_far).unsqueeze(-1)
         code = self.code(torch.cat([uv, depth], dim=-1))
         flat = torch.addmm(self.code_bias, code.flatten(0, -2), self.code_weight.T)

@@ -35,7 +35,7 @@ class ColumnSums(NamedTuple):
 
 
 class RayDepths(NamedTuple):
-    """Expected and median depth m and opacity, each (h,w)."""
+    """d̂ (expected termination depth) and median depth, m, and opacity, each (h,w)."""
 
     expected: Floats
     median: Floats
@@ -48,11 +48,11 @@ class Queries(Protocol):
     views: Sequence[EncodedView]
 
     def point_densities(self, points: Array) -> Floats:
-        """(N,) 1/m of world points (N,3); what it says of unseen ones means nothing."""
+        """σ (N,) 1/m of world points (N,3); what it says of unseen ones means nothing."""
         ...
 
     def grid_densities(self, grid: AffineGrid) -> Floats:
-        """(levels,rows,columns) 1/m, NaN where no view sees."""
+        """σ (levels,rows,columns) 1/m, NaN where no view sees."""
         ...
 
     def grid_occupancy(

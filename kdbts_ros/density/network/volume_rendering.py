@@ -54,7 +54,7 @@ def lengths(t: Floats) -> Floats:
 
 
 class Rendering(NamedTuple):
-    """w_i = T_i α_i: weights (...,S); d̂ = Σ w_i t_i: depth (...), where the ray is expected to end;
+    """w_i = T_i α_i: weights (...,S); d̂ = Σ w_i t_i: depth (...), the expected termination depth;
     opacity (...) in 0..1 before the last sample was forced opaque; T_i: transmittance (...,S)."""
 
     weights: Tensor

@@ -12,7 +12,14 @@ from kdbts_ros.density.maps.probability import Curve, ProbabilityCurves
 
 PARAMS = 32
 COMPLETED = ("keep", "discount", "unknown")
-AXES, HEAD, MAP = slice(0, 12), slice(12, 15), slice(15, 27)
+# Where each of them stands: the twelve `axes` of the positions (see `AffineGrid.seen_by`), what the
+# head needs, and what makes a map; of a curve the first of its three. Kernels read them by these.
+AXES = slice(0, 12)
+SLOPE, SHIFT, SCALE = 12, 13, 14
+THICKNESS, LEAST_SEEN, NEAREST, MIDDLE_LEVEL = 15, 16, 17, 18
+OBSERVED_CURVE, COMPLETED_CURVE = 19, 22
+THRESHOLD, COMPLETED_CELLS = 25, 26
+HEAD, MAP = slice(SLOPE, SCALE + 1), slice(THICKNESS, COMPLETED_CELLS + 1)
 
 
 def pack_grid(grid: AffineGrid, P: Array, head: HeadArrays, scale: float) -> Floats:

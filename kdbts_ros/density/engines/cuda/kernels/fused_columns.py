@@ -9,12 +9,20 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
+from kdbts_ros.density.engines.cuda import frame_params
 from kdbts_ros.density.engines.cuda.kernels.columns_and_rays import (
     CODE,
     MAP,
+    MIDDLE_LEVEL,
     MIN_DEPTH,
+    NEAREST,
+    SCALE,
+    SHIFT,
+    SLOPE,
     SUMS,
     VOLUME,
+    level_step,
+    position,
     sampled,
     sine,
     softplus,
@@ -27,21 +35,16 @@ _SIZES = [
     "views", "rows", "across", "height", "width", "valid_height", "valid_width",
     "visibility_height", "visibility_width",
 ]  # fmt: skip
-# Numbers of a view in `packed`, as `frame_params.PARAMS`.
-_PARAMS = tl.constexpr(32)
+# Numbers of a view in `packed`.
+_PARAMS = tl.constexpr(frame_params.PARAMS)
 
 
 @triton.jit
 def _position(packed, row, column, level):  # type: ignore[no-untyped-def]
     """Homogeneous position of points of a grid in a view, as the network is shown."""
-    qx = tl.load(packed) + column * tl.load(packed + 3) + row * tl.load(packed + 6)
-    qy = tl.load(packed + 1) + column * tl.load(packed + 4) + row * tl.load(packed + 7)
-    qz = tl.load(packed + 2) + column * tl.load(packed + 5) + row * tl.load(packed + 8)
-    return (
-        qx + level * tl.load(packed + 9),
-        qy + level * tl.load(packed + 10),
-        qz + level * tl.load(packed + 11),
-    )
+    qx, qy, qz = position(packed, row, column)
+    dx, dy, dz = level_step(packed)
+    return qx + level * dx, qy + level * dy, qz + level * dz
 
 
 @triton.jit
@@ -82,7 +85,7 @@ def fused_columns(  # type: ignore[no-untyped-def]
     to_second = tl.load(second_weight + votes[:, None] * SECOND + seconds[None, :])
     frequency, phase = tl.load(octaves + k)[None, :], tl.load(octaves + CODE + k)[None, :]
     axis = (k % 3)[None, :]
-    slope, shift = tl.load(packed + 12), tl.load(packed + 13)
+    slope, shift = tl.load(packed + SLOPE), tl.load(packed + SHIFT)
 
     sums = tl.zeros((BLOCK,), tl.float32)
     count = tl.zeros((BLOCK,), tl.int32)
@@ -137,7 +140,7 @@ def fused_columns(  # type: ignore[no-untyped-def]
             read = read + tl.load(second_bias + seconds)[None, :]
             read = tl.maximum(read, 0.0, propagate_nan=tl.PropagateNan.ALL)
             last = tl.sum(read * tl.load(out_weight + seconds)[None, :], 1)
-            sigma = softplus(last + tl.load(out_weight + SECOND)) * tl.load(packed + 14)
+            sigma = softplus(last + tl.load(out_weight + SECOND)) * tl.load(packed + SCALE)
         if OUTPUT == VOLUME:
             at = level * rows * across + cell
             tl.store(floats + at, tl.where(any_seen != 0, sigma, float("nan")), mask=inside)
@@ -150,7 +153,7 @@ def fused_columns(  # type: ignore[no-untyped-def]
         tl.store(first + cell, count, mask=inside)
         tl.store(second + cell, visible_count, mask=inside)
     if OUTPUT == MAP:
-        near, middle = tl.load(packed + 17), tl.load(packed + 18)
+        near, middle = tl.load(packed + NEAREST), tl.load(packed + MIDDLE_LEVEL)
         within = cell < 0
         for view in range(views):
             _, _, qz = _position(packed + view * _PARAMS, row, column, middle)

@@ -50,7 +50,7 @@ def test_both_heads_answer_from_one_map(numbers: str, pack: bool) -> None:
     asked = with_numbers(scene(pack), numbers)
     encoded = [asked.encode(view(0)), asked.encode(view(1, x=0.5))]
     for one in encoded:
-        assert len(one.maps) == 2
+        assert len(one.feature_maps) == 2
         assert one.feature_maps[0].data_ptr() == one.feature_maps[1].data_ptr()
     lattice = Lattice.from_bounds((1.5, 12.0), (-4.0, 4.0), (0.0, 2.0), 0.5)
     grid = AffineGrid.of_lattice(lattice, base_pose(yaw=0.2))

@@ -21,8 +21,8 @@ from kdbts_ros.density.checkpoints.checkpoint import load_network, save_network,
 from kdbts_ros.density.maps.probability import read_note
 from kdbts_ros.density.network.network import DensityNetwork
 from kdbts_ros.errors import UserError
+from test.density.checkpoints.test_checkpoint import original_state
 from test.density.networks import thin_spec, tiny_network
-from test.density.test_checkpoint import original_state
 
 POINTER = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "a" * 64 + "\nsize 26214400\n"
 PAGE = "\n <!DOCTYPE html><html><title>Virus scan warning</title></html>"

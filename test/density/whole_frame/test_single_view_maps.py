@@ -55,7 +55,7 @@ class PlainGraph:
             self.folded = field.encode(images)[0][0]
             samples = torch.from_numpy(self.plan.samples)
             visibility = head.own_depth(self.folded, samples, self.plan.visibility)[1].numpy()
-            self._reach = visibility
+            self._visibility = visibility
             found = gpu_reference.columns(
                 head, self.folded, params, visibility, self.plan.shape, self.plan.valid
             )
@@ -70,7 +70,7 @@ class PlainGraph:
         return (0.0,) * repeats
 
     def encoding(self) -> FrameEncoding:
-        return FrameEncoding(self.folded, self._shown, self._reach)
+        return FrameEncoding(self.folded, self._shown, self._visibility)
 
     def depths(self, plan: DepthPlan) -> PlainDepth:
         self.depth_plans.append(plan)

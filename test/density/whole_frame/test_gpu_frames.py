@@ -20,6 +20,7 @@ from kdbts_ros.density.settings import FrameStamp, Wanted
 from kdbts_ros.density.views.keyframes import BufferRules
 from kdbts_ros.density.whole_frame import several_views as fused_maps
 from test.density import fake_gpu
+from test.density.engines.test_shared_hidden import scene as two_heads
 from test.density.gpu_reference import interpreted
 from test.density.networks import (
     WHOLE_VECTORS,
@@ -31,7 +32,6 @@ from test.density.networks import (
     view,
     with_numbers,
 )
-from test.density.test_shared_hidden import scene as two_heads
 
 pytestmark = interpreted
 
@@ -74,7 +74,7 @@ def test_a_camera_gives_the_map_and_the_depth_of_a_cpu(
     cpu = loaded(monkeypatch, some_scene(), settings)
     fake_gpu.install(monkeypatch)
     gpu = loaded(monkeypatch, fake_gpu.scene_on_gpu(some_scene()), settings)
-    assert gpu.describe()["engine"] == "fast" and gpu._frames is not None
+    assert gpu.describe()["engine"] == "fast" and gpu._single_view_maps is not None
     encode, encoded = gpu.scene.encode, list[object]()
     monkeypatch.setattr(gpu.scene, "encode", lambda view: encoded.append(view) or encode(view))
     for seed in (0, 1):
@@ -99,8 +99,8 @@ def test_tables_of_another_tilt_are_exchanged_on_the_device(
     cpu = loaded(monkeypatch, some_scene(), settings)
     fake_gpu.install(monkeypatch)
     gpu = loaded(monkeypatch, fake_gpu.scene_on_gpu(some_scene()), settings)
-    assert gpu._frames is not None
-    rng, graphs = np.random.default_rng(0), gpu._frames._graphs
+    assert gpu._single_view_maps is not None
+    rng, graphs = np.random.default_rng(0), gpu._single_view_maps._graphs
     image = rng.integers(0, 255, (80, 150, 3), np.uint8)
     kept = set[int]()
     for degrees in (0.0, 1.0, 2.0):
@@ -191,7 +191,7 @@ def test_maps_of_several_views_are_those_of_a_cpu(monkeypatch: pytest.MonkeyPatc
     cpu = loaded(monkeypatch, scenes[0], settings)
     fake_gpu.install(monkeypatch)
     gpu = loaded(monkeypatch, fake_gpu.scene_on_gpu(scenes[1]), settings)
-    assert gpu.describe()["engine"] == "fast" and gpu._frames is not None
+    assert gpu.describe()["engine"] == "fast" and gpu._single_view_maps is not None
     alone = list[object]()
     monkeypatch.setattr(fused_maps, "map_alone", lambda *a: alone.append(a) or map_alone(*a))
     for i in range(4):

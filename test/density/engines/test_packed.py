@@ -74,7 +74,7 @@ def test_packed_weights_that_differ_are_given_up_with_a_sentence():
     scene.set_views([view()])
     image = torch.from_numpy(scene.views[0].image).permute(2, 0, 1)[None].float() / 255
     np.testing.assert_allclose(
-        scene.views[0].maps[0], plain.encode(image)[0][0], rtol=1e-4, atol=1e-4
+        scene.views[0].feature_maps[0], plain.encode(image)[0][0], rtol=1e-4, atol=1e-4
     )
 
 

@@ -17,8 +17,8 @@ from kdbts_ros.density.engines.plain_torch import TorchQueries
 from kdbts_ros.density.geometry.affine_grid import AffineGrid
 from kdbts_ros.density.maps.grid import GridWindow, HeightBand, band_columns
 from kdbts_ros.density.scene import SceneCompleter
+from test.density.engines.test_engine import scene_with_student
 from test.density.networks import NUMBERS, against_torch, base_pose, view, with_numbers
-from test.density.test_engine import scene_with_student
 
 BAND = HeightBand(0.3, 2.0, 0.25)
 SIDE, RESOLUTION = 12.0, 0.5

@@ -8,9 +8,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kdbts_ros.density.engines.folding import median_depth
 from kdbts_ros.density.network.positional_encoding import PositionalCode, map_depth
-from kdbts_ros.density.network.volume_rendering import composite, sample_distances
+from kdbts_ros.density.network.volume_rendering import composite, median_depth, sample_distances
 
 
 def samples(count=64, jitter=0.5):

@@ -34,7 +34,7 @@ from test.density.networks import (
 from test.density.test_scene import LATTICE, plain_density
 
 # What rounding to 16 bits leaves of a density that two layers of large random weights have made;
-# `test_fixed_point` holds a single layer to a bound of its own.
+# `test_int16` holds a single layer to a bound of its own.
 CLOSE = {"floats": {"rtol": 3e-4, "atol": 1e-4}, "integers": {"rtol": 4e-3, "atol": 2e-3}}
 
 

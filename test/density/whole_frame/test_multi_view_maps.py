@@ -31,7 +31,7 @@ class Finishing(TorchQueries):
     def finished(self, grid: AffineGrid, visibility: Sequence, params: np.ndarray) -> FrameGrids:
         if self.error:
             raise RuntimeError(self.error)
-        assert params[frame_params.MAP][0] > 0 and params[25] == np.float32(0.4)
+        assert params[frame_params.MAP][0] > 0 and params[frame_params.THRESHOLD] == np.float32(0.4)
         sums = self.column_sums(grid, visibility)
         tau = sums.density * params[15]
         known = sums.seen >= params[16]
