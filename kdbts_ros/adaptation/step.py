@@ -18,7 +18,7 @@ from kdbts_ros.density.network.heads import Head
 from kdbts_ros.density.network.network import DensityNetwork, sample_features
 from kdbts_ros.density.network.projection import project, rays_world
 from kdbts_ros.density.network.volume_rendering import composite, sample_distances
-from kdbts_ros.learning.config.stages import JitterConfig
+from kdbts_ros.learning.config.frames import JitterConfig
 from kdbts_ros.learning.frames.augmentation import jitter_colours, mirror_intrinsics
 from kdbts_ros.learning.frames.draws import Draws
 from kdbts_ros.learning.frames.labels import FAR, NEAR
@@ -112,9 +112,9 @@ def adapt_step(
     V = images.shape[1]
     several = any(head.multi_view for head in network.heads().values())
     shown = min(settings.views, V) if several else 1
-    features = encode_views(network, images[:, :shown], "float32")
+    features = encode_views(network, images[:, :shown], "float32").features
     with torch.no_grad():
-        before = encode_views(start, images[:, :1], "float32")
+        before = encode_views(start, images[:, :1], "float32").features
     hinted, t_hinted = _hint_points(batch, settings, draws)
     judged, t_judged, truth = _judged_points(images, batch, settings, draws)
     points = torch.cat([hinted.flatten(1, 2), judged.flatten(1, -2)], 1)

@@ -42,6 +42,16 @@ def identity_of(config: TrainingConfig) -> Identity:
     return {key: value for key, value in found.items() if not _FREE.fullmatch(key)}
 
 
+def completed(saved: Identity, config: TrainingConfig) -> Identity:
+    """A saved identity with the keys that there were not yet, where this config leaves them alone.
+
+    A key that is added later must not end the runs of before: its default is what they did.
+    """
+    given = flattened(config.model_dump(mode="json", exclude_defaults=True))
+    added = {k: v for k, v in identity_of(config).items() if k not in saved and k not in given}
+    return {**saved, **added}
+
+
 def flattened(content: object, place: str = "") -> Identity:
     """Leaves of nested settings as JSON, by their place: `stages.0.optimiser.rate`."""
     if isinstance(content, Mapping):
