@@ -17,8 +17,9 @@ from kdbts_ros.cli.main import run
 from kdbts_ros.cli.predict import assumed_camera
 from kdbts_ros.cli.predictions import result_names
 from kdbts_ros.density.cameras.training_camera import TrainingCamera
+from kdbts_ros.encoded_images import read_image
 from kdbts_ros.errors import UserError
-from kdbts_ros.files import read_image, write_png
+from kdbts_ros.files import write_png
 
 
 class Mirror:

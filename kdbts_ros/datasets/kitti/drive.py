@@ -13,8 +13,8 @@ import numpy.typing as npt
 from kdbts_ros.datasets.kitti.files import read_scan, sparse_depth, summary
 from kdbts_ros.datasets.sample import PosedFrame
 from kdbts_ros.density.geometry.camera import Array, Camera, View, inverse
+from kdbts_ros.encoded_images import read_image
 from kdbts_ros.errors import UserError
-from kdbts_ros.files import read_image
 
 
 @dataclass(frozen=True, eq=False)

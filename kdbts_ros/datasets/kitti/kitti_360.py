@@ -36,8 +36,8 @@ from kdbts_ros.datasets.kitti.fisheye import read_fisheye, virtual_rotation
 from kdbts_ros.datasets.kitti.raw import read_stamps
 from kdbts_ros.density.cameras.rectify import Warp
 from kdbts_ros.density.geometry.camera import Array, Camera, inverse
+from kdbts_ros.encoded_images import read_image
 from kdbts_ros.errors import UserError
-from kdbts_ros.files import read_image
 
 Poses = Literal["imu", "cam0"]
 

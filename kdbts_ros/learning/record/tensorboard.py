@@ -7,8 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from kdbts_ros.encoded_images import read_image
 from kdbts_ros.errors import UserError
-from kdbts_ros.files import read_image
 
 
 class Board:
