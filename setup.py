@@ -105,9 +105,7 @@ setup(
     license=from_package_xml("license"),
     python_requires=">=3.10",
     packages=find_packages(include=[NAME, f"{NAME}.*"]),
-    package_data={
-        NAME: ["weights/*.safetensors", "weights/*.md", "weights/SHA256SUMS", "py.typed"]
-    },
+    package_data={NAME: ["weights/*", "py.typed"]},
     data_files=DATA_FILES,
     install_requires=requirements(),
     entry_points={

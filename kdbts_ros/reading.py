@@ -7,7 +7,7 @@ is written down for each library; anything else is a fault of ours, and stays an
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Literal
@@ -89,12 +89,23 @@ def reading(path: Path | str, cure: str, *libraries: Library) -> Iterator[None]:
     Raises:
         UserError: in the place of theirs. One that is raised within passes as it is.
     """
+
+    def sentence(reason: str) -> str:
+        return f"{shown(path)} cannot be read ({reason}): {cure}"
+
+    with telling(sentence, *libraries):
+        yield
+
+
+@contextmanager
+def telling(sentence: Callable[[str], str], *libraries: Library) -> Iterator[None]:
+    """As `reading`, for sentences of another form: `sentence` makes one of the reason."""
     try:
         yield
     except UserError:
         raise
     except foreign("disk", *libraries) as error:
-        raise UserError(f"{shown(path)} cannot be read ({reason_of(error)}): {cure}") from error
+        raise UserError(sentence(reason_of(error))) from error
 
 
 def reason_of(error: Exception) -> str:

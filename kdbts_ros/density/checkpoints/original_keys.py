@@ -129,8 +129,8 @@ def _renamed(key: str, head: str) -> str | None:
         tail = key.removeprefix(HEAD_PREFIXES[head])
         if ".blocks." in f".{tail}":
             raise UserError(
-                f"the '{head}' head has residual blocks (key {key[:80]}), as RealEstate10K models do; "
-                "only heads without blocks are supported"
+                f"the '{head}' head has residual blocks (key {key[:80]}), as RealEstate10K models "
+                "do; only heads without blocks are supported"
             )
         return f"head.{tail}" if tail.startswith("mlp") else f"head.mlp.{tail}"
     return None

@@ -94,10 +94,9 @@ def check_pickle(file: BinaryIO) -> None:
             _check_name(" ".join(strings) if opcode.name == "STACK_GLOBAL" else argument)
         elif opcode.name.startswith("EXT"):
             raise UserError("is refused: it is no file of tensors")
-        elif opcode.name.startswith("LONG") and isinstance(argument, int):
-            # The magic number of the old form has ten bytes.
-            if abs(argument) >= _LONGEST_NUMBER and count > 2:
-                raise UserError("is refused: it holds a number that no checkpoint needs")
+        # The magic number of the old form has ten bytes, and stands alone.
+        elif isinstance(argument, int) and abs(argument) >= _LONGEST_NUMBER and count > 2:
+            raise UserError("is refused: it holds a number that no checkpoint needs")
 
 
 def _check_name(named: str) -> None:

@@ -171,14 +171,10 @@ def read_torch(path: Path) -> dict[str, Tensor]:
             zipped = pickles.check_archive(file)
             # torch maps files by their name, which must be UTF-8 and not that of another format.
             if zipped and shown(path) == str(path) and path.suffix != ".safetensors":
-                return _state_dict(unpickled(path, mmap=True), path)
+                return _state_dict(_obeyed(path, mmap=True), path)
             if file.seek(0, 2) > LARGEST_IN_MEMORY:
                 _refuse(path, "is too large to be read as a whole: save the weights alone where it "
                         "was made, torch.save(network.state_dict(), FILE)")  # fmt: skip
-            file.seek(0)
-            if not zipped:
-                pickles.check_legacy(file)
-                file.seek(0)
             return _state_dict(unpickled(file), path)
     except UserError as error:
         if str(error).startswith(shown(path)):
@@ -192,8 +188,22 @@ def read_torch(path: Path) -> dict[str, Tensor]:
                 f"({reason_of(error)})")  # fmt: skip
 
 
-def unpickled(file: Path | BinaryIO, mmap: bool = False) -> Any:
-    """The content of a file of `torch.save` that `pickles` has found harmless."""
+def unpickled(file: BinaryIO) -> Any:
+    """The content of a file of `torch.save`, if `pickles` finds nothing but plain values in it.
+
+    Raises:
+        UserError: it asks for more; half a sentence that begins with the verb.
+        foreign("torch", "zip"): it is damaged.
+    """
+    file.seek(0)
+    if not pickles.check_archive(file):
+        file.seek(0)
+        pickles.check_legacy(file)
+    file.seek(0)
+    return _obeyed(file)
+
+
+def _obeyed(file: Path | BinaryIO, mmap: bool = False) -> Any:
     with warnings.catch_warnings():
         # Of unusual pickles torch asks to be told of, which is nothing to the user.
         warnings.simplefilter("ignore")
