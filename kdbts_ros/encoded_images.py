@@ -108,15 +108,13 @@ def check_size(size: ImageSize | None) -> None:
     pixels = size.width * size.height
     if pixels < 1:
         raise UserError(f"claims {size.width}x{size.height} pixels")
-    if (
-        pixels > LARGEST_PIXELS
-        or pixels * size.pixel_bytes > LARGEST_BYTES
-        or pixels * size.scans > LARGEST_SCANNED
-    ):
+    if pixels > LARGEST_PIXELS or pixels * size.pixel_bytes > LARGEST_BYTES:
         raise TooLarge(
             f"claims {size.width}x{size.height} pixels, more than the {LARGEST_PIXELS // 10**6} "
             "million that are read: make it smaller"
         )
+    if pixels * size.scans > LARGEST_SCANNED:
+        raise TooLarge(f"has {size.scans} scans, as no camera's JPEG has: save it again")
 
 
 def image_size(data: bytes) -> ImageSize | None:

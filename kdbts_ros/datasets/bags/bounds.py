@@ -53,14 +53,14 @@ def unpack_file(packed: Path, unpacked: Path) -> None:
     """Unpack a file that was compressed with zstd.
 
     Raises:
-        UserError: it unpacks to more than a recording does; half a sentence.
+        ValueError: it unpacks to more than a recording does.
+        Exception: of `foreign("rosbags")`, it is damaged.
     """
     most = max(LARGEST_UNPACKED, LARGEST_RATIO * packed.stat().st_size)
     with zstd_module(packed).open(packed, "rb") as source, unpacked.open("wb") as out:
         while block := source.read(1 << 20):
             if out.tell() + len(block) > most:
-                raise UserError(f"unpacks to more than {most / 1e6:.0f} MB, which no recording "
-                                "does: unpack it with `zstd -d`")  # fmt: skip
+                raise ValueError(f"it gives more than {most / 1e6:.0f} MB, as no recording does")
             out.write(block)
 
 
@@ -72,7 +72,10 @@ def is_packed(metadata: Path) -> bool:
         yaml.YAMLError, ValueError: it is no YAML, or no text.
     """
     text = read_bounded(metadata, LARGEST_TEXT, "take it away to read what is there").decode()
-    check_yaml(text)
+    try:
+        check_yaml(text)
+    except UserError as error:
+        raise UserError(f"{metadata.name} {error}") from None
     return _PACKED.search(text) is not None
 
 
@@ -135,7 +138,10 @@ def _held(content: bytes, size: int) -> bytes:
 def _bounded_qos(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
     def parse_qos(profiles: Any) -> Any:
         if isinstance(profiles, str):
-            check_yaml(profiles)
+            try:
+                check_yaml(profiles)
+            except UserError as error:
+                raise ValueError(f"the QoS of a topic {error}") from None
         return parse(profiles)
 
     return parse_qos
