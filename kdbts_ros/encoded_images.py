@@ -30,6 +30,8 @@ LARGEST_FILE = 200_000_000
 _START_OF_FRAME = {*range(0xC0, 0xD0)} - {0xC4, 0xC8, 0xCC}
 _START_OF_SCAN = 0xDA
 _BARE_MARKERS = {0x01, *range(0xD0, 0xD9)}
+# Of the largest image, at the 8 kB that libpng writes: fifteen thousand.
+_MOST_CHUNKS = 100_000
 _TIFF_TYPES = {1: "B", 3: "H", 4: "I", 16: "Q"}
 _WIDTH, _HEIGHT, _BITS, _SAMPLES = 256, 257, 258, 277
 
@@ -138,9 +140,23 @@ def image_size(data: bytes) -> ImageSize | None:
 def _png(data: bytes) -> ImageSize | None:
     if data[12:16] != b"IHDR":
         return None
+    _check_chunks(data)
     width, height, bits, colour = struct.unpack_from(">IIBB", data, 16)
     channels = 4 if colour & 4 else 3
     return ImageSize(width, height, channels * max(1, bits // 8))
+
+
+def _check_chunks(data: bytes) -> None:
+    """OpenCV takes the memory that a part of a PNG claims before it looks whether it is there."""
+    at = 8
+    for _ in range(_MOST_CHUNKS):
+        kind, length = data[at + 4 : at + 8], int.from_bytes(data[at : at + 4], "big")
+        at += 12 + length
+        if at > len(data):
+            raise UserError("is damaged or cut off")
+        if kind == b"IEND":
+            return
+    raise UserError("is damaged: it has more parts than any picture")
 
 
 def _jpeg(data: bytes) -> ImageSize | None:

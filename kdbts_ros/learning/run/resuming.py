@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from kdbts_ros.density.checkpoints.checkpoint import resolve, sha256
 from kdbts_ros.errors import UserError
 from kdbts_ros.learning.config.training import TrainingConfig
+from kdbts_ros.reading import foreign
 
 # Of a training: the length of its stages, this machine and its folders, and what is told of it.
 _FREE = re.compile(
@@ -85,6 +86,6 @@ def read(text: object) -> Identity | None:
     """What `written` gave; None of a state that does not say, as earlier versions wrote them."""
     try:
         content = json.loads(text) if isinstance(text, str) else None
-    except ValueError:
+    except foreign("json"):
         return None
     return {str(k): str(v) for k, v in content.items()} if isinstance(content, dict) else None
