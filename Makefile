@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test lint format docs clean
+.PHONY: help venv demo test fuzz lint format docs clean
 
 # Without byte code every child process compiles torch again, ten seconds each.
 unexport PYTHONDONTWRITEBYTECODE
@@ -28,6 +28,7 @@ endif
 help:
 	@echo "make demo [KITTI=DIR | BAG=DIR] [OUT=demo_out]   a drive becomes a map, over ROS topics"
 	@echo "make test [ARGS='-k parity']                     the tests"
+	@echo "make fuzz [CASES=10000]                          every reader on so many damaged files"
 	@echo "make lint                                        ruff, mypy, codespell"
 	@echo "make format                                      lay the code out with ruff"
 	@echo "make docs                                        this documentation as a site, in build/site"
@@ -94,6 +95,12 @@ test: export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 test: export OMP_NUM_THREADS ?= 1
 test: venv
 	@$(BIN)/python -m pytest --strict-config $(ARGS)
+
+# Decoders tell of each damaged picture on stderr; what fails is told on stdout.
+CASES ?= 10000
+fuzz: export OMP_NUM_THREADS ?= 1
+fuzz: venv
+	@$(BIN)/python -m test.fuzz.run $(CASES) 2>/dev/null
 
 lint: venv
 	@$(BIN)/ruff check .
