@@ -47,6 +47,7 @@ def njit(**options: Any) -> Callable[[Any], Any]:
         chosen = options | {"cache": False} if _refused else options
         try:
             loop = numba.njit(**chosen)(function)
+            _read_forgivingly(loop)
             _made.append(loop)
             return loop
         except RuntimeError as error:
@@ -57,6 +58,25 @@ def njit(**options: Any) -> Callable[[Any], Any]:
         return compile_loop(function)
 
     return compile_loop
+
+
+def _read_forgivingly(loop: Any) -> None:
+    """Take what is kept for nothing where it names a type of ours that has moved since.
+
+    numba finds out that a file is older than its source only after it has read all of it.
+    """
+    kept = getattr(loop._cache, "_cache_file", None)
+    if kept is None:
+        return
+    read = kept._load_index
+
+    def read_index() -> Any:
+        try:
+            return read()
+        except (ImportError, AttributeError):
+            return {}
+
+    kept._load_index = read_index
 
 
 def _keep_elsewhere() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import pickle
 import pwd
 import shutil
 import subprocess
@@ -11,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numba
 import pytest
 from numba.core import config
 
@@ -182,3 +184,15 @@ def test_compiling_is_told_once_and_only_where_it_happens(
         one(3)
     one(3.5)
     assert told == ["compiling"], "nothing was compiled inside, and nobody listens outside"
+
+
+def test_what_is_kept_under_types_that_have_moved_is_compiled_anew(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from kdbts_ros.density.engines.cpu.points import seen_points
+
+    kept = seen_points._cache._cache_file
+    index = tmp_path / "loop.nbi"
+    index.write_bytes(pickle.dumps(numba.__version__) + b"ckdbts_ros.no_such_room\nHead\n.")
+    monkeypatch.setattr(kept, "_index_path", str(index))
+    assert kept._load_index() == {}
