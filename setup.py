@@ -105,7 +105,7 @@ setup(
     license=from_package_xml("license"),
     python_requires=">=3.10",
     packages=find_packages(include=[NAME, f"{NAME}.*"]),
-    package_data={NAME: ["weights/*.safetensors", "weights/*.md", "py.typed", "**/*.j2"]},
+    package_data={NAME: ["weights/*", "py.typed", "**/*.j2"]},
     data_files=DATA_FILES,
     install_requires=requirements("base.txt"),
     extras_require={"train": requirements("train.txt")},

@@ -35,6 +35,7 @@ from kdbts_ros.density.cameras.adapter import choose_mode
 from kdbts_ros.density.maps.grid import HeightBand
 from kdbts_ros.errors import UserError
 from kdbts_ros.evaluation.depth import depth_findings, evaluate_depth
+from kdbts_ros.evaluation.depth_errors import DepthErrors, steadiness_rows
 from kdbts_ros.evaluation.depth_metrics import CAP, Crop
 from kdbts_ros.evaluation.findings import Findings
 from kdbts_ros.evaluation.gallery import Gallery
@@ -119,19 +120,24 @@ def depth(
     crop: Crop = "none" if dataset is Dataset.SYNTHETIC else "garg"
     gallery = Gallery(PICTURES if report else 0)
     canonical = choose_mode(canonical_camera)
-    tables = evaluate_depth(scenes, samples, (CAP[0], cap), crop, scaling.value, gallery, canonical)
-    findings = depth_findings(tables, list(scenes))
+    errors = {name: DepthErrors() for name in scenes}
+    protocol = (CAP[0], cap), crop, scaling.value
+    tables = evaluate_depth(scenes, samples, *protocol, gallery, canonical, errors)
+    findings = depth_findings(tables, list(scenes), errors)
     title = f"Depth of {checkpoint} (head {scenes[checkpoint].spec.head}) on {data}"
     show_table(title, findings.rows())
+    for name, found in errors.items():
+        show_table(f"Predicted over true depth of {name}, by distance", found.table())
+    show_table("Steadiness of the scale, frame by frame", steadiness_rows(errors))
     if json is not None:
         write_json(json, findings.as_json())
     if report is not None:
-        protocol = (
+        rules = (
             f"Crop {crop}, cap {cap:g} m, scaling {scaling.value}, canonical camera {canonical}; "
             "means over frames."
         )
         worst = ", ".join(f"{name} ({-value:.3f})" for name, value in gallery.worst())
-        text = [protocol, *findings.as_markdown(), f"Worst frames by abs_rel: {worst}."]
+        text = [rules, *findings.as_markdown(), f"Worst frames by abs_rel: {worst}."]
         write_report(report, title, text, gallery.pictures())
 
 

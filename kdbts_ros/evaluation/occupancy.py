@@ -41,7 +41,7 @@ class OccupancySettings:
 
     def threshold_of(self, scene: SceneCompleter) -> float:
         """Probability from which the map of a network says occupied."""
-        return scene.calibration.occupied_from if self.threshold is None else self.threshold
+        return scene.curves.occupied_from if self.threshold is None else self.threshold
 
 
 @dataclass(frozen=True, eq=False)

@@ -207,7 +207,7 @@ def written(path: str, text: str):
         (removed(f"2011_09_26/{DRIVE}/image_02/data"), "image_02/data has no images"),
         (removed(f"2011_09_26/{DRIVE}/oxts"), "oxts/data has no record"),
         (removed(f"2011_09_26/{DRIVE}/image_02/timestamps.txt"), "timestamps.txt is missing"),
-        (written(f"2011_09_26/{DRIVE}/image_02/timestamps.txt", "noon\n"), "not a time"),
+        (written(f"2011_09_26/{DRIVE}/image_02/timestamps.txt", "noon\n"), "no time in line 1"),
         (written(f"2011_09_26/{DRIVE}/image_02/data/0000000000.png", "x"), "not a readable PNG"),
         (written(f"2011_09_26/{DRIVE}/oxts/data/0000000002.txt", "1 2 3"), "30 finite numbers"),
         (removed(f"2011_09_26/{DRIVE}"), "no synced drive 0009"),

@@ -7,16 +7,16 @@ from typing import Protocol
 from kdbts_ros.density.engines.answers import DepthImage
 from kdbts_ros.density.engines.encoded_view import EncodedView
 from kdbts_ros.density.geometry.camera import View
+from kdbts_ros.density.maps.grid import FrameMap
 from kdbts_ros.density.scene import SceneCompleter
-from kdbts_ros.density.whole_frame.finished_map import FrameMap
-from kdbts_ros.density.whole_frame.single_view import FrameEngine
+from kdbts_ros.density.whole_frame.single_view import SingleViewMaps
 
 
 class Frame(Protocol):
     """A frame until the next one; the scene's queries are about its view unless told otherwise."""
 
     @property
-    def found(self) -> FrameMap | None:
+    def finished_map(self) -> FrameMap | None:
         """Its map, of its view alone, where that came along; None: ask the scene."""
         ...
 
@@ -32,7 +32,7 @@ class Frame(Protocol):
 class QueriedFrame:
     """See `Frame`: encoded alone, everything else is asked of the scene."""
 
-    found = None
+    finished_map = None
 
     def __init__(self, scene: SceneCompleter, view: View) -> None:
         self._scene, self._view = scene, scene.encode(view)
@@ -49,9 +49,9 @@ class WholeFrame:
     """See `Frame`: from image to map in one go, and still there for its depth image."""
 
     def __init__(
-        self, scene: SceneCompleter, engine: FrameEngine, view: View, found: FrameMap
+        self, scene: SceneCompleter, engine: SingleViewMaps, view: View, finished_map: FrameMap
     ) -> None:
-        self.found = found
+        self.finished_map = finished_map
         self._scene, self._engine, self._view = scene, engine, view
 
     def encoded(self) -> EncodedView:

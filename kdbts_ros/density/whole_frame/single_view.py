@@ -10,7 +10,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from kdbts_ros.density.birds_eye_map import MIN_SEEN_SHARE, map_around
-from kdbts_ros.density.engines.answers import DepthImage, Floats
+from kdbts_ros.density.engines.answers import DepthImage, Floats, FrameGrids
 from kdbts_ros.density.engines.cuda import frame_params
 from kdbts_ros.density.engines.cuda.frame_plan import (
     DepthGraph,
@@ -23,16 +23,25 @@ from kdbts_ros.density.engines.cuda.frame_plan import (
     plan_key,
     uploaded,
 )
-from kdbts_ros.density.engines.encoded_view import EncodedView
-from kdbts_ros.density.engines.interface import projection
+from kdbts_ros.density.engines.encoded_view import EncodedView, projection
 from kdbts_ros.density.geometry.affine_grid import AffineGrid
 from kdbts_ros.density.geometry.camera import Array, View
-from kdbts_ros.density.maps.grid import CompletedCells, GridWindow, HeightBand, band_columns
-from kdbts_ros.density.maps.probability import Calibration
+from kdbts_ros.density.maps.grid import (
+    CompletedCells,
+    FrameMap,
+    GridWindow,
+    HeightBand,
+    OccupancyMap,
+    band_columns,
+)
+from kdbts_ros.density.maps.probability import ProbabilityCurves
 from kdbts_ros.density.scene import SceneCompleter
-from kdbts_ros.density.whole_frame.finished_map import LEAST_ALIKE, FrameMap, alike, alike_depth
 from kdbts_ros.errors import in_one_line
 
+# Share of cells, or of pixels, that must be alike. Alike are cells that are so many percent apart,
+# and depths that differ by this share.
+LEAST_ALIKE = 0.995
+_MOST_PERCENT, _MOST_DEPTH = 5, 0.01
 # Cameras and grids whose graphs are kept, and depth images of each.
 _KEPT, _KEPT_DEPTHS = 4, 2
 # An encoded view has its image for colours alone, and none are asked of it here.
@@ -58,7 +67,7 @@ class _Kept:
     depths: dict[tuple[object, ...], _KeptDepth] = field(default_factory=dict)
 
 
-class FrameEngine:
+class SingleViewMaps:
     """Belongs to the thread that asks first. `note` says in a sentence what it had to do without;
     where a graph's first map differs from the scene's own, there are no more maps from here, and
     likewise for depth images."""
@@ -78,9 +87,9 @@ class FrameEngine:
         self._last: _Kept | None = None
 
     @property
-    def calibration(self) -> Calibration:
+    def curves(self) -> ProbabilityCurves:
         """Of the head that speaks for a single view."""
-        return self._scene.calibration_of(self._head.name)
+        return self._scene.curves_of(self._head.name)
 
     def map(
         self,
@@ -155,7 +164,7 @@ class FrameEngine:
         assert self._last is not None
         found = self._last.graph.encoding()
         posed = self._encoded(view, found.image, (found.map,) * len(self._scene.field.heads))
-        posed.reach.append(found.reach / np.float32(view.scale))
+        posed.visibility.append(found.visibility / np.float32(view.scale))
         return posed
 
     def _refuse(self, reason: str) -> None:
@@ -204,7 +213,7 @@ class FrameEngine:
         posed, arrays = self._encoded(view, _NO_IMAGE), self._head.arrays
         params = frame_params.pack_grid(grid, projection(posed), arrays, view.scale)
         return frame_params.pack_map(
-            params, grid.shape[0], thickness, self._scene.spec.depth_near, self.calibration,
+            params, grid.shape[0], thickness, self._scene.spec.depth_near, self.curves,
             threshold, completed, MIN_SEEN_SHARE,
         )  # fmt: skip
 
@@ -231,8 +240,25 @@ class FrameEngine:
         return kept, fresh
 
     def _encoded(
-        self, view: View, image: npt.NDArray[np.uint8], maps: tuple[Tensor, ...] = ()
+        self, view: View, image: npt.NDArray[np.uint8], feature_maps: tuple[Tensor, ...] = ()
     ) -> EncodedView:
         return EncodedView(
-            maps, view.camera, view.T_world_cam, image, view.scale, view.valid, view.own
+            feature_maps, view.camera, view.T_world_cam, image, view.scale, view.valid, view.own
         )
+
+
+def alike(
+    found: FrameGrids, expected: OccupancyMap, threshold: float, completed: CompletedCells
+) -> float:
+    """Share of cells that say the same; a map that is all of one kind must agree in its numbers."""
+    apart = np.abs(found.percent.astype(np.int16) - expected.percent(threshold, completed))
+    same = (found.trinary == expected.trinary(threshold, completed)) & (apart <= _MOST_PERCENT)
+    return float(same.mean())
+
+
+def alike_depth(found: DepthImage, expected: DepthImage) -> float:
+    """Share of published pixels that say the same."""
+    a, b = found.published, expected.published
+    with np.errstate(invalid="ignore"):
+        same = (np.isnan(a) & np.isnan(b)) | (np.abs(a - b) <= _MOST_DEPTH * b)
+    return float(same.mean())

@@ -31,6 +31,7 @@ from kdbts_ros.learning.run.optimiser import Descent, stage_share
 from kdbts_ros.learning.run.parallel import LostProcess, Ranks
 from kdbts_ros.learning.run.tasks import Lesson, task_of
 from kdbts_ros.learning.weights.building import build_network
+from kdbts_ros.reading import telling
 
 # Worlds of different stages of one config stay different unless their pools say otherwise.
 SEEDS_PER_STAGE = 10_000_000
@@ -255,24 +256,31 @@ class Trainer:
         self._saved_at = time.monotonic()
 
     def _restore(self, state: dict[str, Any]) -> None:
-        try:
-            # Keys that a state of before does not know had their default.
-            before = NetworkConfig.model_validate_json(state["network_config"])
-            if before != self.config.network:
-                raise UserError(
-                    f"the network section of the config differs from that of {self.folder.path}: "
-                    "undo the change or start a run of another name"
-                )
-            saved = resuming.read(state.get("made_from"))
-            if saved is not None:
-                resuming.refuse_other(
-                    resuming.completed(saved, self.config),
-                    self._identity,
-                    f"the config is not that of the run {shown(self.folder.path)}",
-                    "Undo the change to resume, or start a run of another name.",
-                )
-            self.network.load_state_dict(state["network"])
-            self.descent.load_state_dict(state["descent"])
-            self.position = Position(**state["position"])
-        except KeyError as error:
-            raise UserError(f"the state in {self.folder.path} lacks {error}") from error
+        with telling(
+            lambda reason: (
+                f"the state in {shown(self.folder.path)} is damaged ({reason}): remove "
+                "it and start again"
+            ),
+            "torch",
+        ):
+            try:
+                # Keys that a state of before does not know had their default.
+                before = NetworkConfig.model_validate_json(state["network_config"])
+                if before != self.config.network:
+                    raise UserError(
+                        "the network section of the config differs from that of "
+                        f"{self.folder.path}: undo the change or start a run of another name"
+                    )
+                saved = resuming.read(state.get("made_from"))
+                if saved is not None:
+                    resuming.refuse_other(
+                        resuming.completed(saved, self.config),
+                        self._identity,
+                        f"the config is not that of the run {shown(self.folder.path)}",
+                        "Undo the change to resume, or start a run of another name.",
+                    )
+                self.network.load_state_dict(state["network"])
+                self.descent.load_state_dict(state["descent"])
+                self.position = Position(**state["position"])
+            except KeyError as error:
+                raise UserError(f"the state in {self.folder.path} lacks {error}") from error

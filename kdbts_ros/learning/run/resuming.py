@@ -14,6 +14,7 @@ from kdbts_ros.density.checkpoints.checkpoint import resolve, sha256
 from kdbts_ros.density.checkpoints.imagenet import IMAGENET
 from kdbts_ros.errors import UserError
 from kdbts_ros.learning.config.training import TrainingConfig
+from kdbts_ros.reading import foreign
 
 # Of a training: the length of its stages, this machine and its folders, and what is told of it.
 _FREE = re.compile(
@@ -96,7 +97,7 @@ def read(text: object) -> Identity | None:
     """What `written` gave; None of a state that does not say, as earlier versions wrote them."""
     try:
         content = json.loads(text) if isinstance(text, str) else None
-    except ValueError:
+    except foreign("json"):
         return None
     if not isinstance(content, dict):
         return None

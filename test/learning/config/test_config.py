@@ -82,7 +82,7 @@ def test_a_wrong_override_is_one_sentence(tmp_path: Path, override: str, message
 
 
 def test_files_that_cannot_be_read(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="cannot read"):
+    with pytest.raises(UserError, match="cannot be read"):
         load_config(tmp_path / "none.yaml")
     with pytest.raises(UserError, match="not valid YAML"):
         load_config(write(tmp_path, "a: ["))

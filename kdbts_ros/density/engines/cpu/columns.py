@@ -1,6 +1,6 @@
 """Compiled CPU loops over columns of an affine grid, for a single-view head.
 
-For `axes` see `column_geometry`, for `folded` and `size` see `points`. Columns that stand upright
+For `view` and its fields see `ViewColumns`. Columns that stand upright
 in the image are those of `upright_columns`.
 """
 
@@ -23,13 +23,22 @@ from kdbts_ros.density.engines.cpu.column_geometry import (
     SIGMA,
     UPPER,
     U,
+    ViewColumns,
     place,
     position,
     stands_upright,
 )
 from kdbts_ros.density.engines.cpu.fast_math import FAST, exp_of_negative, relu, softplus
-from kdbts_ros.density.engines.cpu.int16_loops import CODES, code_block, fixed_slanting
-from kdbts_ros.density.engines.cpu.points import dot_relu, fill_base, is_lit, sum_of_six, tap_table
+from kdbts_ros.density.engines.cpu.int16_loops import CODES, code_block, int16_slanting
+from kdbts_ros.density.engines.cpu.points import (
+    Pixels,
+    dot_relu,
+    fill_base,
+    is_visible,
+    spread_pixels,
+    sum_of_six,
+    tap_table,
+)
 from kdbts_ros.density.engines.cpu.upright_columns import UNSEEN, upright_rows
 from kdbts_ros.loops import njit
 
@@ -39,12 +48,12 @@ TILE = 6
 
 @njit(inline="always")
 def dot_relu_slanting(  # type: ignore[no-untyped-def]
-    folded, corner, right, down, fx, fy, v_table, j, g, u_table, ju, gu, z_table, jz, gz, weights
+    folded, pixels, v_table, v_row, u_table, u_row, z_table, z_row, weights
 ):
     """`points.dot_relu` with a base that is read from the tables on the way."""
     width, one = np.uint64(weights.shape[0]), np.float32(1)
-    w = (one - fx) * (one - fy), fx * (one - fy), (one - fx) * fy, fx * fy
-    beside, below, across = corner + right, corner + down, corner + right + down
+    (j, g), (ju, gu), (jz, gz) = v_row, u_row, z_row
+    corner, beside, below, across, w = spread_pixels(pixels)
     p, q, r = np.uint64(j) * width, np.uint64(ju) * width, np.uint64(jz) * width
     fu, fz = one - gu, one - gz
     total = np.float32(0)
@@ -60,111 +69,113 @@ def dot_relu_slanting(  # type: ignore[no-untyped-def]
 
 
 @njit(fastmath=FAST, cache=True)
-def slanting_row(folded, size, head, fixed, valid, axes, row, limit, reach, sigma, lit):  # type: ignore[no-untyped-def]
+def slanting_row(view, row, limit, sigma, visible):  # type: ignore[no-untyped-def]
     """One row of `tile_densities`, of columns that need not stand upright."""
     columns, levels = sigma.shape
+    folded, size, head, valid, axes = view.folded, view.size, view.head, view.valid, view.axes
+    visibility = view.visibility
     u_table, v_table, z_table, z_low, steps = head.u, head.v, head.z, head.z_low, head.steps
     waves, octaves, slope, shift = head.z_waves, head.octaves, head.slope, head.shift
     weights, bias = head.out, head.out_bias[0]
     right, down = np.uint64(head.hidden), np.uint64(head.hidden * size[1])
     last_u = np.int32(2 * steps) - np.int32(1)
     last_z = np.int32(z_table.shape[0] // head.hidden - 2)
-    whole, part = np.zeros((INTEGERS, BLOCK), np.int32), np.zeros((FLOATS, BLOCK), np.float32)
+    indices, numbers = np.zeros((INTEGERS, BLOCK), np.int32), np.zeros((FLOATS, BLOCK), np.float32)
     base = np.zeros(head.hidden, np.float32)
     codes = np.zeros((CODES, BLOCK), np.int32)
-    counts, fixed_u, fixed_v, fixed_z = fixed.map, fixed.u, fixed.v, fixed.z
-    ratio, out, fixed_steps = fixed.ratio, fixed.out, fixed.steps
-    back = fixed.back[0] if counts.size > 0 else np.float32(0)
-    z_rows = np.int32(fixed_z.shape[0] // head.hidden)
+    int16 = view.int16
+    counts, int16_u, int16_v, int16_z = int16.features, int16.u, int16.v, int16.z
+    ratio, out, int16_steps = int16.ratio, int16.out, int16.steps
+    back = int16.back[0] if counts.size > 0 else np.float32(0)
+    z_rows = np.int32(int16_z.shape[0] // head.hidden)
     for column in range(columns):
         running = np.float32(0)
-        sigma[column], lit[column] = UNSEEN, 0
+        sigma[column], visible[column] = UNSEEN, 0
         for begin in range(0, levels, BLOCK):
             count = min(BLOCK, levels - begin)
             found = place(
-                whole, part, axes, valid, size, slope, shift, steps,
+                indices, numbers, axes, valid, size, slope, shift, steps,
                 np.float32(column), np.float32(row), np.float32(begin), count,
             )  # fmt: skip
             running += np.float32(count - found)
             if found == 0:
                 continue
             if counts.size > 0:
-                code_block(whole, part, codes, z_low, z_rows, steps, fixed_steps)
+                code_block(indices, numbers, codes, z_low, z_rows, steps, int16_steps)
             for k in range(count):
-                if whole[SEEN, k] == 0:
+                if indices[SEEN, k] == 0:
                     continue
-                in_tables = (part[MAPPED, k] - z_low) * steps <= np.float32(last_z + 1)
+                in_tables = (numbers[MAPPED, k] - z_low) * steps <= np.float32(last_z + 1)
                 if counts.size > 0 and in_tables:
-                    part[SIGMA, k] = bias + back * np.float32(
-                        fixed_slanting(
-                            counts, fixed_u, fixed_v, fixed_z, ratio, out, down, codes, k
+                    numbers[SIGMA, k] = bias + back * np.float32(
+                        int16_slanting(
+                            counts, int16_u, int16_v, int16_z, ratio, out, down, codes, k
                         )
                     )
                     continue
-                corner = np.uint64(whole[UPPER, k]) * down + np.uint64(whole[LEFT, k]) * right
-                fx, fy, j, g = part[ACROSS, k], part[DOWN, k], whole[ENTRY, k], part[BETWEEN, k]
-                u, mapped = part[U, k], part[MAPPED, k]
-                at = (mapped - z_low) * steps
+                pixels = Pixels(
+                    np.uint64(indices[UPPER, k]) * down + np.uint64(indices[LEFT, k]) * right,
+                    right, down, numbers[ACROSS, k], numbers[DOWN, k],
+                )  # fmt: skip
+                v_row, u = (indices[ENTRY, k], numbers[BETWEEN, k]), numbers[U, k]
+                mapped = numbers[MAPPED, k]
                 if in_tables:
-                    ju, gu = tap_table((u + np.float32(1)) * steps, last_u)
-                    jz, gz = tap_table(at, last_z)
-                    part[SIGMA, k] = bias + dot_relu_slanting(
-                        folded, corner, right, down, fx, fy, v_table, j, g,
-                        u_table, ju, gu, z_table, jz, gz, weights,
-                    )  # fmt: skip
+                    u_row = tap_table((u + np.float32(1)) * steps, last_u)
+                    z_row = tap_table((mapped - z_low) * steps, last_z)
+                    numbers[SIGMA, k] = bias + dot_relu_slanting(
+                        folded, pixels, v_table, v_row, u_table, u_row, z_table, z_row, weights
+                    )
                 else:
                     fill_base(u_table, z_table, z_low, waves, octaves, steps, u, mapped, base)
-                    part[SIGMA, k] = bias + dot_relu(
-                        folded, corner, right, down, fx, fy, v_table, j, g, base, weights
+                    numbers[SIGMA, k] = bias + dot_relu(
+                        folded, pixels, v_table, v_row, base, weights
                     )
             for k in range(BLOCK):
-                part[SIGMA, k] = softplus(part[SIGMA, k])
+                numbers[SIGMA, k] = softplus(numbers[SIGMA, k])
             for k in range(count):
-                if whole[SEEN, k] == 0:
+                if indices[SEEN, k] == 0:
                     continue
-                sigma[column, begin + k] = part[SIGMA, k]
-                running += part[SIGMA, k]
-                if reach.size == 0:
+                sigma[column, begin + k] = numbers[SIGMA, k]
+                running += numbers[SIGMA, k]
+                if visibility.size == 0:
                     continue
                 qx, qy, qz = position(
                     axes, np.float32(column), np.float32(row), np.float32(begin + k)
                 )
-                lit[column, begin + k] = is_lit(qx, qy, qz, reach)
+                visible[column, begin + k] = is_visible(qx, qy, qz, visibility)
             if running > limit:
                 break
 
 
 @njit(fastmath=FAST, cache=True)
-def tile_densities(folded, size, head, fixed, valid, axes, first, limit, reach, sigma, lit):  # type: ignore[no-untyped-def]
-    """Densities 1/m and what is lit into sigma and lit (rows,columns,levels), from row `first` on.
+def tile_densities(view, first, limit, sigma, visible):  # type: ignore[no-untyped-def]
+    """Fill sigma, densities 1/m, and visible (rows,columns,levels each), from row `first` on.
 
-    sigma is UNSEEN where no pixel shows a level. lit: seen and no deeper than the reach (h,w) over
-    the image; an empty reach asks for none. A column ends where its sum of densities, unseen levels
-    counting as 1, has passed `limit`: later blocks of levels stay UNSEEN.
+    sigma is UNSEEN where no pixel shows a level. visible: seen and no deeper than the visibility of
+    the pixel; an empty visibility asks for none. A column ends where its sum of densities, unseen
+    levels counting as 1, has passed `limit`: later blocks of levels stay UNSEEN.
     """
-    if stands_upright(axes):
-        upright_rows(folded, size, head, fixed, valid, axes, first, limit, reach, sigma, lit)
+    if stands_upright(view.axes):
+        upright_rows(view, first, limit, sigma, visible)
         return
     for row in range(sigma.shape[0]):
-        slanting_row(
-            folded, size, head, fixed, valid, axes, first + row, limit, reach, sigma[row], lit[row]
-        )
+        slanting_row(view, first + row, limit, sigma[row], visible[row])
 
 
 @njit(parallel=True, cache=True, fastmath=FAST)
-def grid_densities(folded, size, head, fixed, valid, axes, levels, rows, columns, threads):  # type: ignore[no-untyped-def]
+def grid_densities(  # type: ignore[no-untyped-def]
+    folded, size, head, int16, valid, axes, visibility, levels, rows, columns, threads
+):
     """Densities (levels,rows,columns) 1/m, NaN where unseen."""
     out = np.empty((levels, rows, columns), np.float32)
-    for part in prange(threads):
+    for thread in prange(threads):
+        view = ViewColumns(folded, size, head, int16, valid, axes, visibility)
         sigma = np.zeros((TILE, columns, levels), np.float32)
-        lit, unasked = np.zeros(sigma.shape, np.uint8), np.zeros((0, 0), np.float32)
+        visible = np.zeros(sigma.shape, np.uint8)
         # Tiles are dealt out in turn: what is in view lies together.
-        for first in range(part * TILE, rows, threads * TILE):
+        for first in range(thread * TILE, rows, threads * TILE):
             count = min(TILE, rows - first)
-            tile_densities(
-                folded, size, head, fixed, valid, axes, first, np.float32(np.inf), unasked,
-                sigma[:count], lit[:count],
-            )  # fmt: skip
+            tile_densities(view, first, np.float32(np.inf), sigma[:count], visible[:count])
             # A row at a time: its densities stay in the first cache from level to level.
             for row in range(count):
                 for level in range(levels):
@@ -176,26 +187,24 @@ def grid_densities(folded, size, head, fixed, valid, axes, levels, rows, columns
 
 @njit(parallel=True, cache=True, fastmath=FAST)
 def grid_occupancy(  # type: ignore[no-untyped-def]
-    folded, size, head, fixed, valid, axes, levels, rows, columns, reach, length, threads
+    folded, size, head, int16, valid, axes, visibility, levels, rows, columns, length, threads
 ):
-    """Opacity over `length` m, NaN where unseen, and what is lit, both (levels,rows,columns)."""
+    """Opacity over `length` m, NaN where unseen, and visibility, both (levels,rows,columns)."""
     opacity = np.empty((levels, rows, columns), np.float32)
     observed = np.empty((levels, rows, columns), np.bool_)
-    for part in prange(threads):
+    for thread in prange(threads):
+        view = ViewColumns(folded, size, head, int16, valid, axes, visibility)
         sigma = np.zeros((TILE, columns, levels), np.float32)
-        lit = np.zeros(sigma.shape, np.uint8)
-        for first in range(part * TILE, rows, threads * TILE):
+        visible = np.zeros(sigma.shape, np.uint8)
+        for first in range(thread * TILE, rows, threads * TILE):
             count = min(TILE, rows - first)
-            tile_densities(
-                folded, size, head, fixed, valid, axes, first, np.float32(np.inf), reach,
-                sigma[:count], lit[:count],
-            )  # fmt: skip
+            tile_densities(view, first, np.float32(np.inf), sigma[:count], visible[:count])
             become_opacity(sigma.reshape(-1), length)
             for row in range(count):
                 for level in range(levels):
                     for column in range(columns):
                         opacity[level, first + row, column] = sigma[row, column, level]
-                        observed[level, first + row, column] = lit[row, column, level] != 0
+                        observed[level, first + row, column] = visible[row, column, level] != 0
     return opacity, observed
 
 
@@ -208,37 +217,36 @@ def become_opacity(sigma, length):  # type: ignore[no-untyped-def]
 
 
 @njit(parallel=True, cache=True, fastmath=FAST)
-def column_sums(folded, size, head, fixed, valid, axes, levels, rows, columns, reach, threads):  # type: ignore[no-untyped-def]
-    """Per column (rows,columns): sum of seen densities 1/m, levels seen, and levels lit.
+def column_sums(  # type: ignore[no-untyped-def]
+    folded, size, head, int16, valid, axes, visibility, levels, rows, columns, threads
+):
+    """Per column (rows,columns): sum of seen densities 1/m, levels seen, and levels visible.
 
-    reach (h,w): depth over the image up to which light gets; a level no deeper is lit. Depths are
-    those of q.
+    A level no deeper than the visibility of its pixel is visible.
     """
     total = np.zeros((rows, columns), np.float32)
     seen_levels = np.zeros((rows, columns), np.int32)
-    lit_levels = np.zeros((rows, columns), np.int32)
-    for part in prange(threads):
+    visible_levels = np.zeros((rows, columns), np.int32)
+    for thread in prange(threads):
+        view = ViewColumns(folded, size, head, int16, valid, axes, visibility)
         sigma = np.zeros((TILE, columns, levels), np.float32)
-        lit = np.zeros(sigma.shape, np.uint8)
-        for first in range(part * TILE, rows, threads * TILE):
+        visible = np.zeros(sigma.shape, np.uint8)
+        for first in range(thread * TILE, rows, threads * TILE):
             count = min(TILE, rows - first)
-            tile_densities(
-                folded, size, head, fixed, valid, axes, first, np.float32(np.inf), reach,
-                sigma[:count], lit[:count],
-            )  # fmt: skip
+            tile_densities(view, first, np.float32(np.inf), sigma[:count], visible[:count])
             for row in range(count):
                 for column in range(columns):
                     for k in range(levels):
                         if sigma[row, column, k] != UNSEEN:
                             total[first + row, column] += sigma[row, column, k]
                             seen_levels[first + row, column] += 1
-                            lit_levels[first + row, column] += lit[row, column, k]
-    return total, seen_levels, lit_levels
+                            visible_levels[first + row, column] += visible[row, column, k]
+    return total, seen_levels, visible_levels
 
 
 @njit(parallel=True, cache=True, fastmath=FAST)
 def transparent_levels(  # type: ignore[no-untyped-def]
-    folded, size, head, fixed, valid, axes, levels, rows, columns, limit, threads
+    folded, size, head, int16, valid, axes, visibility, levels, rows, columns, limit, threads
 ):
     """How many levels (rows,columns) have a running sum of densities of at most `limit`.
 
@@ -246,15 +254,13 @@ def transparent_levels(  # type: ignore[no-untyped-def]
     column ends at the first level beyond the limit.
     """
     out = np.zeros((rows, columns), np.int32)
-    for part in prange(threads):
+    for thread in prange(threads):
+        view = ViewColumns(folded, size, head, int16, valid, axes, visibility)
         sigma = np.zeros((TILE, columns, levels), np.float32)
-        lit, unasked = np.zeros(sigma.shape, np.uint8), np.zeros((0, 0), np.float32)
-        for first in range(part * TILE, rows, threads * TILE):
+        visible = np.zeros(sigma.shape, np.uint8)
+        for first in range(thread * TILE, rows, threads * TILE):
             count = min(TILE, rows - first)
-            tile_densities(
-                folded, size, head, fixed, valid, axes, first, limit, unasked,
-                sigma[:count], lit[:count],
-            )  # fmt: skip
+            tile_densities(view, first, limit, sigma[:count], visible[:count])
             for row in range(count):
                 for column in range(columns):
                     out[first + row, column] = transparent(sigma[row, column], limit)

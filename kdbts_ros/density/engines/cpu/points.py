@@ -11,6 +11,8 @@ be negative, costs more than what is done with the numbers it finds.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 from numba import prange
 
@@ -20,6 +22,17 @@ from kdbts_ros.loops import njit
 
 _MIN_DEPTH = np.float32(MIN_DEPTH)
 _KEEP_ORDER = {"contract", "nsz"}
+
+
+class Pixels(NamedTuple):
+    """The four pixels of a map around a position: the element where the upper left one begins, how
+    far right and down the next ones do, and how far across and down the position lies between."""
+
+    corner: np.uint64
+    right: np.uint64
+    down: np.uint64
+    fx: np.float32
+    fy: np.float32
 
 
 @njit(cache=True)
@@ -103,15 +116,22 @@ def sum_of_six(base, w, m00, m01, m10, m11, g, low, high):  # type: ignore[no-un
 
 
 @njit(inline="always")
-def dot_relu(folded, corner, right, down, fx, fy, v_table, j, g, base, weights):  # type: ignore[no-untyped-def]
-    """Sum of weights times the rectified hidden layer: base, map and v's part.
-
-    The map's four pixels begin at `corner`, and at `right` and `down` of it; j and g are
-    `tap_table`'s of v.
-    """
-    width, one = np.uint64(base.shape[0]), np.float32(1)
+def spread_pixels(pixels):  # type: ignore[no-untyped-def]
+    """Where the four pixels begin, and their weights."""
+    fx, fy, one = pixels.fx, pixels.fy, np.float32(1)
+    corner, right, down = pixels.corner, pixels.right, pixels.down
     w = (one - fx) * (one - fy), fx * (one - fy), (one - fx) * fy, fx * fy
-    beside, below, across = corner + right, corner + down, corner + right + down
+    return corner, corner + right, corner + down, corner + right + down, w
+
+
+@njit(inline="always")
+def dot_relu(folded, pixels, v_table, v_row, base, weights):  # type: ignore[no-untyped-def]
+    """Sum of weights times the rectified hidden layer: base, the map at `Pixels` and v's part.
+
+    v_row: `tap_table`'s of v.
+    """
+    width, (j, g) = np.uint64(base.shape[0]), v_row
+    corner, beside, below, across, w = spread_pixels(pixels)
     p = np.uint64(j) * width
     total = np.float32(0)
     for c in range(width):
@@ -133,23 +153,23 @@ def seen_points(q, valid):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def lit_points(q, valid, reach):  # type: ignore[no-untyped-def]
-    """(N,) bool: which of q (N,3) are in view and no deeper than the reach (h,w) there."""
+def visible_points(q, valid, visibility):  # type: ignore[no-untyped-def]
+    """(N,) bool: which of q (N,3) are in view and no deeper than the visibility (h,w) there."""
     out = np.empty(q.shape[0], np.bool_)
     for i in range(q.shape[0]):
         seen = is_seen(q[i, 0], q[i, 1], q[i, 2], valid)
-        out[i] = seen and is_lit(q[i, 0], q[i, 1], q[i, 2], reach)
+        out[i] = seen and is_visible(q[i, 0], q[i, 1], q[i, 2], visibility)
     return out
 
 
 @njit(cache=True)
-def is_lit(qx, qy, qz, reach):  # type: ignore[no-untyped-def]
-    """Whether a seen position lies no deeper than the reach of its pixel."""
-    h, w = reach.shape
+def is_visible(qx, qy, qz, visibility):  # type: ignore[no-untyped-def]
+    """Whether a seen position lies no deeper than the visibility of its pixel."""
+    h, w = visibility.shape
     half, one = np.float32(0.5), np.float32(1)
     row = min(np.int32((qy / qz + one) * half * np.float32(h)), np.int32(h - 1))
     column = min(np.int32((qx / qz + one) * half * np.float32(w)), np.int32(w - 1))
-    return qz <= reach[row, column]
+    return qz <= visibility[row, column]
 
 
 @njit(parallel=True, cache=True, fastmath=FAST)
@@ -162,9 +182,9 @@ def point_densities(folded, size, head, valid, q, threads):  # type: ignore[no-u
     weights, bias, one = head.out, head.out_bias[0], np.float32(1)
     right, down = np.uint64(head.hidden), np.uint64(head.hidden * width)
     last = np.int32(2 * steps) - np.int32(1)
-    for part in prange(threads):
+    for thread in prange(threads):
         base = np.empty(head.hidden, np.float32)
-        for i in range(part * q.shape[0] // threads, (part + 1) * q.shape[0] // threads):
+        for i in range(thread * q.shape[0] // threads, (thread + 1) * q.shape[0] // threads):
             if not is_seen(q[i, 0], q[i, 1], q[i, 2], valid):
                 out[i] = np.nan
                 continue
@@ -173,10 +193,8 @@ def point_densities(folded, size, head, valid, q, threads):  # type: ignore[no-u
             fill_base(u_table, z_table, z_low, waves, octaves, steps, u, mapped, base)
             left, fx = tap(u, width)
             upper, fy = tap(v, height)
-            j, g = tap_table((v + one) * steps, last)
-            corner = np.uint64(upper) * down + np.uint64(left) * right
-            out[i] = bias + dot_relu(
-                folded, corner, right, down, fx, fy, v_table, j, g, base, weights
-            )
+            pixels = Pixels(np.uint64(upper) * down + np.uint64(left) * right, right, down, fx, fy)
+            v_row = tap_table((v + one) * steps, last)
+            out[i] = bias + dot_relu(folded, pixels, v_table, v_row, base, weights)
             out[i] = softplus(out[i])
     return out

@@ -107,5 +107,5 @@ class GraphedFrame:
         with torch.inference_mode():
             bias = self._head.head.conv_bias[None, :, None, None]
             full = (folded.float() + bias)[0]
-            image, reach = self.steps.shown(), self.steps.reach
-            return FrameEncoding(full, image.cpu().numpy(), reach.cpu().numpy())
+            image, visibility = self.steps.shown(), self.steps.visibility
+            return FrameEncoding(full, image.cpu().numpy(), visibility.cpu().numpy())

@@ -63,11 +63,11 @@ class FrameSteps:
         self.image = torch.zeros((*plan.sampling.source, 3), dtype=torch.uint8, device=device)
         self.params = torch.zeros(PARAMS, device=device)
         self.input = field.blank_input()
-        self.reach = torch.zeros(plan.reach, device=device)
+        self.visibility = torch.zeros(plan.visibility, device=device)
         self._answer = torch.zeros(cells * CELL_BYTES, dtype=torch.uint8, device=device)
         self._grids = answer_grids(self._answer, cells)
         self._valid = _valid(plan).to(device)
-        self._rays = head.ray_tables(plan.samples, plan.reach)
+        self._rays = head.ray_tables(plan.samples, plan.visibility)
         self._tables = sampling_tables(plan.sampling, device)
         self.taps: list[Tensor] | None = None
         self.features: Tensor | None = None
@@ -89,7 +89,7 @@ class FrameSteps:
         self.encode()
         self.decode()
         self.project()
-        self.find_reach()
+        self.find_visibility()
         self.find_map()
         self.download(slot)
         slot.folded = self.folded
@@ -116,10 +116,10 @@ class FrameSteps:
         assert self.features is not None
         self.folded = self._field.output(self.features, self._index)
 
-    def find_reach(self) -> None:
+    def find_visibility(self) -> None:
         """Where half the light is gone."""
         assert self.folded is not None
-        self._head.rays(self.folded[0], True, self._rays, self.reach)
+        self._head.rays(self.folded[0], True, self._rays, self.visibility)
 
     def find_map(self) -> None:
         assert self.folded is not None
@@ -128,7 +128,7 @@ class FrameSteps:
             True,
             self.params,
             self._valid,
-            self.reach,
+            self.visibility,
             self.plan.shape,
             MAP,
             *self._grids,
