@@ -57,13 +57,13 @@ def encode_views(
 
 
 def _taps(trunk: Trunk, images: Tensor, disturbed: Disturbance | None) -> list[Tensor]:
-    if disturbed is None:
-        return trunk(images)  # type: ignore[no-any-return]
+    """As `Trunk.forward`, with a hand on the map between one level and the next."""
     x, taps = trunk.normalised(images), []
     for number, level in enumerate(trunk.steps()):
         for step in level:
             x = step(x)
-        x = disturbed(number, x)
+        if disturbed is not None:
+            x = disturbed(number, x)
         taps.append(x)
     return taps
 
