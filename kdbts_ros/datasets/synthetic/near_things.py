@@ -85,11 +85,13 @@ def _alongside(street: Street, rng: np.random.Generator, side: int) -> None:
 
 def _thing(street: Street, rng: np.random.Generator, x: float, side: int) -> float:
     """A car, a person, a post, a bin, a bush or a tree beside the lane; its length, m."""
-    sort, gap = rng.random(), HALF_LANE + float(rng.uniform(0.0, 2.5))
+    sort = rng.random()
     car = sort < 0.4
-    # Half its width more for a car: the gap is free.
-    d = street.lane_d + side * (gap + (0.95 if car else 0.35))
-    at, yaw = street.place(x + (2.2 if car else 0.0), d)
+    # Beside the lane and inside the image, which is 80 degrees wide; of a car the side faces it.
+    least = HALF_LANE + 0.35
+    away = HALF_LANE + 0.95 if car else float(rng.uniform(least, max(least, 0.75 * x)))
+    away += float(rng.uniform(0.0, 1.5)) if car else 0.0
+    at, yaw = street.place(x + (2.2 if car else 0.0), street.lane_d + side * away)
     if car:
         turn = float(rng.choice([0.0, math.pi])) + rng.normal(0, 0.05)
         (add_van if rng.random() < 0.12 else add_car)(street.table, rng, at, yaw + turn)

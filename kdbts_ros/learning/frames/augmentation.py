@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 
 import cv2
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -213,6 +214,6 @@ def jpeg(images: Tensor, chance: float, draws: Draws) -> Tensor:
         pixels = (flat[k] * 255).round().byte().permute(1, 2, 0).cpu().numpy()
         # OpenCV takes blue first, and JPEG keeps less of colour than of brightness.
         _, stored = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
-        seen = cv2.imdecode(stored, cv2.IMREAD_COLOR)[..., ::-1].copy()
-        flat[k] = torch.from_numpy(seen).permute(2, 0, 1).to(images) / 255
+        seen = np.asarray(cv2.imdecode(stored, cv2.IMREAD_COLOR), np.uint8)[..., ::-1]
+        flat[k] = torch.from_numpy(seen.copy()).permute(2, 0, 1).to(images) / 255
     return flat.reshape(images.shape)

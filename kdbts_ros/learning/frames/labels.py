@@ -113,7 +113,7 @@ def label_frame(
     )
     # Pooled frames hand out slices, so that every slice must be a fair mixture.
     points = rng.permutation(points)
-    feet = seen_columns(view, T_world_base, columns, rng)
+    feet = seen_columns(view, T_world_base, columns, near, rng)
     views, T_ref_world = (view, *others), inverse(view.T_world_cam)
     return LabelledFrame(
         images=np.stack([v.image for v in views]),
@@ -219,9 +219,13 @@ def useful_points(
     return np.asarray(points[(rows >= 0) & (rows <= camera.height)][:count])
 
 
-def seen_columns(view: View, T_world_base: Array, count: int, rng: np.random.Generator) -> Array:
+def seen_columns(
+    view: View, T_world_base: Array, count: int, near: float, rng: np.random.Generator
+) -> Array:
     """At most `count` feet (C,2) in the base frame, uniform over the box, half in the image."""
-    feet = np.stack([rng.uniform(*side, 4 * count) for side in COLUMN_BOX], axis=-1)
+    (first, last), across = COLUMN_BOX
+    box = (min(near, first), last), across
+    feet = np.stack([rng.uniform(*side, 4 * count) for side in box], axis=-1)
     points = _over(feet, LEVEL_HEIGHTS, inverse(view.T_world_cam) @ T_world_base)
     uv, _ = view.camera.project(points.reshape(-1, 3))
     with np.errstate(invalid="ignore"):

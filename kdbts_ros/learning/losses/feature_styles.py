@@ -29,7 +29,7 @@ def disturbance(views: int, noise: float, mixing: float, draws: Draws) -> Distur
     def disturbed(level: int, features: Tensor) -> Tensor:
         if level not in SHALLOW:
             return features
-        x = features.unflatten(0, (-1, views))
+        x = features.reshape(-1, views, *features.shape[1:])
         if mixing:
             x = mix_style(x, mixing, draws)
         if noise:
