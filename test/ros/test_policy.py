@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import xml.etree.ElementTree as ET
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from rclpy.node import NodeNameNonExistentError
 
 from test.ros.robot import NodeProcess, Robot
 
@@ -36,9 +38,7 @@ def created(robot: Robot, kind: str) -> set[str]:
 
 
 @pytest.fixture(scope="module")
-def graph(
-    robot: Robot, start: Callable[..., NodeProcess], checkpoint: Path
-) -> Iterator[dict[str, set[str]]]:
+def graph(robot: Robot, start: Callable[..., NodeProcess], checkpoint: Path) -> dict[str, set[str]]:
     """Everything that the node creates, under its default parameters and under others."""
     found: dict[str, set[str]] = {kind: set() for kind in KINDS}
     others = {"pose_source": "odometry", "image_transport": "compressed", "use_sim_time": "true"}
@@ -47,13 +47,12 @@ def graph(
         node.wait_for_log("active on")
 
         def complete(moving: str = moving) -> bool:
-            try:
-                return moving in created(robot, "subscriber") and "/kdbts/get_state" in created(
-                    robot, "service"
-                )
-            except Exception as error:  # rclpy: the node is not known yet
-                assert type(error).__name__ == "NodeNameNonExistentError"
+            if ("kdbts", "/") not in robot.node.get_node_names_and_namespaces():
                 return False
+            with suppress(NodeNameNonExistentError):
+                services = created(robot, "service")
+                return moving in created(robot, "subscriber") and "/kdbts/get_state" in services
+            return False
 
         assert robot.spin_until(complete, 60), node.text()
         robot.spin(1.0)
@@ -61,7 +60,7 @@ def graph(
             found[kind] |= created(robot, kind)
         node.stop()
         robot.spin(1.0)
-    yield found
+    return found
 
 
 @pytest.mark.parametrize("kind", KINDS)

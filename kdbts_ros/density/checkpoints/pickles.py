@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import pickletools
 import re
+import tarfile
 import zipfile
 from typing import BinaryIO
 
@@ -53,6 +54,12 @@ def check_archive(file: BinaryIO) -> bool:
         if not any(entry.filename.endswith("data.pkl") for entry in pickles):
             raise UserError("is a zip archive without weights of PyTorch: unpack it and name the "
                             "file")  # fmt: skip
+        if any(entry.filename.endswith("constants.pkl") for entry in pickles):
+            # torch before 2.6 runs such a program whatever it is asked for.
+            raise UserError(
+                "is refused: it is a program of TorchScript; save the weights alone where it was "
+                "made: torch.save(network.state_dict(), FILE)"
+            )
         if any(e.compress_type != zipfile.ZIP_STORED or e.flag_bits & 1 for e in entries):
             raise UserError(
                 "is compressed inside, which torch.save never does: get the original file"
@@ -72,6 +79,10 @@ def check_archive(file: BinaryIO) -> bool:
 
 def check_legacy(file: BinaryIO) -> None:
     """As `check_archive`, of the form that torch wrote before archives."""
+    if tarfile.is_tarfile(file):
+        # The form before that one is unpacked to the disk.
+        raise UserError("is refused: it is a tar archive; unpack it and name the file inside")
+    file.seek(0)
     for _ in range(_LEGACY_PICKLES):
         check_pickle(file)
 
