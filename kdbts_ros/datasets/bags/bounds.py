@@ -19,7 +19,7 @@ from rosbags.rosbag2 import reader, storage_mcap, storage_sqlite3
 
 from kdbts_ros.errors import UserError
 from kdbts_ros.files import shown
-from kdbts_ros.reading import read_bounded
+from kdbts_ros.reading import foreign, read_bounded, reason_of
 from kdbts_ros.yaml_files import LARGEST_TEXT, check_yaml
 
 # rosbag2 writes chunks of 4 MB, or of one message: a raw image of 40 megapixels.
@@ -140,8 +140,8 @@ def _bounded_qos(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
         if isinstance(profiles, str):
             try:
                 check_yaml(profiles)
-            except UserError as error:
-                raise ValueError(f"the QoS of a topic {error}") from None
+            except foreign("yaml") as error:
+                raise ValueError(f"the QoS of a topic {reason_of(error)}") from None
         return parse(profiles)
 
     return parse_qos
