@@ -14,7 +14,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import lz4.frame
 from rosbags.rosbag2 import reader, storage_mcap, storage_sqlite3
 
 from kdbts_ros.errors import UserError
@@ -101,7 +100,9 @@ def _plain(data: bytes, size: int) -> bytes:
 
 def _lz4(data: bytes, size: int) -> bytes:
     _check(size)
-    return bytes(lz4.frame.LZ4FrameDecompressor().decompress(data, max_length=size + 1))
+    # As zstd below it comes with rosbags, which alone says in which version.
+    lz4 = importlib.import_module("lz4.frame")
+    return bytes(lz4.LZ4FrameDecompressor().decompress(data, max_length=size + 1))
 
 
 def _zstd(data: bytes, size: int) -> bytes:
