@@ -11,7 +11,7 @@ import pickletools
 import re
 import tarfile
 import zipfile
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from kdbts_ros.errors import UserError
 
@@ -87,7 +87,7 @@ def check_legacy(file: BinaryIO) -> None:
         check_pickle(file)
 
 
-def check_pickle(file: BinaryIO) -> None:
+def check_pickle(file: IO[bytes]) -> None:
     """Refuse a pickle that names more than tensors and plain containers; stops at its end.
 
     Raises:
@@ -102,7 +102,7 @@ def check_pickle(file: BinaryIO) -> None:
         if isinstance(argument, str):
             strings = [*strings[-1:], argument]
         if opcode.name in _NAMED:
-            _check_name(" ".join(strings) if opcode.name == "STACK_GLOBAL" else argument)
+            _check_name(" ".join(strings) if opcode.name == "STACK_GLOBAL" else str(argument))
         elif opcode.name.startswith("EXT"):
             raise UserError("is refused: it is no file of tensors")
         # The magic number of the old form has ten bytes, and stands alone.
