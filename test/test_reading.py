@@ -29,7 +29,7 @@ def test_a_foreign_exception_is_a_sentence_with_file_and_cure(tmp_path: Path) ->
 
 
 def test_a_fault_of_ours_stays_an_exception() -> None:
-    with pytest.raises(ZeroDivisionError), reading.reading("x", "y", "text", "json"):
+    with pytest.raises(ZeroDivisionError), reading.reading("x", "y", "text", "numpy"):
         _ = 1 / 0
     with pytest.raises(KeyError), reading.reading("x", "y", "text"):
         _ = {}["missing"]

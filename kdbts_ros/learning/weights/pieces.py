@@ -14,9 +14,12 @@ from pathlib import Path
 from kdbts_ros.density.checkpoints.checkpoint import sha256
 from kdbts_ros.errors import UserError
 from kdbts_ros.files import shown
+from kdbts_ros.reading import read_bounded, reading
 
 MANIFEST = "pieces.json"
 MEBIBYTE = 1 << 20
+# Of ten thousand pieces.
+LARGEST_MANIFEST = 2_000_000
 
 
 @dataclass(frozen=True)
@@ -92,16 +95,15 @@ def join_file(folder: Path, out: Path | None = None) -> Path:
 
 def read_manifest(folder: Path) -> Manifest:
     """What a folder of pieces should hold; UserError where there is no sound manifest."""
-    try:
-        content = json.loads((folder / MANIFEST).read_text())
+    file = folder / MANIFEST
+    if not file.exists():
+        raise UserError(f"{folder} holds no {MANIFEST}: it is not a folder of pieces")
+    with reading(file, "fetch it again", "json"):
+        content = json.loads(read_bounded(file, LARGEST_MANIFEST, "fetch it again"))
         pieces = tuple(Piece(**piece) for piece in content.pop("pieces"))
         manifest = Manifest(**content, pieces=pieces)
-    except FileNotFoundError:
-        raise UserError(f"{folder} holds no {MANIFEST}: it is not a folder of pieces") from None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{folder / MANIFEST} cannot be read: {error}") from error
-    if any(Path(name).name != name for name in (manifest.name, *(p.name for p in pieces))):
-        raise UserError(f"{folder / MANIFEST} names files outside its folder")
+        if any(Path(name).name != name for name in (manifest.name, *(p.name for p in pieces))):
+            raise UserError(f"{file} names files outside its folder")
     return manifest
 
 
