@@ -1,9 +1,9 @@
 """How far the ground that a view sees lies, against the plane that transforms say.
 
-Along a ray that meets the plane z = 0 of the base at depth g, a ground seen in another scale s and
-pitched up by δ meets it at about d with log(d/g) = log s - δ g/h, for a camera h above the plane: a
-line in g/h. The ratios of the rays in a strip ahead have a mode where the strip is ground; things
-that stand on it are nearer, and spread.
+A ray meets the plane z = 0 of the base at depth g, and a ground that is seen in another scale s and
+to rise ahead by δ at depth d: for a camera h above the plane, g/d = (1 + δ g/h) / s, a line in g/h.
+The ratios of the rays in a strip ahead have a mode where the strip is ground; things that stand on
+it are nearer, and spread.
 """
 
 from __future__ import annotations
@@ -57,15 +57,14 @@ def fit_ground(
     depth, plane = _strip(shown, camera, T_base_cam, height, valid)
     if len(depth) < LEAST_RAYS:
         return None
-    ratio, slope = np.log(depth / plane), plane / height
-    pitch = _pitch(ratio, slope)
-    mode = _mode(ratio + pitch * slope)
-    near = np.abs(ratio + pitch * slope - mode.at) < _WITHIN
+    ratio, ahead = np.log(depth / plane), plane / height
+    pitch = _pitch(ratio, ahead)
+    level = ratio + np.log1p(pitch * ahead)
+    near = np.abs(level - _mode(level).at) < _WITHIN
     share = float(near.mean())
     if share < LEAST_SHARE:
         return None
-    log_scale = float((ratio + pitch * slope)[near].mean())
-    return GroundFit(float(np.exp(log_scale)), pitch, share)
+    return GroundFit(float(np.exp(level[near].mean())), pitch, share)
 
 
 def _strip(
@@ -106,24 +105,26 @@ def _mode(ratio: Array) -> _Mode:
     return _Mode((best + 0.5) * _BIN - _MOST_LOG, int(three[best]))
 
 
-def _pitch(ratio: Array, slope: Array) -> float:
-    """The ground's pitch, rad, without what a flat ground may have; 0 where a line wins nothing."""
-    level = _mode(ratio)
-    found = [(_mode(ratio + p * slope), float(p)) for p in _PITCHES]
-    mode, pitch = max(found, key=lambda tried: tried[0].count)
-    if mode.count < _WORTH * level.count:
-        mode, pitch = level, 0.0
-    intercept = mode.at
-    middle = slope.mean()
+def _pitch(ratio: Array, ahead: Array) -> float:
+    """The ground's pitch, rad, without what a flat ground may have; 0 where a line wins nothing.
+
+    ratio: log of d/g; ahead: g/h, of rays (N,).
+    """
+    tried = [(_mode(ratio + np.log1p(p * ahead)), float(p)) for p in _PITCHES]
+    (level, pitch), (mode, steep) = tried[len(tried) // 2], max(tried, key=lambda t: t[0].count)
+    if mode.count > _WORTH * level.count:
+        level, pitch = mode, steep
+    log_scale = level.at
     for _ in range(3):
-        off = ratio - (intercept - pitch * slope)
-        near = np.abs(off) < _WITHIN
-        if near.sum() < LEAST_RAYS // 2:
+        near = np.abs(ratio + np.log1p(pitch * ahead) - log_scale) < _WITHIN
+        x, y = ahead[near], np.exp(-ratio[near])
+        off = x - x.mean() if len(x) else x
+        if len(x) < LEAST_RAYS // 2 or not (spread := float(off @ off)) > 0:
             return 0.0
-        x, y = slope[near] - middle, ratio[near]
-        spread = float(x @ x)
-        if spread <= 0:
+        slope = float(off @ y) / spread
+        inverse_scale = float(y.mean()) - slope * float(x.mean())
+        if not inverse_scale > 0:
             return 0.0
-        pitch = -float(x @ (y - y.mean())) / spread
-        intercept = float(y.mean() + pitch * slope[near].mean())
+        pitch = float(np.clip(slope / inverse_scale, _PITCHES[0], _PITCHES[-1]))
+        log_scale = -float(np.log(inverse_scale))
     return float(np.sign(pitch) * max(0.0, abs(pitch) - _DEAD_PITCH))
