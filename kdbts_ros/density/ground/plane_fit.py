@@ -25,7 +25,7 @@ _PITCHES: Array = np.radians(np.arange(-3.0, 3.01, 0.5))
 _WITHIN, _WORTH = 0.1, 1.05
 # A pitch below this is what networks bend a flat ground by themselves: it counts for nothing, and
 # of a greater one only the rest does.
-_DEAD_PITCH = np.radians(0.7)
+_DEAD_PITCH = np.radians(1.0)
 # Fewer rays in the strip, or a smaller share of them on the line, are no clear ground.
 LEAST_RAYS, LEAST_SHARE = 60, 0.5
 

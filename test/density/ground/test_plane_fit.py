@@ -32,12 +32,12 @@ def test_a_flat_ground_tells_its_scale(scale: float) -> None:
 def test_a_ground_that_rises_tells_its_pitch_but_for_what_networks_bend(pitch: float) -> None:
     found = fit_ground(plane(pitch_deg=pitch), CAMERA, BASE_CAM)
     assert found is not None
-    assert np.degrees(found.pitch) == pytest.approx(np.sign(pitch) * (abs(pitch) - 0.7), abs=0.25)
-    assert found.scale == pytest.approx(1.0, abs=0.08)
+    assert np.degrees(found.pitch) == pytest.approx(np.sign(pitch) * (abs(pitch) - 1.0), abs=0.15)
+    assert found.scale == pytest.approx(1.0, abs=0.12)
 
 
 def test_a_bend_that_networks_make_by_themselves_is_no_pitch() -> None:
-    found = fit_ground(plane(pitch_deg=0.5), CAMERA, BASE_CAM)
+    found = fit_ground(plane(pitch_deg=0.9), CAMERA, BASE_CAM)
     assert found is not None and found.pitch == 0
 
 
