@@ -130,6 +130,6 @@ def _evaluation() -> None:
 
 
 def _learning() -> None:
-    from kdbts_ros.learning.frames.semi_global import aggregate
+    from kdbts_ros.learning.frames.depth_hints import aggregate
 
     aggregate(np.zeros((4, 4, 4), np.float32))

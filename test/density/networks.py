@@ -30,9 +30,13 @@ def thin_spec(
 
     size is (width, height) of its input.
     """
-    values = {"feature_channels": 8, "decoder_channels": (8, 8, 8, 16, 16), **changes}
+    values = {
+        "trunk": "resnet18",
+        "feature_channels": 8,
+        "decoder_channels": (8, 8, 8, 16, 16),
+        **changes,
+    }
     return NetworkSpec(
-        layers=18,
         head=head,
         head_widths=head_widths,
         image_width=size[0],

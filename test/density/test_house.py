@@ -20,7 +20,7 @@ DOORS = {"choose", "interface", "answers", "encoded_view"}
 # What makes a function one that is compiled.
 COMPILERS = {"njit", "intrinsic", "jit"}
 # Torch's own formulation under one of its names in tests.
-REFERENCES = {"TorchQueries", "FoldedField", "plain_density", "_rectified"}
+REFERENCES = {"TorchQueries", "FoldedField", "plain_density", "_finished"}
 
 
 def files(*parts: str) -> list[Path]:

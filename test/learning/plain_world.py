@@ -15,7 +15,7 @@ from kdbts_ros.density.geometry.camera import R_BODY_OPTICAL, Camera, View
 from kdbts_ros.density.network import network
 from kdbts_ros.learning.frames import sources
 from kdbts_ros.learning.frames.labels import LabelledFrame, label_frame
-from kdbts_ros.learning.frames.plan import FramePlan
+from kdbts_ros.learning.frames.pool import FramePlan
 from kdbts_ros.learning.frames.sources import clip_of
 from kdbts_ros.learning.losses.photometric import Clip
 from kdbts_ros.learning.record import diary
@@ -147,7 +147,7 @@ def replace_sources(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(diary, "Watcher", BlindWatcher)
     monkeypatch.setattr(diary, "write_page", lambda *_: None)
     monkeypatch.setattr(loop, "FramePool", InlinePool)
-    monkeypatch.setattr(network, "ResNetEncoder", SlimEncoder)
+    monkeypatch.setattr(network, "build_trunk", SlimTrunk)
 
 
 def settings(folder: Path, steps: int = 3, **changes: Any) -> dict[str, Any]:
@@ -191,12 +191,12 @@ def settings(folder: Path, steps: int = 3, **changes: Any) -> dict[str, Any]:
     }
 
 
-class SlimEncoder(nn.Module):
-    """Stands in for the ResNet: five levels with batch norms, a thousandth of the weights."""
+class SlimTrunk(nn.Module):
+    """Stands in for a trunk: five levels with batch norms, a thousandth of the weights."""
 
     channels = (8, 8, 8, 16, 16)
 
-    def __init__(self, layers: int) -> None:
+    def __init__(self, name: str) -> None:
         super().__init__()
         inputs = (3, *self.channels[:-1])
         self.levels = nn.ModuleList(

@@ -70,7 +70,7 @@ class JitterConfig(Section):
 
 
 class PoolConfig(Section):
-    """Frames are made by background processes and used several times; see `plan.FramePlan`."""
+    """Frames are made by background processes and used several times; see `FramePlan`."""
 
     capacity: int = Field(
         default=4000, ge=4, le=200_000, description="newest frames that a step draws from"

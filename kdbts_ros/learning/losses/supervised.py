@@ -28,8 +28,7 @@ from kdbts_ros.learning.frames.labels import (
 )
 from kdbts_ros.learning.frames.sampling import draw_views, drop_views
 from kdbts_ros.learning.losses.encoding import encode_views
-from kdbts_ros.learning.losses.masking import masked_mean
-from kdbts_ros.learning.losses.terms import distillation_loss
+from kdbts_ros.learning.losses.terms import distillation_loss, masked_mean
 
 # Keeps the logarithm of an occupied point finite where the density is exactly zero in float32.
 PROBABILITY_FLOOR = 1e-6

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from kdbts_ros.density.checkpoints.checkpoint import save_network
 from kdbts_ros.density.network.precision import choose_device
@@ -18,19 +19,16 @@ from kdbts_ros.files import shown
 from kdbts_ros.learning.config.stages import Stage
 from kdbts_ros.learning.config.training import TrainingConfig
 from kdbts_ros.learning.frames.draws import Draws, seed_of
-from kdbts_ros.learning.frames.plan import FramePlan
-from kdbts_ros.learning.frames.pool import FramePool
+from kdbts_ros.learning.frames.pool import FramePlan, FramePool
 from kdbts_ros.learning.record.diary import Diary
 from kdbts_ros.learning.record.progress import Progress, StepReport
 from kdbts_ros.learning.record.run_folder import RunFolder
 from kdbts_ros.learning.run import resuming
-from kdbts_ros.learning.run.batch_norm import share_batch_norms
-from kdbts_ros.learning.run.descent import Descent
-from kdbts_ros.learning.run.freezing import frozen_statistics
+from kdbts_ros.learning.run.batch_norm import frozen_statistics, share_batch_norms
 from kdbts_ros.learning.run.interruption import Interruption
+from kdbts_ros.learning.run.optimiser import Descent, stage_share
 from kdbts_ros.learning.run.parallel import LostProcess, Ranks
-from kdbts_ros.learning.run.schedule import stage_share
-from kdbts_ros.learning.run.tasks import Task, task_of
+from kdbts_ros.learning.run.tasks import Lesson, task_of
 from kdbts_ros.learning.weights.building import build_network
 
 # Worlds of different stages of one config stay different unless their pools say otherwise.
@@ -84,7 +82,7 @@ class Trainer:
         self.device = self.ranks.device(choose_device(config.device))
         self.network = build_network(config.network).to(self.device)
         if self.ranks.world > 1:
-            share_batch_norms(self.network)
+            share_batch_norms(self.network, self.device)
         self.descent = Descent(self.network, config, self.ranks, self.device)
         self.position = Position()
         self.listeners: list[Callable[[StepReport], None]] = []
@@ -94,9 +92,6 @@ class Trainer:
             content = self.folder.read_state() if self.ranks.leads else b""
             self._restore(self.folder.decode_state(self.ranks.bytes_from_first(content)))
         self.folder.note(config)
-        # Processes that were given different weights, for instance by different files, must not
-        # average gradients of different networks.
-        self.ranks.copy_from_first(list(self.network.state_dict().values()))
         self.diary = Diary(config, self.folder) if writes else None
 
     @property
@@ -166,6 +161,7 @@ class Trainer:
             pool,
             progress,
         ):
+            lesson = self.ranks.sharing_gradients(Lesson(self.network, task))
             while True:
                 started = time.monotonic()
                 self._await_frames(pool, progress)
@@ -177,7 +173,7 @@ class Trainer:
                     return True
                 waited = time.monotonic() - started
                 frames = pool.take(self.position.stage_step)
-                values = self._step(task, frames, stage, share, places)
+                values = self._step(lesson, frames, stage, share, places)
                 seconds = time.monotonic() - started
                 self.position.stage_seconds += seconds
                 self.position.stage_step += 1
@@ -199,7 +195,7 @@ class Trainer:
         return stop > 0, share
 
     def _step(
-        self, task: Task, frames: list[Any], stage: Stage, share: float, places: range
+        self, lesson: nn.Module, frames: list[Any], stage: Stage, share: float, places: range
     ) -> dict[str, float]:
         position = self.position
         draws = Draws(self.config.seed, position.stage, position.stage_step, places)
@@ -207,7 +203,7 @@ class Trainer:
         torch.manual_seed(seed_of(self.config.seed, self.step, self.ranks.rank))
         self.network.train()
         with self.ranks.bounded():
-            losses = task.losses(self.network, frames, draws)
+            losses = lesson(frames, draws)
         return self.descent.step(losses, stage.optimiser, position.stage_step, share)
 
     def _tell(self, report: StepReport, progress: Progress) -> None:

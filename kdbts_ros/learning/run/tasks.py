@@ -27,7 +27,7 @@ from kdbts_ros.learning.losses.distillation import distill_step
 from kdbts_ros.learning.losses.encoding import encoder_precision
 from kdbts_ros.learning.losses.photometric import ClipBatch, collate_clips, photometric_step
 from kdbts_ros.learning.losses.supervised import collate, supervised_step
-from kdbts_ros.learning.run.freezing import frozen
+from kdbts_ros.learning.run.batch_norm import frozen
 
 
 class Task(Protocol):
@@ -49,6 +49,22 @@ class Task(Protocol):
     ) -> dict[str, Tensor]:
         """Losses of a batch of frames; `loss` is the one to descend."""
         ...
+
+
+class Lesson(nn.Module):
+    """A network with its task: the forward pass is from frames to losses.
+
+    Processes that share a batch exchange gradients of what a forward pass has used.
+    """
+
+    def __init__(self, network: DensityNetwork, task: Task) -> None:
+        super().__init__()
+        self.network = network
+        self._task = task
+
+    def forward(self, frames: list[Any], draws: Draws) -> dict[str, Tensor]:
+        """See `Task.losses`."""
+        return self._task.losses(self.network, frames, draws)
 
 
 class SupervisedTask:

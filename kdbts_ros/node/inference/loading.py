@@ -6,19 +6,34 @@ for its parameters, or be stopped.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from kdbts_ros.node.parameters.table import Parameters
+from kdbts_ros.node.parameters.values import Parameters
 
 if TYPE_CHECKING:
     from kdbts_ros.density.pipeline import Pipeline, PipelineSettings
 
+COMPILING = (
+    "configure: compiling loops for this processor, up to 3 minutes the first time; "
+    "`kdbts warm-up` does it ahead"
+)
 
-def load(parameters: Parameters) -> Pipeline:
-    """Weights loaded and warmed up; raises UserError."""
+
+def load(parameters: Parameters, tell: Callable[[str], object]) -> Pipeline:
+    """Weights loaded and warmed up.
+
+    Args:
+        tell: called with a sentence once it turns out to take long.
+
+    Raises:
+        UserError: the weights cannot be used.
+    """
+    from kdbts_ros import loops
     from kdbts_ros.density.pipeline import Pipeline
 
-    return Pipeline(settings(parameters))
+    with loops.told_when_compiling(lambda: tell(COMPILING)):
+        return Pipeline(settings(parameters))
 
 
 def settings(parameters: Parameters) -> PipelineSettings:
@@ -57,11 +72,11 @@ def settings(parameters: Parameters) -> PipelineSettings:
         height_max=parameters.height_max,
         height_step=parameters.height_step,
         occupied_threshold=parameters.occupied_threshold,
-        completed_cells=parameters.completed_cells,  # type: ignore[arg-type]
+        completed_cells=parameters.completed_cells,
         depth_stride=parameters.depth_stride,
-        canonical_camera=parameters.canonical_camera,  # type: ignore[arg-type]
+        canonical_camera=parameters.canonical_camera,
         scale_height=parameters.scale_height,
-        mode=parameters.mode,  # type: ignore[arg-type]
+        mode=parameters.mode,
         views=views,
         consistency=ConsistencyRules(least_share=parameters.view_consistency),
         accumulate=parameters.accumulate,

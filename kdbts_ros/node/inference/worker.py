@@ -26,8 +26,8 @@ from kdbts_ros.density.geometry.camera import View, inverse
 from kdbts_ros.density.geometry.poses import Matrix
 from kdbts_ros.density.settings import FrameStamp, Wanted
 from kdbts_ros.errors import UserError
-from kdbts_ros.node.inference.mailbox import Mailbox
-from kdbts_ros.node.inputs.images import decode, decode_compressed
+from kdbts_ros.node.inference.handover import Mailbox
+from kdbts_ros.node.inputs.camera_messages import decode, decode_compressed
 from kdbts_ros.node.inputs.waiting import Frame, Needs
 from kdbts_ros.node.reporting import drops
 from kdbts_ros.node.reporting.drops import Dropped
@@ -67,7 +67,7 @@ class Engine(Protocol):
 
 @dataclass(frozen=True)
 class Job:
-    """A frame with everything inference needs. `life` tells outcomes of a past life apart.
+    """A frame with everything inference needs. `epoch` tells outcomes of a past epoch apart.
 
     `wanted` is None for an image that only adds a view. `pose_faults`: see `FrameStamp`.
     """
@@ -76,7 +76,7 @@ class Job:
     needs: Needs
     settings: Any
     wanted: Wanted | None
-    life: int
+    epoch: int
     pose_faults: int = 0
 
 
@@ -98,7 +98,7 @@ class Outcome:
     """What became of a job: a result, or the reason why there is none.
 
     Neither where the image only added a view. `published` is None where nothing was sent: there is
-    no map, or its life ended first.
+    no map, or its epoch ended first.
     concerns: why the network may do badly with the job's camera.
     model: what the engine says about itself after the job; empty after a drop.
     fault: what went wrong once the map was out.
@@ -115,7 +115,7 @@ class Outcome:
     fault: str = ""
 
 
-# Sends the result of a job; None where its life has ended and nothing was sent.
+# Sends the result of a job; None where its epoch has ended and nothing was sent.
 Publish = Callable[[Job, Any], Published | None]
 
 
@@ -140,23 +140,23 @@ class InferenceThread:
         self._mailbox: Mailbox[Job] = Mailbox()
         self._loaded = threading.Event()
         self._fault: UserError | None = None
-        self.description: dict[str, str] = {}
+        self.as_loaded: dict[str, str] = {}
+        self.description = self.as_loaded
         # A daemon: a frame that cannot be interrupted must not keep the process alive.
         self._thread = threading.Thread(target=self._run, name="kdbts_inference", daemon=True)
 
-    def start(self, wanted: Callable[[], bool]) -> None:
+    def start(self, meanwhile: Callable[[], object]) -> None:
         """Load the model and return when it is ready.
 
         Args:
-            wanted: called again and again meanwhile; False gives up.
+            meanwhile: called again and again until then; its exceptions pass.
 
         Raises:
-            UserError: the model cannot be loaded, or `wanted` turned False meanwhile.
+            UserError: the model cannot be loaded.
         """
         self._thread.start()
         while not self._loaded.wait(0.02):
-            if not wanted():
-                raise UserError("stopped while the model was loading")
+            meanwhile()
         if self._fault:
             raise self._fault
 
@@ -178,7 +178,7 @@ class InferenceThread:
     def _run(self) -> None:
         try:
             engine = self._load()
-            self.description = engine.describe()
+            self.description = self.as_loaded = engine.describe()
             # What was loaded stays: a search through its quarter of a million objects for garbage
             # would hold up a frame for a tenth of a second.
             gc.collect()
@@ -191,21 +191,21 @@ class InferenceThread:
             return
         finally:
             self._loaded.set()
-        life = 0
+        epoch = 0
         while (job := self._mailbox.take()) is not None:
-            if job.life != life:
-                # Views of a past life would be fused under poses of another.
+            if job.epoch != epoch:
+                # Views of a past epoch would be fused under poses of another.
                 if (drop := _forgotten(engine)) is not None:
                     self._deliver(Outcome(job, None, drop, time.monotonic(), 0.0))
                     continue
-                life = job.life
+                epoch = job.epoch
             outcome = run(engine, job, self._publish)
             self.description = outcome.model or self.description
             self._deliver(outcome)
 
 
 def _forgotten(engine: Engine) -> Dropped | None:
-    """Have the engine forget a past life; why the first job of the next one is lost, if it is."""
+    """Have the engine forget a past epoch; why the first job of the next one is lost, if it is."""
     try:
         engine.forget()
     except Exception as error:
@@ -244,14 +244,14 @@ def run(engine: Engine, job: Job, publish: Publish) -> Outcome:
     except Exception as error:
         # The one place where a frame may fail for a reason nobody foresaw (memory, a driver): the
         # frame is lost, counted and reported, and the next one gets its chance.
-        drop = Dropped(drops.INFERENCE_ERROR, with_place(error))
-        return Outcome(job, None, drop, started, decode_ms)
+        unforeseen = Dropped(drops.INFERENCE_ERROR, with_place(error))
+        return Outcome(job, None, unforeseen, started, decode_ms)
     # Only now: nobody waits for what follows, but for the map.
-    concerns, model, fault = _asked_afterwards(engine, job)
+    concerns, model, fault = _after_publishing(engine, job)
     return Outcome(job, result, None, started, decode_ms, published, concerns, model, fault)
 
 
-def _asked_afterwards(engine: Engine, job: Job) -> tuple[tuple[str, ...], dict[str, str], str]:
+def _after_publishing(engine: Engine, job: Job) -> tuple[tuple[str, ...], dict[str, str], str]:
     """Concerns, description, and the fault of asking for them; the map stays a map."""
     needs = job.needs
     concerns, model = tuple[str, ...](), dict[str, str]()

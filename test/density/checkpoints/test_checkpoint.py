@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 import sys
+from pathlib import Path
 
 import pytest
 import torch
@@ -17,6 +19,7 @@ from kdbts_ros.density.checkpoints.checkpoint import (
     save_network,
     shipped_names,
 )
+from kdbts_ros.density.checkpoints.weight_files import read_header
 from kdbts_ros.density.network.network import DensityNetwork, NetworkSpec
 from kdbts_ros.errors import UserError
 from test.density.networks import thin_spec, tiny_network
@@ -171,11 +174,34 @@ def test_writing_where_nothing_can_be_written_leaves_no_half_file(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "fields", [{"layers": 34}, {"head": "dft"}, {"image_width": 100}, {"depth_near": -1.0}]
+    "fields", [{"trunk": "resnet34"}, {"head": "dft"}, {"image_width": 100}, {"depth_near": -1.0}]
 )
 def test_impossible_networks_are_refused(fields):
     with pytest.raises(UserError):
         NetworkSpec(**fields)
+
+
+def spec_in(path: Path) -> dict[str, object]:
+    return json.loads(read_header(path).texts["spec"])
+
+
+def test_a_resnet_is_described_as_before_there_were_other_trunks(tmp_path: Path) -> None:
+    """By its depth, so that earlier versions of the package read what this one writes."""
+    network = tiny_network()
+    path = save_network(tmp_path / "r18.safetensors", network, {})
+    assert spec_in(path)["layers"] == 18 and "trunk" not in spec_in(path)
+    assert load_network(path)[1].spec == network.spec
+
+
+@pytest.mark.parametrize("size", [0, 1, 2])
+def test_a_network_of_another_trunk_loads_as_it_was_written(tmp_path: Path, size: int) -> None:
+    spec = thin_spec(size=(64, 32), trunk=f"efficientnet_lite{size}")
+    network = DensityNetwork(spec).eval()
+    path = save_network(tmp_path / "lite.safetensors", network, {}, half=False)
+    assert spec_in(path)["trunk"] == spec.trunk and "layers" not in spec_in(path)
+    loaded, info = load_network(path)
+    assert info.spec == spec
+    assert same_weights(network, loaded)
 
 
 @pytest.mark.parametrize(("name", "teacher"), STUDENTS.items())

@@ -24,6 +24,7 @@ from kdbts_ros.density.engines.plain_torch import PlainTorch, TorchQueries
 from kdbts_ros.density.geometry.camera import Camera, View
 from kdbts_ros.density.maps.grid import GridWindow, HeightBand, band_columns
 from kdbts_ros.density.maps.probability import Curve, ProbabilityCurves
+from kdbts_ros.density.network.trunk import Activation
 from kdbts_ros.density.scene import SceneCompleter
 from test.density import fake_gpu, gpu_reference
 from test.density.gpu_reference import interpreted
@@ -96,12 +97,7 @@ def test_a_sampling_is_remap_then_resize(factor: int, method: str) -> None:
 @pytest.mark.parametrize("lens", [BENT, FISHEYE, None], ids=["bent", "fisheye", "none"])
 @pytest.mark.parametrize("size", [(32, 64), (64, 128), (44, 90)])
 def test_the_kernel_samples_as_the_plain_form(lens: Lens | None, size: tuple[int, int]) -> None:
-    from kdbts_ros.density.engines.cuda.frame_steps import (
-        DEVIATION,
-        MEAN,
-        sample_input,
-        sampling_tables,
-    )
+    from kdbts_ros.density.engines.cuda.frame_steps import sample_input, sampling_tables
 
     sampling = Sampling(Separable.resize(size, (32, 64), "area"))
     if lens is not None:
@@ -110,8 +106,8 @@ def test_the_kernel_samples_as_the_plain_form(lens: Lens | None, size: tuple[int
     image = np.random.default_rng(0).integers(0, 256, (*sampling.source, 3), np.uint8)
     out = torch.zeros(1, 8, 32, 64).contiguous(memory_format=torch.channels_last)
     tables = sampling_tables(sampling, out.device)
-    sample_input(torch.from_numpy(image), out, sampling, tables)
-    grey = (out[0, :3].permute(1, 2, 0).numpy() * DEVIATION + MEAN) * 255
+    sample_input(torch.from_numpy(image), out, sampling, tables, (0.4, 0.3))
+    grey = (out[0, :3].permute(1, 2, 0).numpy() * 0.3 + 0.4) * 255
     expected = np.floor(sampling.apply(image) + 0.5)
     difference = np.abs(grey - expected)
     # A mean halfway between two levels may be rounded to either.
@@ -120,19 +116,23 @@ def test_the_kernel_samples_as_the_plain_form(lens: Lens | None, size: tuple[int
 
 @against_torch("cuda/kernels/image")
 @interpreted
+@pytest.mark.parametrize("activation", ["none", "relu", "relu6"])
 @pytest.mark.parametrize("skipped", [True, False])
-def test_what_lies_between_convolutions_is_what_torch_makes_of_it(skipped: bool) -> None:
-    from kdbts_ros.density.engines.cuda.trunk import joined, rectified
+def test_what_lies_between_convolutions_is_what_torch_makes_of_it(
+    skipped: bool, activation: Activation
+) -> None:
+    from kdbts_ros.density.engines.cuda.trunk import finished, joined
 
     def drawn(*size: int) -> torch.Tensor:
         return torch.randn(size).contiguous(memory_format=torch.channels_last)
 
     torch.manual_seed(0)
-    x, bias = drawn(1, 70, 5, 6), torch.randn(70)
+    x, bias = 4 * drawn(1, 70, 5, 6), torch.randn(70)
     beside = drawn(1, 70, 5, 6) if skipped else None
     close = {"rtol": 1e-5, "atol": 1e-5}
-    expected = fake_gpu._rectified(x, bias, beside)
-    torch.testing.assert_close(rectified(x.clone(), bias, beside), expected, **close)
+    expected = fake_gpu._finished(x, bias, activation, beside)
+    found = finished(x.clone(), bias, activation, beside)
+    torch.testing.assert_close(found, expected, **close)
     finer = drawn(1, 8, 10, 12) if skipped else None
     expected = fake_gpu._joined(x, bias, finer, up=2)
     torch.testing.assert_close(joined(x, bias, finer, up=2), expected, **close)

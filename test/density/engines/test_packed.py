@@ -14,7 +14,7 @@ from kdbts_ros.density.engines.cpu import trunk
 from kdbts_ros.density.engines.cpu.trunk import PackedField
 from kdbts_ros.density.engines.folding import FoldedField
 from kdbts_ros.density.engines.plain_torch import PlainTorch
-from kdbts_ros.density.network.network import DensityNetwork, NetworkSpec
+from kdbts_ros.density.network.network import TRUNKS, DensityNetwork, NetworkSpec
 from kdbts_ros.density.scene import SceneCompleter
 from test.density.networks import against_torch, thin_spec, tiny_network, view
 
@@ -36,11 +36,11 @@ def varied(spec: NetworkSpec) -> DensityNetwork:
 
 @against_torch("cpu/trunk")
 @needs_packing
-@pytest.mark.parametrize("layers", [18, 50])
+@pytest.mark.parametrize("trunk_name", list(TRUNKS))
 @pytest.mark.parametrize("size", [(64, 64), (320, 96)])
 @torch.inference_mode()
-def test_maps_are_those_of_the_network(layers, size):
-    network = varied(replace(thin_spec(size=size), layers=layers))
+def test_maps_are_those_of_the_network(trunk_name, size):
+    network = varied(replace(thin_spec(size=size), trunk=trunk_name))
     plain = FoldedField(network)
     fast = PackedField(network, plain.own)
     for count in (1, 2, 1):
@@ -65,7 +65,7 @@ def test_the_network_on_a_cpu_is_packed_and_passes_the_check():
 def test_packed_weights_that_differ_are_given_up_with_a_sentence():
     scene = scene_of(tiny_network())
     trunk = scene.engine.trunk.trunk
-    trunk._first._bias += 3.0
+    trunk._levels[0][0]._convolution._bias += 3.0
     scene.check_engine()
     assert "refused" in scene.engine_note
     assert isinstance(scene.engine, PlainTorch)

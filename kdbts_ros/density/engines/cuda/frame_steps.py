@@ -21,8 +21,6 @@ from kdbts_ros.density.engines.cuda.kernels.image import sample_image
 from kdbts_ros.density.engines.cuda.single_view import MAP, CudaHead
 from kdbts_ros.density.engines.cuda.trunk import INPUT_CHANNELS, CudaField
 
-# As in `resnet.normalised`.
-MEAN, DEVIATION = 0.45, 0.225
 _PIXELS = 128
 
 
@@ -103,7 +101,8 @@ class FrameSteps:
 
     def sample(self) -> None:
         """The image to the network's normalised input."""
-        sample_input(self.image, self.input, self.plan.sampling, self._tables)
+        norm = self._field.mean, self._field.deviation
+        sample_input(self.image, self.input, self.plan.sampling, self._tables, norm)
 
     def encode(self) -> None:
         self.taps = self._field.trunk.encode(self.input)
@@ -138,7 +137,7 @@ class FrameSteps:
     def shown(self) -> Tensor:
         """(H,W,3) uint8: the image that the network was shown."""
         normalised = self.input[0, :3].permute(1, 2, 0).float()
-        return ((normalised * DEVIATION + MEAN) * 255 + 0.5).to(torch.uint8)
+        return ((normalised * self._field.deviation + self._field.mean) * 255 + 0.5).to(torch.uint8)
 
     def download(self, slot: Slot) -> None:
         """The map's bytes to the host."""
@@ -150,15 +149,21 @@ def _valid(plan: FramePlan) -> Tensor:
     return torch.from_numpy(known)
 
 
-def sample_input(image: Tensor, out: Tensor, sampling: Sampling, tables: Sequence[Tensor]) -> None:
+def sample_input(
+    image: Tensor,
+    out: Tensor,
+    sampling: Sampling,
+    tables: Sequence[Tensor],
+    norm: tuple[float, float],
+) -> None:
     """Image (h,w,3) uint8 to the normalised input (1,INPUT_CHANNELS,H,W), channels last.
 
-    tables: those of the sampling, see `sampling_tables`.
+    tables: those of the sampling, see `sampling_tables`. norm: the mean and deviation of images.
     """
     height, width = out.shape[2:]
     sample_image[(triton.cdiv(height * width, _PIXELS),)](
         image, out, *tables, *sampling.source, *sampling.resize.source,
-        height, width, MEAN, DEVIATION,
+        height, width, *norm,
         ROW_TAPS=tables[1].shape[1], COLUMN_TAPS=tables[3].shape[1],
         WARPED=sampling.table is not None, CHANNELS=INPUT_CHANNELS, BLOCK=_PIXELS,
     )  # fmt: skip
