@@ -81,6 +81,7 @@ class Pipeline:
         self._local = LocalMap(settings.accumulation) if settings.accumulate else None
         self._single_view_maps = self._make_single_view_maps()
         self._frames = AnchoredFrames(self.scene, self._single_view_maps)
+        self._ground = GroundAccount()
         self._multi_view_maps = MultiViewMaps(self.scene)
         self._warm_up()
 
@@ -128,8 +129,12 @@ class Pipeline:
         return self.adapter.view(image, lens, T_base_camera, T_fixed_camera, deferred)
 
     def concerns(self, lens: Lens, T_base_camera: Pose) -> list[str]:
-        """Why the network may do badly with this camera, one sentence each, with numbers."""
-        return self.adapter.concerns(lens, T_base_camera)
+        """Why the network may do badly with the last frame's camera, one sentence each, with
+        numbers."""
+        return [
+            *self.adapter.concerns(lens, T_base_camera),
+            *filter(None, [self._ground.concern()]),
+        ]
 
     def process(
         self,
@@ -149,7 +154,7 @@ class Pipeline:
         area = MapArea(T_fixed_base, window, self._band)
         with _timed(times, "network"):
             anchored = settings.ground_anchor == "auto"
-            frame, ground_account = self._frames.look(
+            frame, self._ground = self._frames.look(
                 view, area, self._rule_for(1), frame_stamp, anchored
             )
         with _timed(times, "views"):
@@ -172,7 +177,7 @@ class Pipeline:
                 preview = preview_panel(view, image.valid, occupancy.window, maps, T_fixed_base)
         return FrameResult(
             occupancy.window, trinary, percent, occupancy, depth, depth_camera, preview, times,
-            rule.threshold, account, ground_account,
+            rule.threshold, account, self._ground,
         )  # fmt: skip
 
     def remember(self, view: View, frame_stamp: FrameStamp) -> None:
@@ -180,6 +185,7 @@ class Pipeline:
 
         It is anchored by what earlier maps of that camera found of the ground.
         """
+        self._ground = GroundAccount()
         if self._views is not None:
             anchor = AS_SEEN
             if self.settings.ground_anchor == "auto":
