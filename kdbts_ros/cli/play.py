@@ -53,7 +53,8 @@ def play(
         use_large_messages()
         # The player ends on its own KeyboardInterrupt, between messages, with every child tidy.
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-        signal.signal(signal.SIGTERM, _interrupt)
+        for how in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(how, _interrupt)
         node = rclpy.create_node("kdbts_player")
         try:
             _run(Player(node, reader, playback), playback)
@@ -63,6 +64,8 @@ def play(
 
 
 def _interrupt(_signal: int, _frame: FrameType | None) -> None:
+    # A second Ctrl-C, as launch sends it, must not turn the way out into a traceback.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
