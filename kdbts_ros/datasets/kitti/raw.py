@@ -172,9 +172,9 @@ def mercator_pose(record: Array, scale: float) -> Array:
     cosine of the first latitude; rotation Rz(yaw) Ry(pitch) Rx(roll).
     """
     latitude, longitude, altitude, roll, pitch, yaw = record[:6]
-    x = scale * _EARTH_RADIUS * np.radians(longitude)
     # Beyond the poles is no place, and refused as a pose.
-    with np.errstate(invalid="ignore", divide="ignore"):
+    with np.errstate(all="ignore"):
+        x = scale * _EARTH_RADIUS * np.radians(longitude)
         y = scale * _EARTH_RADIUS * np.log(np.tan(np.pi / 4 + np.radians(latitude) / 2))
     (cr, sr), (cp, sp), (cy, sy) = ((np.cos(a), np.sin(a)) for a in (roll, pitch, yaw))
     Rx = np.array([[1, 0, 0], [0, cr, -sr], [0, sr, cr]])
