@@ -23,6 +23,7 @@ from kdbts_ros.datasets.kitti.drive import (
     relative_to_first,
 )
 from kdbts_ros.datasets.kitti.files import (
+    check_pose,
     entry,
     image_indices,
     naming,
@@ -247,7 +248,11 @@ def _oxts_poses(folder: Path, wanted: list[int]) -> dict[int, Array]:
         return {}
     scale = float(np.cos(np.radians(records[files[0][0]][0])))
     T_imu_base = rigid(np.eye(3), (0, 0, -IMU_HEIGHT))
-    return {i: mercator_pose(record, scale) @ T_imu_base for i, record in records.items()}
+    paths = dict(files)
+    return {
+        i: check_pose(mercator_pose(record, scale), f"the pose in {paths[i]}") @ T_imu_base
+        for i, record in records.items()
+    }
 
 
 def _orbslam_file(folder: Path, given: Path | str | None) -> Path:
