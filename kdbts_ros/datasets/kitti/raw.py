@@ -270,4 +270,7 @@ def _orbslam_poses(path: Path, scale: float, T_base_rect0: Array) -> dict[int, A
     """T_any_base by line, from T_any_rect0 whose translations are multiplied by scale."""
     rows = read_table(path, 12, "give the folder of the ORB-SLAM pose files").reshape(-1, 3, 4)
     T_rect0_base = inverse(T_base_rect0)
-    return {i: rigid(row[:, :3], scale * row[:, 3]) @ T_rect0_base for i, row in enumerate(rows)}
+    return {
+        i: check_pose(rigid(row[:, :3], scale * row[:, 3]), f"{path} line {i + 1}") @ T_rect0_base
+        for i, row in enumerate(rows)
+    }
