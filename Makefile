@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test fuzz lint format clean
+.PHONY: help venv demo test fuzz lint format docs clean
 
 # Without byte code every child process compiles torch again, ten seconds each.
 unexport PYTHONDONTWRITEBYTECODE
@@ -31,6 +31,7 @@ help:
 	@echo "make fuzz [CASES=10000]                          every reader on so many damaged files"
 	@echo "make lint                                        ruff, mypy, codespell"
 	@echo "make format                                      lay the code out with ruff"
+	@echo "make docs                                        this documentation as a site, in build/site"
 	@echo "make venv [PYTHON=python3.12]                    set up .venv, which the others do as well"
 	@echo "make clean                                       remove builds, caches and demo_out; .venv stays"
 
@@ -43,8 +44,8 @@ $(DONE)/python:
 		$(PYTHON) -m venv $(if $(filter sourced,$(ROS)),--system-site-packages) $(VENV)
 	@mkdir -p $(DONE) && touch $@
 
-$(DONE)/packages: requirements/base.txt requirements/dev.txt requirements/ros.txt \
-		requirements/constraints.txt | $(DONE)/python
+$(DONE)/packages: requirements/base.txt requirements/dev.txt requirements/docs.txt requirements/train.txt \
+		requirements/ros.txt requirements/constraints.txt | $(DONE)/python
 	@echo "[2/6] packages, pinned in requirements/constraints.txt"
 	@scripts/install_packages.sh $(BIN)/python $(ROS)
 	@touch $@
@@ -110,6 +111,12 @@ lint: venv
 format: venv
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+# The notice that is turned off says that a later mkdocs will have no plugins: it is pinned.
+docs: $(DONE)/packages
+	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --clean
+	@echo "the site is build/site/index.html; its search needs a server:"
+	@echo "$(PYTHON) -m http.server --bind 127.0.0.1 --directory build/site"
 
 clean:
 	rm -rf build install log dist demo_out *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -31,9 +31,9 @@ def from_package_xml(tag: str) -> str:
     return " ".join(found[1].split())
 
 
-def requirements() -> list[str]:
-    """requirements/base.txt without its comments."""
-    lines = (ROOT / "requirements/base.txt").read_text().splitlines()
+def requirements(file: str) -> list[str]:
+    """A file of requirements/ without its comments."""
+    lines = (ROOT / "requirements" / file).read_text().splitlines()
     return [line.split("#")[0].strip() for line in lines if line.split("#")[0].strip()]
 
 
@@ -106,9 +106,10 @@ setup(
     license=from_package_xml("license"),
     python_requires=">=3.10",
     packages=find_packages(include=[NAME, f"{NAME}.*"]),
-    package_data={NAME: ["weights/*", "py.typed"]},
+    package_data={NAME: ["weights/*", "py.typed", "**/*.j2"]},
     data_files=DATA_FILES,
-    install_requires=requirements(),
+    install_requires=requirements("base.txt"),
+    extras_require={"train": requirements("train.txt")},
     entry_points={
         "console_scripts": [
             f"kdbts = {NAME}.cli.main:run",

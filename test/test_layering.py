@@ -80,7 +80,7 @@ def test_the_node_imports_no_tensors(module: Path) -> None:
 def test_the_rule_has_something_to_hold() -> None:
     assert len(modules(*PURE)) > 10
     assert len(modules("node")) > 5
-    assert is_ros("sensor_msgs.msg.Image") and is_ros("kdbts_ros.node.inputs.images")
+    assert is_ros("sensor_msgs.msg.Image") and is_ros("kdbts_ros.node.inputs.camera_messages")
     assert not is_ros("rosbags.rosbag2") and not is_ros("kdbts_ros.density.Camera")
 
 

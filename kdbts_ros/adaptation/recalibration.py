@@ -14,7 +14,7 @@ from functools import partial
 import torch
 
 from kdbts_ros.density.checkpoints.checkpoint import CheckpointInfo
-from kdbts_ros.density.maps.probability import NOTE, Calibration, read_note, write_note
+from kdbts_ros.density.maps.probability import NOTE, ProbabilityCurves, read_note, write_note
 from kdbts_ros.density.network.network import DensityNetwork
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.errors import UserError
@@ -50,7 +50,7 @@ def refit(
     views = {"kdbts": ViewChoice()} if network.student is not None else {}
     views[network.spec.head] = _SEVERAL if network.density_head.multi_view else ViewChoice()
     wanted = {head: choice for head, choice in views.items() if head in before}
-    found: dict[str, Calibration] = {}
+    found: dict[str, ProbabilityCurves] = {}
     sentences = []
     for number, (head, choice) in enumerate(wanted.items()):
         evidence = _gather(network, choice, partial(_within, advance, number, len(wanted)))
@@ -88,5 +88,5 @@ def _gather(
     return evidence
 
 
-def _error(frames: Sequence[Evidence], calibration: Calibration) -> float:
+def _error(frames: Sequence[Evidence], calibration: ProbabilityCurves) -> float:
     return frame_table([frame.score(calibration) for frame in frames]).measures()["ece"]

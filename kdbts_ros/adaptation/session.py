@@ -20,9 +20,9 @@ from kdbts_ros.density.network.network import DensityNetwork
 from kdbts_ros.errors import UserError
 from kdbts_ros.learning.frames.draws import Draws
 from kdbts_ros.learning.record.state_file import StateFile
-from kdbts_ros.learning.run.average import WeightAverage
-from kdbts_ros.learning.run.freezing import frozen_statistics
+from kdbts_ros.learning.run.batch_norm import frozen_statistics
 from kdbts_ros.learning.run.interruption import Interruption
+from kdbts_ros.learning.run.optimiser import WeightAverage
 from kdbts_ros.learning.run.resuming import Identity, written
 
 WARM_UP_STEPS = 30

@@ -27,7 +27,11 @@ from kdbts_ros.evaluation.report import write_json
 from kdbts_ros.evaluation.timing import ROBOT_LATTICE, Benchmark, Times
 from kdbts_ros.files import make_folder, write_text
 
-LAYERS = {"r18": 18, "r50": 50}
+NETWORKS = {
+    "r18": "resnet18",
+    "r50": "resnet50",
+    **{f"lite{size}": f"efficientnet_lite{size}" for size in range(3)},
+}
 
 
 def benchmark(
@@ -35,7 +39,9 @@ def benchmark(
     head: options.Head = None,
     network: Annotated[
         Optional[str],
-        typer.Option(help="Random weights of r18 or r50 at full width instead of a checkpoint."),
+        typer.Option(
+            help="Random weights of r18, r50 or lite0 to lite2 at full width, not a checkpoint."
+        ),
     ] = None,
     size: Annotated[
         str, typer.Option(help="Network input HEIGHTxWIDTH, with --network.")
@@ -142,14 +148,14 @@ def _lattice(text: str) -> Lattice:
 
 def _random(network: str, head: str | None, size: str) -> tuple[DensityNetwork, CheckpointInfo]:
     """Weights by seed at the widths of the original: what they cost, not what they say."""
-    if network not in LAYERS:
-        raise UserError(f"--network must be one of {', '.join(LAYERS)}, got '{network}'")
+    if network not in NETWORKS:
+        raise UserError(f"--network must be one of {', '.join(NETWORKS)}, got '{network}'")
     numbers = re.fullmatch(r"(\d+)x(\d+)", size)
     if numbers is None:
         raise UserError(f"--size must be HEIGHTxWIDTH, got '{size}'")
     name = head or "kdbts"
     spec = NetworkSpec(
-        layers=LAYERS[network],
+        trunk=NETWORKS[network],
         head=name,
         head_widths=(128, 16, 16) if name in ("mvbts", "attention") else (64,),
         image_height=int(numbers[1]),

@@ -12,7 +12,7 @@ from rich.progress import track
 from kdbts_ros.cli import options
 from kdbts_ros.cli.evaluation_data import Json, Views, show_table
 from kdbts_ros.density.checkpoints.checkpoint import resolve, write_annotated
-from kdbts_ros.density.maps.probability import NOTE, Calibration, read_note, write_note
+from kdbts_ros.density.maps.probability import NOTE, ProbabilityCurves, read_note, write_note
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.errors import UserError
 from kdbts_ros.evaluation.calibrate import Evidence, fit, gather, with_threshold
@@ -62,7 +62,7 @@ def calibrate(
     found = with_threshold(fit(evidence[:worlds]), evidence[:worlds], occupied_from)
     checked = evidence[worlds:]
     rows = {
-        "opacity, from 0.5": _measured(checked, Calibration()),
+        "opacity, from 0.5": _measured(checked, ProbabilityCurves()),
         f"calibrated, from {found.occupied_from:.2f}": _measured(checked, found),
     }
     trade_off = {f"from {at:g}": _measured(checked, found, at) for at in THRESHOLDS}
@@ -77,6 +77,6 @@ def calibrate(
 
 
 def _measured(
-    frames: list[Evidence], calibration: Calibration, threshold: float | None = None
+    frames: list[Evidence], calibration: ProbabilityCurves, threshold: float | None = None
 ) -> dict[str, float]:
     return frame_table([frame.score(calibration, threshold) for frame in frames]).measures()

@@ -1,60 +1,20 @@
-"""`kdbts checkpoint`: large files as small pieces and back, and the mean of several runs."""
+"""`kdbts checkpoint`: the mean of several runs."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated
 
 import typer
 
-from kdbts_ros.cli.options import file_to_write, folder_to_write
+from kdbts_ros.cli.options import file_to_write
 from kdbts_ros.files import shown
 
 app = typer.Typer(
-    help="Cut checkpoints and training states into small files and join them; average runs.\n\n"
-    "Example: kdbts checkpoint split runs/mine/state.pt pieces",
+    help="What is made of several checkpoints.\n\n"
+    "Example: kdbts checkpoint merge runs/a/a.safetensors runs/b/b.safetensors --out c.safetensors",
     no_args_is_help=True,
 )
-
-
-@app.command()
-def split(
-    file: Annotated[Path, typer.Argument(help="A .safetensors, or the state.pt of a run.")],
-    folder: Annotated[
-        Path, typer.Argument(help="New folder for the pieces.", callback=folder_to_write)
-    ],
-    size: Annotated[int, typer.Option("--size", min=1, max=4096, help="Largest piece, MiB.")] = 16,
-) -> None:
-    """Cut a file into pieces, with the SHA-256 of each and of the whole in pieces.json.
-
-    Example: kdbts checkpoint split runs/mine/state.pt pieces
-    """
-    from kdbts_ros.learning.weights.pieces import split_file
-
-    manifest = split_file(file, folder, size)
-    typer.echo(
-        f"wrote {len(manifest.pieces)} pieces of {shown(file)} to {shown(folder)}: "
-        f"{manifest.sha256}"
-    )
-
-
-@app.command()
-def join(
-    folder: Annotated[Path, typer.Argument(help="Folder of pieces.")],
-    out: Annotated[
-        Optional[Path],
-        typer.Argument(
-            help="The file; default: its old name beside the folder.", callback=file_to_write
-        ),
-    ] = None,
-) -> None:
-    """Put pieces together; the file appears only when every byte is right.
-
-    Example: kdbts checkpoint join pieces runs/mine/state.pt
-    """
-    from kdbts_ros.learning.weights.pieces import join_file
-
-    typer.echo(f"wrote {shown(join_file(folder, out))}")
 
 
 @app.command()

@@ -39,7 +39,7 @@ def convert(
     notes = {**info.notes, "origin_sha256": info.sha256}
     save_network(out, network, notes, half=half)
     Console().print(_summary(info.account))
-    typer.echo(f"head: {info.spec.head}   ResNet-{info.spec.layers}   -> {shown(out)}")
+    typer.echo(f"head: {info.spec.head}   {info.spec.trunk_title}   -> {shown(out)}")
 
 
 def _summary(account: KeyAccount) -> Table:

@@ -14,12 +14,14 @@ from kdbts_ros.cli import options
 from kdbts_ros.cli.evaluate_cameras import cameras
 from kdbts_ros.cli.evaluate_drive import drive as along_drives
 from kdbts_ros.cli.evaluation_data import (
+    Anchoring,
     Compare,
     Data,
     DataChoice,
     Dataset,
     Drive,
     Frames,
+    GroundAnchor,
     Json,
     Report,
     Root,
@@ -35,6 +37,7 @@ from kdbts_ros.density.cameras.adapter import choose_mode
 from kdbts_ros.density.maps.grid import HeightBand
 from kdbts_ros.errors import UserError
 from kdbts_ros.evaluation.depth import depth_findings, evaluate_depth
+from kdbts_ros.evaluation.depth_errors import DepthErrors, steadiness_rows
 from kdbts_ros.evaluation.depth_metrics import CAP, Crop
 from kdbts_ros.evaluation.findings import Findings
 from kdbts_ros.evaluation.gallery import Gallery
@@ -103,6 +106,7 @@ def depth(
     canonical_camera: Annotated[
         str, typer.Option(help="Show other cameras as the node does: auto, on or off.")
     ] = "auto",
+    ground_anchor: GroundAnchor = Anchoring.OFF,
     head: options.Head = None,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
@@ -119,19 +123,26 @@ def depth(
     crop: Crop = "none" if dataset is Dataset.SYNTHETIC else "garg"
     gallery = Gallery(PICTURES if report else 0)
     canonical = choose_mode(canonical_camera)
-    tables = evaluate_depth(scenes, samples, (CAP[0], cap), crop, scaling.value, gallery, canonical)
-    findings = depth_findings(tables, list(scenes))
+    errors = {name: DepthErrors() for name in scenes}
+    protocol = (CAP[0], cap), crop, scaling.value
+    anchored = ground_anchor is Anchoring.ON
+    tables = evaluate_depth(scenes, samples, *protocol, gallery, canonical, errors, anchored)
+    findings = depth_findings(tables, list(scenes), errors)
     title = f"Depth of {checkpoint} (head {scenes[checkpoint].spec.head}) on {data}"
     show_table(title, findings.rows())
+    for name, found in errors.items():
+        show_table(f"Predicted over true depth of {name}, by distance", found.table())
+    show_table("Steadiness of the scale, frame by frame", steadiness_rows(errors))
     if json is not None:
         write_json(json, findings.as_json())
     if report is not None:
-        protocol = (
-            f"Crop {crop}, cap {cap:g} m, scaling {scaling.value}, canonical camera {canonical}; "
+        rules = (
+            f"Crop {crop}, cap {cap:g} m, scaling {scaling.value}, canonical camera {canonical}, "
+            f"ground anchor {ground_anchor.value}; "
             "means over frames."
         )
         worst = ", ".join(f"{name} ({-value:.3f})" for name, value in gallery.worst())
-        text = [protocol, *findings.as_markdown(), f"Worst frames by abs_rel: {worst}."]
+        text = [rules, *findings.as_markdown(), f"Worst frames by abs_rel: {worst}."]
         write_report(report, title, text, gallery.pictures())
 
 
@@ -166,6 +177,7 @@ def occupancy(
         typer.Option(help="Of the reference: pitch of the camera, else its mount's."),
     ] = None,
     without: Without = None,
+    ground_anchor: GroundAnchor = Anchoring.OFF,
     head: options.Head = None,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
@@ -180,7 +192,11 @@ def occupancy(
     """
     chosen = _protocol(protocol, dataset)
     data = DataChoice(dataset, root, drive, sequence, frames, seed, worlds, views)
-    settings = OccupancySettings(HeightBand(height_min, height_max, 0.25), threshold=threshold)
+    settings = OccupancySettings(
+        HeightBand(height_min, height_max, 0.25),
+        threshold=threshold,
+        anchored=_anchored(ground_anchor, chosen),
+    )
     by_lidar = ReferenceSettings(
         _grid(lidar_box, layers),
         ALL_QUIRKS - _quirks(without or []),
@@ -219,6 +235,13 @@ def _protocol(asked: Protocol | None, dataset: Dataset) -> Protocol:
     if recorded and chosen is not Protocol.REFERENCE:
         raise UserError("occupancy has exact truth only with --dataset synthetic")
     return chosen
+
+
+def _anchored(asked: Anchoring, protocol: Protocol) -> bool:
+    """Only maps are anchored: the reference's protocol stays what was published."""
+    if asked is Anchoring.ON and protocol is not Protocol.TRUTH:
+        raise UserError("--ground-anchor on needs --protocol truth: the other is as published")
+    return asked is Anchoring.ON
 
 
 def _tell(by_protocol: Mapping[str, Findings | None], title: str, json: Path | None) -> None:

@@ -10,7 +10,7 @@ from rich.progress import Progress
 
 from kdbts_ros.cli import options
 from kdbts_ros.cli.evaluation_data import Json, Report, show_table
-from kdbts_ros.density.maps.rolling_map import FusionSettings
+from kdbts_ros.density.maps.rolling_map import AccumulationSettings
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.density.views.keyframes import BufferRules
 from kdbts_ros.evaluation import drive_report
@@ -59,7 +59,7 @@ def drive(
         moving,
         threshold=threshold,
         rules=BufferRules(max_age=max_view_age),
-        fusion=FusionSettings(decay_s=decay),
+        accumulation=AccumulationSettings(decay_s=decay),
         cameras=tuple(name.strip() for name in cameras.split(",")),
     )
     fused = SceneCompleter.load(checkpoint, device, precision)

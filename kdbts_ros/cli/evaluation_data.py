@@ -16,7 +16,7 @@ from rich.table import Table
 
 from kdbts_ros.cli import options
 from kdbts_ros.datasets.kitti.files import split_frames
-from kdbts_ros.density.maps.probability import Calibration
+from kdbts_ros.density.maps.probability import ProbabilityCurves
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.errors import UserError
 from kdbts_ros.evaluation.report import Rows
@@ -62,6 +62,19 @@ Compare = Annotated[
 ]
 Uncalibrated = Annotated[
     bool, typer.Option("--uncalibrated", help="Take opacity itself as the probability.")
+]
+
+
+class Anchoring(str, Enum):
+    """Whether every frame is tied to the ground."""
+
+    ON = "on"
+    OFF = "off"
+
+
+GroundAnchor = Annotated[
+    Anchoring,
+    typer.Option("--ground-anchor", help="Tie each frame to the ground that poses give: on, off."),
 ]
 Json = Annotated[
     Optional[Path],
@@ -133,7 +146,7 @@ def load_scenes(
             raise UserError(f"--compare needs another checkpoint than {checkpoint}")
         scene = SceneCompleter.load(checkpoint, device, precision, None if scenes else head)
         if uncalibrated:
-            scene.calibration = Calibration()
+            scene.curves = ProbabilityCurves()
         scenes[checkpoint] = scene
     return scenes
 

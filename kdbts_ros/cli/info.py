@@ -30,7 +30,7 @@ def info(
         ("file", loaded.source),
         ("sha256", loaded.sha256),
         ("head", spec.head),
-        ("network", f"ResNet-{spec.layers}, decoder {spec.decoder_channels}"),
+        ("network", f"{spec.trunk_title}, decoder {spec.decoder_channels}"),
         ("input", f"{spec.image_width}x{spec.image_height}, shrunk by {spec.resize}"),
         ("depth range", f"{spec.depth_near:g} to {spec.depth_far:g} m"),
         ("parameters", f"{parameters / 1e6:.1f} M"),

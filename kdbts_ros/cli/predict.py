@@ -27,7 +27,7 @@ from kdbts_ros.density.cameras.lenses import Lens
 from kdbts_ros.density.cameras.training_camera import TrainingCamera
 from kdbts_ros.density.geometry.camera import Camera, View
 from kdbts_ros.density.pipeline import Pipeline, PipelineSettings
-from kdbts_ros.density.request import Wanted
+from kdbts_ros.density.settings import Wanted
 from kdbts_ros.encoded_images import read_image
 from kdbts_ros.errors import UserError
 from kdbts_ros.evaluation.samples import open_kitti

@@ -99,7 +99,7 @@ def _maps(checkpoint: str) -> None:
     from kdbts_ros.datasets.synthetic.drive import StreetDrive
     from kdbts_ros.density.cameras.lenses import Lens
     from kdbts_ros.density.pipeline import Pipeline, PipelineSettings
-    from kdbts_ros.density.request import Moment, Wanted
+    from kdbts_ros.density.settings import FrameStamp, Wanted
 
     drive = StreetDrive(0, frames=2, rate_hz=5.0)
     wanted = Wanted(depth=True, percent=True, preview=True)
@@ -107,7 +107,7 @@ def _maps(checkpoint: str) -> None:
     for i in range(len(drive)):
         T_world_base, taken = drive.T_world_base(i), drive.frame(i).views["left"]
         view = pipeline.view(taken.image, Lens(taken.camera), taken.T_world_cam, T_world_base)
-        pipeline.process(view, T_world_base, wanted, Moment("left", drive.stamp_ns(i)))
+        pipeline.process(view, T_world_base, wanted, FrameStamp("left", drive.stamp_ns(i)))
 
 
 def _evaluation() -> None:
@@ -130,6 +130,6 @@ def _evaluation() -> None:
 
 
 def _learning() -> None:
-    from kdbts_ros.learning.frames.semi_global import aggregate
+    from kdbts_ros.learning.frames.depth_hints import aggregate
 
     aggregate(np.zeros((4, 4, 4), np.float32))

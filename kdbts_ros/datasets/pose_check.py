@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from kdbts_ros.datasets.tracks import (
     Motion,
@@ -141,5 +142,5 @@ def pose_steps(T_world_cam: Sequence[Array]) -> tuple[Array, Array]:
     for a, b in pairwise(T_world_cam):
         T = inverse(a) @ b
         moved.append(np.linalg.norm(T[:3, 3]))
-        turned.append(np.degrees(np.arccos(np.clip((np.trace(T[:3, :3]) - 1) / 2, -1, 1))))
+        turned.append(np.degrees(Rotation.from_matrix(T[:3, :3]).magnitude()))
     return np.array(moved), np.array(turned)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 import numpy.typing as npt
+from scipy.spatial.transform import Rotation
 
 from kdbts_ros.density.geometry.camera import Array, Camera, View, inverse
 
@@ -124,7 +125,7 @@ def compare_motion(tracks: Tracks, T_second_first: Array) -> Motion | None:
     if best is None:
         return None
     turn = best[:3, :3].T @ T_second_first[:3, :3]
-    angle = np.degrees(np.arccos(np.clip((np.trace(turn) - 1) / 2, -1, 1)))
+    angle = np.degrees(Rotation.from_matrix(turn).magnitude())
     t = T_second_first[:3, 3]
     length = float(np.linalg.norm(t))
     # Seen from the first camera, so that the rotations' own difference does not count twice.

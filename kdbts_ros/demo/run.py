@@ -18,7 +18,7 @@ from kdbts_ros.demo.stages import stage
 from kdbts_ros.demo.summary import Summary
 from kdbts_ros.density.maps.grid import HeightBand
 from kdbts_ros.errors import UserError
-from kdbts_ros.node.parameters.table import Parameters
+from kdbts_ros.node.parameters.values import Parameters
 
 NODE_MODULE, PLAYER_MODULE = "kdbts_ros.node.kdbts_node", "kdbts_ros.cli.main"
 

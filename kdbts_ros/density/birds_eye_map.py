@@ -1,21 +1,47 @@
-"""The bird's-eye occupancy map a planner reads: densities of columns over a height band, summed."""
+"""The bird's-eye occupancy map a planner reads: densities of columns over a height band, summed.
+
+What the newest image observes is on the map, whatever earlier views say of the place.
+
+Fusing views takes the world to stand still. Where a car has come since, earlier views saw a road,
+and together they outvote the one image that shows the car. A map of several views is therefore
+never less occupied than the map of the newest one alone
+
+* in cells that the newest image observes: light reaches them, the face of what it sees included;
+* within `MOVED_WITHIN` of a cell that it observes occupied and all views together call free: there
+  something came into what was free before, and of its body, which the newest image can only
+  complete, earlier views know nothing either.
+
+Elsewhere the views together say what hides behind things, as they do it best. What only earlier
+views called occupied stays: what has left is erased by their own fusion (docs/maps.md).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+import cv2
 import numpy as np
 
 from kdbts_ros.density.engines.answers import Bools
 from kdbts_ros.density.engines.encoded_view import EncodedView
 from kdbts_ros.density.geometry.affine_grid import AffineGrid
-from kdbts_ros.density.maps.grid import GridWindow, HeightBand, OccupancyMap, Pose, band_columns
-from kdbts_ros.density.maps.newest import no_less_than
+from kdbts_ros.density.maps.grid import (
+    GridWindow,
+    HeightBand,
+    MapArea,
+    OccupancyMap,
+    Pose,
+    band_columns,
+)
 from kdbts_ros.density.scene import SceneCompleter, Speaker
 
 # A column says something only if the views see this share of its band; what little they see of the
 # rest would call columns free by the sky above them.
 MIN_SEEN_SHARE = 0.5
+# How far behind its face a thing that moves is taken to reach, m. Chosen on drives with and without
+# moving cars: less loses cars, more loses what earlier views know (docs/maps.md).
+MOVED_WITHIN = 1.5
 
 
 def map_around(
@@ -25,14 +51,14 @@ def map_around(
 
     The ground is the plane z = 0 of the robot's base frame, so that a pitching robot or a slope
     carries its band with it. A column's probability comes from its optical depth over the seen part
-    of the band, the sum of density x layer thickness, by the calibration of the scene. What the
-    reference view observes is on the map whatever the others say, see `newest`.
+    of the band, the sum of density x layer thickness, by the curves of the head that answers. What
+    the reference view observes is on the map whatever the others say, see above.
     """
-    asked = T_fixed_base, window, band
-    together = map_together(scene, *asked)
+    area = MapArea(T_fixed_base, window, band)
+    together = map_together(scene, *area)
     if len(scene.views) == 1:
         return together
-    return no_less_than(map_alone(scene, *asked), together, scene.occupied_from(len(scene.views)))
+    return no_less_than(map_alone(scene, *area), together, scene.occupied_from(len(scene.views)))
 
 
 def map_together(
@@ -57,14 +83,14 @@ def _map_by(
     band: HeightBand,
 ) -> OccupancyMap:
     grid, thickness = band_columns(T_fixed_base, window, band)
-    sums = speaker.queries.column_sums(grid, speaker.reach)
+    sums = speaker.queries.column_sums(grid, speaker.visibility)
     # A density that is not a number is not free space: it makes its column unknown.
     known = (sums.seen >= MIN_SEEN_SHARE * grid.shape[0]) & _within_range(
         speaker.views, depth_near, grid
     )
-    observed = known & (sums.lit * 2 >= sums.seen)
+    observed = known & (sums.visible * 2 >= sums.seen)
     probability = np.full(known.shape, np.nan, np.float32)
-    probability[known] = speaker.calibration.probability(
+    probability[known] = speaker.curves.probability(
         sums.density[known] * np.float32(thickness), observed[known]
     )
     return OccupancyMap(window, probability, observed)
@@ -87,3 +113,30 @@ def _within_range(views: Sequence[EncodedView], depth_near: float, grid: AffineG
         missing = depth_near / view.scale - first - np.arange(height) * (along_y @ axis)
         within |= np.arange(width) * (along_x @ axis) >= missing[:, None]
     return within
+
+
+def no_less_than(
+    newest: OccupancyMap, together: OccupancyMap, occupied_from: float
+) -> OccupancyMap:
+    """The map of several views, no less occupied than that of the newest where it has a say.
+
+    Both are of one window, each by the curves of its own head. A cell that the newest
+    image observes is observed. occupied_from: probability from which a column is called occupied.
+    """
+    alone, all_say = newest.probability, together.probability
+    known = np.isfinite(alone)
+    # Of what is not a number nothing is called free or occupied.
+    came = newest.observed & (alone >= occupied_from) & ~(all_say >= occupied_from)
+    heard = newest.observed | (known & _around(came, newest.window.resolution))
+    probability = np.where(heard, np.fmax(alone, all_say), all_say)
+    observed = together.observed | newest.observed
+    return replace(together, probability=probability, observed=observed)
+
+
+def _around(cells: Bools, resolution: float) -> Bools:
+    """(H,W): whether one of these cells (H,W) lies within `MOVED_WITHIN`."""
+    reach = round(MOVED_WITHIN / resolution)
+    if reach < 1 or not cells.any():
+        return cells
+    disc = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1, 2 * reach + 1))
+    return np.asarray(cv2.dilate(cells.astype(np.uint8), disc), np.bool_)

@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from kdbts_ros.density.engines.answers import Bools, Floats
-from kdbts_ros.density.engines.encoded_view import EncodedView
-from kdbts_ros.density.engines.interface import CHUNK, project_world
+from kdbts_ros.density.engines.encoded_view import EncodedView, project_world
+from kdbts_ros.density.engines.interface import CHUNK
 from kdbts_ros.density.geometry.camera import Array, Camera, transform
 from kdbts_ros.density.network.network import sample_features
 from kdbts_ros.density.network.projection import rays_world

@@ -6,7 +6,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -18,25 +17,23 @@ from kdbts_ros.density.cameras.lenses import Lens
 from kdbts_ros.density.cameras.training_camera import TrainingCamera
 from kdbts_ros.density.engines.answers import DepthMap
 from kdbts_ros.density.geometry.camera import Camera, View, inverse
-from kdbts_ros.density.maps.grid import GridWindow, HeightBand, OccupancyMap, Pose
+from kdbts_ros.density.ground.anchor import AS_SEEN, GroundAccount
+from kdbts_ros.density.maps.grid import CellRule, FrameMap, GridWindow, MapArea, OccupancyMap, Pose
 from kdbts_ros.density.maps.preview import preview_panel
 from kdbts_ros.density.maps.rolling_map import LocalMap
 from kdbts_ros.density.network.network import NetworkSpec
-from kdbts_ros.density.request import MAP_AND_DEPTH, Moment, Wanted
 from kdbts_ros.density.scene import SceneCompleter
+from kdbts_ros.density.settings import MAP_AND_DEPTH, FrameStamp, Wanted
 from kdbts_ros.density.settings import PipelineSettings as PipelineSettings
 from kdbts_ros.density.views.keyframes import KeptView
 from kdbts_ros.density.views.novelty import probe_points
 from kdbts_ros.density.views.policy import ViewAccount, ViewUse
 from kdbts_ros.density.views.static_world import ConsistencyGate, stride_for
-from kdbts_ros.density.whole_frame.finished_map import FrameMap
-from kdbts_ros.density.whole_frame.frame import Frame, QueriedFrame, WholeFrame
-from kdbts_ros.density.whole_frame.several_views import FusedMaps
-from kdbts_ros.density.whole_frame.single_view import FrameEngine
+from kdbts_ros.density.whole_frame.anchored import AnchoredFrames
+from kdbts_ros.density.whole_frame.frame import Frame
+from kdbts_ros.density.whole_frame.several_views import MultiViewMaps
+from kdbts_ros.density.whole_frame.single_view import SingleViewMaps
 from kdbts_ros.errors import UserError
-
-# Where the base is in the fixed frame, over which cells a map is asked, and between which heights.
-Asked: TypeAlias = tuple[Pose, GridWindow, HeightBand]
 
 
 @dataclass(frozen=True)
@@ -45,7 +42,8 @@ class FrameResult:
 
     trinary and percent (H,W) int8 over `window`; depth (h,w) z-depth m, NaN invalid, with its
     camera, which is the real one without distortion; preview (h,w,3) uint8 RGB; times_ms per stage;
-    threshold: probability from which a column was called occupied; views: those behind the map.
+    threshold: probability from which a column was called occupied; views: those behind the map;
+    ground: what ties its distances to the ground.
     """
 
     window: GridWindow
@@ -58,6 +56,7 @@ class FrameResult:
     times_ms: dict[str, float]
     threshold: float
     views: ViewAccount = field(default_factory=ViewAccount)
+    ground: GroundAccount = field(default_factory=GroundAccount)
 
 
 class Pipeline:
@@ -79,9 +78,11 @@ class Pipeline:
         self._single_because = ""
         self._gate = ConsistencyGate(depth_from(self.scene), settings.consistency)
         self._views = self._make_view_use()
-        self._local = LocalMap(settings.fusion) if settings.accumulate else None
-        self._frames = self._make_frames()
-        self._fused = FusedMaps(self.scene)
+        self._local = LocalMap(settings.accumulation) if settings.accumulate else None
+        self._single_view_maps = self._make_single_view_maps()
+        self._frames = AnchoredFrames(self.scene, self._single_view_maps)
+        self._ground = GroundAccount()
+        self._multi_view_maps = MultiViewMaps(self.scene)
         self._warm_up()
 
     def update(self, settings: PipelineSettings) -> None:
@@ -91,7 +92,7 @@ class Pipeline:
             self._views.update(settings.views)
         self._gate.rules = settings.consistency
         if self._local is not None:
-            self._local.settings = settings.fusion
+            self._local.settings = settings.accumulation
         self.settings = settings
 
     def describe(self) -> dict[str, str]:
@@ -108,7 +109,11 @@ class Pipeline:
         }
 
     def _notes(self) -> list[str]:
-        return [self.scene.engine_note, self._frames.note if self._frames else "", self._fused.note]
+        return [
+            self.scene.engine_note,
+            self._single_view_maps.note if self._single_view_maps else "",
+            self._multi_view_maps.note,
+        ]
 
     def view(
         self, image: pictures.Rgb, lens: Lens, T_fixed_camera: Pose, T_fixed_base: Pose
@@ -120,40 +125,47 @@ class Pipeline:
         """
         T_base_camera = inverse(T_fixed_base) @ T_fixed_camera
         # What a GPU warps by itself is warped here only for those who want to see it.
-        deferred = self._frames is not None
+        deferred = self._single_view_maps is not None
         return self.adapter.view(image, lens, T_base_camera, T_fixed_camera, deferred)
 
     def concerns(self, lens: Lens, T_base_camera: Pose) -> list[str]:
-        """Why the network may do badly with this camera, one sentence each, with numbers."""
-        return self.adapter.concerns(lens, T_base_camera)
+        """Why the network may do badly with the last frame's camera, one sentence each, with
+        numbers."""
+        return [
+            *self.adapter.concerns(lens, T_base_camera),
+            *filter(None, [self._ground.concern()]),
+        ]
 
     def process(
         self,
         view: View,
         T_fixed_base: Pose,
         wanted: Wanted = MAP_AND_DEPTH,
-        moment: Moment | None = None,
+        frame_stamp: FrameStamp | None = None,
     ) -> FrameResult:
         """Map and, when wanted, more of a view whose world is the fixed frame.
 
-        With a `moment` the view joins those kept of earlier moments, and the map may use several
-        and be fused with earlier maps.
+        With a `frame_stamp` the view joins those kept of earlier frames, and the map may use
+        several and be accumulated with earlier maps.
         """
         settings, times = self.settings, dict[str, float]()
         x, y, ground = (float(T_fixed_base[k, 3]) for k in range(3))
         window = GridWindow.around(x, y, 2 * settings.range_m, settings.resolution)
-        asked = T_fixed_base, window, self._band
+        area = MapArea(T_fixed_base, window, self._band)
         with _timed(times, "network"):
-            frame = self._encode(view, asked)
+            anchored = settings.ground_anchor == "auto"
+            frame, self._ground = self._frames.look(
+                view, area, self._rule_for(1), frame_stamp, anchored
+            )
         with _timed(times, "views"):
-            account = self._choose_views(frame, moment, window, ground)
-        threshold = self._threshold_of(account.used)
+            account = self._choose_views(frame, frame_stamp, window, ground)
+        rule = self._rule_for(account.used)
         with _timed(times, "query"):
-            answer = self._ask(frame, account.used, threshold, asked)
-            if self._local is not None and moment is not None:
-                answer = FrameMap(self._local.fuse(answer.occupancy, moment.stamp_ns))
+            answer = self._ask(frame, account.used, rule, area)
+            if self._local is not None and frame_stamp is not None:
+                answer = FrameMap(self._local.accumulate(answer.occupancy, frame_stamp.stamp_ns))
             occupancy = answer.occupancy
-            trinary, percent = answer.published(threshold, settings.completed_cells, wanted.percent)
+            trinary, percent = answer.published(*rule, wanted.percent)
         depth, depth_camera, preview = None, None, None
         if wanted.depth or wanted.preview:
             with _timed(times, "depth"):
@@ -165,60 +177,61 @@ class Pipeline:
                 preview = preview_panel(view, image.valid, occupancy.window, maps, T_fixed_base)
         return FrameResult(
             occupancy.window, trinary, percent, occupancy, depth, depth_camera, preview, times,
-            threshold, account,
+            rule.threshold, account, self._ground,
         )  # fmt: skip
 
-    def remember(self, view: View, moment: Moment) -> None:
-        """Encode a view of another camera for the maps to come, without a map of its own."""
+    def remember(self, view: View, frame_stamp: FrameStamp) -> None:
+        """Encode a view of another camera for the maps to come, without a map of its own.
+
+        It is anchored by what earlier maps of that camera found of the ground.
+        """
+        self._ground = GroundAccount()
         if self._views is not None:
-            kept = KeptView(self.scene.encode(view), moment.camera, moment.stamp_ns)
-            self._views.add(kept, moment.pose_faults)
+            anchor = AS_SEEN
+            if self.settings.ground_anchor == "auto":
+                anchor = self._frames.anchor_of(frame_stamp.camera)
+            encoded = self.scene.encode(view).anchored(anchor)
+            kept = KeptView(encoded, frame_stamp.camera, frame_stamp.stamp_ns)
+            self._views.add(kept, frame_stamp.pose_faults)
 
     def forget(self) -> None:
         """Drop what earlier frames left: time has jumped."""
         if self._views is not None:
             self._views.clear()
+        self._frames.forget()
         self.scene.forget_votes()
         if self._local is not None:
             self._local.clear()
 
-    def _threshold_of(self, views: int) -> float:
-        """Probability from which a column of a map of so many views is called occupied."""
-        return self.settings.occupied_threshold or self.scene.occupied_from(views)
+    def _rule_for(self, views: int) -> CellRule:
+        """How columns of a map of so many views are published."""
+        threshold = self.settings.occupied_threshold or self.scene.occupied_from(views)
+        return CellRule(threshold, self.settings.completed_cells)
 
-    def _encode(self, view: View, asked: Asked) -> Frame:
-        """Let the network look at a view; where a GPU can, its map comes along."""
-        if self._frames is not None:
-            told = self._threshold_of(1), self.settings.completed_cells
-            if (found := self._frames.map(view, *asked, *told)) is not None:
-                return WholeFrame(self.scene, self._frames, view, found)
-        return QueriedFrame(self.scene, view)
-
-    def _ask(self, frame: Frame, views: int, threshold: float, asked: Asked) -> FrameMap:
+    def _ask(self, frame: Frame, views: int, rule: CellRule, area: MapArea) -> FrameMap:
         """The map of so many views: those the scene has in use, the frame's the newest."""
         if views > 1:
-            newest = None if frame.found is None else frame.found.occupancy
-            told = threshold, self.settings.completed_cells
-            return FrameMap(self._fused.map(*asked, *told, newest=newest))
-        if frame.found is not None:
-            return frame.found
-        return FrameMap(map_around(self.scene, *asked))
+            newest = None if frame.finished_map is None else frame.finished_map.occupancy
+            return FrameMap(self._multi_view_maps.map(*area, *rule, newest=newest))
+        if frame.finished_map is not None:
+            return frame.finished_map
+        return FrameMap(map_around(self.scene, *area))
 
-    def _make_frames(self) -> FrameEngine | None:
+    def _make_single_view_maps(self) -> SingleViewMaps | None:
         """None where there is no GPU with kernels, or one map of a view is not enough."""
         several_maps = self._views is not None and len(self.scene.field.own) > 1
         if several_maps or not self.scene.maps_in_one_go:
             return None
-        return FrameEngine(self.scene)
+        return SingleViewMaps(self.scene)
 
     def _choose_views(
-        self, frame: Frame, moment: Moment | None, window: GridWindow, ground: float
+        self, frame: Frame, frame_stamp: FrameStamp | None, window: GridWindow, ground: float
     ) -> ViewAccount:
         """Let the scene's queries be about this frame's view and, where it helps, others."""
-        if self._views is None or moment is None:
+        if self._views is None or frame_stamp is None:
             return ViewAccount(note=self._single_because)
-        kept = KeptView(frame.encoded(), moment.camera, moment.stamp_ns)
-        self._views.add(kept, moment.pose_faults)
+        kept = KeptView(frame.encoded(), frame_stamp.camera, frame_stamp.stamp_ns)
+        self._views.add(kept, frame_stamp.pose_faults)
         points = probe_points(
             (window.x0, window.x0 + window.width * window.resolution),
             (window.y0, window.y0 + window.height * window.resolution),
@@ -226,7 +239,7 @@ class Pipeline:
             (self._band.low, self._band.high),
         )
         self._gate.ground_z = ground
-        chosen, account = self._views.choose(moment.camera, points)
+        chosen, account = self._views.choose(frame_stamp.camera, points)
         self.scene.use([kept.view for kept in chosen])
         return account
 
@@ -254,8 +267,7 @@ class Pipeline:
             encoded = self.scene.encode(grey)
             self.scene.use([encoded, encoded])
             window = GridWindow.around(0.0, 0.0, 2 * self.settings.range_m, 1.0)
-            told = self._threshold_of(2), self.settings.completed_cells
-            self._fused.map(np.eye(4), window, self._band, *told)
+            self._multi_view_maps.map(np.eye(4), window, self._band, *self._rule_for(2))
             self.scene.depth_map(self.settings.depth_stride, by_student=True)
 
 

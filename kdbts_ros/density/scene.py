@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import cv2
 import numpy as np
 import numpy.typing as npt
 import torch
@@ -14,15 +13,15 @@ import torch
 from kdbts_ros.density.checkpoints.checkpoint import CheckpointInfo, load_network
 from kdbts_ros.density.engines.answers import Bools, DepthMap, Floats, Volume
 from kdbts_ros.density.engines.choose import choose_engine, inference_precision, proven
-from kdbts_ros.density.engines.encoded_view import EncodedView
+from kdbts_ros.density.engines.encoded_view import EncodedView, resized
 from kdbts_ros.density.engines.interface import Engine, FoldedField, Queries
-from kdbts_ros.density.engines.ray_sampling import DEPTH_SAMPLES, depth_samples, reach_rays
 from kdbts_ros.density.geometry.affine_grid import AffineGrid
 from kdbts_ros.density.geometry.camera import Camera, View
 from kdbts_ros.density.geometry.lattice import Lattice
-from kdbts_ros.density.maps.probability import NOTE, Calibration, read_note
+from kdbts_ros.density.maps.probability import NOTE, ProbabilityCurves, read_note
 from kdbts_ros.density.network.network import DensityNetwork, NetworkSpec
 from kdbts_ros.density.network.precision import choose_device
+from kdbts_ros.density.network.volume_rendering import DEPTH_SAMPLES, depth_samples, visibility_rays
 from kdbts_ros.density.novel_view import render_view
 from kdbts_ros.errors import UserError
 
@@ -36,8 +35,8 @@ class Speaker(NamedTuple):
 
     queries: Queries
     views: tuple[EncodedView, ...]
-    reach: list[Floats]
-    calibration: Calibration
+    visibility: list[Floats]
+    curves: ProbabilityCurves
 
 
 class SceneCompleter:
@@ -47,7 +46,7 @@ class SceneCompleter:
         self, network: DensityNetwork, info: CheckpointInfo, device: torch.device, precision: str
     ) -> None:
         self.info = info
-        self._calibrations = read_note(info.notes.get(NOTE))
+        self._curves = read_note(info.notes.get(NOTE))
         self.device = device
         self.network = network.to(device).eval().requires_grad_(False)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -55,7 +54,7 @@ class SceneCompleter:
         self._views: tuple[EncodedView, ...] = ()
         self._queries: Queries | None = None
         self._depth: dict[tuple[int, bool], DepthMap] = {}
-        self._reach: list[Floats] = []
+        self._visibility: list[Floats] = []
 
     @classmethod
     def load(
@@ -105,21 +104,21 @@ class SceneCompleter:
 
     @property
     def maps_in_one_go(self) -> bool:
-        """Whether a `FrameEngine` can make maps of single views."""
+        """Whether a `SingleViewMaps` can make maps of single views."""
         return self.engine.frames(self.field.answering(1)) is not None
 
     @property
-    def calibration(self) -> Calibration:
+    def curves(self) -> ProbabilityCurves:
         """What optical depth is worth as a probability, for the head in use."""
-        return self.calibration_of(self.head_in_use)
+        return self.curves_of(self.head_in_use)
 
-    @calibration.setter
-    def calibration(self, calibration: Calibration) -> None:
-        self._calibrations[self.head_in_use] = calibration
+    @curves.setter
+    def curves(self, curves: ProbabilityCurves) -> None:
+        self._curves[self.head_in_use] = curves
 
-    def calibration_of(self, head: str) -> Calibration:
+    def curves_of(self, head: str) -> ProbabilityCurves:
         """The same for the head of that name, whether in use or not."""
-        return self._calibrations.get(head, Calibration())
+        return self._curves.get(head, ProbabilityCurves())
 
     @property
     def head_in_use(self) -> str:
@@ -128,7 +127,7 @@ class SceneCompleter:
 
     def encode(self, view: View) -> EncodedView:
         """Run the network on a posed image; the result can be queried now or later, see `use`."""
-        return EncodedView.of(view, self.resized(view.image), self.engine.encode, self.device)
+        return EncodedView.of(view, resized(view.image, self.spec), self.engine.encode, self.device)
 
     @torch.inference_mode()
     def use(self, encoded: Sequence[EncodedView]) -> None:
@@ -142,7 +141,7 @@ class SceneCompleter:
             encoded = encoded[:1]
         self._queries = self._queries_of(encoded)
         self._views = tuple(encoded)
-        self._depth, self._reach = {}, []
+        self._depth, self._visibility = {}, []
 
     def set_views(self, views: Sequence[View]) -> None:
         """Encode the views and use them."""
@@ -158,13 +157,13 @@ class SceneCompleter:
     @property
     def together(self) -> Speaker:
         """The head in use, about all views in use."""
-        return Speaker(self.queries, self._views, self.reach(), self.calibration)
+        return Speaker(self.queries, self._views, self.visibility(), self.curves)
 
     @property
     def alone(self) -> Speaker:
         """The head of a single view, about the reference view."""
         own, head = self._views[:1], self.field.heads[self.field.answering(1)]
-        return Speaker(self._queries_of(own), own, self.reach()[:1], self.calibration_of(head.name))
+        return Speaker(self._queries_of(own), own, self.visibility()[:1], self.curves_of(head.name))
 
     def occupied_from(self, views: int) -> float:
         """Probability from which a column of a map of so many views is called occupied.
@@ -172,7 +171,7 @@ class SceneCompleter:
         The least of the heads that have a say in it, so that none of them is overruled.
         """
         heads = (self.field.heads[self.field.answering(n)] for n in {1, views})
-        return min(self.calibration_of(head.name).occupied_from for head in heads)
+        return min(self.curves_of(head.name).occupied_from for head in heads)
 
     @property
     def queries(self) -> Queries:
@@ -202,34 +201,35 @@ class SceneCompleter:
     ) -> Volume:
         """Occupancy probability of every cell of a lattice posed in the world."""
         grid = AffineGrid.of_lattice(lattice, T_world_lattice)
-        return Volume(lattice, *self.queries.grid_occupancy(grid, self.reach(), OPACITY_LENGTH))
+        found = self.queries.grid_occupancy(grid, self.visibility(), OPACITY_LENGTH)
+        return Volume(lattice, *found)
 
     def observed(self, points: npt.ArrayLike) -> Bools:
         """(N,) bool: at least half the light of some view reaches the world point."""
-        return self.queries.lit(np.asarray(points, np.float64).reshape(-1, 3), self.reach())
+        xyz = np.asarray(points, np.float64).reshape(-1, 3)
+        return self.queries.visible(xyz, self.visibility())
 
-    def reach(self) -> list[Floats]:
+    def visibility(self) -> list[Floats]:
         """By view, the z-depth (h,w) m over its image behind which half its light is gone.
 
         A student tells it of each view alone, and once: what a view sees does not change with the
         views beside it. Without a student all views are asked along each other's rays.
         """
         if len(self._views) > 1 and len(self.field.heads) == 1:
-            if not self._reach:
-                views = range(len(self._views))
-                self._reach = [self._median_depth(self.queries, k, together=True) for k in views]
-            return self._reach
+            if not self._visibility:
+                queries, views = self.queries, range(len(self._views))
+                self._visibility = [self._median_depth(queries, k, together=True) for k in views]
+            return self._visibility
         for view in self._views:
-            if not view.reach:
-                view.reach.append(self._median_depth(self._queries_of((view,)), 0))
-        return [view.reach[0] for view in self._views]
+            if not view.visibility:
+                view.visibility.append(self._median_depth(self._queries_of((view,)), 0))
+        return [view.visibility[0] for view in self._views]
 
     def _median_depth(self, queries: Queries, view: int, together: bool = False) -> Floats:
-        rows, columns = reach_rays(self.spec)
-        if together:
-            # Rays of several views cost as many times more: coarser ones then.
-            rows, columns = max(rows // 2, 1), max(columns // 2, 1)
-        return queries.reach(view, self.depth_samples(queries.views[view].scale), (rows, columns))
+        # Rays of several views cost as many times more: coarser ones then.
+        rows, columns = (max(n // (1 + together), 1) for n in visibility_rays(self.spec))
+        samples = self.samples_of(queries.views[view])
+        return queries.visibility(view, samples, (rows, columns))
 
     def _queries_of(self, views: Sequence[EncodedView]) -> Queries:
         return self.engine.queries(self.field.answering(len(views)), views)
@@ -256,16 +256,16 @@ class SceneCompleter:
             queries = self._queries_of(self._views[:1]) if by_student else self.queries
             reference = queries.views[0]
             size = self.spec.image_height // stride, self.spec.image_width // stride
-            found = queries.depths(0, self.depth_samples(reference.scale), size, stop=0.0)
+            found = queries.depths(0, self.samples_of(reference), size, stop=0.0)
             camera = reference.camera.resized(size[1], size[0])
             self._depth[key] = DepthMap(*found, camera, reference.valid, reference.own)
         return self._depth[key]
 
     def forget_answers(self) -> None:
         """Drop what was kept of the views in use since they were encoded: for timing it again."""
-        self._depth, self._reach = {}, []
+        self._depth, self._visibility = {}, []
         for view in self._views:
-            view.reach.clear()
+            view.visibility.clear()
             view.kept.clear()
 
     def forget_votes(self) -> None:
@@ -283,18 +283,16 @@ class SceneCompleter:
         """
         if not self._views:
             raise UserError("no views yet: call set_views before rendering")
-        t = self.depth_samples(self._views[0].scale, samples)
+        t = self.samples_of(self._views[0], samples)
         return render_view(self._views, self.density, camera, T_world_cam, t, self.device)
+
+    def samples_of(self, view: EncodedView, count: int = DEPTH_SAMPLES) -> Floats:
+        """Depths (count,) m at which rays of a view are sampled: an anchor changes what they are
+        called, not where the network is asked."""
+        anchor = view.anchor.scale
+        samples = self.depth_samples(view.scale / anchor, count)
+        return samples if anchor == 1 else samples / np.float32(anchor)
 
     def depth_samples(self, scale: float, count: int = DEPTH_SAMPLES) -> Floats:
         """Depths (count,) m at which rays of a view of that scale are sampled."""
         return depth_samples(self.spec, scale, count)
-
-    def resized(self, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-        """(h,w,3) uint8 at the network's size: what it is shown."""
-        size = (self.spec.image_width, self.spec.image_height)
-        if image.shape[1::-1] == size:
-            return np.ascontiguousarray(image)
-        shrinks = image.shape[1] > size[0] and image.shape[0] > size[1]
-        method = cv2.INTER_AREA if self.spec.resize == "area" and shrinks else cv2.INTER_LINEAR
-        return np.asarray(cv2.resize(image, size, interpolation=method), np.uint8)

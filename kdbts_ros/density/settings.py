@@ -1,12 +1,13 @@
-"""What a pipeline computes from a frame."""
+"""What a pipeline computes of every frame, and what is asked of one. No model behind it."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 
 from kdbts_ros.density.cameras.adapter import Mode as CanonicalMode
+from kdbts_ros.density.ground.anchor import Mode as AnchorMode
 from kdbts_ros.density.maps.grid import CompletedCells, HeightBand
-from kdbts_ros.density.maps.rolling_map import FusionSettings
+from kdbts_ros.density.maps.rolling_map import AccumulationSettings
 from kdbts_ros.density.views.keyframes import BufferRules
 from kdbts_ros.density.views.policy import MODES, Mode
 from kdbts_ros.density.views.static_world import ConsistencyRules
@@ -35,15 +36,18 @@ class PipelineSettings:
     head: str | None = None
     canonical_camera: CanonicalMode = "auto"
     scale_height: bool = True
+    ground_anchor: AnchorMode = "auto"
     mode: Mode = "auto"
     views: BufferRules = field(default_factory=BufferRules)
     consistency: ConsistencyRules = field(default_factory=lambda: ConsistencyRules(least_share=0))
     accumulate: bool = False
-    fusion: FusionSettings = field(default_factory=FusionSettings)
+    accumulation: AccumulationSettings = field(default_factory=AccumulationSettings)
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:
             raise UserError(f"mode must be one of {', '.join(MODES)}, got '{self.mode}'")
+        if self.ground_anchor not in ("auto", "off"):
+            raise UserError(f"ground_anchor must be auto or off, got '{self.ground_anchor}'")
         if not 0 <= self.occupied_threshold < 1:
             raise UserError(
                 f"occupied_threshold must be 0 or more and below 1, got {self.occupied_threshold:g}"
@@ -58,3 +62,27 @@ class PipelineSettings:
     @property
     def band(self) -> HeightBand:
         return HeightBand(self.height_min, self.height_max, self.height_step)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What to compute of a frame besides its trinary map."""
+
+    depth: bool = True
+    percent: bool = True
+    preview: bool = False
+
+
+MAP_AND_DEPTH = Wanted()
+
+
+@dataclass(frozen=True)
+class FrameStamp:
+    """Where a view belongs: the name of its camera and the stamp of its image.
+
+    `pose_faults` counts the frames that were lost so far because poses failed.
+    """
+
+    camera: str = ""
+    stamp_ns: int = 0
+    pose_faults: int = 0

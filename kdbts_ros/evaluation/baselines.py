@@ -56,5 +56,5 @@ def averaging_scene(scene: SceneCompleter) -> SceneCompleter:
         last.weight[0] = 0
         last.bias[0] = 0
     averaging = SceneCompleter(network, scene.info, scene.device, scene.precision)
-    averaging.calibration = scene.calibration
+    averaging.curves = scene.curves
     return averaging

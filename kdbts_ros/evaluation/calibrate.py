@@ -10,7 +10,7 @@ import numpy.typing as npt
 from scipy.optimize import minimize
 
 from kdbts_ros.density.birds_eye_map import map_together
-from kdbts_ros.density.maps.probability import Calibration, Curve
+from kdbts_ros.density.maps.probability import Curve, ProbabilityCurves
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.errors import UserError
 from kdbts_ros.evaluation.columns import columns_of
@@ -34,7 +34,7 @@ class Evidence:
     observed: Bools
     truth: ColumnTruth
 
-    def score(self, calibration: Calibration, threshold: float | None = None) -> FrameScore:
+    def score(self, calibration: ProbabilityCurves, threshold: float | None = None) -> FrameScore:
         """The frame as it would be scored with a calibration, by default at its own threshold."""
         probability = calibration.probability(self.optical_depth, self.observed)
         occupied_from = calibration.occupied_from if threshold is None else threshold
@@ -45,11 +45,11 @@ def gather(
     scene: SceneCompleter, samples: Iterable[Sample], settings: OccupancySettings
 ) -> list[Evidence]:
     """Query the map of every sample without the calibration that the scene may have."""
-    kept, scene.calibration = scene.calibration, Calibration()
+    kept, scene.curves = scene.curves, ProbabilityCurves()
     try:
         return [_evidence(scene, sample, settings) for sample in samples]
     finally:
-        scene.calibration = kept
+        scene.curves = kept
 
 
 def _evidence(scene: SceneCompleter, sample: Sample, settings: OccupancySettings) -> Evidence:
@@ -64,7 +64,7 @@ def _evidence(scene: SceneCompleter, sample: Sample, settings: OccupancySettings
     return Evidence(sample.name, optical_depth.astype(np.float32), observed, columns.truth)
 
 
-def fit(frames: Sequence[Evidence]) -> Calibration:
+def fit(frames: Sequence[Evidence]) -> ProbabilityCurves:
     """The curves of maximum likelihood for observed and for completed columns.
 
     Raises:
@@ -74,7 +74,7 @@ def fit(frames: Sequence[Evidence]) -> Calibration:
     observed = np.concatenate([frame.observed for frame in frames])
     occupied = np.concatenate([frame.truth.occupied for frame in frames])
     known = np.isfinite(depth)
-    return Calibration(
+    return ProbabilityCurves(
         observed=fit_curve(depth[known & observed], occupied[known & observed]),
         completed=fit_curve(depth[known & ~observed], occupied[known & ~observed]),
     )
@@ -111,14 +111,14 @@ def fit_curve(optical_depth: Floats, occupied: Bools) -> Curve:
 
 
 def with_threshold(
-    calibration: Calibration, frames: Sequence[Evidence], given: float | None = None
-) -> Calibration:
+    calibration: ProbabilityCurves, frames: Sequence[Evidence], given: float | None = None
+) -> ProbabilityCurves:
     """The calibration with a given threshold, or with the best one on these frames."""
     occupied_from = best_threshold(frames, calibration) if given is None else given
     return replace(calibration, occupied_from=occupied_from)
 
 
-def best_threshold(frames: Sequence[Evidence], calibration: Calibration) -> float:
+def best_threshold(frames: Sequence[Evidence], calibration: ProbabilityCurves) -> float:
     """The probability from which columns are best called occupied: the one of highest IoU.
 
     Few columns are occupied, so that calling all of them free is right nine times in ten; the IoU

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -11,8 +12,11 @@ import numpy.typing as npt
 from kdbts_ros.density.cameras.adapter import CameraAdapter, Mode
 from kdbts_ros.density.cameras.lenses import Lens
 from kdbts_ros.density.cameras.training_camera import TrainingCamera
-from kdbts_ros.density.geometry.camera import View, inverse
+from kdbts_ros.density.engines.answers import DepthMap
+from kdbts_ros.density.geometry.camera import Camera, OwnCamera, View, inverse
 from kdbts_ros.density.scene import SceneCompleter
+from kdbts_ros.evaluation.anchoring import set_views
+from kdbts_ros.evaluation.depth_errors import DepthErrors
 from kdbts_ros.evaluation.depth_metrics import (
     CAP,
     Crop,
@@ -44,35 +48,43 @@ def evaluate_depth(
     scaling: Scaling = "none",
     gallery: Gallery | None = None,
     canonical_camera: Mode = "auto",
+    errors: Mapping[str, DepthErrors] | None = None,
+    anchored: bool = False,
 ) -> dict[str, list[Metrics]]:
     """Measures by method and frame, by the Eigen protocol (NIPS 2014).
 
-    Networks are shown what the node would show them of a camera, see `CameraAdapter`; what that
-    leaves out of an image has no prediction. The rest is resized to the truth by nearest neighbour.
-    The ground plane baseline knows the
+    Networks are shown what the node would show them of a camera, see `CameraAdapter`; pixels of
+    truth that one of them is not shown count for no method. The ground plane baseline knows the
     camera's height and pitch; the constant is the best one for these very frames. The gallery gets
-    the first network's frames.
+    the first network's frames. errors: filled, by network. anchored: see `anchoring`.
     """
     gallery = gallery or Gallery(0)
     methods: dict[str, list[Metrics]] = {name: [] for name in scenes}
-    first = next(iter(scenes))
     adapters = {name: _adapter(scene, canonical_camera) for name, scene in scenes.items()}
     # Truth of the frames as flat depths: all that the best constant needs of them.
     counted: list[Depth] = []
     for sample in samples:
+        told, truth = dict[str, Depth](), sample.depth
         for name, scene in scenes.items():
-            scene.set_views([_shown(view, sample, adapters[name]) for view in sample.views])
-            predicted, _ = scene.depth_map().published(min_opacity=0.0)
-            predicted = _resized(predicted, sample.depth)
-            found = depth_metrics(predicted, sample.depth, cap, crop, scaling)
-            methods[name].append(found)
-            if name == first:
-                gallery.offer(sample.name, -found["abs_rel"], lambda: _picture(sample, predicted))  # noqa: B023
+            views = [_shown(view, sample, adapters[name]) for view in sample.views]
+            set_views(scene, views, sample.T_world_base, anchored)
+            told[name], seen = told_depth(scene.depth_map(), sample.view.camera, truth.shape)
+            truth = np.where(seen, truth, np.float32(0))
+        for name, predicted in told.items():
+            methods[name].append(depth_metrics(predicted, truth, cap, crop, scaling))
+        pixels = evaluated_pixels(truth, cap, crop)
+        if errors is not None:
+            plane = ground_plane_depth(sample.view.camera, *_height_and_pitch(sample), far=np.inf)
+            for name, predicted in told.items():
+                errors[name].add(predicted[pixels], truth[pixels], plane[pixels])
+        first = next(iter(told))
+        badness = -methods[first][-1]["abs_rel"]
+        gallery.offer(sample.name, badness, lambda: _picture(sample, told[first]))  # noqa: B023
         for far in PLANE_ENDS:
             plane = ground_plane_depth(sample.view.camera, *_height_and_pitch(sample), far=far)
-            found = depth_metrics(plane, sample.depth, cap, crop)
+            found = depth_metrics(plane, truth, cap, crop)
             methods.setdefault(f"ground plane, then {far:.0f} m", []).append(found)
-        counted.append(sample.depth[evaluated_pixels(sample.depth, cap, crop)][None])
+        counted.append(truth[pixels][None])
     best = constant_depth(counted, cap, "none")
     methods[f"constant {best:.1f} m"] = [
         depth_metrics(np.full_like(truth, best), truth, cap, "none") for truth in counted
@@ -80,10 +92,30 @@ def evaluate_depth(
     return methods
 
 
-def depth_findings(methods: Mapping[str, Sequence[Metrics]], networks: Sequence[str]) -> Findings:
-    """networks: the checkpoint and, where there is one, the second."""
+def told_depth(
+    found: DepthMap, camera: Camera, size: tuple[int, ...]
+) -> tuple[Depth, npt.NDArray[np.bool_]]:
+    """Depth (H,W) m in the pixels of the real camera, and which of them the network was shown.
+
+    Depth of a warped view covers part of the real image: it is placed there by its pinhole. That of
+    an image shown as it is covers the same image, and is resized. Both by nearest neighbour.
+    """
+    if found.own is None:
+        return _resized(found.published(min_opacity=0.0)[0], size), np.ones(size, np.bool_)
+    whole = replace(found, own=OwnCamera(camera, found.own.R_own_view))
+    shown, _ = replace(whole, depth=np.ones_like(found.depth)).published(min_opacity=0.0)
+    return whole.published(min_opacity=0.0)[0], np.isfinite(shown)
+
+
+def depth_findings(
+    methods: Mapping[str, Sequence[Metrics]],
+    networks: Sequence[str],
+    errors: Mapping[str, DepthErrors],
+) -> Findings:
+    """networks: the checkpoint and, where there is one, the second. errors: of each."""
     tables = {name: FrameTable.of_measures(frames) for name, frames in methods.items()}
-    return Findings(networks[0], tables, networks[1] if len(networks) > 1 else None)
+    extra = {"networks": {name: found.as_json() for name, found in errors.items()}}
+    return Findings(networks[0], tables, networks[1] if len(networks) > 1 else None, extra)
 
 
 def _adapter(scene: SceneCompleter, mode: Mode) -> CameraAdapter:
@@ -96,8 +128,8 @@ def _shown(view: View, sample: Sample, adapter: CameraAdapter) -> View:
     return adapter.view(view.image, Lens(view.camera), T_base_cam, view.T_world_cam)
 
 
-def _resized(depth: Depth, truth: Depth) -> Depth:
-    resized = cv2.resize(depth, truth.shape[::-1], interpolation=cv2.INTER_NEAREST)
+def _resized(depth: Depth, size: tuple[int, ...]) -> Depth:
+    resized = cv2.resize(depth, size[::-1], interpolation=cv2.INTER_NEAREST)
     return np.asarray(resized, np.float32)
 
 

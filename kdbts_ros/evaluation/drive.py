@@ -14,7 +14,7 @@ from kdbts_ros.density.birds_eye_map import map_around
 from kdbts_ros.density.geometry.camera import Array, View
 from kdbts_ros.density.maps.grid import UNKNOWN, GridWindow, HeightBand, OccupancyMap
 from kdbts_ros.density.maps.preview import map_with_robot
-from kdbts_ros.density.maps.rolling_map import FusionSettings, LocalMap
+from kdbts_ros.density.maps.rolling_map import AccumulationSettings, LocalMap
 from kdbts_ros.density.pipeline import depth_from
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.density.views.keyframes import BufferRules, KeptView, ViewBuffer, ViewGate
@@ -64,7 +64,7 @@ class DriveSettings:
     band: HeightBand = field(default_factory=lambda: HeightBand(0.3, 2.0, 0.25))
     threshold: float | None = None
     rules: BufferRules = field(default_factory=BufferRules)
-    fusion: FusionSettings = field(default_factory=FusionSettings)
+    accumulation: AccumulationSettings = field(default_factory=AccumulationSettings)
     rig: Rig = field(default_factory=front_stereo)
     cameras: tuple[str, ...] = ("left",)
 
@@ -146,7 +146,7 @@ class DriveEvaluation:
         found = {}
         for method in self.methods:
             scene = self.single if method.views == 1 or self.fused is None else self.fused
-            value = scene.calibration.occupied_from if given is None else given
+            value = scene.curves.occupied_from if given is None else given
             found[method.name] = round(value * score.BINS) / score.BINS
         return found
 
@@ -166,7 +166,9 @@ class _Run:
         self._owner = owner
         self._settings = owner.settings
         self._buffer = ViewBuffer(owner.settings.rules, owner.gate())
-        self._local = {m: LocalMap(owner.settings.fusion) for m in owner.methods if m.accumulate}
+        self._local = {
+            m: LocalMap(owner.settings.accumulation) for m in owner.methods if m.accumulate
+        }
         self._passed = score.PassedCells()
         self._counts: dict[str, list[score.Counts]] = {m.name: [] for m in owner.methods}
         self._known: dict[str, list[Array]] = {m.name: [] for m in owner.methods}
@@ -213,7 +215,7 @@ class _Run:
         for method in self._owner.methods:
             found = plain[method.views]
             if method.accumulate:
-                found = self._local[method].fuse(found, moment.stamp_ns)
+                found = self._local[method].accumulate(found, moment.stamp_ns)
             maps[method.name] = found
         return maps
 

@@ -16,15 +16,14 @@ from torch import Tensor
 
 from kdbts_ros.density.birds_eye_map import map_around
 from kdbts_ros.density.engines.encoded_view import EncodedView
-from kdbts_ros.density.engines.ray_sampling import DEPTH_SAMPLES
 from kdbts_ros.density.geometry.camera import Array, View, inverse, transform
 from kdbts_ros.density.geometry.lattice import Lattice
 from kdbts_ros.density.maps.grid import GridWindow, HeightBand
 from kdbts_ros.density.network.network import DensityNetwork
-from kdbts_ros.density.network.volume_rendering import composite, sample_distances
+from kdbts_ros.density.network.volume_rendering import DEPTH_SAMPLES, composite, sample_distances
 from kdbts_ros.density.parity.reference_profile import fast_profile, profile_points
 from kdbts_ros.density.scene import SceneCompleter
-from kdbts_ros.density.whole_frame.single_view import FrameEngine
+from kdbts_ros.density.whole_frame.single_view import SingleViewMaps
 
 # A robot's surroundings: 20 x 18 x 2 m at 0.1 m, 720,000 points.
 ROBOT_LATTICE = Lattice.from_bounds((0, 20), (-9, 9), (0, 2), 0.1)
@@ -146,11 +145,11 @@ class Benchmark:
 
     def _frame_graph(self) -> Iterator[tuple[str, Times | None, Times]]:
         """A frame from the image in host memory to the map there, and the device's part of it."""
-        engine, view = FrameEngine(self.scene), self.views[0]
+        engine, view = SingleViewMaps(self.scene), self.views[0]
         base = np.eye(4)
         base[:2, 3] = view.T_world_cam[:2, 3]
         window = GridWindow.around(float(base[0, 3]), float(base[1, 3]), 40.0, 0.2)
-        threshold = engine.calibration.occupied_from
+        threshold = engine.curves.occupied_from
 
         def run() -> object:
             return engine.map(view, base, window, HeightBand(), threshold, "discount")

@@ -1,15 +1,13 @@
 """`kdbts_node`: a lifecycle node that turns images, calibration and poses into occupancy maps.
 
-Two threads. The executor's takes messages, lets images wait for their pose, and keeps the accounts.
+Two threads. The executor's takes messages, lets images wait for their pose, and keeps the counters.
 It alone runs callbacks, one after the other. `configure` takes minutes where loops must be compiled
 first: the inference thread does that, and until it is done `on_configure` turns the executor, so
 that services are answered and diagnostics sent. rclpy allows that because all callbacks are in a
 reentrant group; no other callback turns the executor.
 The inference thread owns the model, and publishes a map as soon as it has one: handed over, it
-would wait for the images that the executor takes meanwhile. Between them lie a one-slot mailbox
-(the newest image wins) on the way in, and on the way out a guard condition that wakes the executor
-to count what came of an image, and to report it. `Lives` keeps what a deactivation or a jump in
-time has overtaken from being published.
+would wait for the images that the executor takes meanwhile. Between them lie a mailbox and `Epochs`
+(`inference.handover`), and a guard condition: the executor then counts what came of an image.
 """
 
 from __future__ import annotations
@@ -17,30 +15,30 @@ from __future__ import annotations
 import sys
 import time
 from collections import deque
+from functools import partial
 from typing import Any
 
 from rcl_interfaces.msg import SetParametersResult
 from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType
-from rclpy.executors import ExternalShutdownException
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
 from kdbts_ros.errors import UserError
 from kdbts_ros.node.fastdds import use_large_messages
 from kdbts_ros.node.inference import loading
-from kdbts_ros.node.inference.epochs import Lives
+from kdbts_ros.node.inference.handover import Epochs
 from kdbts_ros.node.inference.worker import InferenceThread, Job, Outcome, Published
-from kdbts_ros.node.inputs.intake import Intake, Needs
-from kdbts_ros.node.inputs.waiting import Frame
+from kdbts_ros.node.inputs.intake import Intake
+from kdbts_ros.node.inputs.waiting import Frame, Needs
 from kdbts_ros.node.outputs.publishers import Outputs, stages_ms
 from kdbts_ros.node.parameters.declared import NodeParameters
-from kdbts_ros.node.parameters.table import Parameters
-from kdbts_ros.node.process import run_node
+from kdbts_ros.node.parameters.values import Parameters
+from kdbts_ros.node.process import run_node, turn
 from kdbts_ros.node.reporting import drops
-from kdbts_ros.node.reporting.counters import Tally
+from kdbts_ros.node.reporting.counters import Counters
 from kdbts_ros.node.reporting.diagnostics import Diagnostics
 from kdbts_ros.node.reporting.drops import Dropped
-from kdbts_ros.node.reporting.faults import Faults, told
+from kdbts_ros.node.reporting.faults import Faults, reports_failure
 from kdbts_ros.node.reporting.graph import clock_publishers
 from kdbts_ros.node.reporting.health import Surroundings, assess, engine_status
 
@@ -48,12 +46,6 @@ SUCCESS, FAILURE = TransitionCallbackReturn.SUCCESS, TransitionCallbackReturn.FA
 HEALTH_PERIOD = 1.0
 # Within the two seconds in which a launch file expects a node to be gone.
 EXIT_PATIENCE = 1.0
-# How long a turn of the executor waits for a callback while the model loads.
-TURN_SECONDS = 0.02
-COMPILING = (
-    "compiling loops for this processor, up to 3 minutes the first time; "
-    "`kdbts warm-up` does it ahead"
-)
 
 
 class KdbtsNode(LifecycleNode):
@@ -63,15 +55,15 @@ class KdbtsNode(LifecycleNode):
         self._reentrant = ReentrantCallbackGroup()
         super().__init__("kdbts")
         self._faults = Faults(lambda sentence: self.get_logger().error(sentence), time.monotonic)
-        self._state = "unconfigured"
-        self._fault = ""
+        self._state, self._fault = "unconfigured", ""
         self._values = Parameters()
-        self._model_at_start: dict[str, str] = {}
-        self._tally = Tally(time.monotonic())
+        # What the pipeline knows of them; made when they change, not for every image.
+        self._settings: Any = None
+        self._counters = Counters(time.monotonic())
         self._thread: InferenceThread | None = None
         self._outputs: Outputs | None = None
         self._intake: Intake | None = None
-        self._lives = Lives()
+        self._epochs = Epochs()
         self._ended_by = drops.DEACTIVATED
         self._outcomes: deque[Outcome] = deque()
         self._wake = self.create_guard_condition(self._collect)
@@ -95,66 +87,67 @@ class KdbtsNode(LifecycleNode):
         """Say and count what ended a callback."""
         self._faults.caught(where, error)
 
-    @told
+    @reports_failure
     def on_configure(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Read the parameters and load the model; meanwhile the executor turns."""
         try:
             parameters = self._declared.read()
         except UserError as fault:
             return self._failed("configure", fault)
-        thread = InferenceThread(lambda: self._load(parameters), self._publish, self._deliver)
+        tell = self.get_logger().info
+        engine = partial(loading.load, parameters, tell)
+        thread = InferenceThread(engine, self._publish, self._deliver)
         # Known before it runs: stopped while it loads, the process must end it.
         self._thread = thread
         self._enter("configuring")
         try:
-            thread.start(wanted=self._turn)
+            thread.start(meanwhile=lambda: turn(self))
         except UserError as fault:
             if thread.stop(EXIT_PATIENCE):
                 self._thread = None
             return self._failed("configure", fault)
         # Live ones may have changed meanwhile.
         self._values, self._fault = self._declared.read(), ""
-        self._model_at_start = thread.description
-        self._tally = Tally(time.monotonic())
-        self._outputs = Outputs(self, lambda: self._values, self._lives)
+        self._settings = loading.settings(self._values)
+        self._counters = Counters(time.monotonic())
+        self._outputs = Outputs(self, lambda: self._values, self._epochs)
         self._enter("inactive")
-        model = ", ".join(f"{key} {value}" for key, value in thread.description.items())
-        self.get_logger().info(f"model ready: {model}")
+        tell("model ready: " + ", ".join(f"{k} {v}" for k, v in thread.description.items()))
         return SUCCESS
 
-    @told
+    @reports_failure
     def on_activate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Subscribe, and publish from the next image on."""
         try:
             self._intake = Intake(
-                self, lambda: self._values, self._tally, self._dispatch, self._begin_new_life
+                self, lambda: self._values, self._counters, self._dispatch, self._begin_epoch
             )
         except UserError as fault:
             return self._failed("activate", fault)
-        self._tally.since, self._fault = time.monotonic(), ""
+        self._counters.since, self._fault = time.monotonic(), ""
         self._enter("active")
         poses = self._values.pose_source
         self.get_logger().info(f"active on {self._intake.topics}, poses from {poses}")
         result = super().on_activate(state)
         if self._outputs is not None:
-            self._outputs.begin_life()
+            self._outputs.begin_epoch()
         return result
 
-    @told
+    @reports_failure
     def on_deactivate(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Unsubscribe; images under way are dropped, the last map stays latched."""
         self._release_inputs()
         self._enter("inactive")
         return super().on_deactivate(state)
 
-    @told
+    @reports_failure
     def on_cleanup(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Give the model back."""
         self._release()
         self._enter("unconfigured")
         return SUCCESS
 
-    @told
+    @reports_failure
     def on_shutdown(self, state: LifecycleState) -> TransitionCallbackReturn:
         """Give everything back."""
         self._release()
@@ -182,31 +175,6 @@ class KdbtsNode(LifecycleNode):
         self._enter("unconfigured" if transition == "configure" else "inactive")
         return FAILURE
 
-    def _load(self, parameters: Parameters) -> Any:
-        """In the inference thread: the engine, and a word on what takes long."""
-        from kdbts_ros import loops
-
-        with loops.told_when_compiling(lambda: self.get_logger().info(f"configure: {COMPILING}")):
-            return loading.load(parameters)
-
-    def _turn(self) -> bool:
-        """Let one callback run while the model loads.
-
-        Raises:
-            KeyboardInterrupt: the process is to end. Of another exception, or a failure, rclpy
-                would want to tell the world, by a context that is gone.
-        """
-        try:
-            if self.executor is not None:
-                self.executor.spin_once(timeout_sec=TURN_SECONDS)
-        except (ExternalShutdownException, RuntimeError):
-            # Without a context each call of rclpy may raise its own RuntimeError.
-            if self.context.ok():
-                raise
-        if not self.context.ok():
-            raise KeyboardInterrupt
-        return True
-
     def _autostart(self) -> None:
         self.destroy_timer(self._start_timer)
         wanted = self.get_parameter("autostart").value
@@ -216,54 +184,58 @@ class KdbtsNode(LifecycleNode):
     def _reread(self) -> None:
         if self._thread is not None:
             self._values = self._declared.read()
+        # None while the model loads: the thread that imports it must not be waited for.
+        if self._settings is not None:
+            self._settings = loading.settings(self._values)
 
     def _release_inputs(self) -> None:
         if self._intake is None or self._thread is None:
             return
         ended = Dropped(drops.DEACTIVATED, "the node was deactivated")
         self._intake.close(ended)
-        for job in self._thread.clear():
-            self._tally.drop(ended, time.monotonic(), job.frame.camera)
+        self._drop_waiting(ended)
         self._intake = None
         self._ended_by = drops.DEACTIVATED
-        self._lives.end()
+        self._epochs.end()
 
     def _release(self) -> None:
         self._release_inputs()
         # Publishers must not go while one is used, though the thread were too busy to stop.
-        self._lives.end()
+        self._epochs.end()
         if self._thread is not None:
             self._thread.stop(timeout=30.0)
             # What has come of images so far must not count in the next configuration.
             self._collect()
-            self._thread, self._model_at_start = None, {}
+            self._thread = self._settings = None
         if self._outputs is not None:
             self._outputs.close()
             self._outputs = None
 
-    def _begin_new_life(self, stamp_ns: int) -> None:
+    def _begin_epoch(self, stamp_ns: int) -> None:
         self._ended_by = drops.TIME_JUMP
-        self._lives.end()
+        self._epochs.end()
         if self._outputs is not None:
-            # Just before the first image: no two maps of a life share a stamp.
-            self._outputs.begin_life(max(stamp_ns - 1, 0))
-        past = Dropped(drops.TIME_JUMP, "time jumped before inference began")
+            # Just before the first image: no two maps of an epoch share a stamp.
+            self._outputs.begin_epoch(max(stamp_ns - 1, 0))
+        self._drop_waiting(Dropped(drops.TIME_JUMP, "time jumped before inference began"))
+
+    def _drop_waiting(self, why: Dropped) -> None:
         for job in self._thread.clear() if self._thread is not None else ():
-            self._tally.drop(past, time.monotonic(), job.frame.camera)
+            self._counters.drop(why, time.monotonic(), job.frame.camera)
 
     def _dispatch(self, frame: Frame, needs: Needs) -> None:
         if self._thread is None or self._outputs is None or self._intake is None:
             return
         wanted = self._outputs.wanted() if frame.camera == self._intake.reference else None
-        settings = loading.settings(self._values)
-        job = Job(frame, needs, settings, wanted, self._lives.now, self._tally.pose_faults)
+        epoch, pose_faults = self._epochs.now, self._counters.pose_faults
+        job = Job(frame, needs, self._settings, wanted, epoch, pose_faults)
         if self._thread.submit(job) is not None:
             newer = Dropped(drops.SUPERSEDED, "a newer image came before inference was free")
-            self._tally.drop(newer, time.monotonic(), frame.camera)
+            self._counters.drop(newer, time.monotonic(), frame.camera)
 
     def _publish(self, job: Job, result: Any) -> Published | None:
         """In the inference thread: send what listeners wait for."""
-        outputs = self._outputs
+        outputs = self._outputs  # the executor may take it away at any time
         return None if outputs is None else outputs.publish(job, result)
 
     def _deliver(self, outcome: Outcome) -> None:
@@ -279,25 +251,24 @@ class KdbtsNode(LifecycleNode):
             now, frame = time.monotonic(), outcome.job.frame
             if outcome.published is not None:
                 self._account(outcome, outcome.published)
-            elif outcome.job.life != self._lives.now:
-                self._tally.drop(
-                    Dropped(self._ended_by, "it ended during inference"), now, frame.camera
-                )
+            elif outcome.job.epoch != self._epochs.now:
+                ended = Dropped(self._ended_by, "it ended during inference")
+                self._counters.drop(ended, now, frame.camera)
             elif outcome.drop is not None:
-                self._tally.drop(outcome.drop, now, frame.camera)
+                self._counters.drop(outcome.drop, now, frame.camera)
             else:
-                self._tally.judged(frame.camera, frame.frame_id, outcome.concerns)
-                self._tally.views_in += 1
+                self._counters.judged(frame.camera, frame.frame_id, outcome.concerns)
+                self._counters.views_in += 1
 
     def _account(self, outcome: Outcome, published: Published) -> None:
         frame = outcome.job.frame
-        self._tally.judged(frame.camera, frame.frame_id, outcome.concerns)
+        self._counters.judged(frame.camera, frame.frame_id, outcome.concerns)
         stages = stages_ms(outcome, published)
-        self._tally.map(published.ended, stages)
+        self._counters.map(published.ended, stages)
         if published.fault:
             self._faults.say(published.fault)
         if self._thread is not None and self._outputs is not None:
-            self._outputs.publish_report(outcome, stages, self._thread.description, self._tally)
+            self._outputs.publish_report(outcome, stages, self._thread.description, self._counters)
 
     def _assess(self) -> None:
         now, intake = time.monotonic(), self._intake
@@ -311,10 +282,10 @@ class KdbtsNode(LifecycleNode):
             model=self._thread.description if self._thread else {},
         )
         silence = self._values.silence_timeout
-        statuses = assess(self._tally, around, now, silence)
+        statuses = assess(self._counters, around, now, silence)
         statuses.append(self._faults.status(now, silence))
         if self._thread is not None and self._thread.description:
-            statuses.append(engine_status(self._model_at_start, self._thread.description))
+            statuses.append(engine_status(self._thread.as_loaded, self._thread.description))
         self._diagnostics.publish(statuses, now)
 
 

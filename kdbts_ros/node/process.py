@@ -20,6 +20,9 @@ from rclpy.executors import (
     TimeoutException,
 )
 
+# How long a turn of the executor waits for a callback.
+TURN_SECONDS = 0.02
+
 
 class Closable(Protocol):
     """A node that has more to end than its ROS entities."""
@@ -62,6 +65,24 @@ def _words(entity: Any) -> str:
     if topic:
         return f"a message on {topic}"
     return f"a call of {service}" if service else f"a {type(entity).__name__} callback"
+
+
+def turn(node: Any) -> None:
+    """Let one callback of a node run within another, while that waits for something.
+
+    Raises:
+        KeyboardInterrupt: the process is to end. Of another exception, or a failure, rclpy would
+            want to tell the world, by a context that is gone.
+    """
+    try:
+        if node.executor is not None:
+            node.executor.spin_once(timeout_sec=TURN_SECONDS)
+    except (ExternalShutdownException, RuntimeError):
+        # Without a context each call of rclpy may raise its own RuntimeError.
+        if node.context.ok():
+            raise
+    if not node.context.ok():
+        raise KeyboardInterrupt
 
 
 def run_node(make: Callable[[], Any], args: list[str] | None) -> int:

@@ -8,11 +8,17 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from kdbts_ros.errors import UserError
+
 
 def main(args: list[str] | None = None) -> int:
-    """Run the node until it is told to stop; the exit code."""
+    """Run the node until it is told to stop; the exit code, 2 where it cannot start."""
     with quiet_imports(interrupted=0):
-        from kdbts_ros.node.kdbts_node import main as run
+        try:
+            from kdbts_ros.node.kdbts_node import main as run
+        except UserError as error:  # something is not installed, or too old
+            sys.stderr.write(f"kdbts_node: {error}\n")
+            return 2
     return run(args)
 
 

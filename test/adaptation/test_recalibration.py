@@ -10,14 +10,14 @@ import pytest
 from kdbts_ros.adaptation import recalibration
 from kdbts_ros.adaptation.recalibration import refit
 from kdbts_ros.density.checkpoints.checkpoint import OF_THESE_WEIGHTS, of_descendant
-from kdbts_ros.density.maps.probability import NOTE, Calibration, Curve, read_note, write_note
+from kdbts_ros.density.maps.probability import NOTE, Curve, ProbabilityCurves, read_note, write_note
 from kdbts_ros.density.network.network import DensityNetwork
 from kdbts_ros.evaluation.calibrate import Evidence
 from kdbts_ros.evaluation.scores import ColumnTruth
 from kdbts_ros.evaluation.views import ViewChoice
 from test.density.networks import thin_spec
 
-OLD = Calibration(Curve(5.0, 3.0), Curve(5.0, 3.0), 0.2)
+OLD = ProbabilityCurves(Curve(5.0, 3.0), Curve(5.0, 3.0), 0.2)
 TRUE = Curve(0.6, 1.4, 0.95)
 
 
@@ -86,7 +86,7 @@ def test_what_cannot_be_fitted_is_dropped_and_said(monkeypatch: pytest.MonkeyPat
     )
     assert not found.notes
     assert "The calibration of 'bts' is dropped: 0 columns" in found.sentences[0]
-    assert Calibration().occupied_from == 0.5
+    assert ProbabilityCurves().occupied_from == 0.5
 
 
 def _empty() -> Evidence:

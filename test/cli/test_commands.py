@@ -14,8 +14,8 @@ from typer.testing import CliRunner
 
 from kdbts_ros.cli.main import app, register, run
 from kdbts_ros.density.checkpoints.checkpoint import load_network, save_network
+from test.density.checkpoints.test_checkpoint import original_state
 from test.density.networks import tiny_network
-from test.density.test_checkpoint import original_state
 
 
 def kdbts(*arguments, timeout=240):

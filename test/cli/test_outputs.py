@@ -28,8 +28,6 @@ WRITES = {
     "adapt": (["bag"], {"--out": "file"}),
     "bag": (["kitti-raw", "x"], {"OUT": "folder"}),
     "convert": (["x.pt"], {"OUT": "file"}),
-    "checkpoint split": (["x"], {"FOLDER": "folder"}),
-    "checkpoint join": (["x"], {"OUT": "file"}),
     "checkpoint merge": (["bts", "mvbts"], {"--out": "file"}),
     "benchmark": ([], {"--json": "file", "--markdown": "file"}),
     "demo": ([], {"--out": "folder"}),

@@ -30,7 +30,7 @@ from kdbts_ros.datasets.synthetic.drive import StreetDrive
 from kdbts_ros.density.geometry.camera import Camera
 from kdbts_ros.density.cameras.lenses import Equidistant, Lens
 from kdbts_ros.density.pipeline import Pipeline, PipelineSettings
-from kdbts_ros.density.request import Moment, Wanted
+from kdbts_ros.density.settings import FrameStamp, Wanted
 
 # A robot's own camera and settings, in each mode.
 fisheye = Lens(Camera(640, 480, 230.0, 230.0, 320.0, 240.0), Equidistant((0.02, -0.003, 0, 0)))
@@ -46,7 +46,7 @@ for checkpoint, mode in (("kdbts", "kdbts"), ("mvbts", "mvbts"), ("mvbts", "auto
         T_world_cam = T_world_base @ mount((0.1, 0.0, 1.2), 0.0, 0.1, 0.02)
         image = np.full((480, 640, 3), 90, np.uint8)
         view = pipeline.view(image, fisheye, T_world_cam, T_world_base)
-        pipeline.process(view, T_world_base, Wanted(), Moment("front", 10**9 * (i + 1)))
+        pipeline.process(view, T_world_base, Wanted(), FrameStamp("front", 10**9 * (i + 1)))
 # The demo's drive.
 StreetDrive(SEED, 2).frame(0)
 print(sorted(loops.signatures() - before))

@@ -7,7 +7,7 @@ import pytest
 from kdbts_ros.datasets.bags.topics import CameraTopics, camera_topics
 from kdbts_ros.datasets.ros.topic_names import info_topics, is_rectified, shows_colours
 from kdbts_ros.errors import UserError
-from kdbts_ros.node.inputs.camera_info import is_rectified as live_is_rectified
+from kdbts_ros.node.inputs.camera_messages import is_rectified as live_is_rectified
 
 IMAGE, INFO = "sensor_msgs/msg/Image", "sensor_msgs/msg/CameraInfo"
 

@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from kdbts_ros.density.network.decoder import mirrored
+from kdbts_ros.density.network.trunk import Activation, activated
 from kdbts_ros.density.scene import SceneCompleter
 
 
@@ -74,7 +75,7 @@ def install(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(torch.cuda, "synchronize", lambda *_: None)
     patch.setattr(Replayed, "_graph", recorded)
     patch.setattr(frame_graph, "_WARM_UPS", 0)
-    patch.setattr(trunk, "rectified", _rectified)
+    patch.setattr(trunk, "finished", _finished)
     patch.setattr(trunk, "joined", _joined)
     # The interpreter takes as long for a program of a thousand as for one of 32.
     patch.setattr(frame_steps, "_PIXELS", 4096)
@@ -108,9 +109,11 @@ def scene_on_gpu(scene: SceneCompleter) -> SceneCompleter:
     return scene
 
 
-def _rectified(x: Tensor, bias: Tensor, skip: Tensor | None = None) -> Tensor:
+def _finished(
+    x: Tensor, bias: Tensor, activation: Activation, skip: Tensor | None = None
+) -> Tensor:
     added = x + bias[:, None, None]
-    return F.relu(added if skip is None else added + skip)
+    return activated(added if skip is None else added + skip, activation)
 
 
 def _joined(

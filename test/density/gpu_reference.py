@@ -25,13 +25,13 @@ def columns(
     head: FoldedHead,
     folded: Tensor,
     params: np.ndarray,
-    reach: np.ndarray,
+    visibility: np.ndarray,
     shape: tuple,
     valid: np.ndarray | None = None,
 ) -> dict[str, np.ndarray]:
     """probability, trinary, percent, observed (rows,across) of a map (hidden,H,W) with its bias.
 
-    params: see `frame_params`; reach (h,w) as the network is shown; valid: see `View.valid`.
+    params: see `frame_params`; visibility (h,w) as the network is shown; valid: see `View.valid`.
     """
     origin, along_x, along_y, up = params[:12].reshape(4, 3).astype(np.float64)
     level, row, column = np.meshgrid(*(np.arange(n) for n in shape), indexing="ij")
@@ -42,8 +42,8 @@ def columns(
     if valid is not None:
         x, y = _pixels(uv, valid.shape)
         seen &= valid[y, x].reshape(shape)
-    x, y = _pixels(uv, reach.shape)
-    lit = seen & (q[..., 2] <= reach[y, x].reshape(shape))
+    x, y = _pixels(uv, visibility.shape)
+    visible = seen & (q[..., 2] <= visibility[y, x].reshape(shape))
     points = torch.from_numpy(uv).reshape(1, 1, -1, 2)
     sampled = sample_features(folded[None, None], points)[0, 0]
     mapped = torch.from_numpy((params[12] / z + params[13]).astype(np.float32)).reshape(-1, 1)
@@ -53,7 +53,7 @@ def columns(
     tau = (sigma * seen).sum(0) * params[15]
     count = seen.sum(0)
     known = (count >= params[16]) & (q[0, ..., 2] + params[18] * up[2] >= params[17])
-    observed = known & (2 * lit.sum(0) >= count)
+    observed = known & (2 * visible.sum(0) >= count)
     p = np.where(observed, _curve(tau, *params[19:22]), _curve(tau, *params[22:25]))
     p = np.where(known, p, np.nan).astype(np.float32)
     threshold, completed = params[25], params[26]

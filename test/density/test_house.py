@@ -13,14 +13,14 @@ DENSITY = PACKAGE / "density"
 TESTS = Path(__file__).parent
 # The paper, and through which doors it sees engines: the choice, the protocol, and plain data.
 PAPER = (
-    *("scene.py", "birds_eye_map.py", "novel_view.py", "pipeline.py", "settings.py", "request.py"),
+    *("scene.py", "birds_eye_map.py", "novel_view.py", "pipeline.py", "settings.py"),
     *("network", "geometry", "cameras", "views", "maps"),
 )
-DOORS = {"choose", "interface", "answers", "encoded_view", "ray_sampling"}
+DOORS = {"choose", "interface", "answers", "encoded_view"}
 # What makes a function one that is compiled.
 COMPILERS = {"njit", "intrinsic", "jit"}
 # Torch's own formulation under one of its names in tests.
-REFERENCES = {"TorchQueries", "FoldedField", "plain_density", "_rectified"}
+REFERENCES = {"TorchQueries", "FoldedField", "plain_density", "_finished"}
 
 
 def files(*parts: str) -> list[Path]:
@@ -57,7 +57,7 @@ def kernel_files() -> set[str]:
 def proofs() -> dict[str, list[ast.FunctionDef]]:
     """Tests by the kernel file that `against_torch` says they compare."""
     found: dict[str, list[ast.FunctionDef]] = {}
-    for file in sorted(TESTS.glob("test_*.py")):
+    for file in sorted(TESTS.rglob("test_*.py")):
         for test in functions(file):
             for decorator in test.decorator_list:
                 if isinstance(decorator, ast.Call) and "against_torch" in named(decorator.func):

@@ -13,7 +13,7 @@ import pytest
 from kdbts_ros.density.checkpoints.checkpoint import save_network
 from kdbts_ros.density.network.network import DensityNetwork
 from kdbts_ros.density.pipeline import Pipeline, PipelineSettings
-from kdbts_ros.density.request import Moment, Wanted
+from kdbts_ros.density.settings import FrameStamp, Wanted
 from kdbts_ros.density.views.keyframes import BufferRules
 from test.density.networks import base_pose, thin_spec, view
 
@@ -61,8 +61,8 @@ def test_a_long_drive_needs_no_more_memory_than_a_short_one(pipeline: Pipeline) 
     for index in range(FRAMES):
         x = 0.5 * index
         posed = dataclasses.replace(image, T_world_cam=view(0, x=x).T_world_cam)
-        moment = Moment("front", 1_000_000_000 + index * 100_000_000)
-        views = pipeline.process(posed, base_pose(x), wanted, moment).views
+        frame_stamp = FrameStamp("front", 1_000_000_000 + index * 100_000_000)
+        views = pipeline.process(posed, base_pose(x), wanted, frame_stamp).views
         used.append(views.used)
         kept_bytes.append(views.kept_bytes)
         resident.append(resident_mb())

@@ -10,17 +10,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kdbts_ros.density import pipeline as pipelines
-from kdbts_ros.density.birds_eye_map import map_alone, map_around, map_together
+from kdbts_ros.density.birds_eye_map import (
+    MOVED_WITHIN,
+    map_alone,
+    map_around,
+    map_together,
+    no_less_than,
+)
 from kdbts_ros.density.engines.plain_torch import PlainTorch
 from kdbts_ros.density.maps.grid import GridWindow, HeightBand, OccupancyMap
-from kdbts_ros.density.maps.newest import MOVED_WITHIN, no_less_than
-from kdbts_ros.density.maps.probability import Calibration, Curve
+from kdbts_ros.density.maps.probability import Curve, ProbabilityCurves
 from kdbts_ros.density.pipeline import Pipeline, PipelineSettings
-from kdbts_ros.density.request import Moment, Wanted
 from kdbts_ros.density.scene import SceneCompleter
+from kdbts_ros.density.settings import FrameStamp, Wanted
 from kdbts_ros.density.views.keyframes import BufferRules
+from test.density.engines.test_shared_hidden import scene as two_heads
 from test.density.networks import base_pose, tiny_scene, view
-from test.density.test_shared_hidden import scene as two_heads
 
 WINDOW = GridWindow(0.25, 40, 40, 0.0, 0.0)
 FROM = 0.4
@@ -106,12 +111,12 @@ def test_every_engine_keeps_to_it(student: bool, compiled: bool) -> None:
 
 def test_no_head_is_overruled_by_the_threshold_of_the_other() -> None:
     scene = two_heads()
-    scene._calibrations = {
-        "mvbts": Calibration(Curve(1.0, 1.0), None, 0.5),
-        "kdbts": Calibration(Curve(1.0, 1.0), None, 0.2),
+    scene._curves = {
+        "mvbts": ProbabilityCurves(Curve(1.0, 1.0), None, 0.5),
+        "kdbts": ProbabilityCurves(Curve(1.0, 1.0), None, 0.2),
     }
     assert (scene.occupied_from(1), scene.occupied_from(4)) == (0.2, 0.2)
-    scene._calibrations["kdbts"] = replace(scene._calibrations["kdbts"], occupied_from=0.6)
+    scene._curves["kdbts"] = replace(scene._curves["kdbts"], occupied_from=0.6)
     assert (scene.occupied_from(1), scene.occupied_from(4)) == (0.6, 0.5)
 
 
@@ -127,7 +132,9 @@ def test_published_maps_keep_to_it(accumulate: bool, monkeypatch: pytest.MonkeyP
     erased = 0
     for i in range(4):
         posed, base = view(i, x=2.0 * i), base_pose(2.0 * i)
-        found = pipeline.process(posed, base, Wanted(depth=False), Moment("a", (100 + i) * SECOND))
+        found = pipeline.process(
+            posed, base, Wanted(depth=False), FrameStamp("a", (100 + i) * SECOND)
+        )
         assert found.views.used == i + 1
         scene = pipeline.scene
         asked = base, found.window, settings.band

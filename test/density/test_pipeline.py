@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 
 from kdbts_ros.density.checkpoints.checkpoint import save_network
-from kdbts_ros.density.maps.rolling_map import FusionSettings
+from kdbts_ros.density.maps.rolling_map import AccumulationSettings
 from kdbts_ros.density.pipeline import Pipeline, PipelineSettings
-from kdbts_ros.density.request import Moment, Wanted
+from kdbts_ros.density.settings import FrameStamp, Wanted
 from kdbts_ros.density.views.keyframes import BufferRules
 from kdbts_ros.density.views.static_world import ConsistencyRules
 from kdbts_ros.errors import UserError
@@ -48,8 +48,8 @@ def pipeline(weights: dict[str, str]) -> Pipeline:
     return Pipeline(settings(weights["mvbts"], "mvbts"))
 
 
-def moment(index: int, camera: str = "front") -> Moment:
-    return Moment(camera, (100 + index) * SECOND)
+def moment(index: int, camera: str = "front") -> FrameStamp:
+    return FrameStamp(camera, (100 + index) * SECOND)
 
 
 def test_views_of_earlier_moments_change_the_map(pipeline: Pipeline) -> None:
@@ -142,7 +142,7 @@ def test_accumulated_maps_remember_what_left_the_image(weights: dict[str, str]) 
         np.isfinite(anew.occupancy.probability), np.isfinite(alone.occupancy.probability)
     )
     assert np.allclose(anew.trinary, alone.trinary)
-    pipeline.update(replace(pipeline.settings, fusion=FusionSettings(decay_s=0.1)))
+    pipeline.update(replace(pipeline.settings, accumulation=AccumulationSettings(decay_s=0.1)))
     later = pipeline.process(view(0, x=4.0, yaw=3.1), base_pose(4.0, yaw=3.1), MAP_ONLY, moment(6))
     ahead = later.window.centres()[0] > 6.0
     assert not np.isfinite(later.occupancy.probability[:, ahead]).any()

@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from kdbts_ros.density.engines.plain_torch import TorchQueries
-from kdbts_ros.density.engines.ray_sampling import reach_rays
 from kdbts_ros.density.geometry.camera import View, inverse, transform
 from kdbts_ros.density.geometry.lattice import Lattice
+from kdbts_ros.density.network.volume_rendering import visibility_rays
 from kdbts_ros.errors import UserError
 from test.density.networks import (
     against_torch,
@@ -86,7 +86,9 @@ def test_compiled_depth_equals_the_torch_formulation(head):
     scene = tiny_scene(head)
     scene.set_views([view(0), view(1, x=0.5)])
     depth = scene.depth_map(stride=4)
-    plain = TorchQueries(scene.field.heads[0], scene.views, [v.maps[0] for v in scene.views])
+    plain = TorchQueries(
+        scene.field.heads[0], scene.views, [v.feature_maps[0] for v in scene.views]
+    )
     t = scene.depth_samples(scene.views[0].scale)
     expected = plain.depths(0, t, depth.depth.shape, 0.0)
     np.testing.assert_allclose(depth.depth, expected.expected, rtol=2e-3)
@@ -144,7 +146,7 @@ def test_views_encoded_one_by_one_are_used_again_under_other_poses():
     np.testing.assert_array_equal(scene.density(points)[0], together)
     assert (alone != together)[np.isfinite(alone)].any()
     moved = second.reposed(forward_pose(x=1.0, y=0.4, yaw=0.3))
-    assert moved.maps is second.maps
+    assert moved.feature_maps is second.feature_maps
     scene.use([first, moved])
     assert (scene.density(points)[0] != together)[np.isfinite(together)].any()
 
@@ -241,10 +243,10 @@ def test_a_view_of_no_scale_is_refused():
 )
 def test_a_finer_image_is_not_asked_along_more_rays_where_light_ends(size, rays):
     """Sizes are (width, height), rays rows and columns."""
-    assert reach_rays(thin_spec(size=size)) == rays
+    assert visibility_rays(thin_spec(size=size)) == rays
 
 
 def test_light_is_asked_where_it_ends_along_the_rays_there_are():
     scene = tiny_scene("kdbts")
     scene.set_views([view()])
-    assert [found.shape for found in scene.reach()] == [reach_rays(scene.spec)]
+    assert [found.shape for found in scene.visibility()] == [visibility_rays(scene.spec)]

@@ -9,7 +9,7 @@ import pytest
 from safetensors import safe_open
 
 from kdbts_ros.density.checkpoints.checkpoint import load_network, save_network, write_annotated
-from kdbts_ros.density.maps.probability import NOTE, Calibration, Curve, write_note
+from kdbts_ros.density.maps.probability import NOTE, Curve, ProbabilityCurves, write_note
 from kdbts_ros.density.pipeline import Pipeline, PipelineSettings
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.errors import UserError
@@ -27,7 +27,7 @@ from kdbts_ros.evaluation.samples import CALIBRATION_SEED, synthetic_samples
 from kdbts_ros.evaluation.scores import ColumnTruth, frame_table
 from test.density.networks import tiny_network, tiny_scene
 
-TRUE = Calibration(Curve(0.8, 2.0, 0.9), Curve(3.0, 1.2, 0.6))
+TRUE = ProbabilityCurves(Curve(0.8, 2.0, 0.9), Curve(3.0, 1.2, 0.6))
 
 
 def evidence(seed: int, columns: int = 40_000) -> Evidence:
@@ -46,7 +46,7 @@ def test_the_fit_finds_the_curves_that_made_the_outcomes():
         depth = np.geomspace(0.05, 20, 50).astype(np.float32)
         np.testing.assert_allclose(curve.probability(depth), true.probability(depth), atol=0.03)
     fresh = [evidence(2)]
-    before = frame_table([frame.score(Calibration()) for frame in fresh]).measures()["ece"]
+    before = frame_table([frame.score(ProbabilityCurves()) for frame in fresh]).measures()["ece"]
     after = frame_table([frame.score(found) for frame in fresh]).measures()["ece"]
     assert after < 0.02 < before
 
@@ -73,10 +73,10 @@ def test_too_few_columns_are_refused():
 
 def test_what_is_gathered_is_the_optical_depth_of_the_map():
     scene, settings = tiny_scene(), OccupancySettings(resolution=0.5)
-    scene.calibration = TRUE
+    scene.curves = TRUE
     (sample,) = synthetic_samples(1, CALIBRATION_SEED)
     (found,) = gather(scene, [sample], settings)
-    assert scene.calibration == TRUE
+    assert scene.curves == TRUE
     columns = columns_of(sample, settings.band, settings.box, settings.resolution)
     scene.set_views(sample.views)
     sigma, _ = scene.density(columns.points.reshape(-1, 3))
@@ -99,7 +99,7 @@ def test_notes_are_added_and_weights_keep_their_bytes(tmp_path):
             one, other = a.get_tensor(key), b.get_tensor(key)
             assert one.dtype == other.dtype
             assert one.numpy().tobytes() == other.numpy().tobytes()
-    assert SceneCompleter.load(str(out), "cpu").calibration == TRUE
+    assert SceneCompleter.load(str(out), "cpu").curves == TRUE
 
 
 def test_the_map_takes_the_threshold_of_its_checkpoint(tmp_path):

@@ -115,7 +115,7 @@ def test_a_drive_is_measured_by_every_method(tmp_path):
         # The same cells for every method.
         assert (counts.sum((2, 3)) == result.counts["single frame"].sum((2, 3))).all()
     assert result.views_used["4"] > 2
-    assert set(result.thresholds.values()) == {scene.calibration.occupied_from}
+    assert set(result.thresholds.values()) == {scene.curves.occupied_from}
     assert np.isnan(result.known["single frame"][:, 2]).sum() == 0
     assert (result.known["single frame"][:, 2] == 0).all()
     assert (result.known["single frame, accumulated"][:, 2] == 1).all()

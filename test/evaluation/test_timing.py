@@ -10,8 +10,8 @@ import pytest
 from kdbts_ros.density.geometry.lattice import Lattice
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.evaluation.timing import FRAMES_PER_KEYFRAME, Benchmark
+from test.density.engines.test_engine import scene_with_student
 from test.density.networks import base_pose, view
-from test.density.test_engine import scene_with_student
 
 REPEATS = 2
 

@@ -1,4 +1,4 @@
-"""Ctrl-C in the first seconds of a program, when there is no ROS to end yet."""
+"""The first seconds of a program, when there is no ROS to end yet: Ctrl-C, and what is missing."""
 
 from __future__ import annotations
 
@@ -43,3 +43,27 @@ def test_ctrl_c_amid_the_imports_ends_a_program_quietly(program: str, amid: str,
         check=False,
     )
     assert (done.returncode, done.stdout, done.stderr) == (code, b"", b"")
+
+
+# Ubuntu 24.04 has pydantic 1; what it has of what is asked for.
+OLD_PYDANTIC = """
+import sys, types
+sys.modules["pydantic"] = old = types.ModuleType("pydantic")
+old.BaseModel, old.Field = object, lambda **_: None
+from kdbts_ros.node.start import main
+sys.exit(main())
+"""
+
+
+def test_the_node_names_the_version_of_pydantic_it_needs() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", OLD_PYDANTIC],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("kdbts_node: ") and done.stderr.count("\n") == 1
+    assert "pydantic 2" in done.stderr and "docs/install.md" in done.stderr

@@ -17,9 +17,9 @@ from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 
 from kdbts_ros.node.inputs.camera_stream import CameraStream
 from kdbts_ros.node.inputs.waiting import Frame, Needs
-from kdbts_ros.node.parameters.table import Parameters
+from kdbts_ros.node.parameters.values import Parameters
 from kdbts_ros.node.reporting import drops
-from kdbts_ros.node.reporting.counters import Tally
+from kdbts_ros.node.reporting.counters import Counters
 from kdbts_ros.node.reporting.graph import UNKNOWN
 from kdbts_ros.node.reporting.input_health import StreamSurroundings, input_status
 from kdbts_ros.node.reporting.status import ERROR, Status
@@ -59,7 +59,7 @@ class Bench:
         rclpy.init(context=self.elsewhere)
         self.drivers: list[Node] = []
         self.streams: list[CameraStream] = []
-        self.tally = Tally(time.monotonic())
+        self.counters = Counters(time.monotonic())
         self.still = Still()
         self.jumps: list[tuple[int, str]] = []
         self.found: list[tuple[Frame, Needs]] = []
@@ -78,7 +78,7 @@ class Bench:
                 camera,
                 lambda: parameters,
                 self.still,
-                self.tally,
+                self.counters,
                 lambda frame, needs: self.found.append((frame, needs)),
                 lambda stamp, topic, _: self.jumps.append((stamp, topic)),
             )
@@ -98,7 +98,7 @@ class Bench:
 
     def status(self, stream: CameraStream, later: float = 0.0) -> Status:
         """The line of a camera after hours of listening, so many seconds from now."""
-        account, seen, now = self.tally.stream(stream.name), self.look(stream), time.monotonic()
+        account, seen, now = self.counters.stream(stream.name), self.look(stream), time.monotonic()
         return input_status(account, seen, now - 3600.0, now + later, silence=60.0)
 
     def focals(self, camera: str) -> dict[int, float]:
@@ -209,7 +209,7 @@ def test_the_frame_of_the_image_holds_and_where_it_names_none_camera_info_s(benc
             # What is published under the image's stamp is in that frame, too.
             assert [f.frame_id for f, _ in bench.found if f.camera == name] == [holds]
         else:
-            assert bench.turn(lambda: drops.NO_TF in bench.tally.dropped)
+            assert bench.turn(lambda: drops.NO_TF in bench.counters.dropped)
             assert not bench.still.asked
 
 
@@ -220,7 +220,7 @@ def test_what_was_said_once_and_not_latched_names_the_cure(bench: Bench) -> None
     stream = bench.stream("")
     connected(bench, images, infos)
     images.publish(picture(100 * SECOND))
-    assert bench.turn(lambda: bench.tally.frames_in == 1)
+    assert bench.turn(lambda: bench.counters.frames_in == 1)
     told = bench.status(stream)
     assert told.level == ERROR
     assert "/driver publishes it but has sent none" in told.message
@@ -234,7 +234,7 @@ def test_a_camera_info_elsewhere_is_named(bench: Bench) -> None:
     stream = bench.stream("")
     connected(bench, images)
     images.publish(picture(100 * SECOND))
-    assert bench.turn(lambda: bench.tally.frames_in == 1)
+    assert bench.turn(lambda: bench.counters.frames_in == 1)
     told = bench.status(stream)
     assert "which nobody publishes: remap camera_info" in told.message
     assert "/elsewhere/camera_info" in told.message
@@ -297,10 +297,10 @@ def test_maps_do_not_alternate_between_two_publishers_of_one_topic(bench: Bench)
         for sender, behind in zip(senders, (0, 3600), strict=True):
             sender.publish(picture((10_000 - behind) * SECOND + index * PERIOD))
             assert bench.turn(lambda: False, 0.05) is False
-    assert bench.turn(lambda: bench.tally.frames_in == 11)
+    assert bench.turn(lambda: bench.counters.frames_in == 11)
     assert bench.turn(lambda: len(bench.found) == 6)
     assert {frame.stamp_ns // SECOND for frame, _ in bench.found} == {10_000}
-    assert bench.tally.dropped == {drops.OTHER_CAMERA: 5}
+    assert bench.counters.dropped == {drops.OTHER_CAMERA: 5}
     assert bench.jumps == []
     told = bench.status(stream)
     assert told.level == ERROR

@@ -22,7 +22,7 @@ from test.ros.robot import SECOND, NodeProcess, Robot, base_at, info, picture
 NEVER_LOADED = """
 import sys, threading
 from kdbts_ros.node import kdbts_node
-kdbts_node.loading.load = lambda parameters: threading.Event().wait()
+kdbts_node.loading.load = lambda parameters, tell: threading.Event().wait()
 sys.exit(kdbts_node.main())
 """
 MINUS_ONE = Time(sec=-1)

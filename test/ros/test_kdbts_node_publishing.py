@@ -15,7 +15,7 @@ from rclpy.executors import SingleThreadedExecutor
 
 from kdbts_ros.density.geometry.camera import View
 from kdbts_ros.density.maps.grid import GridWindow
-from kdbts_ros.density.request import Wanted
+from kdbts_ros.density.settings import Wanted
 from kdbts_ros.density.views.policy import ViewAccount
 from kdbts_ros.node import kdbts_node
 from kdbts_ros.node.outputs.messages import to_ns
@@ -41,7 +41,7 @@ class Engine:
     def concerns(self, lens: Any, T_base_camera: Any) -> list[str]:
         return []
 
-    def process(self, view: View, T: Any, wanted: Any, moment: Any) -> Any:
+    def process(self, view: View, T: Any, wanted: Any, frame_stamp: Any) -> Any:
         self.begun.set()
         assert self.go_on.wait(60)
         return SimpleNamespace(
@@ -132,7 +132,7 @@ class Rig:
 @pytest.fixture
 def rig(robot: Robot, monkeypatch: pytest.MonkeyPatch) -> Iterator[Rig]:
     engine = Engine()
-    monkeypatch.setattr(kdbts_node.loading, "load", lambda parameters: engine)
+    monkeypatch.setattr(kdbts_node.loading, "load", lambda parameters, tell: engine)
     made = Rig(robot, engine)
     yield made
     made.close()
@@ -151,7 +151,7 @@ def test_a_map_that_time_has_overtaken_is_not_published(rig: Rig) -> None:
     rig.begin(START)
     early = START - 100 * SECOND
     rig.see(early)
-    assert rig.turn(lambda: rig.node._tally.time_jumps == 1)
+    assert rig.turn(lambda: rig.node._counters.time_jumps == 1)
     rig.map_of(early + SECOND)
     assert START not in rig.stamps()
     assert rig.robot.drops()["time_jump"] == 1
@@ -161,7 +161,7 @@ def test_a_map_is_not_published_after_deactivation(rig: Rig) -> None:
     rig.begin(START)
     rig.node.trigger_deactivate()
     rig.engine.go_on.set()
-    assert rig.turn(lambda: rig.node._tally.dropped["deactivated"] == 1)
+    assert rig.turn(lambda: rig.node._counters.dropped["deactivated"] == 1)
     rig.node.trigger_activate()
     rig.connect()
     rig.map_of(START + SECOND)
@@ -174,8 +174,8 @@ def test_a_failure_to_publish_is_counted_and_the_next_map_is_published(rig: Rig)
     good, rig.engine.cells = rig.engine.cells, None
     rig.engine.go_on.set()
     rig.see(START)
-    assert rig.turn(lambda: rig.node._tally.dropped["inference_error"] == 1)
-    assert "publishing failed" in rig.node._tally.losses.details["inference_error"]
+    assert rig.turn(lambda: rig.node._counters.dropped["inference_error"] == 1)
+    assert "publishing failed" in rig.node._counters.losses.details["inference_error"]
     rig.engine.cells = good
     rig.map_of(START + SECOND)
     assert rig.stamps() == [START + SECOND]
@@ -212,22 +212,22 @@ def knows_nothing(grid: OccupancyGrid) -> bool:
 def test_a_late_listener_gets_no_map_of_a_past_life(rig: Rig) -> None:
     rig.map_of(START)
     early = START - 100 * SECOND
-    # Only the image that announces the jump, without a pose: no map of the new life yet.
+    # Only the image that announces the jump, without a pose: no map of the new epoch yet.
     rig.robot.see(early)
-    assert rig.turn(lambda: rig.node._tally.time_jumps == 1)
+    assert rig.turn(lambda: rig.node._counters.time_jumps == 1)
     grids = listen(rig, "/kdbts/occupancy")
     percent = listen(rig, "/kdbts/occupancy_probability")
     assert rig.turn(lambda: bool(grids))
     assert [to_ns(grid.header.stamp) for grid in grids] == [early - 1]
     assert knows_nothing(grids[0])
     rig.turn(lambda: False, turns=50)
-    assert percent == [], "nobody had asked for it in the past life"
+    assert percent == [], "nobody had asked for it in the past epoch"
     rig.map_of(early + SECOND)
     assert rig.turn(lambda: bool(percent))
     assert [to_ns(grid.header.stamp) for grid in percent] == [early + SECOND]
     # Somebody has listened: from now on the middleware has a sample to give.
     rig.robot.see(early - 50 * SECOND)
-    assert rig.turn(lambda: rig.node._tally.time_jumps == 2)
+    assert rig.turn(lambda: rig.node._counters.time_jumps == 2)
     late = listen(rig, "/kdbts/occupancy_probability")
     assert rig.turn(lambda: bool(late))
     assert all(map(knows_nothing, late))

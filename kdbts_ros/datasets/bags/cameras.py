@@ -9,7 +9,7 @@ from kdbts_ros.datasets.bags.calibrations import Calibrations, same_lens
 from kdbts_ros.datasets.bags.headers import Header, read_header
 from kdbts_ros.datasets.bags.runs import two_runs
 from kdbts_ros.datasets.bags.topics import CameraTopics
-from kdbts_ros.datasets.ros.camera_infos import image_frame
+from kdbts_ros.datasets.ros.pose_rules import image_frame
 from kdbts_ros.density.cameras.lenses import Lens
 from kdbts_ros.errors import UserError
 

@@ -12,8 +12,7 @@ from kdbts_ros.datasets.bags.messages import TYPESTORE
 from kdbts_ros.datasets.bags.recording import Recording
 from kdbts_ros.datasets.bags.topics import COMPRESSED
 from kdbts_ros.datasets.ros.compressed_images import decode_compressed
-from kdbts_ros.datasets.ros.image_encodings import PLAIN
-from kdbts_ros.datasets.ros.image_messages import Rgb, check_layout, decode_plain
+from kdbts_ros.datasets.ros.image_messages import PLAIN, Rgb, check_layout, decode_plain
 from kdbts_ros.datasets.ros.sample_depth import SampleDepth
 from kdbts_ros.encoded_images import image_size
 from kdbts_ros.errors import UserError

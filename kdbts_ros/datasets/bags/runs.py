@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import pairwise
 
-# Stamps overtake one another by less; the live node begins a new life at the same step.
+# Stamps overtake one another by less; the live node begins a new epoch at the same step.
 JUMP_NS = 1_000_000_000
 # So many stamps of each run lie within the other: one wrong stamp is no run.
 SHARED = 2

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 import numpy as np
+from scipy.spatial.transform import Rotation
 
 from kdbts_ros.datasets.kitti.drive import (
     DriveFiles,
@@ -177,11 +178,8 @@ def mercator_pose(record: Array, scale: float) -> Array:
     with np.errstate(all="ignore"):
         x = scale * _EARTH_RADIUS * np.radians(longitude)
         y = scale * _EARTH_RADIUS * np.log(np.tan(np.pi / 4 + np.radians(latitude) / 2))
-    (cr, sr), (cp, sp), (cy, sy) = ((np.cos(a), np.sin(a)) for a in (roll, pitch, yaw))
-    Rx = np.array([[1, 0, 0], [0, cr, -sr], [0, sr, cr]])
-    Ry = np.array([[cp, 0, sp], [0, 1, 0], [-sp, 0, cp]])
-    Rz = np.array([[cy, -sy, 0], [sy, cy, 0], [0, 0, 1]])
-    return rigid(Rz @ Ry @ Rx, (x, y, altitude))
+    R = Rotation.from_euler("ZYX", (yaw, pitch, roll)).as_matrix()
+    return rigid(R, (x, y, altitude))
 
 
 def _images(folder: Path) -> dict[str, dict[int, Path]]:

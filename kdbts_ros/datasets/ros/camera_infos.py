@@ -34,15 +34,6 @@ OMNIDIRECTIONAL = ("mei", "omnidirectional", "unified")
 STRAIGHT = ("", "none", "no_distortion", "pinhole", "perspective", "rectified", "undistorted")
 
 
-def image_frame(image_frame_id: str, info_frame_id: str) -> str:
-    """The optical frame of an image: the one it names; only where it names none, its camera_info's.
-
-    The message leaves it undefined which of two holds; drivers copy, forget and remap the one of
-    camera_info more often.
-    """
-    return image_frame_id or info_frame_id
-
-
 def read_lens(info: Any, rectified: bool) -> Lens:
     """The lens of a sensor_msgs/CameraInfo.
 

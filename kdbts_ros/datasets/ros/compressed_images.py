@@ -14,8 +14,7 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from kdbts_ros.datasets.ros.image_encodings import bayer_encoding
-from kdbts_ros.datasets.ros.image_messages import Rgb, to_rgb
+from kdbts_ros.datasets.ros.image_messages import Rgb, bayer_encoding, to_rgb
 from kdbts_ros.datasets.ros.sample_depth import SampleDepth
 from kdbts_ros.encoded_images import TooLarge, decode_image
 from kdbts_ros.errors import UserError

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from kdbts_ros.datasets.ros import pose_rules as rules
 from kdbts_ros.datasets.ros.pose_rules import NoPose, Rules, Sample, jump_between
-from kdbts_ros.density.geometry.poses import Matrix, matrix, slerp
+from kdbts_ros.density.geometry.poses import Matrix, between, matrix
 
 # So many jumps within `UNREST_NS` of an image are two nodes that contradict each other.
 UNREST_COUNT = 3
@@ -32,7 +32,7 @@ class Between(NamedTuple):
         mixed = tuple(
             p + share * (q - p) for p, q in zip(a.translation, b.translation, strict=True)
         )
-        return matrix(mixed, slerp(a.quaternion, b.quaternion, share))
+        return between(mixed, a.quaternion, b.quaternion, share)
 
 
 class Added(NamedTuple):
@@ -55,7 +55,7 @@ class Edge:
         self._cache_ns = cache_ns
         self.static: Sample | None = None
         self.samples: list[Sample] = []
-        # Every parent that was named in this life.
+        # Every parent that was named in this epoch.
         self.parents: set[str] = set()
         # Stamps of samples that jump away from the one before.
         self._jumps: list[int] = []
@@ -116,7 +116,7 @@ class Edge:
         self.parents = {self.static.parent} if self.static else set()
 
     def is_of(self, stamp_ns: int) -> bool:
-        """Whether the newest sample belongs to the life in which `stamp_ns` is now."""
+        """Whether the newest sample belongs to the epoch in which `stamp_ns` is now."""
         if not self.samples or self._cache_ns is None:
             return False
         newest = self.samples[-1].stamp_ns

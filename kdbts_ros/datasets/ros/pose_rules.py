@@ -41,7 +41,7 @@ REASONS = frozenset(
 QUATERNION_TOLERANCE = 1e-2
 # Beyond the largest coordinates in use (UTM northings, distances from the centre of the earth).
 FARTHEST_M = 1e7
-# A live edge whose stamps step back by more than this has begun a new life (a bag loop).
+# A live edge whose stamps step back by more than this has begun a new epoch (a bag loop).
 REGRESSION_NS = 1_000_000_000
 # What poses may jitter by, beside what the speed allows.
 MARGIN_M, MARGIN_RAD = 0.5, 0.35
@@ -93,6 +93,15 @@ class Sample(NamedTuple):
 def frame_name(name: str) -> str:
     """A frame's name without the leading slash of tf's first version."""
     return name.lstrip("/")
+
+
+def image_frame(image_frame_id: str, info_frame_id: str) -> str:
+    """The optical frame of an image: the one it names; only where it names none, its camera_info's.
+
+    The message leaves it undefined which of two holds; drivers copy, forget and remap the one of
+    camera_info more often.
+    """
+    return image_frame_id or info_frame_id
 
 
 def read_sample(

@@ -118,7 +118,7 @@ class TransformTree:
         return Taken(child, sample, added.kept, added.anew, notice)
 
     def time_jumped(self, stamp_ns: int) -> None:
-        """Forget what moves unless it already belongs to the new life, whose time is now.
+        """Forget what moves unless it already belongs to the new epoch, whose time is now.
 
         Static transforms stay: a latched publisher does not send them again.
         """

@@ -34,15 +34,15 @@ class Warp:
         R_lens_camera: (3,3) optical frame of `camera` to that of `lens`.
         valid: (H,W) pixels of `camera` that `lens` has in its image. The others repeat the nearest
             of these: a frame of black would be an object to a network.
-        map_xy, map_fraction: fixed-point positions, as OpenCV takes them.
+        table_xy, table_fraction: fixed-point positions, as OpenCV takes them.
     """
 
     lens: Lens
     camera: Camera
     R_lens_camera: Array
     valid: Bools
-    map_xy: npt.NDArray[np.int16]
-    map_fraction: npt.NDArray[np.uint16]
+    table_xy: npt.NDArray[np.int16]
+    table_fraction: npt.NDArray[np.uint16]
 
     @classmethod
     def build(cls, lens: Lens, camera: Camera, R_lens_camera: Array) -> Warp:
@@ -63,14 +63,14 @@ class Warp:
         # OpenCV counts pixel centres at integers.
         source = (uv - 0.5).astype(np.float32)
         x, y = np.ascontiguousarray(source[..., 0]), np.ascontiguousarray(source[..., 1])
-        map_xy, map_fraction = cv2.convertMaps(x, y, cv2.CV_16SC2)
+        table_xy, table_fraction = cv2.convertMaps(x, y, cv2.CV_16SC2)
         return cls(
             lens,
             camera,
             R_lens_camera,
             valid,
-            np.asarray(map_xy, np.int16),
-            np.asarray(map_fraction, np.uint16),
+            np.asarray(table_xy, np.int16),
+            np.asarray(table_fraction, np.uint16),
         )
 
     @property
@@ -81,7 +81,11 @@ class Warp:
     def image(self, image: Rgb) -> Rgb:
         """(h,w,3) uint8 of the lens to (H,W,3) uint8 of the camera."""
         warped = cv2.remap(
-            image, self.map_xy, self.map_fraction, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
+            image,
+            self.table_xy,
+            self.table_fraction,
+            cv2.INTER_LINEAR,
+            borderMode=cv2.BORDER_REPLICATE,
         )
         return np.asarray(warped, np.uint8)
 

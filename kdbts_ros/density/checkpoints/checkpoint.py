@@ -14,6 +14,7 @@ import re
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import torch
 from safetensors import SafetensorError
@@ -127,7 +128,7 @@ def save_network(
     }
     metadata = {
         "format": FORMAT,
-        "spec": json.dumps(dataclasses.asdict(network.spec)),
+        "spec": _written(network.spec),
         "notes": json.dumps(dict(notes)),
     }
     return _write(path, weights, metadata)
@@ -193,11 +194,7 @@ def _described(header: Header, path: Path) -> CheckpointInfo:
             "`kdbts convert`"
         )
     try:
-        fields = json.loads(header.texts["spec"])
-        for name in ("decoder_channels", "head_widths", "student_widths"):
-            if name in fields:
-                fields[name] = tuple(fields[name])
-        spec = NetworkSpec(**fields)
+        spec = _spec(json.loads(header.texts["spec"]))
         notes = json.loads(header.texts.get("notes", "{}"))
     except (KeyError, TypeError, ValueError, RecursionError) as error:
         reason = " ".join(str(error).split())[:200]
@@ -208,6 +205,31 @@ def _described(header: Header, path: Path) -> CheckpointInfo:
                         f"but {kind}")  # fmt: skip
     texts = {k: v if isinstance(v, str) else json.dumps(v) for k, v in notes.items()}
     return CheckpointInfo(str(path), spec, "", texts)
+
+
+def _written(spec: NetworkSpec) -> str:
+    """A description as JSON.
+
+    A ResNet is told by its `layers`, as before there were other trunks: earlier versions of this
+    package read such a file as ever. Of another trunk they say that the file has a damaged
+    description, with an "unexpected keyword argument 'trunk'".
+    """
+    fields = dataclasses.asdict(spec)
+    depth = re.fullmatch(r"resnet(\d+)", spec.trunk)
+    if depth is not None:
+        del fields["trunk"]
+        fields = {"layers": int(depth[1]), **fields}
+    return json.dumps(fields)
+
+
+def _spec(fields: dict[str, Any]) -> NetworkSpec:
+    """What `_written` told; UserError or TypeError where nothing of ours did."""
+    if "layers" in fields and "trunk" not in fields:
+        fields["trunk"] = f"resnet{fields.pop('layers')}"
+    for name in ("decoder_channels", "head_widths", "student_widths"):
+        if name in fields:
+            fields[name] = tuple(fields[name])
+    return NetworkSpec(**fields)
 
 
 def _student_alone(

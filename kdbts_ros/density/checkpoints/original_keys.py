@@ -149,7 +149,7 @@ def _unused_reason(key: str, head: str) -> str | None:
 def infer_spec(weights: Mapping[str, Tensor], head: str) -> NetworkSpec:
     """Sizes of the network from the shapes of our renamed weights."""
     try:
-        layers = 50 if "encoder.layer1.0.conv3.weight" in weights else 18
+        trunk = "resnet50" if "encoder.layer1.0.conv3.weight" in weights else "resnet18"
         channels = tuple(weights[f"decoder.before.{4 - i}.conv.weight"].shape[0] for i in range(5))
         features = weights["decoder.output.conv.weight"].shape[0]
         hidden = weights["head.mlp.lin_in.weight"].shape[0]
@@ -164,7 +164,7 @@ def infer_spec(weights: Mapping[str, Tensor], head: str) -> NetworkSpec:
             f"the checkpoint lacks the weights for {missing}: not a complete BTS or KDBTS file"
         ) from None
     c0, c1, c2, c3, c4 = channels
-    return NetworkSpec(layers, features, (c0, c1, c2, c3, c4), head, widths)
+    return NetworkSpec(trunk, features, (c0, c1, c2, c3, c4), head, widths)
 
 
 def _listed(heads: list[str]) -> str:

@@ -36,9 +36,9 @@ class Volume:
 class DepthMap:
     """z-depth (h,w) m and opacity (h,w) 0..1 of view 0, with the camera of that size.
 
-    `depth` is the expectation with a forced last sample, so free rays read as the last sample; mask
-    by opacity. `median` is where half the light is gone. `seen` and `own`: see
-    `View.valid` and `View.own`.
+    `depth` is d̂, the expected termination depth with a forced last sample, so that free rays read
+    as the last sample; mask by opacity. `median` is where half the light is gone. `seen` and `own`:
+    see `View.valid` and `View.own`.
     """
 
     depth: Floats

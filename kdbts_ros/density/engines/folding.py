@@ -9,23 +9,68 @@ formulation of `DensityNetwork.density` up to rounding.
 
 from __future__ import annotations
 
+from copy import deepcopy
+from typing import NamedTuple
+
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
 from kdbts_ros.density.engines.answers import Floats
-from kdbts_ros.density.engines.head_tables import HeadArrays, coordinate_half, head_arrays
 from kdbts_ros.density.network.decoder import mirrored
-from kdbts_ros.density.network.heads import Head
-from kdbts_ros.density.network.network import DensityNetwork, sample_features
-from kdbts_ros.density.network.positional_encoding import map_depth
+from kdbts_ros.density.network.heads import Head, Perceptron
+from kdbts_ros.density.network.network import DensityNetwork, NetworkSpec, sample_features
+from kdbts_ros.density.network.positional_encoding import (
+    FREQUENCIES,
+    PositionalCode,
+    map_depth,
+)
 from kdbts_ros.density.network.precision import HALF
 from kdbts_ros.density.network.projection import Projected
-from kdbts_ros.density.network.volume_rendering import composite
+from kdbts_ros.density.network.volume_rendering import composite, median_depth
 
+# Linear interpolation of sin(48 x), the code's fastest wave, over steps of 1/4096 is off by at most
+# 1.7e-5 of its amplitude.
+STEPS_PER_UNIT = 4096
+# Mapped depths the table covers: from infinitely far to about half of `depth_near`; what is nearer
+# is computed, not looked up.
+DEPTH_CODES = (-1.25, 3.0)
 # Sets of rays whose positional halves are kept: of the map's light and of the depth image, for
 # cameras of two scales.
 KEPT_RAYS = 4
+
+
+class HeadArrays(NamedTuple):
+    """A perceptron over (feature, code), its feature half already folded into a map.
+
+    hidden: channels of that map. u, v, z (n*hidden): the code's half of the first layer by
+    coordinate, row by row, z with the layer's bias; u and v are from -1, z from `z_low`, `steps`
+    rows per unit. z_waves (14,hidden):
+    weights of the mapped depth, its sines and cosines in turn, and the bias; octaves (6,) their
+    frequencies. slope, shift: mapped depth = slope / z + shift.
+    out (K*hidden) row by row and out_bias (K,): the last layer.
+    """
+
+    hidden: int
+    u: Floats
+    v: Floats
+    z: Floats
+    z_low: np.float32
+    steps: np.float32
+    z_waves: Floats
+    octaves: Floats
+    slope: np.float32
+    shift: np.float32
+    out: Floats
+    out_bias: Floats
+
+    def reading(self, layers: Perceptron) -> HeadArrays:
+        """The same hidden layer, read by the last layer of another perceptron."""
+        return self._replace(
+            out=_array(layers.lin_out.weight.detach().cpu().flatten()),
+            out_bias=_array(layers.lin_out.bias.detach().cpu()),
+        )
 
 
 class FoldedHead:
@@ -59,29 +104,29 @@ class FoldedHead:
         )
         self._ray_halves: dict[tuple[tuple[int, int], bytes], tuple[Floats, Floats, Floats]] = {}
 
-    def density(self, maps: Tensor, projected: Projected) -> Tensor:
-        """Densities (M,) in 1/m of points projected into the V views of maps (V,hidden,H,W).
+    def density(self, feature_maps: Tensor, projected: Projected) -> Tensor:
+        """σ (M,) 1/m of points projected into V views, by φ_SV or φ_MV.
 
-        `projected` has no batch: uv (V,M,2), z (V,M), seen (V,M).
+        feature_maps (V,hidden,H,W). `projected` has no batch: uv (V,M,2), z (V,M), seen (V,M).
         """
-        views = maps.shape[0] if self.head.multi_view else 1
+        views = feature_maps.shape[0] if self.head.multi_view else 1
         uv, z = projected.uv[:views], projected.z[:views]
-        sampled = sample_features(maps[None, :views], uv[None])[0]
+        sampled = sample_features(feature_maps[None, :views], uv[None])[0]
         per_view = self.last(F.relu(sampled + self._positional(uv, z)))
         return F.softplus(self.head.fuse(per_view[None], projected.seen[None, :views])[0])
 
     def own_depth(
-        self, maps: Tensor, t: Tensor, size: tuple[int, int]
+        self, feature_maps: Tensor, t: Tensor, size: tuple[int, int]
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Expected depth, median depth and opacity (h,w) of a single view in its own camera.
+        """d̂ (expected termination depth), median depth and opacity (h,w) of a single view.
 
-        maps (hidden,H,W); t (S,) z-depths; size (h,w) of the answer over the same image. The
-        expectation forces the last sample opaque; opacity does not.
+        Along rays of its own camera: feature_maps (hidden,H,W); t (S,) z-depths; size (h,w) of the
+        answer over the same image. The expectation forces the last sample opaque; opacity does not.
         """
         h, w = size
-        u, v = pixel_centres(w, maps.device), pixel_centres(h, maps.device)
+        u, v = pixel_centres(w, feature_maps.device), pixel_centres(h, feature_maps.device)
         grid = torch.stack(torch.meshgrid(u, v, indexing="xy"), dim=-1)
-        sampled = sample_features(maps[None, None], grid.reshape(1, 1, -1, 2))[0, 0]
+        sampled = sample_features(feature_maps[None, None], grid.reshape(1, 1, -1, 2))[0, 0]
         u_half, v_half, z_half = self.ray_halves(t, size)
         pixel_part = sampled + (u_half[None, :] + v_half[:, None]).reshape(h * w, -1)
         pre = torch.stack([self.last(F.relu(pixel_part + row))[:, 0] for row in z_half], -1)
@@ -120,6 +165,7 @@ class FoldedHead:
         return self._ray_halves[key]
 
     def _positional(self, uv: Tensor, z: Tensor) -> Tensor:
+        """What γ(u_k, d_k) adds to the first layer, its bias included."""
         depth = map_depth(z, self.spec.depth_near, self.spec.depth_far).unsqueeze(-1)
         code = self.code(torch.cat([uv, depth], dim=-1))
         flat = torch.addmm(self.code_bias, code.flatten(0, -2), self.code_weight.T)
@@ -149,9 +195,9 @@ class FoldedField:
         """Which of the maps of `own` heads the head of an index reads."""
         return head if len(self.own) > 1 else 0
 
-    def by_head(self, maps: list[Tensor]) -> list[Tensor]:
+    def by_head(self, feature_maps: list[Tensor]) -> list[Tensor]:
         """Maps of the `own` heads, to one for every head."""
-        return maps * (len(self.heads) // len(maps))
+        return feature_maps * (len(self.heads) // len(feature_maps))
 
     def encode(self, images: Tensor, precision: str = "float32") -> list[Tensor]:
         """(N,3,H,W) in [0,1] to a folded map (N,hidden,H,W) per head, by torch's convolutions.
@@ -163,8 +209,8 @@ class FoldedField:
             padded = mirrored(self.network.decoder.trunk(self.network.encoder(images)))
         # Maps feed an exponential: their convolution stays in float32.
         padded = padded.float()
-        maps = [F.conv2d(padded, head.conv_weight, head.conv_bias) for head in self.own]
-        return self.by_head([m.contiguous(memory_format=torch.channels_last) for m in maps])
+        feature_maps = [F.conv2d(padded, head.conv_weight, head.conv_bias) for head in self.own]
+        return self.by_head([m.contiguous(memory_format=torch.channels_last) for m in feature_maps])
 
 
 def pixel_centres(count: int, device: torch.device) -> Tensor:
@@ -172,12 +218,46 @@ def pixel_centres(count: int, device: torch.device) -> Tensor:
     return (torch.arange(count, device=device) + 0.5) / count * 2 - 1
 
 
-def median_depth(sigma: Tensor, t: Tensor) -> Tensor:
-    """Depth (...) at which half the light is gone; the last sample where that never happens."""
-    rendering = composite(sigma, t, force_last=False)
-    after = rendering.transmittance - rendering.weights
-    crossed = after <= 0.5
-    first = crossed.to(torch.int8).argmax(-1, keepdim=True)
-    last = torch.full_like(first, sigma.shape[-1] - 1)
-    index = torch.where(crossed.any(-1, keepdim=True), first, last)
-    return t.expand_as(sigma).gather(-1, index).squeeze(-1)
+def head_arrays(layers: Perceptron, spec: NetworkSpec, code: PositionalCode) -> HeadArrays:
+    """Tables of a head over its own folded map."""
+    weight = layers.lin_in.weight.detach().cpu()[:, spec.feature_channels :]
+    bias = layers.lin_in.bias.detach().cpu()
+    unit = _rows(-1, 1)
+    low, high = DEPTH_CODES
+    depths = _rows(low, high)
+    near, far = 1 / spec.depth_near, 1 / spec.depth_far
+    # The code orders its terms u, v, z within the raw triple and within each wave.
+    waves = weight[:, 2::3].T
+    return HeadArrays(
+        weight.shape[0],
+        _array(coordinate_half(code, weight, unit, 0).flatten()),
+        _array(coordinate_half(code, weight, unit, 1).flatten()),
+        _array((coordinate_half(code, weight, depths, 2) + bias).flatten()),
+        np.float32(low),
+        np.float32(STEPS_PER_UNIT),
+        _array(torch.cat([waves, bias[None]])),
+        _array(code.freqs.cpu()[::2]),
+        np.float32(2 / (near - far)),
+        np.float32(-2 * far / (near - far) - 1),
+        _array(layers.lin_out.weight.detach().cpu().flatten()),
+        _array(layers.lin_out.bias.detach().cpu()),
+    )
+
+
+def coordinate_half(code: PositionalCode, weight: Tensor, values: Tensor, axis: int) -> Tensor:
+    """What one coordinate's code adds (N,hidden) to the first layer, `weight` (hidden,39)."""
+    uvz = torch.zeros(len(values), 3, device=weight.device)
+    uvz[:, axis] = values.to(weight.device)
+    columns = torch.arange(axis, 3 * (1 + 2 * FREQUENCIES), 3, device=weight.device)
+    # Not `code.to`, which would move the network's own code.
+    placed = code if code.freqs.device == weight.device else deepcopy(code).to(weight.device)
+    return placed(uvz)[:, columns] @ weight[:, columns].T
+
+
+def _rows(low: float, high: float) -> Tensor:
+    """Where the rows of a table from `low` to `high` are."""
+    return torch.arange(round((high - low) * STEPS_PER_UNIT) + 1) / STEPS_PER_UNIT + low
+
+
+def _array(values: Tensor) -> Floats:
+    return np.ascontiguousarray(values.numpy(), np.float32)

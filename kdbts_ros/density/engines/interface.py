@@ -11,7 +11,6 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import torch
 from torch import Tensor
 
 from kdbts_ros.density.engines.answers import Bools, Floats, FrameGrids
@@ -19,8 +18,7 @@ from kdbts_ros.density.engines.cuda.frame_plan import FramePlan, Graph
 from kdbts_ros.density.engines.encoded_view import EncodedView
 from kdbts_ros.density.engines.folding import FoldedField as FoldedField
 from kdbts_ros.density.geometry.affine_grid import AffineGrid
-from kdbts_ros.density.geometry.camera import Array, inverse
-from kdbts_ros.density.network.projection import MIN_DEPTH, Projected
+from kdbts_ros.density.geometry.camera import Array
 
 # Where less light than this is left, light counts as ended.
 HALF_LIGHT = 0.5
@@ -29,15 +27,15 @@ CHUNK = 1 << 18
 
 
 class ColumnSums(NamedTuple):
-    """Per column (rows,columns): sum of seen densities 1/m, levels seen, levels lit."""
+    """Per column (rows,columns): sum of seen densities 1/m, levels seen, levels visible."""
 
     density: Floats
     seen: npt.NDArray[np.int32]
-    lit: npt.NDArray[np.int32]
+    visible: npt.NDArray[np.int32]
 
 
 class RayDepths(NamedTuple):
-    """Expected and median depth m and opacity, each (h,w)."""
+    """d̂ (expected termination depth) and median depth, m, and opacity, each (h,w)."""
 
     expected: Floats
     median: Floats
@@ -50,21 +48,21 @@ class Queries(Protocol):
     views: Sequence[EncodedView]
 
     def point_densities(self, points: Array) -> Floats:
-        """(N,) 1/m of world points (N,3); what it says of unseen ones means nothing."""
+        """σ (N,) 1/m of world points (N,3); what it says of unseen ones means nothing."""
         ...
 
     def grid_densities(self, grid: AffineGrid) -> Floats:
-        """(levels,rows,columns) 1/m, NaN where no view sees."""
+        """σ (levels,rows,columns) 1/m, NaN where no view sees."""
         ...
 
     def grid_occupancy(
-        self, grid: AffineGrid, reach: Sequence[Floats], length: float
+        self, grid: AffineGrid, visibility: Sequence[Floats], length: float
     ) -> tuple[Floats, Bools]:
-        """(levels,rows,columns): opacity over `length` m, NaN where no view sees, and `lit`."""
+        """(levels,rows,columns): opacity over `length` m, NaN where no view sees, and `visible`."""
         ...
 
-    def column_sums(self, grid: AffineGrid, reach: Sequence[Floats]) -> ColumnSums:
-        """Sums down the columns of a grid; reach: see `lit`."""
+    def column_sums(self, grid: AffineGrid, visibility: Sequence[Floats]) -> ColumnSums:
+        """Sums down the columns of a grid; visibility: see `visible`."""
         ...
 
     def transparent_levels(self, grid: AffineGrid, limit: float) -> npt.NDArray[np.int32]:
@@ -78,10 +76,10 @@ class Queries(Protocol):
         """(N,): world points (N,3) that some view has in its image."""
         ...
 
-    def lit(self, points: Array, reach: Sequence[Floats]) -> Bools:
+    def visible(self, points: Array, visibility: Sequence[Floats]) -> Bools:
         """(N,): world points that light from some view reaches.
 
-        reach: by view, the depth (h,w) m over its image up to which light gets.
+        visibility: by view, the depth (h,w) m over its image up to which light gets.
         """
         ...
 
@@ -93,12 +91,12 @@ class Queries(Protocol):
         """
         ...
 
-    def reach(self, view: int, t: Floats, size: tuple[int, int]) -> Floats:
+    def visibility(self, view: int, t: Floats, size: tuple[int, int]) -> Floats:
         """(h,w): the median depth of `depths` alone, which is where half the light is gone."""
         ...
 
     def finished(
-        self, grid: AffineGrid, reach: Sequence[Floats], params: Floats
+        self, grid: AffineGrid, visibility: Sequence[Floats], params: Floats
     ) -> FrameGrids | None:
         """The map over a grid with its published forms; None: not here.
 
@@ -147,32 +145,6 @@ class Engine(Protocol):
 def passed_over(effect: str, refused: Sequence[str]) -> str:
     """A sentence that names everything that was passed over and why; "" for nothing."""
     return f"{effect}: {'; '.join(refused)}" if refused else ""
-
-
-def projection(view: EncodedView) -> Array:
-    """(3,4): world to homogeneous positions (u z, v z, z) in the world the network is shown."""
-    return np.asarray(view.scale * (view.camera.ndc @ inverse(view.T_world_cam)[:3]))
-
-
-def project_world(views: Sequence[EncodedView], points: Array) -> Projected:
-    """pi_k(x): world points (N,3) in V views, uv (V,N,2), z (V,N) as shown to the network, and
-    seen (V,N)."""
-    # In float64 to the image: odometry coordinates of kilometres would cost centimetres.
-    matrices = [projection(view) for view in views]
-    q = np.stack([points @ P[:, :3].T + P[:, 3] for P in matrices]).astype(np.float32)
-    positions = torch.from_numpy(q).to(views[0].maps[0].device)
-    depth = positions[..., 2]
-    z = depth.clamp_min(MIN_DEPTH)
-    uv = positions[..., :2] / z.unsqueeze(-1)
-    seen = (depth > MIN_DEPTH) & (uv.abs() <= 1).all(-1)
-    shown = torch.stack([view.shows(uv[k]) for k, view in enumerate(views)])
-    return Projected(uv, z, seen & shown)
-
-
-def lengths(t: Floats) -> Floats:
-    """(S,) length a sample stands for: up to the next one, the last as long as the one before."""
-    steps = np.diff(t)
-    return np.append(steps, steps[-1]).astype(np.float32)
 
 
 def opacity(sigma: Floats, length: float) -> Floats:

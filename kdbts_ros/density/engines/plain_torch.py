@@ -10,8 +10,8 @@ import torch
 from torch import Tensor
 
 from kdbts_ros.density.engines.answers import Bools, Floats, FrameGrids
-from kdbts_ros.density.engines.encoded_view import EncodedView
-from kdbts_ros.density.engines.folding import FoldedField, FoldedHead, median_depth
+from kdbts_ros.density.engines.encoded_view import EncodedView, project_world
+from kdbts_ros.density.engines.folding import FoldedField, FoldedHead
 from kdbts_ros.density.engines.interface import (
     CHUNK,
     HALF_LIGHT,
@@ -19,13 +19,12 @@ from kdbts_ros.density.engines.interface import (
     RayDepths,
     opacity,
     passed_over,
-    project_world,
     transparent,
 )
 from kdbts_ros.density.geometry.affine_grid import AffineGrid
 from kdbts_ros.density.geometry.camera import Array
 from kdbts_ros.density.network.projection import Projected
-from kdbts_ros.density.network.volume_rendering import composite
+from kdbts_ros.density.network.volume_rendering import composite, median_depth
 
 
 class PlainTorch:
@@ -44,7 +43,9 @@ class PlainTorch:
         return self.field.encode(images, self.precision)
 
     def queries(self, head: int, views: Sequence[EncodedView]) -> TorchQueries:
-        return TorchQueries(self.field.heads[head], views, [view.maps[head] for view in views])
+        return TorchQueries(
+            self.field.heads[head], views, [view.feature_maps[head] for view in views]
+        )
 
     def weaker(self, head: int, fault: str) -> PlainTorch | None:
         if self.precision == "float32":
@@ -63,17 +64,19 @@ class TorchQueries:
     """See `Queries`."""
 
     def __init__(
-        self, head: FoldedHead, views: Sequence[EncodedView], maps: Sequence[Tensor]
+        self, head: FoldedHead, views: Sequence[EncodedView], feature_maps: Sequence[Tensor]
     ) -> None:
         self.head, self.views = head, views
-        self._device = maps[0].device
-        self._maps = maps[0][None] if len(maps) == 1 else torch.stack(list(maps))
+        self._device = feature_maps[0].device
+        self._feature_maps = (
+            feature_maps[0][None] if len(feature_maps) == 1 else torch.stack(list(feature_maps))
+        )
         self._scale = views[0].scale
 
     @torch.inference_mode()
     def point_densities(self, points: Array) -> Floats:
         parts = [
-            self.head.density(self._maps, self.project(points[i : i + CHUNK]))
+            self.head.density(self._feature_maps, self.project(points[i : i + CHUNK]))
             for i in range(0, len(points), CHUNK)
         ]
         sigma = torch.cat([*parts, torch.empty(0, device=self._device)])
@@ -87,21 +90,21 @@ class TorchQueries:
         return sigma.reshape(grid.shape)
 
     def grid_occupancy(
-        self, grid: AffineGrid, reach: Sequence[Floats], length: float
+        self, grid: AffineGrid, visibility: Sequence[Floats], length: float
     ) -> tuple[Floats, Bools]:
-        lit = self.lit(grid.points(), reach).reshape(grid.shape)
-        return opacity(self.grid_densities(grid), length), lit
+        visible = self.visible(grid.points(), visibility).reshape(grid.shape)
+        return opacity(self.grid_densities(grid), length), visible
 
-    def column_sums(self, grid: AffineGrid, reach: Sequence[Floats]) -> ColumnSums:
+    def column_sums(self, grid: AffineGrid, visibility: Sequence[Floats]) -> ColumnSums:
         points = grid.points()
         seen = self.seen(points)
         sigma = np.zeros(len(points), np.float32)
         sigma[seen] = self.point_densities(points[seen])
-        lit = (self.lit(points, reach) & seen).reshape(grid.shape)
+        visible = (self.visible(points, visibility) & seen).reshape(grid.shape)
         return ColumnSums(
             sigma.reshape(grid.shape).sum(0),
             seen.reshape(grid.shape).sum(0, np.int32),
-            lit.sum(0, np.int32),
+            visible.sum(0, np.int32),
         )
 
     def transparent_levels(self, grid: AffineGrid, limit: float) -> npt.NDArray[np.int32]:
@@ -110,10 +113,10 @@ class TorchQueries:
     def seen(self, points: Array) -> Bools:
         return self.project(points).seen.any(0).cpu().numpy()
 
-    def lit(self, points: Array, reach: Sequence[Floats]) -> Bools:
+    def visible(self, points: Array, visibility: Sequence[Floats]) -> Bools:
         projected = self.project(points)
         masks = []
-        for k, depth in enumerate(reach):
+        for k, depth in enumerate(visibility):
             limits = torch.from_numpy(np.ascontiguousarray(depth)).to(self._device)
             h, w = limits.shape
             size = torch.tensor([w, h], device=self._device)
@@ -131,15 +134,17 @@ class TorchQueries:
             expected, median, opacity = self._fused_depths(view, samples, size)
         else:
             # The product of density and step, and so the opacity, is the same at any scale.
-            expected, median, opacity = self.head.own_depth(self._maps[view], samples * scale, size)
+            expected, median, opacity = self.head.own_depth(
+                self._feature_maps[view], samples * scale, size
+            )
             expected, median = expected / scale, median / scale
         return RayDepths(*(a.cpu().numpy() for a in (expected, median, opacity)))
 
-    def reach(self, view: int, t: Floats, size: tuple[int, int]) -> Floats:
+    def visibility(self, view: int, t: Floats, size: tuple[int, int]) -> Floats:
         return self.depths(view, t, size, HALF_LIGHT).median
 
     def finished(
-        self, grid: AffineGrid, reach: Sequence[Floats], params: Floats
+        self, grid: AffineGrid, visibility: Sequence[Floats], params: Floats
     ) -> FrameGrids | None:
         return None
 

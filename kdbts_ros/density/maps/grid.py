@@ -6,16 +6,17 @@ No model is needed for any of it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from kdbts_ros.density.engines.answers import Bools, Floats
+from kdbts_ros.density.engines.answers import Bools, Floats, FrameGrids
 from kdbts_ros.density.geometry.affine_grid import AffineGrid
 from kdbts_ros.errors import UserError
 
 Pose = npt.NDArray[np.float64]
+Int8s = npt.NDArray[np.int8]
 CompletedCells = Literal["keep", "discount", "unknown"]
 
 UNKNOWN, FREE, OCCUPIED = -1, 0, 100
@@ -78,6 +79,21 @@ class GridWindow:
         return x, y
 
 
+class MapArea(NamedTuple):
+    """Where a map is asked: the pose of the base in the fixed frame, the cells, the heights."""
+
+    T_fixed_base: Pose
+    window: GridWindow
+    band: HeightBand
+
+
+class CellRule(NamedTuple):
+    """How a probability is published: see `OccupancyMap.trinary`."""
+
+    threshold: float
+    completed: CompletedCells
+
+
 @dataclass(frozen=True)
 class OccupancyMap:
     """probability (H,W) that something stands in a column, NaN unknown; observed (H,W): light of
@@ -87,9 +103,7 @@ class OccupancyMap:
     probability: Floats
     observed: Bools
 
-    def trinary(
-        self, threshold: float = 0.5, completed: CompletedCells = "discount"
-    ) -> npt.NDArray[np.int8]:
+    def trinary(self, threshold: float = 0.5, completed: CompletedCells = "discount") -> Int8s:
         """(H,W) of -1 unknown, 0 free, 100 occupied from `threshold` on.
 
         completed: what columns behind a surface say. "keep" takes the network's word; "discount"
@@ -107,9 +121,7 @@ class OccupancyMap:
             grid[~self.observed] = UNKNOWN
         return grid
 
-    def percent(
-        self, threshold: float = 0.5, completed: CompletedCells = "discount"
-    ) -> npt.NDArray[np.int8]:
+    def percent(self, threshold: float = 0.5, completed: CompletedCells = "discount") -> Int8s:
         """(H,W) probability in 0..100; -1 where `trinary` is.
 
         A planner that reads this grid as a trinary one takes all that is short of lethal for free:
@@ -118,6 +130,28 @@ class OccupancyMap:
         scaled = np.rint(np.nan_to_num(self.probability) * 100)
         known = self.trinary(threshold, completed) != UNKNOWN
         return np.where(known, scaled, UNKNOWN).astype(np.int8)
+
+
+class FrameMap(NamedTuple):
+    """A map with its two published forms (H,W), where they came along with it."""
+
+    occupancy: OccupancyMap
+    trinary: Int8s | None = None
+    percent: Int8s | None = None
+
+    @classmethod
+    def of(cls, window: GridWindow, grids: FrameGrids) -> FrameMap:
+        occupancy = OccupancyMap(window, grids.probability, grids.observed)
+        return cls(occupancy, grids.trinary, grids.percent)
+
+    def published(
+        self, threshold: float, completed: CompletedCells, percent: bool
+    ) -> tuple[Int8s, Int8s | None]:
+        """trinary and, when wanted, percent: those that came along or those of the map."""
+        if self.trinary is not None:
+            return self.trinary, self.percent if percent else None
+        scaled = self.occupancy.percent(threshold, completed) if percent else None
+        return self.occupancy.trinary(threshold, completed), scaled
 
 
 def band_columns(

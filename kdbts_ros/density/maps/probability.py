@@ -51,7 +51,7 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class Calibration:
+class ProbabilityCurves:
     """One curve for observed and one for completed columns; None keeps the opacity itself.
 
     occupied_from: probability in (0, 1) from which a column is best called occupied. One half is
@@ -83,12 +83,12 @@ class Calibration:
         return found
 
 
-def write_note(calibrations: Mapping[str, Calibration]) -> str:
-    """Calibrations by head as the note of a checkpoint, JSON."""
-    return json.dumps({head: asdict(calibration) for head, calibration in calibrations.items()})
+def write_note(curves: Mapping[str, ProbabilityCurves]) -> str:
+    """Curves by head as the note of a checkpoint, JSON."""
+    return json.dumps({head: asdict(each) for head, each in curves.items()})
 
 
-def read_note(text: str | None) -> dict[str, Calibration]:
+def read_note(text: str | None) -> dict[str, ProbabilityCurves]:
     """What `write_note` wrote, by head; empty of a checkpoint without the note.
 
     Raises:
@@ -97,7 +97,7 @@ def read_note(text: str | None) -> dict[str, Calibration]:
     if text is None:
         return {}
     try:
-        return {str(head): _calibration(entry) for head, entry in json.loads(text).items()}
+        return {str(head): _curves(entry) for head, entry in json.loads(text).items()}
     except (
         ArithmeticError,
         AttributeError,
@@ -109,14 +109,14 @@ def read_note(text: str | None) -> dict[str, Calibration]:
         raise UserError(f"the checkpoint's calibration cannot be read: {error}") from None
 
 
-def _calibration(entry: dict[str, Any]) -> Calibration:
+def _curves(entry: dict[str, Any]) -> ProbabilityCurves:
     curves = {
         kind: None
         if entry[kind] is None
         else Curve(**{k: float(v) for k, v in entry[kind].items()})
         for kind in ("observed", "completed")
     }
-    return Calibration(**curves, occupied_from=float(entry["occupied_from"]))
+    return ProbabilityCurves(**curves, occupied_from=float(entry["occupied_from"]))
 
 
 def _probability(curve: Curve | None, optical_depth: Floats) -> Floats:

@@ -1,4 +1,4 @@
-"""A rolling local map: the column probabilities of many frames fused in the fixed frame.
+"""A rolling local map: the column probabilities of many frames accumulated in the fixed frame.
 
 What a robot drove past a second ago is no longer in its image but still there. `LocalMap` keeps, in
 a window that follows the robot, a weighted mean of the log-odds that frames gave each cell.
@@ -55,7 +55,7 @@ SUREST = np.float32(0.99)
 
 
 @dataclass(frozen=True)
-class FusionSettings:
+class AccumulationSettings:
     """How evidence adds up and fades.
 
     decay_s: time in which weight falls to 1/e, s.
@@ -97,8 +97,8 @@ class FusionSettings:
 class LocalMap:
     """Evidence of the frames so far in a window around the robot. One thread owns it."""
 
-    def __init__(self, settings: FusionSettings | None = None) -> None:
-        self.settings = settings or FusionSettings()
+    def __init__(self, settings: AccumulationSettings | None = None) -> None:
+        self.settings = settings or AccumulationSettings()
         self._window: GridWindow | None = None
         self._evidence: Floats = np.zeros((CHANNELS, 0, 0), np.float32)
         self._stamp_ns = 0
@@ -108,7 +108,7 @@ class LocalMap:
         """Forget everything."""
         self._window = self._newest = None
 
-    def fuse(self, frame: OccupancyMap, stamp_ns: int) -> OccupancyMap:
+    def accumulate(self, frame: OccupancyMap, stamp_ns: int) -> OccupancyMap:
         """Add a frame and return the map of its time; see the module's contract.
 
         The map has the window of the newest frame. A cell of it is observed when frames that
@@ -144,7 +144,7 @@ class LocalMap:
         return metres > self.settings.speed_limit * abs(seconds)
 
 
-def evidence_of(frame: OccupancyMap, settings: FusionSettings) -> Floats:
+def evidence_of(frame: OccupancyMap, settings: AccumulationSettings) -> Floats:
     """(CHANNELS,H,W) what one frame says; zero where it knows nothing."""
     known = np.isfinite(frame.probability)
     p = np.clip(np.where(known, frame.probability, np.float32(0.5)), 1 - SUREST, SUREST)
@@ -154,7 +154,7 @@ def evidence_of(frame: OccupancyMap, settings: FusionSettings) -> Floats:
     return np.stack([log_odds * observed, observed, log_odds * completed, completed])
 
 
-def limit(evidence: Floats, settings: FusionSettings) -> None:
+def limit(evidence: Floats, settings: AccumulationSettings) -> None:
     """Bound the weights of (CHANNELS,H,W) in place; what a cell says stays as it is."""
     limits = ((OBSERVED, settings.observed_limit), (COMPLETED, settings.completed_limit))
     for channel, largest in limits:
@@ -162,7 +162,7 @@ def limit(evidence: Floats, settings: FusionSettings) -> None:
         evidence[channel : channel + 2] *= share
 
 
-def occupancy(evidence: Floats, window: GridWindow, settings: FusionSettings) -> OccupancyMap:
+def occupancy(evidence: Floats, window: GridWindow, settings: AccumulationSettings) -> OccupancyMap:
     """The map that evidence (CHANNELS,H,W) stands for."""
     observed, completed = evidence[OBSERVED_WEIGHT], evidence[COMPLETED_WEIGHT]
     weight = observed + completed

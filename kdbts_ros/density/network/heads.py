@@ -84,6 +84,8 @@ class MultiViewHead(nn.Module):
         return self.mlp2.lin_out.bias
 
     def fuse(self, per_view: Tensor, seen: Tensor) -> Tensor:
+        """(B,V,M,1+F) of c_k and vote f_k by view and (B,V,M) masks to (B,M) pre-densities: the
+        second perceptron of Σ_k softmax(c)_k f_k."""
         weights = view_weights(per_view[..., 0], seen)
         pre_density: Tensor = self.mlp2((weights.unsqueeze(-1) * per_view[..., 1:]).sum(1))
         return pre_density.squeeze(-1)

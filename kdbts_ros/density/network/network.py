@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import partial
 from math import isfinite
 from typing import cast
 
@@ -11,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kdbts_ros.density.network.decoder import FeatureDecoder
+from kdbts_ros.density.network.efficientnet import EfficientNetLite
 from kdbts_ros.density.network.heads import (
     ATTENTION_HEADS,
     AttentionHead,
@@ -21,11 +24,20 @@ from kdbts_ros.density.network.heads import (
 )
 from kdbts_ros.density.network.positional_encoding import PositionalCode, map_depth
 from kdbts_ros.density.network.projection import project
-from kdbts_ros.density.network.resnet import ARCHITECTURES, ResNetEncoder
+from kdbts_ros.density.network.resnet import ResNetTrunk
+from kdbts_ros.density.network.trunk import Trunk
 from kdbts_ros.errors import UserError
 
 HEADS = ("bts", "kdbts", "mvbts", "simple_multiview", "attention")
 SINGLE_VIEW_HEADS = ("bts", "kdbts")
+# By the name in files: how people call it, and what builds it with random weights.
+TRUNKS: dict[str, tuple[str, Callable[[], Trunk]]] = {
+    "resnet18": ("ResNet-18", partial(ResNetTrunk, 18)),
+    "resnet50": ("ResNet-50", partial(ResNetTrunk, 50)),
+    "efficientnet_lite0": ("EfficientNet-Lite0", partial(EfficientNetLite, 0)),
+    "efficientnet_lite1": ("EfficientNet-Lite1", partial(EfficientNetLite, 1)),
+    "efficientnet_lite2": ("EfficientNet-Lite2", partial(EfficientNetLite, 2)),
+}
 # Far beyond every network of the kind, and far below what would take all memory.
 WIDEST, LARGEST_INPUT = 4096, 8192
 # Three times full HD: features of so many pixels take gigabytes already.
@@ -36,16 +48,16 @@ MOST_INPUT_PIXELS = 1 << 22
 class NetworkSpec:
     """Everything needed to build a network whose weights are then loaded.
 
-    `resize` is how larger images are brought down: "linear" as the original weights were trained,
-    "area" without aliasing. `head_widths` are the hidden widths of the head: (hidden,) for one
-    perceptron, (hidden, fused, hidden2) for "mvbts" and "attention". `student_widths` are those of
-    a single-view head that a multi-view network may carry beside its own (KDBTS: teacher and
-    student over one trunk); empty means none. With `shared_hidden` both read one hidden layer, so
-    that a view has one folded map for both. Images are stretched to `image_height` x `image_width`,
-    the size the network was trained on.
+    `trunk` is a name of `TRUNKS`. `resize` is how larger images are brought down: "linear" as the
+    original weights were trained, "area" without aliasing. `head_widths` are the hidden widths of
+    the head: (hidden,) for one perceptron, (hidden, fused, hidden2) for "mvbts" and "attention".
+    `student_widths` are those of a single-view head that a multi-view network may carry beside its
+    own (KDBTS: teacher and student over one trunk); empty means none. With `shared_hidden` both
+    read one hidden layer, so that a view has one folded map for both. Images are stretched to
+    `image_height` x `image_width`, the size the network was trained on.
     """
 
-    layers: int = 50
+    trunk: str = "resnet50"
     feature_channels: int = 64
     decoder_channels: tuple[int, int, int, int, int] = (64, 64, 64, 128, 256)
     head: str = "kdbts"
@@ -60,8 +72,8 @@ class NetworkSpec:
 
     def __post_init__(self) -> None:
         self._check_sizes()
-        if self.layers not in ARCHITECTURES:
-            raise UserError(f"ResNet-{self.layers} is not supported, use one of 18, 50")
+        if self.trunk not in TRUNKS:
+            raise UserError(f"unknown trunk '{self.trunk}', use one of {', '.join(TRUNKS)}")
         if self.head not in HEADS:
             raise UserError(f"unknown head '{self.head}', use one of {', '.join(HEADS)}")
         if self.image_height % 32 or self.image_width % 32:
@@ -114,6 +126,11 @@ class NetworkSpec:
             raise UserError(f"depth_near and depth_far must be numbers, got {self.depths}")
 
     @property
+    def trunk_title(self) -> str:
+        """How people call the trunk."""
+        return TRUNKS[self.trunk][0]
+
+    @property
     def depths(self) -> tuple[float, float]:
         """Nearest and farthest depth of the code, m."""
         return self.depth_near, self.depth_far
@@ -127,6 +144,11 @@ class NetworkSpec:
             student_widths=(),
             shared_hidden=False,
         )
+
+
+def build_trunk(name: str) -> Trunk:
+    """The trunk of a name in `TRUNKS`, with random weights."""
+    return TRUNKS[name][1]()
 
 
 def build_head(spec: NetworkSpec) -> nn.Module:
@@ -149,7 +171,7 @@ class DensityNetwork(nn.Module):
     def __init__(self, spec: NetworkSpec) -> None:
         super().__init__()
         self.spec = spec
-        self.encoder = ResNetEncoder(spec.layers)
+        self.encoder = build_trunk(spec.trunk)
         self.decoder = FeatureDecoder(
             self.encoder.channels, spec.decoder_channels, spec.feature_channels
         )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import nn
+
+from kdbts_ros.density.network.trunk import Layer, Pool, Residual, Step, Trunk
+
+PLANES = (64, 128, 256, 512)
 
 
 def _norm(channels: int) -> nn.BatchNorm2d:
@@ -14,6 +17,10 @@ def _shortcut(inputs: int, outputs: int, stride: int) -> nn.Sequential | None:
     if stride == 1 and inputs == outputs:
         return None
     return nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), _norm(outputs))
+
+
+def _shortcut_layer(module: nn.Sequential | None) -> Layer | None:
+    return None if module is None else Layer(module[0], module[1], "none")  # type: ignore[arg-type]
 
 
 class BasicBlock(nn.Module):
@@ -29,10 +36,9 @@ class BasicBlock(nn.Module):
         self.bn2 = _norm(planes)
         self.downsample = _shortcut(inputs, planes, stride)
 
-    def forward(self, x: Tensor) -> Tensor:
-        skip = x if self.downsample is None else self.downsample(x)
-        y = F.relu(self.bn1(self.conv1(x)))
-        return F.relu(self.bn2(self.conv2(y)) + skip)
+    def step(self) -> Residual:
+        path = Layer(self.conv1, self.bn1, "relu"), Layer(self.conv2, self.bn2, "none")
+        return Residual(path, _shortcut_layer(self.downsample), "relu")
 
 
 class Bottleneck(nn.Module):
@@ -51,11 +57,13 @@ class Bottleneck(nn.Module):
         self.bn3 = _norm(outputs)
         self.downsample = _shortcut(inputs, outputs, stride)
 
-    def forward(self, x: Tensor) -> Tensor:
-        skip = x if self.downsample is None else self.downsample(x)
-        y = F.relu(self.bn1(self.conv1(x)))
-        y = F.relu(self.bn2(self.conv2(y)))
-        return F.relu(self.bn3(self.conv3(y)) + skip)
+    def step(self) -> Residual:
+        path = (
+            Layer(self.conv1, self.bn1, "relu"),
+            Layer(self.conv2, self.bn2, "relu"),
+            Layer(self.conv3, self.bn3, "none"),
+        )
+        return Residual(path, _shortcut_layer(self.downsample), "relu")
 
 
 ARCHITECTURES: dict[int, tuple[type[BasicBlock | Bottleneck], tuple[int, int, int, int]]] = {
@@ -64,22 +72,20 @@ ARCHITECTURES: dict[int, tuple[type[BasicBlock | Bottleneck], tuple[int, int, in
 }
 
 
-def normalised(images: Tensor) -> Tensor:
-    """One mean and deviation for all channels, as monodepth2 and BTS were trained."""
-    return (images - 0.45) / 0.225
+class ResNetTrunk(Trunk):
+    """Normalised as monodepth2 and BTS were trained."""
 
+    mean, deviation = 0.45, 0.225
 
-class ResNetEncoder(nn.Module):
-    """Five feature maps at 1/2, 1/4, 1/8, 1/16 and 1/32 of the image size."""
-
-    def __init__(self, layers: int) -> None:
+    def __init__(self, depth: int) -> None:
         super().__init__()
-        block, counts = ARCHITECTURES[layers]
-        self.channels = (64, *(planes * block.expansion for planes in (64, 128, 256, 512)))
+        block, counts = ARCHITECTURES[depth]
+        c1, c2, c3, c4 = (planes * block.expansion for planes in PLANES)
+        self.channels = (64, c1, c2, c3, c4)
         self.conv1 = nn.Conv2d(3, 64, 7, 2, 3, bias=False)
         self.bn1 = _norm(64)
         inputs = 64
-        for index, (planes, count) in enumerate(zip((64, 128, 256, 512), counts, strict=True)):
+        for index, (planes, count) in enumerate(zip(PLANES, counts, strict=True)):
             stages = []
             for position in range(count):
                 stride = 2 if index > 0 and position == 0 else 1
@@ -87,11 +93,10 @@ class ResNetEncoder(nn.Module):
                 inputs = planes * block.expansion
             self.add_module(f"layer{index + 1}", nn.Sequential(*stages))
 
-    def forward(self, images: Tensor) -> list[Tensor]:
-        """(N,3,H,W) in [0,1] to the five maps, finest first."""
-        taps = [F.relu(self.bn1(self.conv1(normalised(images))))]
-        x = F.max_pool2d(taps[0], 3, 2, 1)
-        for index in range(1, 5):
-            x = self.get_submodule(f"layer{index}")(x)
-            taps.append(x)
-        return taps
+    def levels(self) -> tuple[tuple[nn.Module, ...], ...]:
+        return (self.conv1, self.bn1), *((self.get_submodule(f"layer{k}"),) for k in range(1, 5))
+
+    def steps(self) -> tuple[tuple[Step, ...], ...]:
+        blocks = [[block.step() for block in stage] for (stage,) in self.levels()[1:]]  # type: ignore[attr-defined]
+        stem = Layer(self.conv1, self.bn1, "relu")
+        return (stem,), (Pool(), *blocks[0]), *map(tuple, blocks[1:])

@@ -1,11 +1,23 @@
-"""Volume rendering along rays: densities to weights, depth and opacity."""
+"""Volume rendering: where rays are sampled, and densities to weights, depth and opacity."""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
+import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
+
+from kdbts_ros.density.network.network import NetworkSpec
+
+Floats = npt.NDArray[np.float32]
+
+DEPTH_SAMPLES = 64
+# Visibility is asked along so many rays, rows and columns of them over the image, and at most every
+# second pixel. A map looks from above: to it, how far aside light goes matters more than how far
+# up, and of twice as many rows or of a finer image it learns nothing (docs/performance.md).
+VISIBILITY_RAYS = (32, 160)
 
 # A first density so high that a sample swallows all light must not zero the product exactly.
 TRANSMITTANCE_FLOOR = 1e-10
@@ -22,8 +34,27 @@ def sample_distances(near: float, far: float | Tensor, jitter: Tensor) -> Tensor
     return 1 / ((1 - s) / near + s / far)
 
 
+def visibility_rays(spec: NetworkSpec) -> tuple[int, int]:
+    """Rows and columns of the rays that are asked for visibility."""
+    rows, columns = VISIBILITY_RAYS
+    return min(spec.image_height // 2, rows), min(spec.image_width // 2, columns)
+
+
+def depth_samples(spec: NetworkSpec, scale: float, count: int = DEPTH_SAMPLES) -> Floats:
+    """t_i (count,) m: depths at which rays of a view of that scale are sampled."""
+    # The network knows nothing nearer than `depth_near` in the world it is shown.
+    near = spec.depth_near / scale
+    return sample_distances(near, spec.depth_far, torch.full((count,), 0.5)).numpy()
+
+
+def lengths(t: Floats) -> Floats:
+    """(S,) length a sample stands for: up to the next one, the last as long as the one before."""
+    steps = np.diff(t)
+    return np.append(steps, steps[-1]).astype(np.float32)
+
+
 class Rendering(NamedTuple):
-    """w_i = T_i α_i: weights (...,S); d̂ = Σ w_i t_i: depth (...), where the ray is expected to end;
+    """w_i = T_i α_i: weights (...,S); d̂ = Σ w_i t_i: depth (...), the expected termination depth;
     opacity (...) in 0..1 before the last sample was forced opaque; T_i: transmittance (...,S)."""
 
     weights: Tensor
@@ -50,3 +81,14 @@ def composite(sigma: Tensor, t: Tensor, force_last: bool) -> Rendering:
     transmittance = torch.cat([torch.ones_like(passed[..., :1]), passed[..., :-1]], dim=-1)
     weights = alpha * transmittance
     return Rendering(weights, (weights * t).sum(-1), opacity, transmittance)
+
+
+def median_depth(sigma: Tensor, t: Tensor) -> Tensor:
+    """Depth (...) at which half the light is gone; the last sample where that never happens."""
+    rendering = composite(sigma, t, force_last=False)
+    after = rendering.transmittance - rendering.weights
+    crossed = after <= 0.5
+    first = crossed.to(torch.int8).argmax(-1, keepdim=True)
+    last = torch.full_like(first, sigma.shape[-1] - 1)
+    index = torch.where(crossed.any(-1, keepdim=True), first, last)
+    return t.expand_as(sigma).gather(-1, index).squeeze(-1)

@@ -58,7 +58,7 @@ class ViewUse:
         self.buffer.clear()
 
     def add(self, kept: KeptView, pose_faults: int = 0) -> None:
-        """Take a camera's newest view; `pose_faults` as in `request.Moment`."""
+        """Take a camera's newest view; `pose_faults` as in `settings.FrameStamp`."""
         jumped = self.buffer.add(kept)
         self.pose_jumps += int(jumped)
         failed = jumped or pose_faults > self._faults

@@ -1,29 +1,29 @@
-"""Maps of several views as a GPU finishes them: sums, calibration, probabilities."""
+"""Maps of several views as a GPU finishes them: column sums, probabilities, published cells."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from kdbts_ros.density.birds_eye_map import MIN_SEEN_SHARE, map_alone, map_together
+from kdbts_ros.density.birds_eye_map import MIN_SEEN_SHARE, map_alone, map_together, no_less_than
 from kdbts_ros.density.engines.cuda import frame_params
 from kdbts_ros.density.geometry.camera import Array
 from kdbts_ros.density.maps.grid import (
     CompletedCells,
     GridWindow,
     HeightBand,
+    MapArea,
     OccupancyMap,
     band_columns,
 )
-from kdbts_ros.density.maps.newest import no_less_than
 from kdbts_ros.density.scene import SceneCompleter
-from kdbts_ros.density.whole_frame.finished_map import LEAST_ALIKE, alike
+from kdbts_ros.density.whole_frame.single_view import LEAST_ALIKE, alike
 from kdbts_ros.errors import in_one_line
 
 # Maps that are compared: of the grey image at load, and of a real one.
 _CHECKED = 2
 
 
-class FusedMaps:
+class MultiViewMaps:
     """Maps of the views that a scene has in use, finished by its queries where these can. `note`
     says in a sentence why they do no more, once one of the first differed from `map_together`."""
 
@@ -45,12 +45,12 @@ class FusedMaps:
         newest: the map of the reference view alone, where it is there. threshold, completed: of the
         two forms that come along with a finished map and are compared as well.
         """
-        scene, asked = self._scene, (T_fixed_base, window, band)
-        together = self.finished(*asked, threshold, completed)
+        scene, area = self._scene, MapArea(T_fixed_base, window, band)
+        together = self.finished(*area, threshold, completed)
         if together is None:
-            together = map_together(scene, *asked)
+            together = map_together(scene, *area)
         if newest is None:
-            newest = map_alone(scene, *asked)
+            newest = map_alone(scene, *area)
         return no_less_than(newest, together, scene.occupied_from(len(scene.views)))
 
     def finished(
@@ -68,10 +68,10 @@ class FusedMaps:
         grid, thickness = band_columns(T_fixed_base, window, band)
         params = frame_params.pack_map(
             np.zeros(frame_params.PARAMS, np.float32), grid.shape[0], thickness,
-            scene.spec.depth_near, scene.calibration, threshold, completed, MIN_SEEN_SHARE,
+            scene.spec.depth_near, scene.curves, threshold, completed, MIN_SEEN_SHARE,
         )  # fmt: skip
         try:
-            found = queries.finished(grid, scene.reach(), params)
+            found = queries.finished(grid, scene.visibility(), params)
         except Exception as error:  # a kernel that does not compile, a device without memory
             self._refuse(in_one_line(error))
             return None

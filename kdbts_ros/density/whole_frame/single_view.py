@@ -10,7 +10,7 @@ import numpy.typing as npt
 from torch import Tensor
 
 from kdbts_ros.density.birds_eye_map import MIN_SEEN_SHARE, map_around
-from kdbts_ros.density.engines.answers import DepthImage, Floats
+from kdbts_ros.density.engines.answers import DepthImage, Floats, FrameGrids
 from kdbts_ros.density.engines.cuda import frame_params
 from kdbts_ros.density.engines.cuda.frame_plan import (
     DepthGraph,
@@ -23,16 +23,26 @@ from kdbts_ros.density.engines.cuda.frame_plan import (
     plan_key,
     uploaded,
 )
-from kdbts_ros.density.engines.encoded_view import EncodedView
-from kdbts_ros.density.engines.interface import projection
+from kdbts_ros.density.engines.encoded_view import EncodedView, projection
 from kdbts_ros.density.geometry.affine_grid import AffineGrid
 from kdbts_ros.density.geometry.camera import Array, View
-from kdbts_ros.density.maps.grid import CompletedCells, GridWindow, HeightBand, band_columns
-from kdbts_ros.density.maps.probability import Calibration
+from kdbts_ros.density.ground.anchor import AS_SEEN, Anchor
+from kdbts_ros.density.maps.grid import (
+    CompletedCells,
+    FrameMap,
+    GridWindow,
+    HeightBand,
+    OccupancyMap,
+    band_columns,
+)
+from kdbts_ros.density.maps.probability import ProbabilityCurves
 from kdbts_ros.density.scene import SceneCompleter
-from kdbts_ros.density.whole_frame.finished_map import LEAST_ALIKE, FrameMap, alike, alike_depth
 from kdbts_ros.errors import in_one_line
 
+# Share of cells, or of pixels, that must be alike. Alike are cells that are so many percent apart,
+# and depths that differ by this share.
+LEAST_ALIKE = 0.995
+_MOST_PERCENT, _MOST_DEPTH = 5, 0.01
 # Cameras and grids whose graphs are kept, and depth images of each.
 _KEPT, _KEPT_DEPTHS = 4, 2
 # An encoded view has its image for colours alone, and none are asked of it here.
@@ -58,7 +68,7 @@ class _Kept:
     depths: dict[tuple[object, ...], _KeptDepth] = field(default_factory=dict)
 
 
-class FrameEngine:
+class SingleViewMaps:
     """Belongs to the thread that asks first. `note` says in a sentence what it had to do without;
     where a graph's first map differs from the scene's own, there are no more maps from here, and
     likewise for depth images."""
@@ -78,9 +88,9 @@ class FrameEngine:
         self._last: _Kept | None = None
 
     @property
-    def calibration(self) -> Calibration:
+    def curves(self) -> ProbabilityCurves:
         """Of the head that speaks for a single view."""
-        return self._scene.calibration_of(self._head.name)
+        return self._scene.curves_of(self._head.name)
 
     def map(
         self,
@@ -90,6 +100,7 @@ class FrameEngine:
         band: HeightBand,
         threshold: float,
         completed: CompletedCells,
+        anchor: Anchor = AS_SEEN,
     ) -> FrameMap | None:
         """What `map_around` says of the view, whose world is the fixed frame, and its two forms.
 
@@ -98,7 +109,7 @@ class FrameEngine:
         if self._refused:
             return None
         grid, thickness = band_columns(T_fixed_base, window, band)
-        params = self._params(view, grid, thickness, threshold, completed)
+        params = self._params(view, anchor, grid, thickness, threshold, completed)
         try:
             self._last, fresh = self._graph(view, grid.shape)
         except Exception as error:  # a kernel that does not compile, a device without memory
@@ -108,6 +119,7 @@ class FrameEngine:
         if fresh:
             # Of an image that the GPU warped: beside one that the CPU warped.
             self._scene.set_views([view])
+            self._scene.use([self._scene.views[0].anchored(anchor)])
             expected = map_around(self._scene, T_fixed_base, window, band)
             share = alike(found, expected, threshold, completed)
             if not share >= LEAST_ALIKE:
@@ -120,7 +132,12 @@ class FrameEngine:
         assert self._last is not None
         return self._last.graph.device_times(repeats)
 
-    def depth(self, view: View, stride: int) -> DepthImage | None:
+    def shown_visibility(self) -> Floats:
+        """(h,w) of the view that `map` was asked about last: see `FrameEncoding`."""
+        assert self._last is not None
+        return self._last.graph.visibility()
+
+    def depth(self, view: View, stride: int, anchor: Anchor = AS_SEEN) -> DepthImage | None:
         """The depth of every `stride`-th pixel of the view that `map` was asked about last.
 
         None where there was no map of it, or depth images have been refused.
@@ -134,20 +151,20 @@ class FrameEngine:
         except Exception as error:  # a kernel that does not compile, a device without memory
             self._refuse_depth(in_one_line(error))
             return None
-        found = graph.run()
+        found = graph.run().divided(anchor.scale)
         shown = view.camera.resized(size[1], size[0])
         image = DepthImage(found.valid, found.valid, shown)
         if found.own is not None and view.own is not None:
             image = DepthImage(found.valid, found.own, view.own.camera)
         if fresh:
-            self._scene.use([self.encoded(view)])
+            self._scene.use([self.encoded(view, anchor)])
             share = alike_depth(image, DepthImage.of(self._scene.depth_map(stride)))
             if not share >= LEAST_ALIKE:
                 self._refuse_depth(f"{share:.3f} of its first pixels were right")
                 return None
         return image
 
-    def encoded(self, view: View) -> EncodedView:
+    def encoded(self, view: View, anchor: Anchor = AS_SEEN) -> EncodedView:
         """The view that `map` was asked about last, for the scene's other queries.
 
         Heads with a map of their own besides the student's are not to be asked about it.
@@ -155,8 +172,8 @@ class FrameEngine:
         assert self._last is not None
         found = self._last.graph.encoding()
         posed = self._encoded(view, found.image, (found.map,) * len(self._scene.field.heads))
-        posed.reach.append(found.reach / np.float32(view.scale))
-        return posed
+        posed.visibility.append(found.visibility / np.float32(view.scale))
+        return posed.anchored(anchor)
 
     def _refuse(self, reason: str) -> None:
         """No more maps from here, and why."""
@@ -196,15 +213,16 @@ class FrameEngine:
     def _params(
         self,
         view: View,
+        anchor: Anchor,
         grid: AffineGrid,
         thickness: float,
         threshold: float,
         completed: CompletedCells,
     ) -> Floats:
-        posed, arrays = self._encoded(view, _NO_IMAGE), self._head.arrays
-        params = frame_params.pack_grid(grid, projection(posed), arrays, view.scale)
+        posed, arrays = self._encoded(view, _NO_IMAGE).anchored(anchor), self._head.arrays
+        params = frame_params.pack_grid(grid, projection(posed), arrays, posed.scale)
         return frame_params.pack_map(
-            params, grid.shape[0], thickness, self._scene.spec.depth_near, self.calibration,
+            params, grid.shape[0], thickness, self._scene.spec.depth_near, self.curves,
             threshold, completed, MIN_SEEN_SHARE,
         )  # fmt: skip
 
@@ -231,8 +249,25 @@ class FrameEngine:
         return kept, fresh
 
     def _encoded(
-        self, view: View, image: npt.NDArray[np.uint8], maps: tuple[Tensor, ...] = ()
+        self, view: View, image: npt.NDArray[np.uint8], feature_maps: tuple[Tensor, ...] = ()
     ) -> EncodedView:
         return EncodedView(
-            maps, view.camera, view.T_world_cam, image, view.scale, view.valid, view.own
+            feature_maps, view.camera, view.T_world_cam, image, view.scale, view.valid, view.own
         )
+
+
+def alike(
+    found: FrameGrids, expected: OccupancyMap, threshold: float, completed: CompletedCells
+) -> float:
+    """Share of cells that say the same; a map that is all of one kind must agree in its numbers."""
+    apart = np.abs(found.percent.astype(np.int16) - expected.percent(threshold, completed))
+    same = (found.trinary == expected.trinary(threshold, completed)) & (apart <= _MOST_PERCENT)
+    return float(same.mean())
+
+
+def alike_depth(found: DepthImage, expected: DepthImage) -> float:
+    """Share of published pixels that say the same."""
+    a, b = found.published, expected.published
+    with np.errstate(invalid="ignore"):
+        same = (np.isnan(a) & np.isnan(b)) | (np.abs(a - b) <= _MOST_DEPTH * b)
+    return float(same.mean())

@@ -11,13 +11,12 @@ import yaml
 from pydantic import ValidationError
 
 from kdbts_ros.errors import UserError
+from kdbts_ros.learning.config.frames import JitterConfig, PoolConfig, StreetsConfig
 from kdbts_ros.learning.config.section import Section
 from kdbts_ros.learning.config.stages import (
     DistillStage,
-    JitterConfig,
     OptimiserConfig,
     PhotometricStage,
-    PoolConfig,
     SupervisedStage,
 )
 from kdbts_ros.learning.config.training import NetworkConfig, TrainingConfig, WatchConfig
@@ -76,6 +75,7 @@ SECTIONS: dict[str, type[Section]] = {
     "optimiser": OptimiserConfig,
     "jitter": JitterConfig,
     "pool": PoolConfig,
+    "streets": StreetsConfig,
     "watch": WatchConfig,
 }
 

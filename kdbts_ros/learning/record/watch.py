@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -69,10 +68,13 @@ class Watcher:
     def _single_view(network: DensityNetwork) -> DensityNetwork:
         """A copy that reads the one view that is watched: the student, where there is one.
 
-        The facade freezes and folds what it is given; the network in training must not notice.
+        The facade freezes and folds what it is given; the network in training must not notice,
+        and its batch norms may be those of several processes, which the facade does not know.
         """
         if network.student is None:
-            return copy.deepcopy(network)
+            alike = DensityNetwork(network.spec)
+            alike.load_state_dict(network.state_dict())
+            return alike
         student = DensityNetwork(network.spec.of_student())
         adopt(student, network, CheckpointInfo("training", network.spec, ""))
         return student

@@ -5,32 +5,31 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 
 from kdbts_ros.density.checkpoints.checkpoint import save_network
 from kdbts_ros.density.network.precision import choose_device
 from kdbts_ros.errors import UserError
 from kdbts_ros.files import shown
 from kdbts_ros.learning.config.stages import Stage
-from kdbts_ros.learning.config.training import TrainingConfig
+from kdbts_ros.learning.config.training import NetworkConfig, TrainingConfig
 from kdbts_ros.learning.frames.draws import Draws, seed_of
-from kdbts_ros.learning.frames.plan import FramePlan
-from kdbts_ros.learning.frames.pool import FramePool
+from kdbts_ros.learning.frames.pool import FramePlan, FramePool
 from kdbts_ros.learning.record.diary import Diary
 from kdbts_ros.learning.record.progress import Progress, StepReport
 from kdbts_ros.learning.record.run_folder import RunFolder
 from kdbts_ros.learning.run import resuming
-from kdbts_ros.learning.run.batch_norm import share_batch_norms
-from kdbts_ros.learning.run.descent import Descent
-from kdbts_ros.learning.run.freezing import frozen_statistics
+from kdbts_ros.learning.run.batch_norm import frozen_statistics, share_batch_norms
 from kdbts_ros.learning.run.interruption import Interruption
+from kdbts_ros.learning.run.optimiser import Descent, stage_share
 from kdbts_ros.learning.run.parallel import LostProcess, Ranks
-from kdbts_ros.learning.run.schedule import stage_share
-from kdbts_ros.learning.run.tasks import Task, task_of
+from kdbts_ros.learning.run.tasks import Lesson, task_of
 from kdbts_ros.learning.weights.building import build_network
 from kdbts_ros.reading import telling
 
@@ -85,7 +84,7 @@ class Trainer:
         self.device = self.ranks.device(choose_device(config.device))
         self.network = build_network(config.network).to(self.device)
         if self.ranks.world > 1:
-            share_batch_norms(self.network)
+            share_batch_norms(self.network, self.device)
         self.descent = Descent(self.network, config, self.ranks, self.device)
         self.position = Position()
         self.listeners: list[Callable[[StepReport], None]] = []
@@ -95,9 +94,6 @@ class Trainer:
             content = self.folder.read_state() if self.ranks.leads else b""
             self._restore(self.folder.decode_state(self.ranks.bytes_from_first(content)))
         self.folder.note(config)
-        # Processes that were given different weights, for instance by different files, must not
-        # average gradients of different networks.
-        self.ranks.copy_from_first(list(self.network.state_dict().values()))
         self.diary = Diary(config, self.folder) if writes else None
 
     @property
@@ -162,11 +158,12 @@ class Trainer:
             self.position.stage_step,
         )
         with (
-            task.holding(self.network),
             frozen_statistics(*([self.network] if self.config.frozen_statistics else [])),
+            ExitStack() as held,
             pool,
             progress,
         ):
+            warming, lesson = None, None
             while True:
                 started = time.monotonic()
                 self._await_frames(pool, progress)
@@ -176,9 +173,14 @@ class Trainer:
                 if share >= 1:
                     self._look(progress)
                     return True
+                if lesson is None or warming != (share < stage.warm_decoder):
+                    warming = share < stage.warm_decoder
+                    held.close()
+                    held.enter_context(task.holding(self.network, warming))
+                    lesson = self.ranks.sharing_gradients(Lesson(self.network, task))
                 waited = time.monotonic() - started
                 frames = pool.take(self.position.stage_step)
-                values = self._step(task, frames, stage, share, places)
+                values = self._step(lesson, frames, stage, share, places)
                 seconds = time.monotonic() - started
                 self.position.stage_seconds += seconds
                 self.position.stage_step += 1
@@ -200,7 +202,7 @@ class Trainer:
         return stop > 0, share
 
     def _step(
-        self, task: Task, frames: list[Any], stage: Stage, share: float, places: range
+        self, lesson: nn.Module, frames: list[Any], stage: Stage, share: float, places: range
     ) -> dict[str, float]:
         position = self.position
         draws = Draws(self.config.seed, position.stage, position.stage_step, places)
@@ -208,7 +210,7 @@ class Trainer:
         torch.manual_seed(seed_of(self.config.seed, self.step, self.ranks.rank))
         self.network.train()
         with self.ranks.bounded():
-            losses = task.losses(self.network, frames, draws)
+            losses = lesson(frames, draws)
         return self.descent.step(losses, stage.optimiser, position.stage_step, share)
 
     def _tell(self, report: StepReport, progress: Progress) -> None:
@@ -262,10 +264,9 @@ class Trainer:
             "torch",
         ):
             try:
-                same = json.loads(state["network_config"]) == json.loads(
-                    self.config.network.model_dump_json()
-                )
-                if not same:
+                # Keys that a state of before does not know had their default.
+                before = NetworkConfig.model_validate_json(state["network_config"])
+                if before != self.config.network:
                     raise UserError(
                         "the network section of the config differs from that of "
                         f"{self.folder.path}: undo the change or start a run of another name"
@@ -273,7 +274,7 @@ class Trainer:
                 saved = resuming.read(state.get("made_from"))
                 if saved is not None:
                     resuming.refuse_other(
-                        saved,
+                        resuming.completed(saved, self.config),
                         self._identity,
                         f"the config is not that of the run {shown(self.folder.path)}",
                         "Undo the change to resume, or start a run of another name.",

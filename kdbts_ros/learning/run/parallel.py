@@ -11,6 +11,7 @@ from datetime import timedelta
 import torch
 import torch.distributed as dist
 from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
 
 from kdbts_ros.density.network.precision import choose_device
 from kdbts_ros.errors import UserError
@@ -70,25 +71,20 @@ class Ranks:
             )
         return torch.device("cuda", self.local)
 
-    def average_gradients(self, parameters: Sequence[nn.Parameter]) -> None:
-        """Replace every gradient by its mean over the processes.
+    def sharing_gradients(self, lesson: nn.Module) -> nn.Module:
+        """A module whose backward pass leaves the mean of all processes' gradients everywhere.
 
-        A parameter that no process used keeps no gradient, so that weight decay leaves it alone
-        as it would in one process.
+        Weights of the first process are given to all. What learns is settled here: build it anew
+        when something is frozen or thawed. A parameter that no process used keeps no gradient, so
+        that weight decay leaves it alone as it would in one process.
         """
         if self.world == 1:
-            return
-        learning = [p for p in parameters if p.requires_grad]
-        used = [float(p.grad is not None) for p in learning]
-        # One message instead of one for each parameter; who has a gradient travels along.
-        parts = [torch.zeros_like(p) if p.grad is None else p.grad for p in learning]
-        device = learning[0].device
-        message = torch.cat([torch.tensor(used, device=device), *(p.flatten() for p in parts)])
-        self._sum(message)
-        used_anywhere, rest = message[: len(learning)] > 0, message[len(learning) :] / self.world
-        pieces = torch.split(rest, [p.numel() for p in learning])
-        for parameter, piece, anywhere in zip(learning, pieces, used_anywhere, strict=True):
-            parameter.grad = piece.view_as(parameter).clone() if anywhere else None
+            return lesson
+        with self.bounded():
+            # Running statistics are those of the whole batch already, in every process.
+            return DistributedDataParallel(
+                lesson, broadcast_buffers=False, find_unused_parameters=True
+            )
 
     def mean(self, values: Mapping[str, float], device: torch.device) -> dict[str, float]:
         """Means over the processes of figures of the same names."""
@@ -115,13 +111,6 @@ class Ranks:
         with self.bounded():
             dist.broadcast_object_list(held, 0)
         return held[0]
-
-    def copy_from_first(self, tensors: Sequence[Tensor]) -> None:
-        """Give every process the values of the first one."""
-        if self.world > 1:
-            with self.bounded():
-                for tensor in tensors:
-                    dist.broadcast(tensor, 0)
 
     def _sum(self, message: Tensor) -> None:
         with self.bounded():

@@ -11,6 +11,7 @@ import re
 from collections.abc import Mapping
 
 from kdbts_ros.density.checkpoints.checkpoint import resolve, sha256
+from kdbts_ros.density.checkpoints.imagenet import IMAGENET
 from kdbts_ros.errors import UserError
 from kdbts_ros.learning.config.training import TrainingConfig
 from kdbts_ros.reading import foreign
@@ -37,9 +38,19 @@ def identity_of(config: TrainingConfig) -> Identity:
     """
     found = flattened(config.model_dump(mode="json"))
     for key, text in found.items():
-        if _CHECKPOINTS.fullmatch(key) and text != "null":
+        if _CHECKPOINTS.fullmatch(key) and text not in ("null", json.dumps(IMAGENET)):
             found[key] = f"the checkpoint of sha256 {sha256(resolve(json.loads(text)))}"
     return {key: value for key, value in found.items() if not _FREE.fullmatch(key)}
+
+
+def completed(saved: Identity, config: TrainingConfig) -> Identity:
+    """A saved identity with the keys that there were not yet, where this config leaves them alone.
+
+    A key that is added later must not end the runs of before: its default is what they did.
+    """
+    given = flattened(config.model_dump(mode="json", exclude_defaults=True))
+    added = {k: v for k, v in identity_of(config).items() if k not in saved and k not in given}
+    return {**saved, **added}
 
 
 def flattened(content: object, place: str = "") -> Identity:
@@ -88,4 +99,10 @@ def read(text: object) -> Identity | None:
         content = json.loads(text) if isinstance(text, str) else None
     except foreign("json"):
         return None
-    return {str(k): str(v) for k, v in content.items()} if isinstance(content, dict) else None
+    if not isinstance(content, dict):
+        return None
+    found = {str(k): str(v) for k, v in content.items()}
+    if "network.layers" in found:
+        # From before `trunk`.
+        found["network.trunk"] = json.dumps(f"resnet{found.pop('network.layers')}")
+    return found

@@ -40,7 +40,7 @@ def adopt(
     trunk = [name for name in left if not name.startswith(fresh)]
     if trunk:
         raise UserError(
-            f"{info.source} is a ResNet-{info.spec.layers} whose trunk does not fit the network "
+            f"{info.source} has a trunk, {info.spec.trunk_title}, that does not fit the network "
             f"section of the config ({trunk[0]} differs)"
         )
     network.load_state_dict(adopted, strict=False)

@@ -6,24 +6,39 @@ for its parameters, or be stopped.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from kdbts_ros.node.parameters.table import Parameters
+from kdbts_ros.node.parameters.values import Parameters
 
 if TYPE_CHECKING:
     from kdbts_ros.density.pipeline import Pipeline, PipelineSettings
 
+COMPILING = (
+    "configure: compiling loops for this processor, up to 3 minutes the first time; "
+    "`kdbts warm-up` does it ahead"
+)
 
-def load(parameters: Parameters) -> Pipeline:
-    """Weights loaded and warmed up; raises UserError."""
+
+def load(parameters: Parameters, tell: Callable[[str], object]) -> Pipeline:
+    """Weights loaded and warmed up.
+
+    Args:
+        tell: called with a sentence once it turns out to take long.
+
+    Raises:
+        UserError: the weights cannot be used.
+    """
+    from kdbts_ros import loops
     from kdbts_ros.density.pipeline import Pipeline
 
-    return Pipeline(settings(parameters))
+    with loops.told_when_compiling(lambda: tell(COMPILING)):
+        return Pipeline(settings(parameters))
 
 
 def settings(parameters: Parameters) -> PipelineSettings:
     """The part of the parameters that the pipeline knows."""
-    from kdbts_ros.density.maps.rolling_map import FusionSettings
+    from kdbts_ros.density.maps.rolling_map import AccumulationSettings
     from kdbts_ros.density.pipeline import PipelineSettings
     from kdbts_ros.density.views.keyframes import BufferRules
     from kdbts_ros.density.views.static_world import ConsistencyRules
@@ -39,7 +54,7 @@ def settings(parameters: Parameters) -> PipelineSettings:
         max_bytes=parameters.view_memory_mb * 1_000_000,
         max_speed=parameters.max_speed,
     )
-    fusion = FusionSettings(
+    fusion = AccumulationSettings(
         decay_s=parameters.map_decay,
         completed_weight=parameters.completed_weight,
         observed_limit=parameters.map_inertia,
@@ -57,13 +72,14 @@ def settings(parameters: Parameters) -> PipelineSettings:
         height_max=parameters.height_max,
         height_step=parameters.height_step,
         occupied_threshold=parameters.occupied_threshold,
-        completed_cells=parameters.completed_cells,  # type: ignore[arg-type]
+        completed_cells=parameters.completed_cells,
         depth_stride=parameters.depth_stride,
-        canonical_camera=parameters.canonical_camera,  # type: ignore[arg-type]
+        canonical_camera=parameters.canonical_camera,
         scale_height=parameters.scale_height,
-        mode=parameters.mode,  # type: ignore[arg-type]
+        ground_anchor=parameters.ground_anchor,
+        mode=parameters.mode,
         views=views,
         consistency=ConsistencyRules(least_share=parameters.view_consistency),
         accumulate=parameters.accumulate,
-        fusion=fusion,
+        accumulation=fusion,
     )

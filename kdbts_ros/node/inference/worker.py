@@ -24,10 +24,10 @@ from kdbts_ros.density.cameras.lenses import Lens
 from kdbts_ros.density.cameras.training_camera import BadMount
 from kdbts_ros.density.geometry.camera import View, inverse
 from kdbts_ros.density.geometry.poses import Matrix
-from kdbts_ros.density.request import Moment, Wanted
+from kdbts_ros.density.settings import FrameStamp, Wanted
 from kdbts_ros.errors import UserError
-from kdbts_ros.node.inference.mailbox import Mailbox
-from kdbts_ros.node.inputs.images import decode, decode_compressed
+from kdbts_ros.node.inference.handover import Mailbox
+from kdbts_ros.node.inputs.camera_messages import decode, decode_compressed
 from kdbts_ros.node.inputs.waiting import Frame, Needs
 from kdbts_ros.node.reporting import drops
 from kdbts_ros.node.reporting.drops import Dropped
@@ -50,10 +50,12 @@ class Engine(Protocol):
     def concerns(self, lens: Lens, T_base_camera: Matrix) -> list[str]:
         """Why the network may do badly with a camera, one sentence each."""
 
-    def process(self, view: View, T_fixed_base: Matrix, wanted: Wanted, moment: Moment) -> Any:
+    def process(
+        self, view: View, T_fixed_base: Matrix, wanted: Wanted, frame_stamp: FrameStamp
+    ) -> Any:
         """Map, and on request more, of one posed image."""
 
-    def remember(self, view: View, moment: Moment) -> None:
+    def remember(self, view: View, frame_stamp: FrameStamp) -> None:
         """Keep one posed image for the maps to come."""
 
     def forget(self) -> None:
@@ -65,16 +67,16 @@ class Engine(Protocol):
 
 @dataclass(frozen=True)
 class Job:
-    """A frame with everything inference needs. `life` tells outcomes of a past life apart.
+    """A frame with everything inference needs. `epoch` tells outcomes of a past epoch apart.
 
-    `wanted` is None for an image that only adds a view. `pose_faults`: see `Moment`.
+    `wanted` is None for an image that only adds a view. `pose_faults`: see `FrameStamp`.
     """
 
     frame: Frame
     needs: Needs
     settings: Any
     wanted: Wanted | None
-    life: int
+    epoch: int
     pose_faults: int = 0
 
 
@@ -96,7 +98,7 @@ class Outcome:
     """What became of a job: a result, or the reason why there is none.
 
     Neither where the image only added a view. `published` is None where nothing was sent: there is
-    no map, or its life ended first.
+    no map, or its epoch ended first.
     concerns: why the network may do badly with the job's camera.
     model: what the engine says about itself after the job; empty after a drop.
     fault: what went wrong once the map was out.
@@ -113,7 +115,7 @@ class Outcome:
     fault: str = ""
 
 
-# Sends the result of a job; None where its life has ended and nothing was sent.
+# Sends the result of a job; None where its epoch has ended and nothing was sent.
 Publish = Callable[[Job, Any], Published | None]
 
 
@@ -138,23 +140,23 @@ class InferenceThread:
         self._mailbox: Mailbox[Job] = Mailbox()
         self._loaded = threading.Event()
         self._fault: UserError | None = None
-        self.description: dict[str, str] = {}
+        self.as_loaded: dict[str, str] = {}
+        self.description = self.as_loaded
         # A daemon: a frame that cannot be interrupted must not keep the process alive.
         self._thread = threading.Thread(target=self._run, name="kdbts_inference", daemon=True)
 
-    def start(self, wanted: Callable[[], bool]) -> None:
+    def start(self, meanwhile: Callable[[], object]) -> None:
         """Load the model and return when it is ready.
 
         Args:
-            wanted: called again and again meanwhile; False gives up.
+            meanwhile: called again and again until then; its exceptions pass.
 
         Raises:
-            UserError: the model cannot be loaded, or `wanted` turned False meanwhile.
+            UserError: the model cannot be loaded.
         """
         self._thread.start()
         while not self._loaded.wait(0.02):
-            if not wanted():
-                raise UserError("stopped while the model was loading")
+            meanwhile()
         if self._fault:
             raise self._fault
 
@@ -176,7 +178,7 @@ class InferenceThread:
     def _run(self) -> None:
         try:
             engine = self._load()
-            self.description = engine.describe()
+            self.description = self.as_loaded = engine.describe()
             # What was loaded stays: a search through its quarter of a million objects for garbage
             # would hold up a frame for a tenth of a second.
             gc.collect()
@@ -189,21 +191,21 @@ class InferenceThread:
             return
         finally:
             self._loaded.set()
-        life = 0
+        epoch = 0
         while (job := self._mailbox.take()) is not None:
-            if job.life != life:
-                # Views of a past life would be fused under poses of another.
+            if job.epoch != epoch:
+                # Views of a past epoch would be fused under poses of another.
                 if (drop := _forgotten(engine)) is not None:
                     self._deliver(Outcome(job, None, drop, time.monotonic(), 0.0))
                     continue
-                life = job.life
+                epoch = job.epoch
             outcome = run(engine, job, self._publish)
             self.description = outcome.model or self.description
             self._deliver(outcome)
 
 
 def _forgotten(engine: Engine) -> Dropped | None:
-    """Have the engine forget a past life; why the first job of the next one is lost, if it is."""
+    """Have the engine forget a past epoch; why the first job of the next one is lost, if it is."""
     try:
         engine.forget()
     except Exception as error:
@@ -226,12 +228,12 @@ def run(engine: Engine, job: Job, publish: Publish) -> Outcome:
         decode_ms = (time.monotonic() - started) * 1e3
         if engine.settings != job.settings:
             engine.update(job.settings)
-        moment = Moment(job.frame.camera, job.frame.stamp_ns, job.pose_faults)
+        frame_stamp = FrameStamp(job.frame.camera, job.frame.stamp_ns, job.pose_faults)
         result, published = None, None
         if job.wanted is None:
-            engine.remember(view, moment)
+            engine.remember(view, frame_stamp)
         else:
-            result = engine.process(view, needs.T_fixed_base, job.wanted, moment)
+            result = engine.process(view, needs.T_fixed_base, job.wanted, frame_stamp)
             published = _send(publish, job, result)
     except Dropped as drop:
         return Outcome(job, None, drop, started, decode_ms)
@@ -242,14 +244,14 @@ def run(engine: Engine, job: Job, publish: Publish) -> Outcome:
     except Exception as error:
         # The one place where a frame may fail for a reason nobody foresaw (memory, a driver): the
         # frame is lost, counted and reported, and the next one gets its chance.
-        drop = Dropped(drops.INFERENCE_ERROR, with_place(error))
-        return Outcome(job, None, drop, started, decode_ms)
+        unforeseen = Dropped(drops.INFERENCE_ERROR, with_place(error))
+        return Outcome(job, None, unforeseen, started, decode_ms)
     # Only now: nobody waits for what follows, but for the map.
-    concerns, model, fault = _asked_afterwards(engine, job)
+    concerns, model, fault = _after_publishing(engine, job)
     return Outcome(job, result, None, started, decode_ms, published, concerns, model, fault)
 
 
-def _asked_afterwards(engine: Engine, job: Job) -> tuple[tuple[str, ...], dict[str, str], str]:
+def _after_publishing(engine: Engine, job: Job) -> tuple[tuple[str, ...], dict[str, str], str]:
     """Concerns, description, and the fault of asking for them; the map stays a map."""
     needs = job.needs
     concerns, model = tuple[str, ...](), dict[str, str]()

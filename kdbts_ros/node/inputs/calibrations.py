@@ -14,7 +14,7 @@ The contract:
   differ.
 * Where several qualify, those of the image's frame and size go first: two cameras may share a
   topic. Frames alone decide nothing, since drivers leave them empty or name others.
-* A new life of time forgets what belongs to the past, but keeps the last CameraInfo where images
+* A new epoch of time forgets what belongs to the past, but keeps the last CameraInfo where images
   had none of their own: a latched one is not said again.
 """
 
@@ -24,8 +24,8 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from kdbts_ros.node.inputs.camera_info import Calibration
-from kdbts_ros.node.inputs.stamps import JUMP_NS, LEAP_NS
+from kdbts_ros.node.inputs.admission import JUMP_NS, LEAP_NS
+from kdbts_ros.node.inputs.camera_messages import Calibration
 from kdbts_ros.node.reporting import drops
 from kdbts_ros.node.reporting.drops import Dropped
 
@@ -169,7 +169,7 @@ class Calibrations:
             raise self._none(f"every camera_info on {self._topic} is stamped later than this image")
         return candidates[0].reading
 
-    def new_life(self, stamp_ns: int) -> None:
+    def new_epoch(self, stamp_ns: int) -> None:
         """Time jumped to `stamp_ns`: forget images, and what was said before of another time."""
         last = self._readings[-1] if self._readings else None
         paired = self._pairs() and self._have_own(self._images.values())

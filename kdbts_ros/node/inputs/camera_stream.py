@@ -10,22 +10,18 @@ from typing import Any
 from rclpy.node import Node
 from sensor_msgs.msg import CameraInfo, Image
 
-from kdbts_ros.datasets.ros.camera_infos import image_frame
-from kdbts_ros.datasets.ros.pose_rules import frame_name
+from kdbts_ros.datasets.ros.pose_rules import frame_name, image_frame
 from kdbts_ros.datasets.ros.sample_depth import SampleDepth
+from kdbts_ros.node.inputs.admission import OneCamera, Sender, StampOrder, check_lead
 from kdbts_ros.node.inputs.calibrations import Calibrations, Reading
-from kdbts_ros.node.inputs.camera_info import CalibrationReader, is_rectified
-from kdbts_ros.node.inputs.camera_inputs import CameraInputs
-from kdbts_ros.node.inputs.camera_topics import camera_topics
-from kdbts_ros.node.inputs.images import check_layout
-from kdbts_ros.node.inputs.one_camera import OneCamera, Sender
-from kdbts_ros.node.inputs.stamps import StampOrder, check_lead
+from kdbts_ros.node.inputs.camera_messages import CalibrationReader, check_layout, is_rectified
+from kdbts_ros.node.inputs.subscriptions import CameraInputs, camera_topics
 from kdbts_ros.node.inputs.waiting import Frame, Needs, WaitingQueue
 from kdbts_ros.node.outputs.messages import to_ns
-from kdbts_ros.node.parameters.table import Parameters
+from kdbts_ros.node.parameters.values import Parameters
 from kdbts_ros.node.poses.transforms import Transforms
 from kdbts_ros.node.reporting import drops
-from kdbts_ros.node.reporting.counters import Tally
+from kdbts_ros.node.reporting.counters import Counters
 from kdbts_ros.node.reporting.drops import Dropped
 from kdbts_ros.node.reporting.graph import (
     CAMERA_INFO,
@@ -44,8 +40,8 @@ class CameraStream:
         name: of the camera; empty for the only one.
         parameters: gives the values of now.
         ready: called with every frame whose needs are met, stamps ascending.
-        jumped: called when an image begins a new life, with its stamp, the topic and the seconds by
-            which time jumped.
+        jumped: called when an image begins a new epoch, with its stamp, the topic and the seconds
+            by which time jumped.
 
     Raises:
         UserError: the middleware refuses a subscription.
@@ -57,15 +53,15 @@ class CameraStream:
         name: str,
         parameters: Callable[[], Parameters],
         transforms: Transforms,
-        tally: Tally,
+        counters: Counters,
         ready: Callable[[Frame, Needs], None],
         jumped: Callable[[int, str, float], None],
     ) -> None:
         self.name = name
-        self._node, self._parameters, self._tally = node, parameters, tally
+        self._node, self._parameters, self._counters = node, parameters, counters
         self._transforms = transforms
         self._ready, self._jumped = ready, jumped
-        self._account = tally.stream(name)
+        self._account = counters.stream(name)
         self._queue = WaitingQueue(parameters().queue_length)
         self._order = StampOrder()
         self._samples = SampleDepth()
@@ -117,10 +113,10 @@ class CameraStream:
             seen = replace(seen, other_infos=topics_of_others(self._node, (CAMERA_INFO,)))
         return seen
 
-    def begin_new_life(self, stamp_ns: int) -> int:
+    def begin_epoch(self, stamp_ns: int) -> int:
         """Forget the order of stamps and what waits; how many frames that were."""
         self._order.reset()
-        self._calibrations.new_life(stamp_ns)
+        self._calibrations.new_epoch(stamp_ns)
         return self._queue.clear()
 
     def drain(self) -> None:
@@ -128,17 +124,17 @@ class CameraStream:
         if not len(self._queue):
             return
         now = time.monotonic()
-        found = self._queue.resolve(self._needs, now, self._parameters().tf_timeout)
-        for _, drop in found.dropped:
-            self._tally.drop(drop, now, self.name)
-        for frame, needs in found.ready:
+        resolved = self._queue.resolve(self._needs, now, self._parameters().tf_timeout)
+        for _, drop in resolved.dropped:
+            self._counters.drop(drop, now, self.name)
+        for frame, needs in resolved.ready:
             try:
                 self._order.check(frame.stamp_ns)
             except Dropped as drop:
-                self._tally.drop(drop, now, self.name)
+                self._counters.drop(drop, now, self.name)
                 continue
             self._order.used(frame.stamp_ns)
-            self._tally.posed(now, self.name)
+            self._counters.posed(now, self.name)
             self._ready(replace(frame, frame_id=self._frame_id(frame, self._reading(frame))), needs)
 
     def _needs(self, frame: Frame) -> Needs:
@@ -175,19 +171,19 @@ class CameraStream:
 
     def _on_image(self, message: Any, about: Any) -> None:
         now = time.monotonic()
-        self._tally.image(now, self.name)
+        self._counters.image(now, self.name)
         stamp_ns = to_ns(message.header.stamp)
         size = (message.width, message.height) if isinstance(message, Image) else None
         try:
             self._check(message, Sender(_gid(about), message.header.frame_id, size), stamp_ns, now)
         except Dropped as drop:
-            self._tally.drop(drop, now, self.name)
+            self._counters.drop(drop, now, self.name)
             return
         frame_id = self._parameters().camera_frame or frame_name(message.header.frame_id)
         frame = Frame(stamp_ns, frame_id, message, size, now, self.name, self._samples)
         self._calibrations.expect(stamp_ns, message.header.frame_id, size)
-        for _, drop in self._queue.add(frame):
-            self._tally.drop(drop, now, self.name)
+        for _, displaced in self._queue.add(frame):
+            self._counters.drop(displaced, now, self.name)
         self.drain()
 
     def _check(self, message: Any, sender: Sender, stamp_ns: int, now: float) -> None:
@@ -210,7 +206,7 @@ class CameraStream:
         self._order.check(stamp_ns)
 
     def _check_jump(self, sender: Sender) -> None:
-        """Two publishers that are not told apart must not begin a new life in turns."""
+        """Two publishers that are not told apart must not begin a new epoch in turns."""
         if not sender.publisher and len(publishers(self._node, self.image_topic)) > 1:
             raise Dropped(
                 drops.OTHER_CAMERA,

@@ -11,13 +11,13 @@ from rclpy.duration import Duration
 from rclpy.node import Node
 
 from kdbts_ros.errors import UserError
+from kdbts_ros.node.inputs.admission import LEAP_NS, in_words, is_leap
 from kdbts_ros.node.inputs.camera_stream import CameraStream
-from kdbts_ros.node.inputs.stamps import LEAP_NS, in_words, is_leap
 from kdbts_ros.node.inputs.waiting import Frame, Needs
-from kdbts_ros.node.parameters.table import Parameters
-from kdbts_ros.node.poses.sources import PoseSource
+from kdbts_ros.node.parameters.values import Parameters
+from kdbts_ros.node.poses.transforms import PoseSource
 from kdbts_ros.node.reporting import drops
-from kdbts_ros.node.reporting.counters import Tally
+from kdbts_ros.node.reporting.counters import Counters
 from kdbts_ros.node.reporting.drops import Dropped
 from kdbts_ros.node.reporting.input_health import StreamSurroundings
 
@@ -32,7 +32,7 @@ class Intake:
     Args:
         parameters: gives the values of now.
         ready: called with every frame whose needs are met, stamps of a camera ascending.
-        new_life: called with the stamp it begins at when time jumped and what is under way belongs
+        new_epoch: called with the stamp it begins at when time jumped and what is under way belongs
             to the past.
     """
 
@@ -40,11 +40,11 @@ class Intake:
         self,
         node: Node,
         parameters: Callable[[], Parameters],
-        tally: Tally,
+        counters: Counters,
         ready: Callable[[Frame, Needs], None],
-        new_life: Callable[[int], None],
+        new_epoch: Callable[[int], None],
     ) -> None:
-        self._node, self._tally, self._new_life = node, tally, new_life
+        self._node, self._counters, self._new_epoch = node, counters, new_epoch
         self._poses = PoseSource(node, parameters, self._transform_fault, self.drain)
         self._streams: list[CameraStream] = []
         try:
@@ -55,9 +55,9 @@ class Intake:
                         name,
                         parameters,
                         self._poses.transforms,
-                        tally,
+                        counters,
                         ready,
-                        self._begin_new_life,
+                        self._begin_epoch,
                     )
                 )
         except UserError:
@@ -111,29 +111,27 @@ class Intake:
         now_ns = self._node.get_clock().now().nanoseconds
         ahead = jump.delta.nanoseconds > 0
         if not ahead or is_leap(now_ns - jump.delta.nanoseconds, now_ns):
-            self._begin_new_life(now_ns, CLOCK, jump.delta.nanoseconds / 1e9)
+            self._begin_epoch(now_ns, CLOCK, jump.delta.nanoseconds / 1e9)
 
-    def _begin_new_life(self, stamp_ns: int, topic: str, seconds: float) -> None:
+    def _begin_epoch(self, stamp_ns: int, topic: str, seconds: float) -> None:
         """Time jumped by so many seconds, as a topic told."""
-        self._tally.time_jumps += 1
-        if self._tally.jumps.add(topic, time.monotonic()):
+        self._counters.time_jumps += 1
+        if self._counters.jumps.add(topic, time.monotonic()):
             self._node.get_logger().warning(
                 f"time jumped {in_words(seconds)}, as told by {topic}: poses, views and images of "
                 "before are dropped"
             )
         self._poses.transforms.time_jumped(stamp_ns)
         past = Dropped(drops.TIME_JUMP, "time jumped while it waited")
-        self._drop(
-            [(stream.name, stream.begin_new_life(stamp_ns)) for stream in self._streams], past
-        )
-        self._new_life(stamp_ns)
+        self._drop([(stream.name, stream.begin_epoch(stamp_ns)) for stream in self._streams], past)
+        self._new_epoch(stamp_ns)
 
     def _drop(self, waiting: list[tuple[str, int]], why: Dropped) -> None:
         """Account for so many frames of each camera."""
         for camera, count in waiting:
             for _ in range(count):
-                self._tally.drop(why, time.monotonic(), camera)
+                self._counters.drop(why, time.monotonic(), camera)
 
     def _transform_fault(self, sentence: str) -> None:
-        self._tally.transform_fault = sentence
-        self._tally.transform_fault_at = time.monotonic()
+        self._counters.transform_fault = sentence
+        self._counters.transform_fault_at = time.monotonic()

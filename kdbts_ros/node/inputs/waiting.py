@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar
 
 from kdbts_ros.datasets.ros.sample_depth import SampleDepth
 from kdbts_ros.density.geometry.poses import Matrix
-from kdbts_ros.node.inputs.camera_info import Calibration
+from kdbts_ros.node.inputs.camera_messages import Calibration
 from kdbts_ros.node.reporting import drops
 from kdbts_ros.node.reporting.drops import Dropped
 
@@ -77,17 +77,17 @@ class WaitingQueue:
             attempt: gives what the frame waits for, or raises Dropped.
             now, timeout: seconds of the clock of `Frame.arrived`.
         """
-        found: Resolved[T] = Resolved()
+        resolved: Resolved[T] = Resolved()
         frames, self._frames = self._frames, []
         for frame in frames:
             outcome = _outcome(attempt, frame)
             if not isinstance(outcome, Dropped):
-                found.ready.append((frame, outcome))
+                resolved.ready.append((frame, outcome))
             elif outcome.final or now - frame.arrived >= timeout:
-                found.dropped.append((frame, outcome))
+                resolved.dropped.append((frame, outcome))
             else:
                 self._frames.append(frame)
-        return found
+        return resolved
 
     def clear(self) -> int:
         """Forget every frame; how many there were."""

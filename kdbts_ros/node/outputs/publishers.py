@@ -1,10 +1,10 @@
 """What the node publishes, and what of it anybody wants.
 
 Maps, depth and preview are sent by the inference thread, which has them first; the report and a
-late joiner's map by the executor. The lock of `Lives` keeps the two apart.
+late joiner's map by the executor. The lock of `Epochs` keeps the two apart.
 
 A middleware gives late joiners the last sample of a latched topic, whatever has happened since. So
-a new life begins by replacing what is latched of an earlier one with a map that knows nothing.
+a new epoch begins by replacing what is latched of an earlier one with a map that knows nothing.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, Image
 
-from kdbts_ros.density.request import Wanted
+from kdbts_ros.density.settings import Wanted
 from kdbts_ros.msg import InferenceReport
-from kdbts_ros.node.inference.epochs import Lives
+from kdbts_ros.node.inference.handover import Epochs
 from kdbts_ros.node.inference.worker import Job, Outcome, Published
 from kdbts_ros.node.outputs import messages
-from kdbts_ros.node.parameters.table import Parameters
-from kdbts_ros.node.reporting.counters import Tally
+from kdbts_ros.node.parameters.values import Parameters
+from kdbts_ros.node.reporting.counters import Counters
 from kdbts_ros.node.reporting.faults import with_place
 
 # Nav2's static layer asks for a latched map and does not connect to a volatile one.
@@ -43,11 +43,11 @@ class Outputs:
     """The publishers of a configured node. `parameters` gives the values of now."""
 
     def __init__(
-        self, node: LifecycleNode, parameters: Callable[[], Parameters], lives: Lives
+        self, node: LifecycleNode, parameters: Callable[[], Parameters], epochs: Epochs
     ) -> None:
         self._node = node
         self._parameters = parameters
-        self._lives = lives
+        self._epochs = epochs
         self._publishers: list[Any] = []
         self._last: tuple[Job, Any] | None = None
         self._probability_latched = False
@@ -78,15 +78,15 @@ class Outputs:
         )
 
     def publish(self, job: Job, result: Any) -> Published | None:
-        """Send the map, and what else was wanted of it, unless the job's life has ended.
+        """Send the map, and what else was wanted of it, unless the job's epoch has ended.
 
         Called in the inference thread. An exception means that no map was sent; once it is, what
         cannot be sent beside it is told in the result.
         """
         began = time.monotonic()
         grid = self._grid(job, result, result.trinary)
-        with self._lives.lock:
-            if job.life != self._lives.now:
+        with self._epochs.lock:
+            if job.epoch != self._epochs.now:
                 return None
             self._occupancy.publish(grid)
             self._last = (job, result)
@@ -121,14 +121,14 @@ class Outputs:
         ground = float(job.needs.T_fixed_base[2, 3])
         return messages.occupancy_grid(head, result.window, cells, ground)
 
-    def begin_life(self, stamp_ns: int | None = None) -> None:
-        """Replace what is latched of an ended life by a map of the same cells, all unknown.
+    def begin_epoch(self, stamp_ns: int | None = None) -> None:
+        """Replace what is latched of an ended epoch by a map of the same cells, all unknown.
 
         Called in the executor's thread, once the publishers are active. stamp_ns: where the new
-        life begins; None for the stamp of the map that is replaced.
+        epoch begins; None for the stamp of the map that is replaced.
         """
-        with self._lives.lock:
-            if self._last is None or self._last[0].life == self._lives.now:
+        with self._epochs.lock:
+            if self._last is None or self._last[0].epoch == self._epochs.now:
                 return
             (job, result), self._last = self._last, None
             unknown = np.full_like(result.trinary, -1)
@@ -143,8 +143,8 @@ class Outputs:
         if event.current_count_change < 1:
             return
         # A newer map that is sent meanwhile must not be followed, and unlatched, by this one.
-        with self._lives.lock:
-            if self._last is None or self._last[0].life != self._lives.now:
+        with self._epochs.lock:
+            if self._last is None or self._last[0].epoch != self._epochs.now:
                 return
             job, result = self._last
             if result.percent is None:
@@ -158,10 +158,10 @@ class Outputs:
         outcome: Outcome,
         stages: dict[str, float],
         model: dict[str, str],
-        tally: Tally,
+        counters: Counters,
     ) -> None:
         """Send the account of one map; `stages` in milliseconds as `stages_ms` names them."""
-        views = outcome.result.views
+        views, ground = outcome.result.views, outcome.result.ground
         report = InferenceReport(
             header=messages.header(outcome.job.frame.stamp_ns, self._parameters().fixed_frame),
             mode=views.mode,
@@ -170,22 +170,24 @@ class Outputs:
             views_kept=views.kept,
             views_bytes=views.kept_bytes,
             pose_jumps=views.pose_jumps,
-            time_jumps=tally.time_jumps,
-            frames_in=tally.frames_in,
-            maps_out=tally.maps_out,
-            views_in=tally.views_in,
+            ground_scale=ground.scale,
+            ground_pitch=ground.pitch,
+            time_jumps=counters.time_jumps,
+            frames_in=counters.frames_in,
+            maps_out=counters.maps_out,
+            views_in=counters.views_in,
         )
         for name in ("head", "checkpoint", "device", "precision"):
             setattr(report, name, model.get(name, ""))
         for name in STAGES:
             setattr(report, f"{name}_ms", float(stages.get(name, 0.0)))
-        reasons = sorted(tally.dropped)
+        reasons = sorted(counters.dropped)
         report.drop_reasons = reasons
-        report.drop_counts = [tally.dropped[reason] for reason in reasons]
+        report.drop_counts = [counters.dropped[reason] for reason in reasons]
         self._report.publish(report)
 
     def close(self) -> None:
-        """Destroy the publishers; the life of the jobs under way must have ended."""
+        """Destroy the publishers; the epoch of the jobs under way must have ended."""
         for publisher in self._publishers:
             self._node.destroy_lifecycle_publisher(publisher)
         self._publishers = []

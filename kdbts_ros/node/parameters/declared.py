@@ -15,8 +15,9 @@ from rclpy.node import Node
 from rclpy.parameter import Parameter
 
 from kdbts_ros.errors import UserError
-from kdbts_ros.node.parameters.rules import same
-from kdbts_ros.node.parameters.table import DEFAULTS, LIVE, RULES, Parameters, Value
+from kdbts_ros.node.parameters.rules import Value, same
+from kdbts_ros.node.parameters.table import DEFAULTS, LIVE, RULES, check
+from kdbts_ros.node.parameters.values import Parameters
 
 # Set by rclpy itself, or by the QoS overrides of a publisher.
 FOREIGN = ("use_sim_time", "start_type_description_service", "qos_overrides.")
@@ -45,7 +46,7 @@ class NodeParameters:
             value = default
             if name in given:
                 try:
-                    value = RULES[name].check(name, default, given[name].value)
+                    value = check(name, given[name].value)
                 except UserError as error:
                     self._faults[name] = str(error)
             node.declare_parameter(name, _as_ros(value), _descriptor(name), ignore_override=True)
@@ -69,7 +70,7 @@ class NodeParameters:
     ) -> SetParametersResult:
         """Set rclpy parameters together, as services ask for it.
 
-        A value is taken for what it means (`Rule.check`), which rclpy would refuse for its type.
+        A value is taken for what it means (`check`), which rclpy would refuse for its type.
         One that changes nothing is left out, even of a parameter that is read only: the node takes
         back what it has written down (`ros2 param load`).
         """
@@ -82,7 +83,7 @@ class NodeParameters:
     def _meant(self, given: Any) -> Any:
         if given.name not in DEFAULTS:
             return given
-        value = RULES[given.name].check(given.name, DEFAULTS[given.name], given.value)
+        value = check(given.name, given.value)
         return Parameter(given.name, value=_as_ros(value))
 
     def _unchanged(self, given: Any) -> bool:
@@ -91,9 +92,7 @@ class NodeParameters:
             return False
         now = self._node.get_parameter(given.name).value
         if given.name in DEFAULTS:
-            rule, default = RULES[given.name], DEFAULTS[given.name]
-            now = rule.check(given.name, default, now)
-            return same(now, rule.check(given.name, default, given.value))
+            return same(check(given.name, now), check(given.name, given.value))
         return type(now) is type(given.value) and bool(now == given.value)
 
     def _check(self, given: list[Any]) -> SetParametersResult:
@@ -123,14 +122,14 @@ def _as_ros(value: Value) -> Any:
 
 
 def _descriptor(name: str) -> ParameterDescriptor:
-    rule, default = RULES[name], DEFAULTS[name]
+    rule = RULES[name]
     descriptor = ParameterDescriptor(name=name, description=rule.meaning)
     constraints = [] if rule.live else ["read by configure"]
     if rule.choices:
         constraints.append("one of " + ", ".join(rule.choices))
     descriptor.additional_constraints = "; ".join(constraints)
     if rule.low is not None and rule.high is not None:
-        if isinstance(default, float):
+        if isinstance(rule.default, float):
             limits = FloatingPointRange(from_value=rule.low, to_value=rule.high)
             descriptor.floating_point_range = [limits]
         else:

@@ -1,12 +1,12 @@
-"""What one parameter may be, how a bad value is refused, and how values are written down."""
+"""What one parameter may be, how a bad value is refused, and how a value is written down."""
 
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal, get_args, get_origin
 
-from kdbts_ros.errors import UserError
+from pydantic import Field
 
 Value = bool | int | float | str | tuple[str, ...]
 
@@ -17,70 +17,87 @@ WORDS |= dict.fromkeys(("off", "no", "false", "n"), False)
 SAME = 1e-9
 
 
+def parameter(
+    default: Value,
+    meaning: str,
+    low: float | None = None,
+    high: float | None = None,
+    *,
+    live: bool = False,
+) -> Any:
+    """A field of the table. `low` and `high` are inclusive, `live` may change while active."""
+    return Field(default, ge=low, le=high, description=meaning, json_schema_extra={"live": live})
+
+
 @dataclass(frozen=True)
 class Rule:
-    """What one parameter may be. `low` and `high` are inclusive, `live` may change while active."""
+    """A field of the table, as descriptors, files and sentences need it."""
 
+    name: str
+    default: Value
     meaning: str
-    low: float | None = None
-    high: float | None = None
-    choices: tuple[str, ...] = ()
-    live: bool = False
+    low: float | None
+    high: float | None
+    choices: tuple[str, ...]
+    live: bool
 
-    def check(self, name: str, default: Value, value: object) -> Value:
-        """The value in the type of `default`, or UserError naming the parameter and its range."""
-        value = self._meant(default, value)
-        if isinstance(default, tuple):
-            return _strings(name, value)
-        if self.choices and value not in self.choices:
-            raise UserError(
-                f"parameter '{name}' must be one of {', '.join(self.choices)}, got {_said(value)}"
-            )
-        if type(value) is not type(default):
-            raise UserError(
-                f"parameter '{name}' must be {_noun(default)}, got {_said(value)}; "
-                f"{_example(name, default, value)}"
-            )
-        if isinstance(value, float) and not math.isfinite(value):
-            raise UserError(f"parameter '{name}' must be finite, got {value}")
-        if not self._in_range(value):
-            raise UserError(
-                f"parameter '{name}' must lie in [{self.low:g}, {self.high:g}], got {value:g}"
-            )
-        return value  # type: ignore[return-value]
+    @classmethod
+    def of(cls, name: str, field: Any) -> Rule:
+        """From pydantic's description of a field."""
+        kind = field.annotation
+        return cls(
+            name=name,
+            default=field.default,
+            meaning=field.description,
+            low=_bound(field, "ge"),
+            high=_bound(field, "le"),
+            choices=get_args(kind) if get_origin(kind) is Literal else (),
+            live=field.json_schema_extra["live"],
+        )
 
-    def _meant(self, default: Value, value: object) -> object:
-        """The value in the type of `default` where it can only mean one; otherwise as it is.
+    def meant(self, value: object) -> object:
+        """The value in the parameter's type where it can only mean one; otherwise as it is.
 
         YAML turns a bare off, no or n into false and on, yes or y into true; a launch argument may
-        stay a word.
+        stay a word. Empty strings in a list stand for nothing, since ROS has no empty list of a
+        type.
         """
         switch = WORDS.get(value.casefold()) if isinstance(value, str) else value
         if isinstance(switch, bool):
-            if isinstance(default, bool):
+            if isinstance(self.default, bool):
                 return switch
             words = ("on", "yes", "true") if switch else ("off", "no", "false")
             return next((choice for choice in self.choices if choice in words), value)
-        if isinstance(default, float) and type(value) is int:
-            return float(value)
-        if type(default) is int and isinstance(value, float) and value.is_integer():
+        if type(self.default) is int and isinstance(value, float) and value.is_integer():
             return int(value)
+        if isinstance(self.default, tuple) and isinstance(value, list | tuple):
+            return tuple(v for v in value if v != "")
         return value
 
-    def _in_range(self, value: Value) -> bool:
-        if self.low is None or self.high is None or isinstance(value, str | tuple):
-            return True
-        return self.low <= value <= self.high
+    def sentence(self, kind: str, value: object) -> str:
+        """Why a value is refused, and what cures it. `kind`: what pydantic calls the error."""
+        name = f"parameter '{self.name}'"
+        if kind == "literal_error":
+            return f"{name} must be one of {', '.join(self.choices)}, got {_quoted(value)}"
+        if kind == "finite_number":
+            return f"{name} must be finite, got {value}"
+        if kind in ("greater_than_equal", "less_than_equal"):
+            return f"{name} must lie in [{self.low:g}, {self.high:g}], got {value:g}"
+        if isinstance(self.default, tuple):
+            example = f"for example {self.name}:=[front, left]"
+            return f"{name} must be a list of strings, got {value!r}; {example}"
+        noun = _NOUNS[type(self.default)]
+        return f"{name} must be {noun}, got {_quoted(value)}; {self._example(value)}"
+
+    def _example(self, value: object) -> str:
+        if isinstance(self.default, str) and isinstance(value, bool | int | float):
+            text = literal(value) if isinstance(value, bool) else value
+            return f"quote a name that looks like another type: {self.name}:='\"{text}\"'"
+        return f"for example {self.name}:={literal(self.default)}"
 
 
-def _strings(name: str, value: object) -> tuple[str, ...]:
-    """A list of strings; empty ones stand for nothing, since ROS has no empty list of a type."""
-    if not isinstance(value, list | tuple) or not all(isinstance(v, str) for v in value):
-        raise UserError(
-            f"parameter '{name}' must be a list of strings, got {value!r}; "
-            f"for example {name}:=[front, left]"
-        )
-    return tuple(v for v in value if v)
+def _bound(field: Any, key: str) -> float | None:
+    return next((getattr(limit, key) for limit in field.metadata if hasattr(limit, key)), None)
 
 
 def same(a: Value, b: Value) -> bool:
@@ -90,17 +107,8 @@ def same(a: Value, b: Value) -> bool:
     return a == b
 
 
-def rule(default: Value, meaning: str, **limits: Any) -> Any:
-    return field(default=default, metadata={"rule": Rule(meaning, **limits)})
-
-
-def limits(rule: Rule) -> str:
-    if rule.choices:
-        return ", ".join(rule.choices)
-    return "" if rule.low is None else f"{rule.low:g} to {rule.high:g}"
-
-
 def literal(value: Value) -> str:
+    """A value as YAML has it."""
     if isinstance(value, bool):
         return str(value).lower()
     if isinstance(value, tuple):
@@ -109,21 +117,12 @@ def literal(value: Value) -> str:
     return f'"{value}"' if isinstance(value, str) else str(value)
 
 
-def _said(value: object) -> str:
+_NOUNS = {bool: "true or false", int: "an integer", float: "a number", str: "a string"}
+
+
+def _quoted(value: object) -> str:
     """A value as it was given, with what YAML may have made of it."""
     if isinstance(value, bool):
         words = "on, yes and y" if value else "off, no and n"
         return f"{literal(value)} (what ROS makes of a bare {words})"
     return "nothing" if value is None else repr(value)
-
-
-def _example(name: str, default: Value, value: object) -> str:
-    if isinstance(default, str) and isinstance(value, bool | int | float):
-        text = literal(value) if isinstance(value, bool) else value
-        return f"quote a name that looks like another type: {name}:='\"{text}\"'"
-    return f"for example {name}:={literal(default)}"
-
-
-def _noun(value: Value) -> str:
-    nouns = {bool: "true or false", int: "an integer", float: "a number", str: "a string"}
-    return nouns[type(value)]

@@ -8,13 +8,15 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from kdbts_ros.node.inputs.stamps import Jumps
 from kdbts_ros.node.reporting import drops
 from kdbts_ros.node.reporting.drops import Dropped
 
 # Durations are summarised over the newest maps only, so that they tell of now.
 WINDOW = 100
 NEVER = float("-inf")
+# So many jumps from one source within so many seconds are no loop of a recording worth the name.
+JUMPS_REPEATED = 3
+JUMPS_WITHIN = 10.0
 
 
 @dataclass
@@ -42,7 +44,28 @@ class Losses:
 
 
 @dataclass
-class StreamTally:
+class Jumps:
+    """When time jumped lately, seconds of a clock that never jumps, by the topic that told it."""
+
+    newest: dict[str, deque[float]] = field(default_factory=dict)
+
+    def add(self, topic: str, now: float) -> bool:
+        """A jump was told; whether that is news, and not one more of many."""
+        times = self.newest.setdefault(topic, deque(maxlen=JUMPS_REPEATED))
+        times.append(now)
+        return topic not in self.repeated(now)
+
+    def repeated(self, now: float) -> tuple[str, ...]:
+        """Topics that told jumps again and again until now."""
+        return tuple(
+            topic
+            for topic, times in sorted(self.newest.items())
+            if len(times) == JUMPS_REPEATED and now - times[0] <= JUMPS_WITHIN
+        )
+
+
+@dataclass
+class StreamCounters:
     """What one camera sent. Times are seconds of a clock that never jumps.
 
     `good_at`: when an image was last found usable, with a calibration; `pose_at`: and with a pose.
@@ -63,7 +86,7 @@ class StreamTally:
 
 
 @dataclass
-class Tally:
+class Counters:
     """Kept by the executor thread alone. Times are seconds of a clock that never jumps."""
 
     since: float
@@ -73,16 +96,16 @@ class Tally:
     time_jumps: int = 0
     jumps: Jumps = field(default_factory=Jumps)
     losses: Losses = field(default_factory=Losses)
-    streams: dict[str, StreamTally] = field(default_factory=dict)
+    streams: dict[str, StreamCounters] = field(default_factory=dict)
     transform_fault: str = ""
     transform_fault_at: float = NEVER
     pose_at: float | None = None
     map_at: float | None = None
     stages: dict[str, deque[float]] = field(default_factory=dict)
 
-    def stream(self, camera: str) -> StreamTally:
+    def stream(self, camera: str) -> StreamCounters:
         """The account of one camera."""
-        return self.streams.setdefault(camera, StreamTally())
+        return self.streams.setdefault(camera, StreamCounters())
 
     def image(self, now: float, camera: str = "") -> None:
         """An image arrived."""

@@ -68,7 +68,7 @@ def with_place(error: Exception) -> str:
     return f"{in_one_line(error)}{place}"
 
 
-def told(transition: Callable[..., Any]) -> Callable[..., Any]:
+def reports_failure(transition: Callable[..., Any]) -> Callable[..., Any]:
     """A node's transition that tells `caught` of its exception: rclpy catches it without a word."""
 
     @functools.wraps(transition)

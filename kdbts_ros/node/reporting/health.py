@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from kdbts_ros.node.inputs.stamps import JUMPS_WITHIN
 from kdbts_ros.node.reporting import drops
-from kdbts_ros.node.reporting.counters import StreamTally, Tally
+from kdbts_ros.node.reporting.counters import JUMPS_WITHIN, Counters, StreamCounters
 from kdbts_ros.node.reporting.input_health import StreamSurroundings, input_status
 from kdbts_ros.node.reporting.status import ERROR, OK, WARN, Status, quiet
 
@@ -28,7 +27,7 @@ class Surroundings:
     clock_publishers: tuple[str, ...] = ()
 
 
-def assess(tally: Tally, around: Surroundings, now: float, silence: float) -> list[Status]:
+def assess(counters: Counters, around: Surroundings, now: float, silence: float) -> list[Status]:
     """`lifecycle`; while active `input` of each camera, `time`, `pose`, `inference` and `camera`.
 
     silence: s of patience.
@@ -40,19 +39,19 @@ def assess(tally: Tally, around: Surroundings, now: float, silence: float) -> li
     return [
         lifecycle,
         *(
-            input_status(tally.stream(stream.camera), stream, tally.since, now, silence)
+            input_status(counters.stream(stream.camera), stream, counters.since, now, silence)
             for stream in around.streams
         ),
-        _time(tally, around, now),
-        _pose(tally, now, silence),
-        _inference(tally, around, now, silence),
-        _camera(tally, now, silence),
+        _time(counters, around, now),
+        _pose(counters, now, silence),
+        _inference(counters, around, now, silence),
+        _camera(counters, now, silence),
     ]
 
 
-def _time(tally: Tally, around: Surroundings, now: float) -> Status:
+def _time(counters: Counters, around: Surroundings, now: float) -> Status:
     values = {
-        "jumps in time": str(tally.time_jumps),
+        "jumps in time": str(counters.time_jumps),
         "publishers of /clock": ", ".join(around.clock_publishers) or "none that matters",
     }
     if not around.clock_runs:
@@ -60,7 +59,7 @@ def _time(tally: Tally, around: Surroundings, now: float) -> Status:
         if around.clock_publishers:
             sentence = f"/clock stands at zero: {', '.join(around.clock_publishers)} publishes it"
         return Status("time", WARN, f"{sentence}; images are judged by their stamps alone", values)
-    repeated = tally.jumps.repeated(now)
+    repeated = counters.jumps.repeated(now)
     if repeated:
         found = "; ".join(f"{topic}, published by {_behind(topic, around)}" for topic in repeated)
         return Status(
@@ -90,59 +89,59 @@ def _of(camera: str) -> str:
     return f"{camera}: " if camera else ""
 
 
-def _pose(tally: Tally, now: float, silence: float) -> Status:
-    lost = {reason: tally.dropped[reason] for reason in sorted(drops.POSE_REASONS)}
+def _pose(counters: Counters, now: float, silence: float) -> Status:
+    lost = {reason: counters.dropped[reason] for reason in sorted(drops.POSE_REASONS)}
     values = {f"dropped, {reason}": str(count) for reason, count in lost.items()}
     found = [
         (level, sentence)
-        for camera, account in tally.streams.items()
-        for level, sentence in _lost_poses(tally, camera, account, now, silence)
+        for camera, account in counters.streams.items()
+        for level, sentence in _lost_poses(counters, camera, account, now, silence)
     ]
     if found:
         level = max(level for level, _ in found)
         return Status("pose", level, "; ".join(sentence for _, sentence in found), values)
-    if now - tally.transform_fault_at <= silence:
-        return Status("pose", WARN, tally.transform_fault, values)
-    if tally.pose_at is None:
+    if now - counters.transform_fault_at <= silence:
+        return Status("pose", WARN, counters.transform_fault, values)
+    if counters.pose_at is None:
         return Status("pose", OK, "no image needed a pose yet", values)
     return Status("pose", OK, "poses are found at the stamps of the images", values)
 
 
 def _lost_poses(
-    tally: Tally, camera: str, account: StreamTally, now: float, silence: float
+    counters: Counters, camera: str, account: StreamCounters, now: float, silence: float
 ) -> list[tuple[int, str]]:
     """Why images of one camera were lost lately for want of a pose; nothing if none was."""
     reasons = account.losses.recent(drops.POSE_REASONS, now - silence)
     if not reasons:
         return []
-    lasting = quiet(account.pose_at, tally.since, now, silence)
+    lasting = quiet(account.pose_at, counters.since, now, silence)
     return [(ERROR if lasting else WARN, _of(camera) + account.losses.sentence(reasons[0]))]
 
 
-def _inference(tally: Tally, around: Surroundings, now: float, silence: float) -> Status:
+def _inference(counters: Counters, around: Surroundings, now: float, silence: float) -> Status:
     values = dict(around.model)
-    values["maps out"] = str(tally.maps_out)
-    values["views in"] = str(tally.views_in)
-    for reason, count in sorted(tally.dropped.items()):
+    values["maps out"] = str(counters.maps_out)
+    values["views in"] = str(counters.views_in)
+    for reason, count in sorted(counters.dropped.items()):
         values[f"dropped, {reason}"] = str(count)
-    for name, (median, p95) in tally.percentiles().items():
+    for name, (median, p95) in counters.percentiles().items():
         values[f"{name} ms, median and p95"] = f"{median:.1f}, {p95:.1f}"
-    failing = {name: a for name, a in tally.streams.items() if a.failures_in_row}
+    failing = {name: a for name, a in counters.streams.items() if a.failures_in_row}
     if failing:
         in_row = max(account.failures_in_row for account in failing.values())
-        told = "; ".join(
+        failures = "; ".join(
             f"{_of(name)}{account.failures_in_row} image(s) in a row failed: "
             f"{account.losses.details[drops.INFERENCE_ERROR]}"
             for name, account in failing.items()
         )
-        return Status("inference", ERROR if in_row >= 3 else WARN, told, values)
-    if tally.pose_at is not None and quiet(tally.map_at, tally.pose_at, now, silence):
+        return Status("inference", ERROR if in_row >= 3 else WARN, failures, values)
+    if counters.pose_at is not None and quiet(counters.map_at, counters.pose_at, now, silence):
         return Status("inference", WARN, f"no map for {silence:g} s", values)
     return Status("inference", OK, "maps are published", values)
 
 
-def _camera(tally: Tally, now: float, silence: float) -> Status:
-    accounts = sorted(tally.streams.items())
+def _camera(counters: Counters, now: float, silence: float) -> Status:
+    accounts = sorted(counters.streams.items())
     refused = [
         _of(camera) + account.losses.sentence(drops.BAD_MOUNT)
         for camera, account in accounts

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from kdbts_ros.datasets.ros.topic_names import without_transport
 from kdbts_ros.node.reporting import drops
-from kdbts_ros.node.reporting.counters import StreamTally
+from kdbts_ros.node.reporting.counters import StreamCounters
 from kdbts_ros.node.reporting.graph import CAMERA_INFO, COMPRESSED, IMAGE, Publisher, names
 from kdbts_ros.node.reporting.status import ERROR, OK, WARN, Status, quiet
 
@@ -23,7 +23,7 @@ _CAUSES = (
     drops.OUT_OF_ORDER,
 )
 # Names in a sentence at most.
-_SHOWN = 4
+_MAX_NAMES = 4
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class StreamSurroundings:
 
 
 def input_status(
-    account: StreamTally, stream: StreamSurroundings, since: float, now: float, silence: float
+    account: StreamCounters, stream: StreamSurroundings, since: float, now: float, silence: float
 ) -> Status:
     """The line `input` of a camera.
 
@@ -80,7 +80,7 @@ def input_status(
 
 
 def _judge(
-    account: StreamTally, stream: StreamSurroundings, since: float, now: float, silence: float
+    account: StreamCounters, stream: StreamSurroundings, since: float, now: float, silence: float
 ) -> tuple[int, str]:
     if stream.fault:
         return ERROR, stream.fault
@@ -107,7 +107,7 @@ def _judge(
 
 
 def _loss(
-    account: StreamTally, stream: StreamSurroundings, reason: str, all_lost: bool
+    account: StreamCounters, stream: StreamSurroundings, reason: str, all_lost: bool
 ) -> tuple[int, str]:
     sentence = account.losses.sentence(reason)
     if len(stream.images) > 1 and reason in drops.SHARED_TOPIC_REASONS:
@@ -115,7 +115,9 @@ def _loss(
     return (ERROR if all_lost or reason == drops.OTHER_CAMERA else WARN), sentence
 
 
-def _no_images(account: StreamTally, stream: StreamSurroundings, silence: float) -> tuple[int, str]:
+def _no_images(
+    account: StreamCounters, stream: StreamSurroundings, silence: float
+) -> tuple[int, str]:
     topic = stream.image_topic
     if not stream.images:
         return WARN, f"nobody publishes {topic}: {_cure_of_no_publisher(stream)}"
@@ -186,5 +188,5 @@ def _no_infos(stream: StreamSurroundings) -> str:
 
 
 def _list(topics: tuple[str, ...]) -> str:
-    more = f" and {len(topics) - _SHOWN} more" if len(topics) > _SHOWN else ""
-    return ", ".join(topics[:_SHOWN]) + more
+    more = f" and {len(topics) - _MAX_NAMES} more" if len(topics) > _MAX_NAMES else ""
+    return ", ".join(topics[:_MAX_NAMES]) + more

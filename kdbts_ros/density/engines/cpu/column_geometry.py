@@ -36,11 +36,11 @@ def position(axes, column, row, level):  # type: ignore[no-untyped-def]
 
 
 @njit(fastmath=FAST, cache=True)
-def place(whole, part, axes, valid, size, slope, shift, steps, column, row, begin, count):  # type: ignore[no-untyped-def]
+def place(indices, numbers, axes, valid, size, slope, shift, steps, column, row, begin, count):  # type: ignore[no-untyped-def]
     """Where `count` levels of a column fall, from `begin` on; returns how many are in view.
 
-    Fills whole (INTEGERS,BLOCK) int32 and part (FLOATS,BLOCK), all but the densities. Out of view
-    the numbers need only be harmless.
+    Fills indices (INTEGERS,BLOCK) int32 and numbers (FLOATS,BLOCK), all but the densities. Out of
+    view the numbers need only be harmless.
     """
     one, half, zero = np.float32(1), np.float32(0.5), np.float32(0)
     height, width = size
@@ -52,21 +52,21 @@ def place(whole, part, axes, valid, size, slope, shift, steps, column, row, begi
         level = np.float32(k)
         qx, qy, qz = ox + level * dx, oy + level * dy, oz + level * dz
         inverse_z = one / max(qz, _MIN_DEPTH)
-        whole[SEEN, k] = (qz > _MIN_DEPTH) & (abs(qx) <= qz) & (abs(qy) <= qz) & (k < count)
+        indices[SEEN, k] = (qz > _MIN_DEPTH) & (abs(qx) <= qz) & (abs(qy) <= qz) & (k < count)
         u, v = min(max(qx * inverse_z, -one), one), min(max(qy * inverse_z, -one), one)
-        part[U, k], part[MAPPED, k] = u, slope * inverse_z + shift
+        numbers[U, k], numbers[MAPPED, k] = u, slope * inverse_z + shift
         x = min(max((u + one) * np.float32(width) * half - half, zero), edge)
         y = min(max((v + one) * np.float32(height) * half - half, zero), bottom)
         left, upper = min(np.int32(x), np.int32(width - 2)), min(np.int32(y), np.int32(height - 2))
-        whole[LEFT, k], part[ACROSS, k] = left, x - np.float32(left)
-        whole[UPPER, k], part[DOWN, k] = upper, y - np.float32(upper)
-        whole[ENTRY, k], part[BETWEEN, k] = tap_table((v + one) * steps, last)
+        indices[LEFT, k], numbers[ACROSS, k] = left, x - np.float32(left)
+        indices[UPPER, k], numbers[DOWN, k] = upper, y - np.float32(upper)
+        indices[ENTRY, k], numbers[BETWEEN, k] = tap_table((v + one) * steps, last)
     found = 0
     for k in range(count):
-        if whole[SEEN, k] and valid.size > 1:
+        if indices[SEEN, k] and valid.size > 1:
             level = np.float32(k)
-            whole[SEEN, k] = is_seen(ox + level * dx, oy + level * dy, oz + level * dz, valid)
-        found += whole[SEEN, k]
+            indices[SEEN, k] = is_seen(ox + level * dx, oy + level * dy, oz + level * dz, valid)
+        found += indices[SEEN, k]
     return found
 
 

@@ -28,8 +28,14 @@ from kdbts_ros.density.engines.cpu.column_geometry import (
     stands_upright,
 )
 from kdbts_ros.density.engines.cpu.fast_math import FAST, exp_of_negative, relu, softplus
-from kdbts_ros.density.engines.cpu.int16_loops import CODES, code_block, fixed_slanting
-from kdbts_ros.density.engines.cpu.points import dot_relu, fill_base, is_lit, sum_of_six, tap_table
+from kdbts_ros.density.engines.cpu.int16_loops import CODES, code_block, int16_slanting
+from kdbts_ros.density.engines.cpu.points import (
+    dot_relu,
+    fill_base,
+    is_visible,
+    sum_of_six,
+    tap_table,
+)
 from kdbts_ros.density.engines.cpu.upright_columns import UNSEEN, upright_rows
 from kdbts_ros.loops import njit
 
@@ -60,7 +66,7 @@ def dot_relu_slanting(  # type: ignore[no-untyped-def]
 
 
 @njit(fastmath=FAST, cache=True)
-def slanting_row(folded, size, head, fixed, valid, axes, row, limit, reach, sigma, lit):  # type: ignore[no-untyped-def]
+def slanting_row(folded, size, head, int16, valid, axes, row, limit, visibility, sigma, visible):  # type: ignore[no-untyped-def]
     """One row of `tile_densities`, of columns that need not stand upright."""
     columns, levels = sigma.shape
     u_table, v_table, z_table, z_low, steps = head.u, head.v, head.z, head.z_low, head.steps
@@ -69,101 +75,120 @@ def slanting_row(folded, size, head, fixed, valid, axes, row, limit, reach, sigm
     right, down = np.uint64(head.hidden), np.uint64(head.hidden * size[1])
     last_u = np.int32(2 * steps) - np.int32(1)
     last_z = np.int32(z_table.shape[0] // head.hidden - 2)
-    whole, part = np.zeros((INTEGERS, BLOCK), np.int32), np.zeros((FLOATS, BLOCK), np.float32)
+    indices, numbers = np.zeros((INTEGERS, BLOCK), np.int32), np.zeros((FLOATS, BLOCK), np.float32)
     base = np.zeros(head.hidden, np.float32)
     codes = np.zeros((CODES, BLOCK), np.int32)
-    counts, fixed_u, fixed_v, fixed_z = fixed.map, fixed.u, fixed.v, fixed.z
-    ratio, out, fixed_steps = fixed.ratio, fixed.out, fixed.steps
-    back = fixed.back[0] if counts.size > 0 else np.float32(0)
-    z_rows = np.int32(fixed_z.shape[0] // head.hidden)
+    counts, int16_u, int16_v, int16_z = int16.features, int16.u, int16.v, int16.z
+    ratio, out, int16_steps = int16.ratio, int16.out, int16.steps
+    back = int16.back[0] if counts.size > 0 else np.float32(0)
+    z_rows = np.int32(int16_z.shape[0] // head.hidden)
     for column in range(columns):
         running = np.float32(0)
-        sigma[column], lit[column] = UNSEEN, 0
+        sigma[column], visible[column] = UNSEEN, 0
         for begin in range(0, levels, BLOCK):
             count = min(BLOCK, levels - begin)
             found = place(
-                whole, part, axes, valid, size, slope, shift, steps,
+                indices, numbers, axes, valid, size, slope, shift, steps,
                 np.float32(column), np.float32(row), np.float32(begin), count,
             )  # fmt: skip
             running += np.float32(count - found)
             if found == 0:
                 continue
             if counts.size > 0:
-                code_block(whole, part, codes, z_low, z_rows, steps, fixed_steps)
+                code_block(indices, numbers, codes, z_low, z_rows, steps, int16_steps)
             for k in range(count):
-                if whole[SEEN, k] == 0:
+                if indices[SEEN, k] == 0:
                     continue
-                in_tables = (part[MAPPED, k] - z_low) * steps <= np.float32(last_z + 1)
+                in_tables = (numbers[MAPPED, k] - z_low) * steps <= np.float32(last_z + 1)
                 if counts.size > 0 and in_tables:
-                    part[SIGMA, k] = bias + back * np.float32(
-                        fixed_slanting(
-                            counts, fixed_u, fixed_v, fixed_z, ratio, out, down, codes, k
+                    numbers[SIGMA, k] = bias + back * np.float32(
+                        int16_slanting(
+                            counts, int16_u, int16_v, int16_z, ratio, out, down, codes, k
                         )
                     )
                     continue
-                corner = np.uint64(whole[UPPER, k]) * down + np.uint64(whole[LEFT, k]) * right
-                fx, fy, j, g = part[ACROSS, k], part[DOWN, k], whole[ENTRY, k], part[BETWEEN, k]
-                u, mapped = part[U, k], part[MAPPED, k]
+                corner = np.uint64(indices[UPPER, k]) * down + np.uint64(indices[LEFT, k]) * right
+                fx, fy, j, g = (
+                    numbers[ACROSS, k],
+                    numbers[DOWN, k],
+                    indices[ENTRY, k],
+                    numbers[BETWEEN, k],
+                )
+                u, mapped = numbers[U, k], numbers[MAPPED, k]
                 at = (mapped - z_low) * steps
                 if in_tables:
                     ju, gu = tap_table((u + np.float32(1)) * steps, last_u)
                     jz, gz = tap_table(at, last_z)
-                    part[SIGMA, k] = bias + dot_relu_slanting(
+                    numbers[SIGMA, k] = bias + dot_relu_slanting(
                         folded, corner, right, down, fx, fy, v_table, j, g,
                         u_table, ju, gu, z_table, jz, gz, weights,
                     )  # fmt: skip
                 else:
                     fill_base(u_table, z_table, z_low, waves, octaves, steps, u, mapped, base)
-                    part[SIGMA, k] = bias + dot_relu(
+                    numbers[SIGMA, k] = bias + dot_relu(
                         folded, corner, right, down, fx, fy, v_table, j, g, base, weights
                     )
             for k in range(BLOCK):
-                part[SIGMA, k] = softplus(part[SIGMA, k])
+                numbers[SIGMA, k] = softplus(numbers[SIGMA, k])
             for k in range(count):
-                if whole[SEEN, k] == 0:
+                if indices[SEEN, k] == 0:
                     continue
-                sigma[column, begin + k] = part[SIGMA, k]
-                running += part[SIGMA, k]
-                if reach.size == 0:
+                sigma[column, begin + k] = numbers[SIGMA, k]
+                running += numbers[SIGMA, k]
+                if visibility.size == 0:
                     continue
                 qx, qy, qz = position(
                     axes, np.float32(column), np.float32(row), np.float32(begin + k)
                 )
-                lit[column, begin + k] = is_lit(qx, qy, qz, reach)
+                visible[column, begin + k] = is_visible(qx, qy, qz, visibility)
             if running > limit:
                 break
 
 
 @njit(fastmath=FAST, cache=True)
-def tile_densities(folded, size, head, fixed, valid, axes, first, limit, reach, sigma, lit):  # type: ignore[no-untyped-def]
-    """Densities 1/m and what is lit into sigma and lit (rows,columns,levels), from row `first` on.
+def tile_densities(  # type: ignore[no-untyped-def]
+    folded, size, head, int16, valid, axes, first, limit, visibility, sigma, visible
+):
+    """Fill sigma, densities 1/m, and visible (rows,columns,levels each), from row `first` on.
 
-    sigma is UNSEEN where no pixel shows a level. lit: seen and no deeper than the reach (h,w) over
-    the image; an empty reach asks for none. A column ends where its sum of densities, unseen levels
-    counting as 1, has passed `limit`: later blocks of levels stay UNSEEN.
+    sigma is UNSEEN where no pixel shows a level. visible: seen and no deeper than the visibility
+    (h,w) over the image; an empty visibility asks for none. A column ends where its sum of
+    densities, unseen levels counting as 1, has passed `limit`: later blocks of levels stay UNSEEN.
     """
     if stands_upright(axes):
-        upright_rows(folded, size, head, fixed, valid, axes, first, limit, reach, sigma, lit)
+        upright_rows(
+            folded, size, head, int16, valid, axes, first, limit, visibility, sigma, visible
+        )
         return
     for row in range(sigma.shape[0]):
         slanting_row(
-            folded, size, head, fixed, valid, axes, first + row, limit, reach, sigma[row], lit[row]
+            folded,
+            size,
+            head,
+            int16,
+            valid,
+            axes,
+            first + row,
+            limit,
+            visibility,
+            sigma[row],
+            visible[row],
         )
 
 
 @njit(parallel=True, cache=True, fastmath=FAST)
-def grid_densities(folded, size, head, fixed, valid, axes, levels, rows, columns, threads):  # type: ignore[no-untyped-def]
+def grid_densities(folded, size, head, int16, valid, axes, levels, rows, columns, threads):  # type: ignore[no-untyped-def]
     """Densities (levels,rows,columns) 1/m, NaN where unseen."""
     out = np.empty((levels, rows, columns), np.float32)
-    for part in prange(threads):
+    for thread in prange(threads):
         sigma = np.zeros((TILE, columns, levels), np.float32)
-        lit, unasked = np.zeros(sigma.shape, np.uint8), np.zeros((0, 0), np.float32)
+        visible, unasked = np.zeros(sigma.shape, np.uint8), np.zeros((0, 0), np.float32)
         # Tiles are dealt out in turn: what is in view lies together.
-        for first in range(part * TILE, rows, threads * TILE):
+        for first in range(thread * TILE, rows, threads * TILE):
             count = min(TILE, rows - first)
             tile_densities(
-                folded, size, head, fixed, valid, axes, first, np.float32(np.inf), unasked,
-                sigma[:count], lit[:count],
+                folded, size, head, int16, valid, axes, first, np.float32(np.inf), unasked,
+                sigma[:count], visible[:count],
             )  # fmt: skip
             # A row at a time: its densities stay in the first cache from level to level.
             for row in range(count):
@@ -176,26 +201,26 @@ def grid_densities(folded, size, head, fixed, valid, axes, levels, rows, columns
 
 @njit(parallel=True, cache=True, fastmath=FAST)
 def grid_occupancy(  # type: ignore[no-untyped-def]
-    folded, size, head, fixed, valid, axes, levels, rows, columns, reach, length, threads
+    folded, size, head, int16, valid, axes, levels, rows, columns, visibility, length, threads
 ):
-    """Opacity over `length` m, NaN where unseen, and what is lit, both (levels,rows,columns)."""
+    """Opacity over `length` m, NaN where unseen, and visibility, both (levels,rows,columns)."""
     opacity = np.empty((levels, rows, columns), np.float32)
     observed = np.empty((levels, rows, columns), np.bool_)
-    for part in prange(threads):
+    for thread in prange(threads):
         sigma = np.zeros((TILE, columns, levels), np.float32)
-        lit = np.zeros(sigma.shape, np.uint8)
-        for first in range(part * TILE, rows, threads * TILE):
+        visible = np.zeros(sigma.shape, np.uint8)
+        for first in range(thread * TILE, rows, threads * TILE):
             count = min(TILE, rows - first)
             tile_densities(
-                folded, size, head, fixed, valid, axes, first, np.float32(np.inf), reach,
-                sigma[:count], lit[:count],
+                folded, size, head, int16, valid, axes, first, np.float32(np.inf), visibility,
+                sigma[:count], visible[:count],
             )  # fmt: skip
             become_opacity(sigma.reshape(-1), length)
             for row in range(count):
                 for level in range(levels):
                     for column in range(columns):
                         opacity[level, first + row, column] = sigma[row, column, level]
-                        observed[level, first + row, column] = lit[row, column, level] != 0
+                        observed[level, first + row, column] = visible[row, column, level] != 0
     return opacity, observed
 
 
@@ -208,23 +233,23 @@ def become_opacity(sigma, length):  # type: ignore[no-untyped-def]
 
 
 @njit(parallel=True, cache=True, fastmath=FAST)
-def column_sums(folded, size, head, fixed, valid, axes, levels, rows, columns, reach, threads):  # type: ignore[no-untyped-def]
-    """Per column (rows,columns): sum of seen densities 1/m, levels seen, and levels lit.
+def column_sums(folded, size, head, int16, valid, axes, levels, rows, columns, visibility, threads):  # type: ignore[no-untyped-def]
+    """Per column (rows,columns): sum of seen densities 1/m, levels seen, and levels visible.
 
-    reach (h,w): depth over the image up to which light gets; a level no deeper is lit. Depths are
-    those of q.
+    visibility (h,w): depth over the image up to which light gets; a level no deeper is visible.
+    Depths are those of q.
     """
     total = np.zeros((rows, columns), np.float32)
     seen_levels = np.zeros((rows, columns), np.int32)
-    lit_levels = np.zeros((rows, columns), np.int32)
-    for part in prange(threads):
+    visible_levels = np.zeros((rows, columns), np.int32)
+    for thread in prange(threads):
         sigma = np.zeros((TILE, columns, levels), np.float32)
-        lit = np.zeros(sigma.shape, np.uint8)
-        for first in range(part * TILE, rows, threads * TILE):
+        visible = np.zeros(sigma.shape, np.uint8)
+        for first in range(thread * TILE, rows, threads * TILE):
             count = min(TILE, rows - first)
             tile_densities(
-                folded, size, head, fixed, valid, axes, first, np.float32(np.inf), reach,
-                sigma[:count], lit[:count],
+                folded, size, head, int16, valid, axes, first, np.float32(np.inf), visibility,
+                sigma[:count], visible[:count],
             )  # fmt: skip
             for row in range(count):
                 for column in range(columns):
@@ -232,13 +257,13 @@ def column_sums(folded, size, head, fixed, valid, axes, levels, rows, columns, r
                         if sigma[row, column, k] != UNSEEN:
                             total[first + row, column] += sigma[row, column, k]
                             seen_levels[first + row, column] += 1
-                            lit_levels[first + row, column] += lit[row, column, k]
-    return total, seen_levels, lit_levels
+                            visible_levels[first + row, column] += visible[row, column, k]
+    return total, seen_levels, visible_levels
 
 
 @njit(parallel=True, cache=True, fastmath=FAST)
 def transparent_levels(  # type: ignore[no-untyped-def]
-    folded, size, head, fixed, valid, axes, levels, rows, columns, limit, threads
+    folded, size, head, int16, valid, axes, levels, rows, columns, limit, threads
 ):
     """How many levels (rows,columns) have a running sum of densities of at most `limit`.
 
@@ -246,14 +271,14 @@ def transparent_levels(  # type: ignore[no-untyped-def]
     column ends at the first level beyond the limit.
     """
     out = np.zeros((rows, columns), np.int32)
-    for part in prange(threads):
+    for thread in prange(threads):
         sigma = np.zeros((TILE, columns, levels), np.float32)
-        lit, unasked = np.zeros(sigma.shape, np.uint8), np.zeros((0, 0), np.float32)
-        for first in range(part * TILE, rows, threads * TILE):
+        visible, unasked = np.zeros(sigma.shape, np.uint8), np.zeros((0, 0), np.float32)
+        for first in range(thread * TILE, rows, threads * TILE):
             count = min(TILE, rows - first)
             tile_densities(
-                folded, size, head, fixed, valid, axes, first, limit, unasked,
-                sigma[:count], lit[:count],
+                folded, size, head, int16, valid, axes, first, limit, unasked,
+                sigma[:count], visible[:count],
             )  # fmt: skip
             for row in range(count):
                 for column in range(columns):

@@ -1,4 +1,4 @@
-"""The engine of a CPU: compiled loops over folded maps, as 16-bit integers where they can."""
+"""The engine of a CPU: compiled loops over folded feature maps, as int16 where they can."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from torch import Tensor
 
 from kdbts_ros.density.engines.cpu import simd, trunk
-from kdbts_ros.density.engines.cpu.int16_map import FixedTables, fix_tables
+from kdbts_ros.density.engines.cpu.int16_map import Int16Tables, to_int16_tables
 from kdbts_ros.density.engines.cpu.multi_view import FusedQueries
 from kdbts_ros.density.engines.cpu.single_view import CompiledQueries
 from kdbts_ros.density.engines.cpu.vote_cache import VoteStore
@@ -30,9 +30,9 @@ class CpuEngine:
         self.field, self.precision = field, precision
         packs = precision == "float32" and trunk.supported()
         self.trunk = trunk.PackedField(field.network, field.own) if packs else None
-        whole = simd.available()
-        self.tables: list[FixedTables | None] = [
-            fix_tables(head.arrays) if whole else None for head in field.heads
+        integers = simd.available()
+        self.tables: list[Int16Tables | None] = [
+            to_int16_tables(head.arrays) if integers else None for head in field.heads
         ]
         self.votes = VoteStore(len(field.heads[0].arrays.out_bias))
         self._refused: tuple[str, ...] = ()
@@ -48,12 +48,12 @@ class CpuEngine:
 
     def queries(self, head: int, views: Sequence[EncodedView]) -> Queries:
         folded, tables = self.field.heads[head], self.tables[head]
-        maps = [view.maps[head] for view in views]
+        feature_maps = [view.feature_maps[head] for view in views]
         if not folded.head.multi_view:
-            return CompiledQueries(folded, views, maps, tables)
+            return CompiledQueries(folded, views, feature_maps, tables)
         if FusedQueries.supports(folded):
-            return FusedQueries(folded, views, maps, tables, self.votes)
-        return TorchQueries(folded, views, maps)
+            return FusedQueries(folded, views, feature_maps, tables, self.votes)
+        return TorchQueries(folded, views, feature_maps)
 
     def weaker(self, head: int, fault: str) -> Engine:
         if self.tables[head] is not None:

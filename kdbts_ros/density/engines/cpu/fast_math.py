@@ -49,11 +49,11 @@ _L0, _L1, _L2, _L3, _L4, _L5, _L6, _L7, _L8, _L9 = (
 def exp_of_negative(x):  # type: ignore[no-untyped-def]
     """exp(x) for x <= 0; below -87 the value at -87."""
     y = max(x, np.float32(-87)) * _LOG2_E
-    whole = np.floor(y + np.float32(0.5))
-    f = y - whole
+    rounded = np.floor(y + np.float32(0.5))
+    f = y - rounded
     power = (((((_P6 * f + _P5) * f + _P4) * f + _P3) * f + _P2) * f + _P1) * f + _P0
     # The exponent bits of a float32 are its power of two, offset by 127.
-    bits = np.int32((np.int32(whole) + np.int32(127)) << np.int32(23))
+    bits = np.int32((np.int32(rounded) + np.int32(127)) << np.int32(23))
     return power * bits.view(np.float32)
 
 

@@ -33,7 +33,7 @@ _LANES, _ONE = np.uint64(LANES), np.uint64(1)
 _TOGETHER = np.uint64(4)
 # Rows of scratch of a group: largest logit, sum of weights, whether any view sees a cell, density,
 # light.
-_BEST, _TOTAL, _KNOWN, _SIGMA, _LIT, _ROWS = range(6)
+_BEST, _TOTAL, _KNOWN, _SIGMA, _VISIBLE, _ROWS = range(6)
 
 
 def groups_of(rows: int) -> int:
@@ -50,62 +50,62 @@ def scratch_of(views, votes):  # type: ignore[no-untyped-def]
 
 
 @njit(parallel=True, cache=True, fastmath=FAST)
-def fused_cells(votes, said, slots, fusion, rows, threads):  # type: ignore[no-untyped-def]
-    """Densities 1/m, NaN where no view sees, and light, both (levels,rows,columns), without a ring.
+def fused_cells(votes, seen_rows, slots, fusion, rows, threads):  # type: ignore[no-untyped-def]
+    """Densities 1/m, NaN where no view sees, and visibility, both (levels,rows,columns), no ring.
 
-    votes (S,G,C,2+F,cells) and said (S,G,C), not 0 where a view sees any cell of a group; slots
-    (V,): which of S are asked. fusion = (weights (H*F), bias (H,), weights (H,), bias) of the
-    perceptron over the fused vote.
+    votes (S,G,C,2+F,cells) and seen_rows (S,G,C), not 0 where a view sees any cell of a group;
+    slots (V,): which of S are asked. fusion = (weights (H*F), bias (H,), weights (H,), bias) of
+    the perceptron over the fused vote.
     """
     _, groups, columns, _, cells = votes.shape
     sigma = np.full((cells // LANES, rows, columns), np.nan, np.float32)
-    lit = np.zeros(sigma.shape, np.bool_)
-    for part in prange(threads):
+    visible = np.zeros(sigma.shape, np.bool_)
+    for thread in prange(threads):
         scratch = scratch_of(slots.shape[0], votes)
-        for group in range(part, groups, threads):
-            cells_of_row(votes, said, slots, fusion, group, scratch, sigma, lit)
-    return sigma, lit
+        for group in range(thread, groups, threads):
+            cells_of_row(votes, seen_rows, slots, fusion, group, scratch, sigma, visible)
+    return sigma, visible
 
 
 @njit(fastmath=FAST, cache=True)
-def cells_of_row(votes, said, slots, fusion, group, scratch, sigma, lit):  # type: ignore[no-untyped-def]
+def cells_of_row(votes, seen_rows, slots, fusion, group, scratch, sigma, visible):  # type: ignore[no-untyped-def]
     """`fused_cells` of a row of groups."""
     levels, rows, columns = sigma.shape
     first, flat, found = group * LANES, votes.reshape(-1), scratch[2]
     for column in range(columns):
-        if fuse_group(votes, flat, said, slots, fusion, group, column, scratch) == 0:
+        if fuse_group(votes, flat, seen_rows, slots, fusion, group, column, scratch) == 0:
             continue
         for k in range(levels):
             for r in range(min(LANES, rows - first)):
                 value = found[_SIGMA, k * LANES + r]
                 sigma[k, first + r, column] = np.nan if value == UNSEEN else value
-                lit[k, first + r, column] = found[_LIT, k * LANES + r] > 0
+                visible[k, first + r, column] = found[_VISIBLE, k * LANES + r] > 0
 
 
 @njit(parallel=True, cache=True, fastmath=FAST)
-def fused_sums(votes, said, slots, fusion, ring, rows, threads):  # type: ignore[no-untyped-def]
-    """Per column (rows,columns): sum of seen densities 1/m, levels seen, and levels lit.
+def fused_sums(votes, seen_rows, slots, fusion, ring, rows, threads):  # type: ignore[no-untyped-def]
+    """Per column (rows,columns): sum of seen densities 1/m, levels seen, and levels visible.
 
     Arguments as of `fused_cells`.
     """
     columns = votes.shape[2]
     total = np.zeros((rows, columns), np.float32)
-    seen, light = np.zeros((rows, columns), np.int32), np.zeros((rows, columns), np.int32)
-    for part in prange(threads):
+    seen, visible = np.zeros((rows, columns), np.int32), np.zeros((rows, columns), np.int32)
+    for thread in prange(threads):
         scratch = scratch_of(slots.shape[0], votes)
-        for group in range(part, votes.shape[1], threads):
-            sums_of_row(votes, said, slots, fusion, ring, group, scratch, total, seen, light)
-    return total, seen, light
+        for group in range(thread, votes.shape[1], threads):
+            sums_of_row(votes, seen_rows, slots, fusion, ring, group, scratch, total, seen, visible)
+    return total, seen, visible
 
 
 @njit(fastmath=FAST, cache=True)
-def sums_of_row(votes, said, slots, fusion, ring, group, scratch, total, seen, light):  # type: ignore[no-untyped-def]
+def sums_of_row(votes, seen_rows, slots, fusion, ring, group, scratch, total, seen, visible):  # type: ignore[no-untyped-def]
     """`fused_sums` of a row of groups of the ring."""
     (rows, columns), levels = total.shape, votes.shape[4] // LANES
     first, flat, found = group * LANES, votes.reshape(-1), scratch[2]
     sums = np.zeros((3, LANES), np.float32)
     for j in range(columns):
-        if fuse_group(votes, flat, said, slots, fusion, group, j, scratch) == 0:
+        if fuse_group(votes, flat, seen_rows, slots, fusion, group, j, scratch) == 0:
             continue
         sums[:] = 0
         for k in range(levels):
@@ -114,29 +114,29 @@ def sums_of_row(votes, said, slots, fusion, ring, group, scratch, total, seen, l
                 known = np.float32(1) if sigma != UNSEEN else np.float32(0)
                 sums[0, r] += sigma if sigma != UNSEEN else np.float32(0)
                 sums[1, r] += known
-                sums[2, r] += known if found[_LIT, k * LANES + r] > 0 else np.float32(0)
+                sums[2, r] += known if found[_VISIBLE, k * LANES + r] > 0 else np.float32(0)
         column = (j - ring[1]) % columns
         for r in range(min(LANES, rows - first)):
             row = (first + r - ring[0]) % rows
             total[row, column] = sums[0, r]
-            seen[row, column], light[row, column] = np.int32(sums[1, r]), np.int32(sums[2, r])
+            seen[row, column], visible[row, column] = np.int32(sums[1, r]), np.int32(sums[2, r])
 
 
 @njit(fastmath=FAST, cache=True)
-def fuse_group(votes, flat, said, slots, fusion, group, column, scratch):  # type: ignore[no-untyped-def]
+def fuse_group(votes, flat, seen_rows, slots, fusion, group, column, scratch):  # type: ignore[no-untyped-def]
     """Leave densities and light of a group in scratch; returns how many views see any of it."""
     weights, fused, found, starts = scratch
     _, groups, columns, kinds, cells = votes.shape
     views = np.uint64(0)
     for s in range(slots.shape[0]):
-        if said[slots[s], group, column] != 0:
+        if seen_rows[slots[s], group, column] != 0:
             at = (slots[s] * groups + group) * columns + column
             starts[views] = np.uint64(at) * np.uint64(kinds * cells)
             views += _ONE
     if views > 0:
-        known, sigma, lit = found[_KNOWN], found[_SIGMA], found[_LIT]
+        known, sigma, visible = found[_KNOWN], found[_SIGMA], found[_VISIBLE]
         share(flat, starts, views, weights, found[_BEST], found[_TOTAL], known)
-        fuse(flat, starts, views, weights, fused, fusion, sigma, lit)
+        fuse(flat, starts, views, weights, fused, fusion, sigma, visible)
         for k in range(cells):
             sigma[k] = softplus(sigma[k])
         for k in range(cells):
@@ -178,8 +178,8 @@ def share(flat, starts, views, weights, best, total, known):  # type: ignore[no-
 
 
 @njit(fastmath=FAST, cache=True)
-def fuse(flat, starts, views, weights, fused, fusion, raw, lit):  # type: ignore[no-untyped-def]
-    """Fill raw (cells,) with pre-densities, and lit with how many views' light gets there."""
+def fuse(flat, starts, views, weights, fused, fusion, raw, visible):  # type: ignore[no-untyped-def]
+    """Fill raw (cells,) with pre-densities, and visible with how many views' light gets there."""
     w_in, b_in, w_out, b_out = fusion
     cells, numbers = np.uint64(raw.shape[0]), np.uint64(w_in.shape[0] // b_in.shape[0])
     first = np.uint64(0)
@@ -213,7 +213,7 @@ def fuse(flat, starts, views, weights, fused, fusion, raw, lit):  # type: ignore
         light, at = spread(np.float32(0)), first + (numbers + _ONE) * cells
         for v in range(views):
             light = add_product(light, spread(np.float32(1)), load_floats(flat, starts[v] + at))
-        store_floats(lit, first, light)
+        store_floats(visible, first, light)
         first += _LANES
 
 

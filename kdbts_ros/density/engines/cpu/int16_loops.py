@@ -1,8 +1,8 @@
-"""Compiled CPU loops over the channels of a fixed-point map, sixteen at a time.
+"""Compiled CPU loops over the channels of a int16 map, sixteen at a time.
 
 Where something falls is told as codes, int32: the lower neighbour, and in the low bits how far it
 is to the next, PIXEL_BITS of them between pixels and ROW_BITS between rows of a table. See
-`int16_map` for `FixedMap`.
+`int16_map` for `Int16Map`.
 """
 
 from __future__ import annotations
@@ -73,25 +73,28 @@ def code_heights(down, v, heights, rows, steps):  # type: ignore[no-untyped-def]
 
 
 @njit(fastmath=FAST, cache=True)
-def code_block(whole, part, codes, z_low, z_rows, finer, steps):  # type: ignore[no-untyped-def]
+def code_block(indices, numbers, codes, z_low, z_rows, finer, steps):  # type: ignore[no-untyped-def]
     """Fill codes (CODES,BLOCK) of levels that `column_geometry.place` has placed.
 
     finer: rows per unit of the tables they were placed in; steps: of those asked here. Levels
     nearer than the tables begin get what is there.
     """
     one, half, ratio, table = np.float32(1), np.float32(0.5), steps / finer, np.int32(2 * steps) + 1
-    for axis, low, between in ((X, whole[LEFT], part[ACROSS]), (Y, whole[UPPER], part[DOWN])):
+    for axis, low, between in (
+        (X, indices[LEFT], numbers[ACROSS]),
+        (Y, indices[UPPER], numbers[DOWN]),
+    ):
         code = codes[axis]
         for k in range(code.shape[0]):
             share = min(np.int32(between[k] * _PIXEL_UNIT + half), _PIXEL_MASK)
             code[k] = (low[k] << _PIXEL_BITS) + share
-    code, entry, between = codes[V], whole[ENTRY], part[BETWEEN]
+    code, entry, between = codes[V], indices[ENTRY], numbers[BETWEEN]
     for k in range(code.shape[0]):
         code[k] = row_code((np.float32(entry[k]) + between[k]) * ratio, table)
-    code, position = codes[U], part[COLUMN_U]
+    code, position = codes[U], numbers[COLUMN_U]
     for k in range(code.shape[0]):
         code[k] = row_code((position[k] + one) * steps, table)
-    code, position = codes[Z], part[MAPPED]
+    code, position = codes[Z], numbers[MAPPED]
     for k in range(code.shape[0]):
         code[k] = row_code((position[k] - z_low) * steps, z_rows)
 
@@ -133,7 +136,7 @@ def between_pixels(counts, at, right, down, w0, w1, w2, w3):  # type: ignore[no-
 
 
 @njit(fastmath=FAST, cache=True)
-def fill_fixed_base(u_table, z_table, ratio, u, z, base):  # type: ignore[no-untyped-def]
+def fill_int16_base(u_table, z_table, ratio, u, z, base):  # type: ignore[no-untyped-def]
     """Fill base (hidden,) int16 with what u and z of these codes add to the first layer."""
     c, width = np.uint64(0), np.uint64(base.shape[0])
     p, u0, u1 = split(u, width)
@@ -147,7 +150,7 @@ def fill_fixed_base(u_table, z_table, ratio, u, z, base):  # type: ignore[no-unt
 
 
 @njit(fastmath=FAST, cache=True)
-def fixed_upright(counts, v_table, out, base, down, x, y, v):  # type: ignore[no-untyped-def]
+def int16_upright(counts, v_table, out, base, down, x, y, v):  # type: ignore[no-untyped-def]
     """Counts of a single answer where a column with this base has these codes."""
     c, width, found = np.uint64(0), np.uint64(base.shape[0]), nothing()
     p, w0, w1, w2, w3 = corner(x, y, width, down)
@@ -161,7 +164,7 @@ def fixed_upright(counts, v_table, out, base, down, x, y, v):  # type: ignore[no
 
 
 @njit(fastmath=FAST, cache=True)
-def fill_fixed_rows(counts, base, down, x, first, last, rows):  # type: ignore[no-untyped-def]
+def fill_int16_rows(counts, base, down, x, first, last, rows):  # type: ignore[no-untyped-def]
     """Fill rows with the map's rows from `first` to `last` at a column with this base and code."""
     width = np.uint64(base.shape[0])
     fx = (x & _PIXEL_MASK) << _PIXEL_SHIFT
@@ -179,7 +182,7 @@ def fill_fixed_rows(counts, base, down, x, first, last, rows):  # type: ignore[n
 
 
 @njit(fastmath=FAST, cache=True)
-def fixed_between(rows, v_table, out, width, first, y, v):  # type: ignore[no-untyped-def]
+def int16_between(rows, v_table, out, width, first, y, v):  # type: ignore[no-untyped-def]
     """Counts of a single answer at these codes of a column whose rows from `first` on are given."""
     c, found = np.uint64(0), nothing()
     fy = (y & _PIXEL_MASK) << _PIXEL_SHIFT
@@ -195,7 +198,7 @@ def fixed_between(rows, v_table, out, width, first, y, v):  # type: ignore[no-un
 
 
 @njit(fastmath=FAST, cache=True)
-def fixed_slanting(counts, u_table, v_table, z_table, ratio, out, down, codes, k):  # type: ignore[no-untyped-def]
+def int16_slanting(counts, u_table, v_table, z_table, ratio, out, down, codes, k):  # type: ignore[no-untyped-def]
     """Counts of a single answer at item k of codes (CODES,N)."""
     c, width, found = np.uint64(0), np.uint64(ratio.shape[0]), nothing()
     p, w0, w1, w2, w3 = corner(codes[X, k], codes[Y, k], width, down)
@@ -215,7 +218,7 @@ def fixed_slanting(counts, u_table, v_table, z_table, ratio, out, down, codes, k
 
 
 @njit(fastmath=FAST, cache=True)
-def fill_fixed_hidden(counts, v_table, base, down, x, y, v, order, found, hidden):  # type: ignore[no-untyped-def]
+def fill_int16_hidden(counts, v_table, base, down, x, y, v, order, found, hidden):  # type: ignore[no-untyped-def]
     """Fill rows of hidden (>=found,C) int16: the rectified hidden layer at the items of order.
 
     x: code of the column; y and v (N,): of its levels.

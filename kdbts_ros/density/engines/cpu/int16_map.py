@@ -15,9 +15,10 @@ import numpy as np
 import numpy.typing as npt
 from numba import prange
 
+from kdbts_ros.density.engines.answers import Floats
 from kdbts_ros.density.engines.cpu.fast_math import FAST
 from kdbts_ros.density.engines.cpu.simd import LANES
-from kdbts_ros.density.engines.head_tables import Floats, HeadArrays
+from kdbts_ros.density.engines.folding import HeadArrays
 from kdbts_ros.loops import njit
 
 Int16s = npt.NDArray[np.int16]
@@ -41,7 +42,7 @@ MOST_PIXELS = 1 << (24 - PIXEL_BITS)
 _TINY = np.float32(1e-20)
 
 
-class FixedTables(NamedTuple):
+class Int16Tables(NamedTuple):
     """A head's positional half: u, v, z (n*hidden) as in `HeadArrays`, `steps` rows per unit.
 
     u and z are int16; v is float32, because every map gets it in units of its own: it is asked at
@@ -57,16 +58,16 @@ class FixedTables(NamedTuple):
     bound: Floats
 
 
-class FixedMap(NamedTuple):
+class Int16Map(NamedTuple):
     """A view's folded map (H*W*hidden) int16 with all that a query of it needs.
 
-    unit (hidden,): value per count. u, z, steps: those of `FixedTables`; v in counts of the map.
+    unit (hidden,): value per count. u, z, steps: those of `Int16Tables`; v in counts of the map.
     ratio (hidden,): what a count of u and z is worth here, as a factor of `simd.scale`. out
     (K*hidden): the last layer's weights, row by row. back (K,): value per count of each answer. All
     empty: there is none.
     """
 
-    map: Int16s
+    features: Int16s
     unit: Floats
     u: Int16s
     v: Int16s
@@ -78,22 +79,22 @@ class FixedMap(NamedTuple):
 
 
 _NONE, _NO_FLOATS = np.zeros(0, np.int16), np.zeros(0, np.float32)
-ABSENT = FixedMap(_NONE, _NO_FLOATS, _NONE, _NONE, _NONE, np.float32(0), _NONE, _NONE, _NO_FLOATS)
+ABSENT = Int16Map(_NONE, _NO_FLOATS, _NONE, _NONE, _NONE, np.float32(0), _NONE, _NONE, _NO_FLOATS)
 
 
-def fix_tables(head: HeadArrays) -> FixedTables:
+def to_int16_tables(head: HeadArrays) -> Int16Tables:
     """The tables of a head as integers."""
     tables = [table.reshape(-1, head.hidden)[::_STRIDE] for table in (head.u, head.v, head.z)]
     bound = np.asarray(sum(np.abs(table).max(0) for table in tables), np.float32)
-    # Of a table that is not finite nothing is asked, see `fix_map`.
+    # Of a table that is not finite nothing is asked, see `to_int16_map`.
     finite = np.isfinite(bound)
     unit = _unit(np.where(finite, bound, 0))
     u, v, z = (np.where(finite, table, np.float32(0)) for table in tables)
     u, z = (np.round(table / unit).astype(np.int16).flatten() for table in (u, z))
-    return FixedTables(u, v.flatten(), z, np.float32(head.steps / _STRIDE), unit, bound)
+    return Int16Tables(u, v.flatten(), z, np.float32(head.steps / _STRIDE), unit, bound)
 
 
-def fix_map(folded: Floats, head: HeadArrays, tables: FixedTables, threads: int) -> FixedMap:
+def to_int16_map(folded: Floats, head: HeadArrays, tables: Int16Tables, threads: int) -> Int16Map:
     """A folded map (H*W*hidden) as integers.
 
     ABSENT if a number of it or of the head is not finite, if channels do not fill whole vectors, or
@@ -109,25 +110,25 @@ def fix_map(folded: Floats, head: HeadArrays, tables: FixedTables, threads: int)
         return ABSENT
     counts, v = to_counts(folded, 1 / unit, threads), to_counts(tables.v, 1 / unit, threads)
     ratio = np.round(tables.unit / unit * UNIT).astype(np.int16)
-    return FixedMap(
+    return Int16Map(
         counts, unit, tables.u, v, tables.z, tables.steps, ratio, *_last_layer(head, unit)
     )
 
 
-def read_by(fixed: FixedMap, head: HeadArrays) -> FixedMap:
-    """The same map for another head that shares its hidden layer; ABSENT as for `fix_map`."""
-    if not fixed.map.size or not _fits(head, fixed.unit):
+def read_by(int16: Int16Map, head: HeadArrays) -> Int16Map:
+    """The same map for another head that shares its hidden layer; ABSENT as for `to_int16_map`."""
+    if not int16.features.size or not _fits(head, int16.unit):
         return ABSENT
-    out, back = _last_layer(head, fixed.unit)
-    return fixed._replace(out=out, back=back)
+    out, back = _last_layer(head, int16.unit)
+    return int16._replace(out=out, back=back)
 
 
 def _last_layer(head: HeadArrays, unit: Floats) -> tuple[Int16s, Floats]:
-    """`out` and `back` of a `FixedMap`."""
+    """`out` and `back` of a `Int16Map`."""
     weights = head.out.reshape(-1, head.hidden) * unit
     sizes = np.abs(weights)
-    whole = np.maximum(sizes.sum(1), _TINY) / np.float32(WHOLE)
-    back = np.maximum(whole, sizes.max(1) / np.float32(MOST))
+    by_sum = np.maximum(sizes.sum(1), _TINY) / np.float32(WHOLE)
+    back = np.maximum(by_sum, sizes.max(1) / np.float32(MOST))
     out = np.round(weights / back[:, None]).astype(np.int16)
     return out.flatten(), back.astype(np.float32)
 
@@ -157,16 +158,16 @@ def magnitudes(folded, hidden, threads):  # type: ignore[no-untyped-def]
     """Largest magnitude (threads,hidden) by channel; NaN where a number is not finite."""
     out = np.zeros((threads, hidden), np.float32)
     pixels, width = folded.shape[0] // hidden, np.uint64(hidden)
-    for part in prange(threads):
+    for thread in prange(threads):
         largest, odd = np.zeros(hidden, np.float32), np.zeros(hidden, np.float32)
-        for i in range(part * pixels // threads, (part + 1) * pixels // threads):
+        for i in range(thread * pixels // threads, (thread + 1) * pixels // threads):
             first = np.uint64(i) * width
             for c in range(width):
                 value = folded[first + c]
                 largest[c] = max(largest[c], abs(value))
                 # Zero, unless the value is infinite or not a number.
                 odd[c] += value - value
-        out[part] = largest + odd
+        out[thread] = largest + odd
     return out
 
 
@@ -176,8 +177,8 @@ def to_counts(folded, per_value, threads):  # type: ignore[no-untyped-def]
     out = np.empty(folded.shape[0], np.int16)
     hidden = per_value.shape[0]
     pixels, width = folded.shape[0] // hidden, np.uint64(hidden)
-    for part in prange(threads):
-        for i in range(part * pixels // threads, (part + 1) * pixels // threads):
+    for thread in prange(threads):
+        for i in range(thread * pixels // threads, (thread + 1) * pixels // threads):
             first = np.uint64(i) * width
             for c in range(width):
                 out[first + c] = to_count(folded[first + c], per_value[c])

@@ -12,7 +12,7 @@ from kdbts_ros.density.engines.answers import Bools, Floats
 from kdbts_ros.density.engines.cpu import fusion
 from kdbts_ros.density.engines.cpu import votes as vote_loops
 from kdbts_ros.density.engines.cpu.fusion import groups_of
-from kdbts_ros.density.engines.cpu.int16_map import FixedTables
+from kdbts_ros.density.engines.cpu.int16_map import Int16Tables
 from kdbts_ros.density.engines.cpu.rays import DARK, composite_rays
 from kdbts_ros.density.engines.cpu.single_view import CompiledViews, positions, threads
 from kdbts_ros.density.engines.cpu.upright_columns import LANES
@@ -23,13 +23,13 @@ from kdbts_ros.density.engines.interface import (
     HALF_LIGHT,
     ColumnSums,
     RayDepths,
-    lengths,
     opacity,
     transparent,
 )
 from kdbts_ros.density.geometry.affine_grid import AffineGrid
 from kdbts_ros.density.geometry.camera import Array
 from kdbts_ros.density.network.heads import MultiViewHead, SimpleMultiViewHead
+from kdbts_ros.density.network.volume_rendering import lengths
 
 Fusion = tuple[Floats, Floats, Floats, np.float32]
 Bytes = npt.NDArray[np.uint8]
@@ -54,11 +54,11 @@ class FusedQueries(CompiledViews):
         self,
         head: FoldedHead,
         views: Sequence[EncodedView],
-        maps: Sequence[Tensor],
-        tables: FixedTables | None = None,
+        feature_maps: Sequence[Tensor],
+        tables: Int16Tables | None = None,
         store: VoteStore | None = None,
     ) -> None:
-        super().__init__(head, views, maps, tables)
+        super().__init__(head, views, feature_maps, tables)
         self._fusion = _fusion(head)
         self._store = store
 
@@ -76,24 +76,24 @@ class FusedQueries(CompiledViews):
         return self._whole_grid(grid, [NOWHERE] * len(self.views))[0]
 
     def grid_occupancy(
-        self, grid: AffineGrid, reach: Sequence[Floats], length: float
+        self, grid: AffineGrid, visibility: Sequence[Floats], length: float
     ) -> tuple[Floats, Bools]:
-        sigma, lit = self._whole_grid(grid, reach)
-        return opacity(sigma, length), lit
+        sigma, visible = self._whole_grid(grid, visibility)
+        return opacity(sigma, length), visible
 
-    def column_sums(self, grid: AffineGrid, reach: Sequence[Floats]) -> ColumnSums:
+    def column_sums(self, grid: AffineGrid, visibility: Sequence[Floats]) -> ColumnSums:
         store, rows = self._store, grid.shape[1]
-        if store is not None and store.open(grid, self.views, reach):
-            self._vote(grid, reach, store)
-            asked = store.votes, store.said, store.slots, self._fusion, store.ring
-            total, seen, light = fusion.fused_sums(*asked, rows, threads())
+        if store is not None and store.open(grid, self.views, visibility):
+            self._vote(grid, visibility, store)
+            blocks = store.votes, store.seen_rows, store.slots, self._fusion, store.ring
+            total, seen, visible = fusion.fused_sums(*blocks, rows, threads())
         else:
             parts = [
-                fusion.fused_sums(*asked, Ring(0, 0), part.stop - part.start, threads())
-                for part, asked in self._by_rows(grid, reach)
+                fusion.fused_sums(*blocks, Ring(0, 0), part.stop - part.start, threads())
+                for part, blocks in self._by_rows(grid, visibility)
             ]
-            total, seen, light = (np.concatenate(found) for found in zip(*parts, strict=True))
-        return ColumnSums(total * self._scale, seen, light)
+            total, seen, visible = (np.concatenate(found) for found in zip(*parts, strict=True))
+        return ColumnSums(total * self._scale, seen, visible)
 
     def transparent_levels(self, grid: AffineGrid, limit: float) -> npt.NDArray[np.int32]:
         return transparent(self.grid_densities(grid), limit)
@@ -112,11 +112,11 @@ class FusedQueries(CompiledViews):
             alive = np.flatnonzero(states[:, 0] > stop)
             for part in np.array_split(alive, len(alive) * SLAB // VOTE_CHUNK + 1):
                 depths = t[begin : begin + SLAB, None]
-                asked = [
+                by_view = [
                     (start + depths * step[part, None]).reshape(-1, 3).astype(np.float32)
                     for start, step in zip(starts, steps, strict=True)
                 ]
-                sigma = np.nan_to_num(self._fused(asked)) * self._scale
+                sigma = np.nan_to_num(self._fused(by_view)) * self._scale
                 state = states[part]
                 composite_rays(
                     sigma.reshape(len(part), len(depths)), step_lengths, t, begin, state, threads()
@@ -128,41 +128,41 @@ class FusedQueries(CompiledViews):
             expected.reshape(size), median.reshape(size), (1 - states[:, 0]).reshape(size)
         )
 
-    def reach(self, view: int, t: Floats, size: tuple[int, int]) -> Floats:
+    def visibility(self, view: int, t: Floats, size: tuple[int, int]) -> Floats:
         return self.depths(view, t, size, HALF_LIGHT).median
 
-    def _fused(self, asked: Sequence[Floats]) -> Floats:
+    def _fused(self, by_view: Sequence[Floats]) -> Floats:
         """Densities (N,) of points at positions (N,3) of every view, NaN where none sees."""
-        blocks = groups_of(len(asked[0]))
-        votes = np.empty((len(asked), 1, blocks, self._kinds, LANES), np.float32)
-        said = np.empty(votes.shape[:3], np.uint8)
-        for k, q in enumerate(asked):
+        blocks = groups_of(len(by_view[0]))
+        votes = np.empty((len(by_view), 1, blocks, self._kinds, LANES), np.float32)
+        seen_rows = np.empty(votes.shape[:3], np.uint8)
+        for k, q in enumerate(by_view):
             vote_loops.point_votes(
-                self._maps[k],
+                self._feature_maps[k],
                 self._size,
                 self.arrays,
                 self._valid[k],
                 q,
                 votes[k, 0],
-                said[k, 0],
+                seen_rows[k, 0],
                 threads(),
             )
         sigma, _ = fusion.fused_cells(
-            votes, said, np.arange(len(asked)), self._fusion, LANES, threads()
+            votes, seen_rows, np.arange(len(by_view)), self._fusion, LANES, threads()
         )
-        return np.asarray(sigma[0].T.reshape(-1)[: len(asked[0])])
+        return np.asarray(sigma[0].T.reshape(-1)[: len(by_view[0])])
 
-    def _whole_grid(self, grid: AffineGrid, reach: Sequence[Floats]) -> tuple[Floats, Bools]:
+    def _whole_grid(self, grid: AffineGrid, visibility: Sequence[Floats]) -> tuple[Floats, Bools]:
         """Densities 1/m, NaN where no view sees, and light, both (levels,rows,columns)."""
-        sigma, lit = np.empty(grid.shape, np.float32), np.empty(grid.shape, np.bool_)
-        for rows, asked in self._by_rows(grid, reach):
-            found = fusion.fused_cells(*asked, rows.stop - rows.start, threads())
-            sigma[:, rows], lit[:, rows] = found
+        sigma, visible = np.empty(grid.shape, np.float32), np.empty(grid.shape, np.bool_)
+        for rows, blocks in self._by_rows(grid, visibility):
+            found = fusion.fused_cells(*blocks, rows.stop - rows.start, threads())
+            sigma[:, rows], visible[:, rows] = found
         sigma *= self._scale
-        return sigma, lit
+        return sigma, visible
 
     def _by_rows(
-        self, grid: AffineGrid, reach: Sequence[Floats]
+        self, grid: AffineGrid, visibility: Sequence[Floats]
     ) -> Iterator[tuple[slice, tuple[Floats, Bytes, Slots, Fusion]]]:
         """Rows of a grid with what fuses their votes, a few at a time."""
         levels, rows, columns = grid.shape
@@ -170,45 +170,47 @@ class FusedQueries(CompiledViews):
         step = LANES * threads()
         slots: Slots = np.arange(len(self.views), dtype=np.int64)
         shape = len(slots), groups_of(step), columns, self._kinds, levels * LANES
-        votes, said = np.empty(shape, np.float32), np.zeros(shape[:3], np.uint8)
+        votes, seen_rows = np.empty(shape, np.float32), np.zeros(shape[:3], np.uint8)
         for first in range(0, rows, step):
             part = slice(first, min(first + step, rows))
             shown = grid.rows(part)
-            asked = np.ones(shown.shape[1:], np.bool_)
+            stale = np.ones(shown.shape[1:], np.bool_)
             for k in range(len(slots)):
-                self._vote_columns(k, shown, reach[k], asked, Ring(0, 0), votes[k], said[k])
-            yield part, (votes, said, slots, self._fusion)
+                self._vote_columns(
+                    k, shown, visibility[k], stale, Ring(0, 0), votes[k], seen_rows[k]
+                )
+            yield part, (votes, seen_rows, slots, self._fusion)
 
-    def _vote(self, grid: AffineGrid, reach: Sequence[Floats], store: VoteStore) -> None:
+    def _vote(self, grid: AffineGrid, visibility: Sequence[Floats], store: VoteStore) -> None:
         """Complete the votes kept of earlier maps."""
         for k, slot in enumerate(store.slots):
-            asked = store.asked(slot)
-            votes, said = store.votes[slot], store.said[slot]
-            self._vote_columns(k, grid, reach[k], asked, store.ring, votes, said)
-            store.answered(slot, asked)
+            stale = store.stale(slot)
+            votes, seen_rows = store.votes[slot], store.seen_rows[slot]
+            self._vote_columns(k, grid, visibility[k], stale, store.ring, votes, seen_rows)
+            store.refreshed(slot, stale)
 
     def _vote_columns(
         self,
         view: int,
         grid: AffineGrid,
-        reach: Floats,
-        asked: Bools,
+        visibility: Floats,
+        stale: Bools,
         ring: Ring,
         votes: Floats,
-        said: Bytes,
+        seen_rows: Bytes,
     ) -> None:
         vote_loops.column_votes(
-            self._maps[view],
+            self._feature_maps[view],
             self._size,
             self.arrays,
-            self._fixed(view),
+            self._int16(view),
             self._valid[view],
             grid.seen_by(self._P[view]),
-            reach * np.float32(self.views[view].scale),
-            asked,
+            visibility * np.float32(self.views[view].scale),
+            stale,
             ring,
             votes,
-            said,
+            seen_rows,
             threads(),
         )
 

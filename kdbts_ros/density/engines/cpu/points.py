@@ -133,23 +133,23 @@ def seen_points(q, valid):  # type: ignore[no-untyped-def]
 
 
 @njit(cache=True)
-def lit_points(q, valid, reach):  # type: ignore[no-untyped-def]
-    """(N,) bool: which of q (N,3) are in view and no deeper than the reach (h,w) there."""
+def visible_points(q, valid, visibility):  # type: ignore[no-untyped-def]
+    """(N,) bool: which of q (N,3) are in view and no deeper than the visibility (h,w) there."""
     out = np.empty(q.shape[0], np.bool_)
     for i in range(q.shape[0]):
         seen = is_seen(q[i, 0], q[i, 1], q[i, 2], valid)
-        out[i] = seen and is_lit(q[i, 0], q[i, 1], q[i, 2], reach)
+        out[i] = seen and is_visible(q[i, 0], q[i, 1], q[i, 2], visibility)
     return out
 
 
 @njit(cache=True)
-def is_lit(qx, qy, qz, reach):  # type: ignore[no-untyped-def]
-    """Whether a seen position lies no deeper than the reach of its pixel."""
-    h, w = reach.shape
+def is_visible(qx, qy, qz, visibility):  # type: ignore[no-untyped-def]
+    """Whether a seen position lies no deeper than the visibility of its pixel."""
+    h, w = visibility.shape
     half, one = np.float32(0.5), np.float32(1)
     row = min(np.int32((qy / qz + one) * half * np.float32(h)), np.int32(h - 1))
     column = min(np.int32((qx / qz + one) * half * np.float32(w)), np.int32(w - 1))
-    return qz <= reach[row, column]
+    return qz <= visibility[row, column]
 
 
 @njit(parallel=True, cache=True, fastmath=FAST)
@@ -162,9 +162,9 @@ def point_densities(folded, size, head, valid, q, threads):  # type: ignore[no-u
     weights, bias, one = head.out, head.out_bias[0], np.float32(1)
     right, down = np.uint64(head.hidden), np.uint64(head.hidden * width)
     last = np.int32(2 * steps) - np.int32(1)
-    for part in prange(threads):
+    for thread in prange(threads):
         base = np.empty(head.hidden, np.float32)
-        for i in range(part * q.shape[0] // threads, (part + 1) * q.shape[0] // threads):
+        for i in range(thread * q.shape[0] // threads, (thread + 1) * q.shape[0] // threads):
             if not is_seen(q[i, 0], q[i, 1], q[i, 2], valid):
                 out[i] = np.nan
                 continue

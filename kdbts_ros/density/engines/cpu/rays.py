@@ -61,18 +61,20 @@ def composite_block(sigma, step, t, begin, count, state):  # type: ignore[no-unt
 @njit(parallel=True, cache=True, fastmath=FAST)
 def composite_rays(sigma, step, t, begin, states, threads):  # type: ignore[no-untyped-def]
     """The same for many rays: sigma (R,count), states (R,3)."""
-    for part in prange(threads):
-        for i in range(part * states.shape[0] // threads, (part + 1) * states.shape[0] // threads):
+    for thread in prange(threads):
+        for i in range(
+            thread * states.shape[0] // threads, (thread + 1) * states.shape[0] // threads
+        ):
             composite_block(sigma[i], step, t, begin, sigma.shape[1], states[i])
 
 
 @njit(fastmath=FAST, cache=True)
-def fill_fixed(folded, size, u_half, v_half, i, j, rows, columns, fixed):  # type: ignore[no-untyped-def]
-    """Fill fixed (hidden,) with what stays the same along the ray of pixel (i, j)."""
+def fill_per_ray(folded, size, u_half, v_half, i, j, rows, columns, per_ray):  # type: ignore[no-untyped-def]
+    """Fill per_ray (hidden,) with what stays the same along the ray of pixel (i, j)."""
     height, width = size
     row, fy = tap(np.float32((i + 0.5) / rows * 2 - 1), height)
     column, fx = tap(np.float32((j + 0.5) / columns * 2 - 1), width)
-    hidden = np.uint64(fixed.shape[0])
+    hidden = np.uint64(per_ray.shape[0])
     corner = (np.uint64(row) * np.uint64(width) + np.uint64(column)) * hidden
     beside, down = corner + hidden, np.uint64(width) * hidden
     over, across = np.uint64(j) * hidden, np.uint64(i) * hidden
@@ -80,7 +82,7 @@ def fill_fixed(folded, size, u_half, v_half, i, j, rows, columns, fixed):  # typ
         low, high = folded[corner + c], folded[corner + down + c]
         low += fx * (folded[beside + c] - low)
         high += fx * (folded[beside + down + c] - high)
-        fixed[c] = low + fy * (high - low) + u_half[over + c] + v_half[across + c]
+        per_ray[c] = low + fy * (high - low) + u_half[over + c] + v_half[across + c]
 
 
 @njit(parallel=True, cache=True, fastmath=FAST)
@@ -100,19 +102,19 @@ def ray_depths(folded, size, head, halves, t, step, shape, stop, threads):  # ty
     opacity = np.empty((h, w), np.float32)
     weights, bias, block = head.out, head.out_bias[0], 16
     dark, hidden = max(stop, DARK), np.uint64(head.hidden)
-    for part in prange(threads):
-        fixed = np.empty(head.hidden, np.float32)
+    for thread in prange(threads):
+        per_ray = np.empty(head.hidden, np.float32)
         sigma, state = np.zeros(block, np.float32), np.empty(3, np.float32)
-        for i in range(part, h, threads):
+        for i in range(thread, h, threads):
             for j in range(w):
-                fill_fixed(folded, size, u_half, v_half, i, j, h, w, fixed)
+                fill_per_ray(folded, size, u_half, v_half, i, j, h, w, per_ray)
                 state[0], state[1], state[2] = 1, 0, 0
                 for begin in range(0, samples, block):
                     count = min(block, samples - begin)
                     for k in range(count):
                         at, total = np.uint64(begin + k) * hidden, np.float32(0)
                         for c in range(hidden):
-                            total += relu(fixed[c] + z_half[at + c]) * weights[c]
+                            total += relu(per_ray[c] + z_half[at + c]) * weights[c]
                         sigma[k] = total + bias
                     for k in range(block):
                         sigma[k] = softplus(sigma[k])
@@ -171,14 +173,14 @@ def ray_row(  # type: ignore[no-untyped-def]
     folded, size, u_half, v_half, along, per_value, out, back, bias, t, step, stop, i, shape,
     expected, median, opacity,
 ):  # fmt: skip
-    """Fill row i of expected, median and opacity, each (w,), see `fixed_ray_depths`."""
+    """Fill row i of expected, median and opacity, each (w,), see `int16_ray_depths`."""
     hidden, samples, (h, w) = per_value.shape[0], t.shape[0], shape
-    stays, counts = np.empty(hidden, np.float32), np.empty(hidden, np.int16)
+    per_ray, counts = np.empty(hidden, np.float32), np.empty(hidden, np.int16)
     sigma, state = np.zeros(_BLOCK, np.float32), np.empty(3, np.float32)
     sums = np.zeros(_BLOCK, np.int32)
     for j in range(w):
-        fill_fixed(folded, size, u_half, v_half, i, j, h, w, stays)
-        round_to_counts(stays, per_value, counts)
+        fill_per_ray(folded, size, u_half, v_half, i, j, h, w, per_ray)
+        round_to_counts(per_ray, per_value, counts)
         state[0], state[1], state[2] = 1, 0, 0
         for begin in range(0, samples, _BLOCK):
             count = min(_BLOCK, samples - begin)
@@ -192,17 +194,17 @@ def ray_row(  # type: ignore[no-untyped-def]
 
 
 @njit(parallel=True, cache=True, fastmath=FAST)
-def fixed_ray_depths(folded, size, head, fixed, halves, t, step, shape, stop, threads):  # type: ignore[no-untyped-def]
-    """As `ray_depths`; the part that stays along a ray is summed up as floats."""
+def int16_ray_depths(folded, size, head, int16, halves, t, step, shape, stop, threads):  # type: ignore[no-untyped-def]
+    """As `ray_depths`; what stays the same along a ray is summed up as floats."""
     (u_half, v_half, z_half), h, w = halves, shape[0], shape[1]
     expected = np.empty((h, w), np.float32)
     median = np.empty((h, w), np.float32)
     opacity = np.empty((h, w), np.float32)
-    per_value, dark = np.float32(1) / fixed.unit, max(stop, DARK)
-    out, back, bias = fixed.out, fixed.back[0], head.out_bias[0]
+    per_value, dark = np.float32(1) / int16.unit, max(stop, DARK)
+    out, back, bias = int16.out, int16.back[0], head.out_bias[0]
     along = rows_of_counts(z_half, per_value, _SPARE)
-    for part in prange(threads):
-        for i in range(part, h, threads):
+    for thread in prange(threads):
+        for i in range(thread, h, threads):
             # In a function of its own: inside a parallel loop every call would count references.
             ray_row(
                 folded, size, u_half, v_half, along, per_value, out, back, bias, t, step, dark, i,
@@ -212,13 +214,13 @@ def fixed_ray_depths(folded, size, head, fixed, halves, t, step, shape, stop, th
 
 
 @njit(fastmath=FAST, cache=True)
-def reach_row(  # type: ignore[no-untyped-def]
-    fixed, size, across, row_counts, along, bias, t, step, i, shape, reach
+def visibility_row(  # type: ignore[no-untyped-def]
+    int16, size, across, row_counts, along, bias, t, step, i, shape, visibility
 ):
-    """Fill row i (w,) of `fixed_ray_reach`."""
+    """Fill row i (w,) of `int16_ray_visibility`."""
     samples, (h, w), width = t.shape[0], shape, np.uint64(row_counts.shape[0])
     counts, sigma = np.empty(row_counts.shape[0], np.int16), np.zeros(_BLOCK, np.float32)
-    out, back, folded = fixed.out, fixed.back[0], fixed.map
+    out, back, folded = int16.out, int16.back[0], int16.features
     sums = np.zeros(_BLOCK, np.int32)
     y = pixel_code(np.float32((i + 0.5) / h * 2 - 1), size[0])
     down = width * np.uint64(size[1])
@@ -230,7 +232,7 @@ def reach_row(  # type: ignore[no-untyped-def]
             pixel = between_pixels(folded, p + c, width, down, w0, w1, w2, w3)
             store(counts, c, add(pixel, add(load(across, at + c), load(row_counts, c))))
             c += _LANES
-        reach[j], passed = t[samples - 1], np.float32(0)
+        visibility[j], passed = t[samples - 1], np.float32(0)
         for begin in range(0, samples, _BLOCK):
             count = min(_BLOCK, samples - begin)
             along_ray(counts, along, out, begin, count, back, bias, sums, sigma)
@@ -246,22 +248,22 @@ def reach_row(  # type: ignore[no-untyped-def]
             for k in range(count):
                 passed += sigma[k]
                 if passed >= _HALF:
-                    reach[j] = t[begin + k]
+                    visibility[j] = t[begin + k]
                     break
             break
 
 
 @njit(parallel=True, cache=True, fastmath=FAST)
-def fixed_ray_reach(size, head, fixed, halves, t, step, shape, threads):  # type: ignore[no-untyped-def]
-    """The median of `fixed_ray_depths` alone: densities add up to it without an exponential."""
+def int16_ray_visibility(size, head, int16, halves, t, step, shape, threads):  # type: ignore[no-untyped-def]
+    """The median of `int16_ray_depths` alone: densities add up to it without an exponential."""
     (u_half, v_half, z_half), h, w = halves, shape[0], shape[1]
-    per_value, hidden = np.float32(1) / fixed.unit, head.hidden
+    per_value, hidden = np.float32(1) / int16.unit, head.hidden
     across, rows = rows_of_counts(u_half, per_value, 0), rows_of_counts(v_half, per_value, 0)
-    along, reach = rows_of_counts(z_half, per_value, _SPARE), np.empty((h, w), np.float32)
-    for part in prange(threads):
-        for i in range(part, h, threads):
-            reach_row(
-                fixed, size, across, rows[i * hidden : (i + 1) * hidden], along,
-                head.out_bias[0], t, step, i, shape, reach[i],
+    along, visibility = rows_of_counts(z_half, per_value, _SPARE), np.empty((h, w), np.float32)
+    for thread in prange(threads):
+        for i in range(thread, h, threads):
+            visibility_row(
+                int16, size, across, rows[i * hidden : (i + 1) * hidden], along,
+                head.out_bias[0], t, step, i, shape, visibility[i],
             )  # fmt: skip
-    return reach
+    return visibility

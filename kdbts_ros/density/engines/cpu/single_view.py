@@ -16,43 +16,37 @@ from kdbts_ros.density.engines.cpu import points as point_loops
 from kdbts_ros.density.engines.cpu.int16_map import (
     ABSENT,
     MOST_PIXELS,
-    FixedMap,
-    FixedTables,
-    fix_map,
+    Int16Map,
+    Int16Tables,
     read_by,
+    to_int16_map,
 )
-from kdbts_ros.density.engines.cpu.rays import fixed_ray_depths, fixed_ray_reach, ray_depths
-from kdbts_ros.density.engines.encoded_view import EncodedView
+from kdbts_ros.density.engines.cpu.rays import int16_ray_depths, int16_ray_visibility, ray_depths
+from kdbts_ros.density.engines.encoded_view import EncodedView, projection
 from kdbts_ros.density.engines.folding import FoldedHead
-from kdbts_ros.density.engines.interface import (
-    HALF_LIGHT,
-    ColumnSums,
-    RayDepths,
-    lengths,
-    projection,
-    transparent,
-)
+from kdbts_ros.density.engines.interface import HALF_LIGHT, ColumnSums, RayDepths, transparent
 from kdbts_ros.density.geometry.affine_grid import AffineGrid
 from kdbts_ros.density.geometry.camera import Array
+from kdbts_ros.density.network.volume_rendering import lengths
 
 EVERYWHERE = np.ones((1, 1), np.uint8)
 
 
 class CompiledViews:
-    """Views as compiled loops take them: flat maps, projections, what of an image is valid."""
+    """Views as compiled loops take them: flat feature maps, projections, valid pixels."""
 
     def __init__(
         self,
         head: FoldedHead,
         views: Sequence[EncodedView],
-        maps: Sequence[Tensor],
-        tables: FixedTables | None = None,
+        feature_maps: Sequence[Tensor],
+        tables: Int16Tables | None = None,
     ) -> None:
         """tables: the head's as integers; None asks through floats."""
         self.arrays, self.views, self._tables = head.arrays, views, tables
         self._head = head
-        self._size = (maps[0].shape[1], maps[0].shape[2])
-        self._maps = [m.permute(1, 2, 0).flatten().numpy() for m in maps]
+        self._size = (feature_maps[0].shape[1], feature_maps[0].shape[2])
+        self._feature_maps = [m.permute(1, 2, 0).flatten().numpy() for m in feature_maps]
         self._valid = [
             EVERYWHERE if v.valid is None else np.ascontiguousarray(v.valid, np.uint8)
             for v in views
@@ -67,28 +61,32 @@ class CompiledViews:
         ]
         return np.asarray(np.logical_or.reduce(masks))
 
-    def lit(self, points: Array, reach: Sequence[Floats]) -> Bools:
+    def visible(self, points: Array, visibility: Sequence[Floats]) -> Bools:
         masks = [
-            point_loops.lit_points(positions(P, points), valid, depth * np.float32(view.scale))
-            for P, valid, view, depth in zip(self._P, self._valid, self.views, reach, strict=True)
+            point_loops.visible_points(positions(P, points), valid, depth * np.float32(view.scale))
+            for P, valid, view, depth in zip(
+                self._P, self._valid, self.views, visibility, strict=True
+            )
         ]
         return np.asarray(np.logical_or.reduce(masks))
 
     def finished(
-        self, grid: AffineGrid, reach: Sequence[Floats], params: Floats
+        self, grid: AffineGrid, visibility: Sequence[Floats], params: Floats
     ) -> FrameGrids | None:
         return None
 
-    def _fixed(self, view: int) -> FixedMap:
+    def _int16(self, view: int) -> Int16Map:
         """A view's map as integers, made when first asked for and kept with the view."""
         if self._tables is None or max(self._size) > MOST_PIXELS:
             return ABSENT
-        kept, name = cast("dict[str, FixedMap]", self.views[view].kept), self._head.name
+        kept, name = cast("dict[str, Int16Map]", self.views[view].kept), self._head.name
         if name not in kept:
             if self._head.spec.shared_hidden and kept:
                 kept[name] = read_by(next(iter(kept.values())), self.arrays)
             else:
-                kept[name] = fix_map(self._maps[view], self.arrays, self._tables, threads())
+                kept[name] = to_int16_map(
+                    self._feature_maps[view], self.arrays, self._tables, threads()
+                )
         return kept[name]
 
 
@@ -98,7 +96,7 @@ class CompiledQueries(CompiledViews):
     def point_densities(self, points: Array) -> Floats:
         q = positions(self._P[0], points)
         sigma = point_loops.point_densities(
-            self._maps[0], self._size, self.arrays, self._valid[0], q, threads()
+            self._feature_maps[0], self._size, self.arrays, self._valid[0], q, threads()
         )
         return np.asarray(sigma * self._scale, np.float32)
 
@@ -109,19 +107,19 @@ class CompiledQueries(CompiledViews):
         return np.asarray(sigma)
 
     def grid_occupancy(
-        self, grid: AffineGrid, reach: Sequence[Floats], length: float
+        self, grid: AffineGrid, visibility: Sequence[Floats], length: float
     ) -> tuple[Floats, Bools]:
         probability, observed = self._ask(
             columns.grid_occupancy,
             grid,
-            reach[0] * self._scale,
+            visibility[0] * self._scale,
             np.float32(length) * self._scale,
         )
         return np.asarray(probability), np.asarray(observed)
 
-    def column_sums(self, grid: AffineGrid, reach: Sequence[Floats]) -> ColumnSums:
-        total, seen, lit = self._ask(columns.column_sums, grid, reach[0] * self._scale)
-        return ColumnSums(total * self._scale, seen, lit)
+    def column_sums(self, grid: AffineGrid, visibility: Sequence[Floats]) -> ColumnSums:
+        total, seen, visible = self._ask(columns.column_sums, grid, visibility[0] * self._scale)
+        return ColumnSums(total * self._scale, seen, visible)
 
     def transparent_levels(self, grid: AffineGrid, limit: float) -> npt.NDArray[np.int32]:
         if self._scale != 1:
@@ -134,33 +132,33 @@ class CompiledQueries(CompiledViews):
         # The product of density and step, and so the opacity, is the same at any scale.
         shown = t * scale
         halves = self._head.flat_ray_halves(shown, size)
-        asked = halves, shown, lengths(shown), size, np.float32(stop), threads()
-        folded, fixed = self._maps[view], self._fixed(view)
-        if fixed.map.size:
-            found = fixed_ray_depths(folded, self._size, self.arrays, fixed, *asked)
+        rays = halves, shown, lengths(shown), size, np.float32(stop), threads()
+        folded, int16 = self._feature_maps[view], self._int16(view)
+        if int16.features.size:
+            found = int16_ray_depths(folded, self._size, self.arrays, int16, *rays)
         else:
-            found = ray_depths(folded, self._size, self.arrays, *asked)
+            found = ray_depths(folded, self._size, self.arrays, *rays)
         expected, median, opacity = found
         return RayDepths(expected / scale, median / scale, opacity)
 
-    def reach(self, view: int, t: Floats, size: tuple[int, int]) -> Floats:
-        scale, fixed = np.float32(self.views[view].scale), self._fixed(view)
-        if not fixed.map.size:
+    def visibility(self, view: int, t: Floats, size: tuple[int, int]) -> Floats:
+        scale, int16 = np.float32(self.views[view].scale), self._int16(view)
+        if not int16.features.size:
             return self.depths(view, t, size, HALF_LIGHT).median
         shown = t * scale
         halves = self._head.flat_ray_halves(shown, size)
-        found = fixed_ray_reach(
-            self._size, self.arrays, fixed, halves, shown, lengths(shown), size, threads()
+        found = int16_ray_visibility(
+            self._size, self.arrays, int16, halves, shown, lengths(shown), size, threads()
         )
         return np.asarray(found / scale)
 
     def _ask(self, loop: Callable[..., Any], grid: AffineGrid, *further: Any) -> Any:
         """Ask a loop over columns about a grid before the only view."""
         return loop(
-            self._maps[0],
+            self._feature_maps[0],
             self._size,
             self.arrays,
-            self._fixed(0),
+            self._int16(0),
             self._valid[0],
             grid.seen_by(self._P[0]),
             *grid.shape,

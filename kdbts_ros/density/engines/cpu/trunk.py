@@ -7,7 +7,7 @@ are no public interface, so that `supported` asks whether they are those this wa
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -17,7 +17,7 @@ from torch.nn import functional as F
 from kdbts_ros.density.engines.folding import FoldedHead
 from kdbts_ros.density.network.decoder import FeatureDecoder, mirrored
 from kdbts_ros.density.network.network import DensityNetwork
-from kdbts_ros.density.network.resnet import BasicBlock, Bottleneck, ResNetEncoder, normalised
+from kdbts_ros.density.network.trunk import Activation, Layer, Residual, Step, Trunk
 
 _ops: Any = torch.ops.mkldnn
 _KNOWN = (
@@ -29,6 +29,14 @@ _KNOWN = (
     "int[] padding, int[] stride, int[] dilation, int groups, str binary_attr, Scalar? alpha, "
     "str? unary_attr, Scalar?[] unary_scalars, str? unary_algorithm) -> Tensor Y",
 )
+
+
+# What the operations call each activation, and its numbers.
+_AFTER: dict[Activation, tuple[str, list[float]]] = {
+    "none": ("none", []),
+    "relu": ("relu", []),
+    "relu6": ("hardtanh", [0.0, 6.0]),
+}
 
 
 def supported() -> bool:
@@ -55,6 +63,7 @@ class PackedConvolution:
         bias: Tensor | None,
         stride: Sequence[int] = (1, 1),
         padding: Sequence[int] = (0, 0),
+        groups: int = 1,
         norm: nn.BatchNorm2d | None = None,
     ) -> None:
         shift = torch.zeros(len(weight)) if bias is None else bias.detach()
@@ -65,27 +74,37 @@ class PackedConvolution:
             self._factor = factor[:, None, None, None]
             shift = (shift - norm.running_mean) * factor + norm.bias.detach()
         self._bias = shift.contiguous()
-        self._how = list(padding), list(stride), [1, 1], 1
+        self._how = list(padding), list(stride), [1, 1], groups
         self._packed: tuple[torch.Size, Tensor] | None = None
 
     @classmethod
-    def of(cls, layer: nn.Conv2d, norm: nn.BatchNorm2d | None = None) -> PackedConvolution:
-        """The layer, and the norm that follows it."""
+    def of(
+        cls, layer: nn.Conv2d, norm: nn.BatchNorm2d | None = None, border: tuple[int, int] = (0, 0)
+    ) -> PackedConvolution:
+        """The layer and the norm that follows it; border as in `trunk.Layer`, wider behind."""
         assert not isinstance(layer.padding, str)
-        return cls(layer.weight, layer.bias, layer.stride, layer.padding, norm)
+        before, behind = border
+        # The operations pad both sides alike. Zeros in front of a kernel make up for what that is
+        # too much, in half the time of padding the map.
+        more = behind - before
+        weight = F.pad(layer.weight.detach(), (more, 0, more, 0)) if more else layer.weight
+        padding = [side + behind for side in layer.padding]
+        return cls(weight, layer.bias, layer.stride, padding, layer.groups, norm)
 
-    def __call__(self, x: Tensor, after: str = "none") -> Tensor:
-        """Convolve; after: "none" or "relu"."""
+    def __call__(self, x: Tensor, activation: Activation = "none") -> Tensor:
+        """Convolve and activate."""
         found: Tensor = _ops._convolution_pointwise(
-            x, self._weights(x), self._bias, *self._how, after, [], ""
+            x, self._weights(x), self._bias, *self._how, *_AFTER[activation], ""
         )
         return found
 
-    def onto(self, skip: Tensor, x: Tensor) -> Tensor:
-        """Convolve x, add skip and rectify."""
+    def onto(self, skip: Tensor, x: Tensor, activation: Activation) -> Tensor:
+        """Convolve x, add skip and activate."""
+        attribute, scalars = _AFTER[activation]
         found: Tensor = _ops._convolution_pointwise.binary(
-            x, skip, self._weights(x), self._bias, *self._how, "add", 1.0, "relu", [], None
-        )
+            x, skip, self._weights(x), self._bias, *self._how,
+            "add", 1.0, None if activation == "none" else attribute, scalars, None,
+        )  # fmt: skip
         return found
 
     def _weights(self, x: Tensor) -> Tensor:
@@ -100,41 +119,56 @@ class PackedConvolution:
         return self._packed[1]
 
 
-class PackedBlock:
-    """See `BasicBlock` and `Bottleneck`."""
+class PackedLayer:
+    """See `trunk.Layer`."""
 
-    def __init__(self, block: BasicBlock | Bottleneck) -> None:
-        count = 2 if isinstance(block, BasicBlock) else 3
-        layers = [(f"conv{k}", f"bn{k}") for k in range(1, count + 1)]
-        self._layers = [
-            PackedConvolution.of(block.get_submodule(conv), block.get_submodule(norm))  # type: ignore[arg-type]
-            for conv, norm in layers
-        ]
-        shortcut = block.downsample
-        self._shortcut = None if shortcut is None else PackedConvolution.of(*shortcut)
+    def __init__(self, layer: Layer) -> None:
+        self._convolution = PackedConvolution.of(layer.conv, layer.norm, layer.border)
+        self._activation = layer.activation
+
+    def __call__(self, x: Tensor) -> Tensor:
+        return self._convolution(x, self._activation)
+
+    def onto(self, skip: Tensor, x: Tensor, activation: Activation) -> Tensor:
+        """What it makes of x, added to skip and activated."""
+        return self._convolution.onto(skip, x, activation)
+
+
+class PackedResidual:
+    """See `trunk.Residual`."""
+
+    def __init__(self, residual: Residual) -> None:
+        self._layers = [PackedLayer(layer) for layer in residual.path]
+        shortcut = residual.shortcut
+        self._shortcut = None if shortcut is None else PackedLayer(shortcut)
+        self._activation = residual.activation
 
     def __call__(self, x: Tensor) -> Tensor:
         skip = x if self._shortcut is None else self._shortcut(x)
         for layer in self._layers[:-1]:
-            x = layer(x, "relu")
-        return self._layers[-1].onto(skip, x)
+            x = layer(x)
+        return self._layers[-1].onto(skip, x, self._activation)
+
+
+def packed(step: Step) -> Callable[[Tensor], Tensor]:
+    """A step of a trunk, weights as they are now."""
+    if isinstance(step, Layer):
+        return PackedLayer(step)
+    return PackedResidual(step) if isinstance(step, Residual) else step
 
 
 class PackedTrunk:
-    """`ResNetEncoder` and `FeatureDecoder.trunk`, weights as they are now."""
+    """`Trunk` and `FeatureDecoder.trunk`, weights as they are now."""
 
-    def __init__(self, encoder: ResNetEncoder, decoder: FeatureDecoder) -> None:
-        self._first = PackedConvolution.of(encoder.conv1, encoder.bn1)
-        self._stages = [
-            [PackedBlock(block) for block in encoder.get_submodule(f"layer{k}").children()]  # type: ignore[arg-type]
-            for k in range(1, 5)
-        ]
+    def __init__(self, encoder: Trunk, decoder: FeatureDecoder) -> None:
+        self._normalised = encoder.normalised
+        self._levels = [[packed(step) for step in level] for level in encoder.steps()]
         self._before = [PackedConvolution.of(layer.conv) for layer in decoder.before]  # type: ignore[arg-type]
         self._after = [PackedConvolution.of(layer.conv) for layer in decoder.after]  # type: ignore[arg-type]
 
     def __call__(self, images: Tensor) -> Tensor:
         """(N,3,H,W) in [0,1], channels last, to what the output convolution reads."""
-        taps = self._encode(normalised(images))
+        taps = self._encode(self._normalised(images))
         x = taps.pop()
         for before, after in zip(self._before, self._after, strict=True):
             x = F.interpolate(F.elu_(before(mirrored(x))), scale_factor=2.0, mode="nearest")
@@ -144,11 +178,10 @@ class PackedTrunk:
         return x
 
     def _encode(self, x: Tensor) -> list[Tensor]:
-        taps = [self._first(x, "relu")]
-        x = F.max_pool2d(taps[0], 3, 2, 1)
-        for stage in self._stages:
-            for block in stage:
-                x = block(x)
+        taps = []
+        for level in self._levels:
+            for step in level:
+                x = step(x)
             taps.append(x)
         return taps
 

@@ -13,10 +13,10 @@ from kdbts_ros.density.engines.cpu.column_geometry import BLOCK, position
 from kdbts_ros.density.engines.cpu.fast_math import FAST, relu, softplus
 from kdbts_ros.density.engines.cpu.int16_loops import (
     code_heights,
-    fill_fixed_base,
-    fill_fixed_rows,
-    fixed_between,
-    fixed_upright,
+    fill_int16_base,
+    fill_int16_rows,
+    int16_between,
+    int16_upright,
     pixel_code,
     row_code,
 )
@@ -61,15 +61,15 @@ def stand(heights, shown, order, axes, valid, column, row, levels):  # type: ign
 
 
 @njit(fastmath=FAST, cache=True)
-def light(lit, heights, order, reach, u, qz, found):  # type: ignore[no-untyped-def]
-    """Set lit of the `found` levels in view: no deeper than the reach (h,w) of their pixel."""
-    h, w = reach.shape
+def mark_visible(visible, heights, order, visibility, u, qz, found):  # type: ignore[no-untyped-def]
+    """Set visible of the `found` levels in view: no deeper than the visibility of their pixel."""
+    h, w = visibility.shape
     one, half = np.float32(1), np.float32(0.5)
     column = min(np.int32((u + one) * half * np.float32(w)), np.int32(w - 1))
     for i in range(found):
         k = order[i]
         row = min(np.int32((heights[k] + one) * half * np.float32(h)), np.int32(h - 1))
-        lit[k] = qz <= reach[row, column]
+        visible[k] = qz <= visibility[row, column]
 
 
 @njit(fastmath=FAST, cache=True)
@@ -139,13 +139,13 @@ def span(ys, order, found):  # type: ignore[no-untyped-def]
 
 
 @njit(fastmath=FAST, cache=True)
-def fixed_levels(  # type: ignore[no-untyped-def]
+def int16_levels(  # type: ignore[no-untyped-def]
     counts, v_table, out, back, bias, base, down, x, ys, vs, order, first, last, raw
 ):
-    """The same from a fixed-point map; x: code of the column, ys and vs of its levels."""
+    """The same from a int16 map; x: code of the column, ys and vs of its levels."""
     for i in range(first, last):
         k = order[i]
-        found = fixed_upright(counts, v_table, out, base, down, x, ys[k], vs[k])
+        found = int16_upright(counts, v_table, out, base, down, x, ys[k], vs[k])
         raw[k] = np.float32(found) * back + bias
 
 
@@ -155,38 +155,38 @@ def dense_levels(rows, v_table, out, back, bias, top, ys, vs, order, first, last
     width = np.uint64(out.shape[0])
     for i in range(first, last):
         k = order[i]
-        found = fixed_between(rows, v_table, out, width, top, ys[k], vs[k])
+        found = int16_between(rows, v_table, out, width, top, ys[k], vs[k])
         raw[k] = np.float32(found) * back + bias
 
 
 @njit(fastmath=FAST, cache=True)
-def upright_rows(folded, size, head, fixed, valid, axes, first, limit, reach, sigma, lit):  # type: ignore[no-untyped-def]
+def upright_rows(folded, size, head, int16, valid, axes, first, limit, visibility, sigma, visible):  # type: ignore[no-untyped-def]
     """`columns.tile_densities` of upright columns.
 
     Columns beside each other are about as deep, so that they read the same rows of v's table, and
     those one behind the other the same pixels: a few rows at a time find both in a near cache.
     """
     rows, columns, levels = sigma.shape
-    whole = (levels + LANES - 1) // LANES * LANES
-    heights, raw = np.zeros(whole, np.float32), np.zeros(whole, np.float32)
-    shown, order = np.zeros(whole, np.int32), np.zeros(whole + 1, np.int32)
-    ys, vs = np.zeros(whole, np.int32), np.zeros(whole, np.int32)
-    base, fixed_base = np.zeros(head.hidden, np.float32), np.zeros(head.hidden, np.int16)
-    beside = np.zeros((whole + 1) * head.hidden, np.int16)
+    padded = (levels + LANES - 1) // LANES * LANES
+    heights, raw = np.zeros(padded, np.float32), np.zeros(padded, np.float32)
+    shown, order = np.zeros(padded, np.int32), np.zeros(padded + 1, np.int32)
+    ys, vs = np.zeros(padded, np.int32), np.zeros(padded, np.int32)
+    base, int16_base = np.zeros(head.hidden, np.float32), np.zeros(head.hidden, np.int16)
+    beside = np.zeros((padded + 1) * head.hidden, np.int16)
     u_table, z_table, z_low, steps = head.u, head.z, head.z_low, head.steps
     waves, octaves, slope, shift = head.z_waves, head.octaves, head.slope, head.shift
     v_table, weights, bias = head.v, head.out, head.out_bias[0]
-    counts, fixed_u, fixed_v, fixed_z = fixed.map, fixed.u, fixed.v, fixed.z
-    ratio, out, fixed_steps = fixed.ratio, fixed.out, fixed.steps
-    back = fixed.back[0] if counts.size > 0 else np.float32(0)
-    down, z_rows = np.uint64(head.hidden * size[1]), np.int32(fixed_z.shape[0] // head.hidden)
-    u_rows, last_z = np.int32(2 * fixed_steps + 1), np.float32(z_rows - 1)
+    counts, int16_u, int16_v, int16_z = int16.features, int16.u, int16.v, int16.z
+    ratio, out, int16_steps = int16.ratio, int16.out, int16.steps
+    back = int16.back[0] if counts.size > 0 else np.float32(0)
+    down, z_rows = np.uint64(head.hidden * size[1]), np.int32(int16_z.shape[0] // head.hidden)
+    u_rows, last_z = np.int32(2 * int16_steps + 1), np.float32(z_rows - 1)
     one, dense, top = np.float32(1), False, np.int32(0)
     # Without a limit nothing ends early: the whole column at once.
-    block = BLOCK if limit < np.inf else whole
+    block = BLOCK if limit < np.inf else padded
     for column in range(columns):
         for row in range(rows):
-            sigma[row, column], lit[row, column] = UNSEEN, 0
+            sigma[row, column], visible[row, column] = UNSEEN, 0
             found, u, qz = stand(
                 heights, shown, order, axes, valid,
                 np.float32(column), np.float32(first + row), levels,
@@ -195,33 +195,33 @@ def upright_rows(folded, size, head, fixed, valid, axes, first, limit, reach, si
                 continue
             mapped = slope / qz + shift
             left, fx = tap(u, size[1])
-            depth = (mapped - z_low) * fixed_steps
-            whole_numbers, x = counts.size > 0 and depth <= last_z, np.int32(0)
-            if whole_numbers:
-                x, code = pixel_code(u, size[1]), row_code((u + one) * fixed_steps, u_rows)
+            depth = (mapped - z_low) * int16_steps
+            as_int16, x = counts.size > 0 and depth <= last_z, np.int32(0)
+            if as_int16:
+                x, code = pixel_code(u, size[1]), row_code((u + one) * int16_steps, u_rows)
                 depth_code = row_code(depth, z_rows)
-                fill_fixed_base(fixed_u, fixed_z, ratio, code, depth_code, fixed_base)
-                code_heights(ys, vs, heights, size[0], fixed_steps)
+                fill_int16_base(int16_u, int16_z, ratio, code, depth_code, int16_base)
+                code_heights(ys, vs, heights, size[0], int16_steps)
                 top, bottom = span(ys, order, found)
                 dense = DENSE * (bottom - top + 1) <= found
                 if dense:
-                    fill_fixed_rows(counts, fixed_base, down, x, top, bottom, beside)
+                    fill_int16_rows(counts, int16_base, down, x, top, bottom, beside)
             else:
                 fill_base(u_table, z_table, z_low, waves, octaves, steps, u, mapped, base)
-            if reach.size > 0:
-                light(lit[row, column], heights, order, reach, u, qz, found)
+            if visibility.size > 0:
+                mark_visible(visible[row, column], heights, order, visibility, u, qz, found)
             running, at = np.float32(0), 0
             for begin in range(0, levels, block):
                 end, start = min(begin + block, levels), at
                 while at < found and order[at] < end:
                     at += 1
-                if whole_numbers and dense:
+                if as_int16 and dense:
                     dense_levels(
-                        beside, fixed_v, out, back, bias, top, ys, vs, order, start, at, raw
+                        beside, int16_v, out, back, bias, top, ys, vs, order, start, at, raw
                     )
-                elif whole_numbers:
-                    fixed_levels(
-                        counts, fixed_v, out, back, bias, fixed_base, down,
+                elif as_int16:
+                    int16_levels(
+                        counts, int16_v, out, back, bias, int16_base, down,
                         x, ys, vs, order, start, at, raw,
                     )  # fmt: skip
                 else:

@@ -55,13 +55,13 @@ class _Owner(NamedTuple):
     """Whose votes a slot holds, which end where its light did, and the last map that used them."""
 
     view: weakref.ref[EncodedView]
-    reach: Floats
+    visibility: Floats
     used: int
 
     def is_gone(self, wanted: Sequence[tuple[EncodedView, Floats]]) -> bool:
         """Whether nobody holds the view any more, or its light ends elsewhere now."""
         view = self.view()
-        return view is None or any(view is v and self.reach is not r for v, r in wanted)
+        return view is None or any(view is v and self.visibility is not r for v, r in wanted)
 
 
 class VoteStore:
@@ -71,7 +71,7 @@ class VoteStore:
 
     Attributes:
         votes: (S,G,C,2+F,cells), G groups of R rows.
-        said: (S,G,C): of which rows of a group a view sees any level, a bit each.
+        seen_rows: (S,G,C): of which rows of a group a view sees any level, a bit each.
         slots: (V,) which of S hold the views in use.
         ring: where the window's first cell lies in R and C.
     """
@@ -84,12 +84,12 @@ class VoteStore:
     def clear(self) -> None:
         """Forget all votes."""
         self.votes: Floats = np.zeros((0, 0, 0, 0, 0), np.float32)
-        self.said: npt.NDArray[np.uint8] = np.zeros((0, 0, 0), np.uint8)
+        self.seen_rows: npt.NDArray[np.uint8] = np.zeros((0, 0, 0), np.uint8)
         self.slots: npt.NDArray[np.int64] = np.zeros(0, np.int64)
         self.ring = Ring(0, 0)
         self._heights: Floats = np.zeros((0, 0, 0), np.float32)
         self._owners: list[_Owner | None] = []
-        self._maps = 0
+        self._map_count = 0
         self._window: _Window | None = None
         self._anchor: Array = np.zeros(2)
         self._height: Floats = np.zeros((0, 0), np.float32)
@@ -97,11 +97,13 @@ class VoteStore:
     @property
     def nbytes(self) -> int:
         """Memory of the slots that were ever taken."""
-        whole = self.votes.nbytes + self._heights.nbytes + self.said.nbytes
+        allocated = self.votes.nbytes + self._heights.nbytes + self.seen_rows.nbytes
         taken = sum(owner is not None for owner in self._owners)
-        return whole * taken // max(1, len(self._owners))
+        return allocated * taken // max(1, len(self._owners))
 
-    def open(self, grid: AffineGrid, views: Sequence[EncodedView], reach: Sequence[Floats]) -> bool:
+    def open(
+        self, grid: AffineGrid, views: Sequence[EncodedView], visibility: Sequence[Floats]
+    ) -> bool:
         """Make room for votes of these views on the columns of a grid.
 
         False if nothing of it is kept: it does not stand upright on a raster, or is too large.
@@ -113,7 +115,7 @@ class VoteStore:
             self.clear()
             return False
         self._move(grid)
-        self._assign(list(zip(views, reach, strict=True)), (rows, columns), block)
+        self._assign(list(zip(views, visibility, strict=True)), (rows, columns), block)
         # In the ring's order, as all else.
         row = (np.arange(rows) - self.ring.row) % rows
         column = (np.arange(columns) - self.ring.column) % columns
@@ -121,13 +123,13 @@ class VoteStore:
         self._height = (at_row[:, None] + at_column).astype(np.float32)
         return True
 
-    def asked(self, slot: int) -> Bools:
-        """(R,C): columns of which a view has not said anything that still holds."""
+    def stale(self, slot: int) -> Bools:
+        """(R,C): columns whose votes of a view do not hold (any more)."""
         return np.asarray(_further(self._heights[slot], self._height, np.float32(TOLERANCE)))
 
-    def answered(self, slot: int, asked: Bools) -> None:
+    def refreshed(self, slot: int, columns: Bools) -> None:
         """Take note that these columns hold what the view says of them."""
-        np.copyto(self._heights[slot], self._height, where=asked)
+        np.copyto(self._heights[slot], self._height, where=columns)
 
     def _move(self, grid: AffineGrid) -> None:
         """Let the window lie over a grid; what it leaves behind is forgotten."""
@@ -166,7 +168,7 @@ class VoteStore:
 
         So do those of views that may come back, as long as there is room.
         """
-        self._maps += 1
+        self._map_count += 1
         owners = [
             None if owner is None or owner.is_gone(wanted) else owner for owner in self._owners
         ]
@@ -182,24 +184,28 @@ class VoteStore:
             free += range(len(owners), len(owners) + more)
             owners += [None] * more
         free += [k for _, k in sorted(idle)]
-        for slot, (view, reach) in zip(free, missing, strict=False):
-            owners[slot] = _Owner(weakref.ref(view), reach, self._maps)
+        for slot, (view, visibility) in zip(free, missing, strict=False):
+            owners[slot] = _Owner(weakref.ref(view), visibility, self._map_count)
             self._heights[slot] = np.nan
         self.slots = np.array([_place(pair, owners) for pair in wanted], np.int64)
         for slot in self.slots:
             owner = owners[slot]
-            owners[slot] = None if owner is None else owner._replace(used=self._maps)
+            owners[slot] = None if owner is None else owner._replace(used=self._map_count)
         self._owners = owners
 
     def _grow(self, more: int, size: tuple[int, int], block: tuple[int, int, int, int]) -> None:
         """Further slots behind those there are."""
         slots = len(self._owners) + more
         votes = np.zeros((slots, *block), np.float32)
-        said = np.zeros((slots, *block[:2]), np.uint8)
+        seen_rows = np.zeros((slots, *block[:2]), np.uint8)
         heights = np.full((slots, *size), np.nan, np.float32)
         if self._owners:
-            votes[:-more], said[:-more], heights[:-more] = self.votes, self.said, self._heights
-        self.votes, self.said, self._heights = votes, said, heights
+            votes[:-more], seen_rows[:-more], heights[:-more] = (
+                self.votes,
+                self.seen_rows,
+                self._heights,
+            )
+        self.votes, self.seen_rows, self._heights = votes, seen_rows, heights
 
 
 # In one pass, where numpy takes four.
@@ -215,6 +221,6 @@ def _further(a, b, tolerance):  # type: ignore[no-untyped-def]
 
 def _place(pair: tuple[EncodedView, Floats], owners: Sequence[_Owner | None]) -> int:
     for slot, owner in enumerate(owners):
-        if owner is not None and owner.view() is pair[0] and owner.reach is pair[1]:
+        if owner is not None and owner.view() is pair[0] and owner.visibility is pair[1]:
             return slot
     return -1

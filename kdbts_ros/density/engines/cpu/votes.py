@@ -1,6 +1,6 @@
 """Compiled CPU loops of a multi-view head: what one view says of points and columns.
 
-For groups of cells, blocks of votes and the ring they lie in see `fusion`; `fixed`: `int16_map`.
+For groups of cells, blocks of votes and the ring they lie in see `fusion`; `int16`: `int16_map`.
 """
 
 from __future__ import annotations
@@ -29,15 +29,15 @@ from kdbts_ros.density.engines.cpu.fast_math import FAST, relu
 from kdbts_ros.density.engines.cpu.fusion import MASKED
 from kdbts_ros.density.engines.cpu.int16_loops import (
     code_heights,
-    fill_fixed_base,
-    fill_fixed_hidden,
+    fill_int16_base,
+    fill_int16_hidden,
     pixel_code,
     row_code,
 )
 from kdbts_ros.density.engines.cpu.points import (
     fill_base,
-    is_lit,
     is_seen,
+    is_visible,
     sum_of_six,
     tap,
     tap_table,
@@ -57,12 +57,12 @@ from kdbts_ros.density.engines.cpu.simd import (
     totals,
     turn,
 )
-from kdbts_ros.density.engines.cpu.upright_columns import LANES, light, stand
+from kdbts_ros.density.engines.cpu.upright_columns import LANES, mark_visible, stand
 from kdbts_ros.loops import njit
 
 _CHANNELS, _EIGHT = np.uint64(CHANNELS), np.uint64(LANES)
-# Scratch of a column by level: in view, those in view in turn, codes down the map and of v, lit.
-_SHOWN, _ORDER, _Y, _V, _LIT, _INTEGERS = range(6)
+# Scratch of a column by level: in view, those in view in turn, codes on the map and of v, visible.
+_SHOWN, _ORDER, _Y, _V, _VISIBLE, _INTEGERS = range(6)
 
 
 @njit(fastmath=FAST, cache=True)
@@ -107,26 +107,26 @@ def fill_hidden(folded, corner, right, down, fx, fy, v_table, j, g, base, hidden
 
 
 @njit(parallel=True, cache=True, fastmath=FAST)
-def point_votes(folded, size, head, valid, q, votes, said, threads):  # type: ignore[no-untyped-def]
+def point_votes(folded, size, head, valid, q, votes, seen_rows, threads):  # type: ignore[no-untyped-def]
     """Fill votes (B,2+F,LANES) float32 with what one view says of points q (N,3), eight to a block.
 
-    said (B,): not 0 where the view sees any of them.
+    seen_rows (B,): not 0 where the view sees any of them.
     """
     height, width = size
     u_table, v_table, z_table, z_low, steps = head.u, head.v, head.z, head.z_low, head.steps
     waves, octaves, slope, shift = head.z_waves, head.octaves, head.slope, head.shift
     right, down, one = np.uint64(head.hidden), np.uint64(head.hidden * width), np.float32(1)
     last = np.int32(2 * steps) - np.int32(1)
-    weights, bias = head.out, head.out_bias
-    for part in prange(threads):
+    weights, bias, blocks = head.out, head.out_bias, votes.shape[0]
+    for thread in prange(threads):
         base, hidden = np.empty(head.hidden, np.float32), np.empty(head.hidden, np.float32)
-        for b in range(part * votes.shape[0] // threads, (part + 1) * votes.shape[0] // threads):
-            votes[b], said[b] = 0, 0
+        for b in range(thread * blocks // threads, (thread + 1) * blocks // threads):
+            votes[b], seen_rows[b] = 0, 0
             votes[b, 0, :] = MASKED
             for i in range(b * LANES, min((b + 1) * LANES, q.shape[0])):
                 if not is_seen(q[i, 0], q[i, 1], q[i, 2], valid):
                     continue
-                said[b] = 1
+                seen_rows[b] = 1
                 inverse_z = one / q[i, 2]
                 u, v, mapped = q[i, 0] * inverse_z, q[i, 1] * inverse_z, slope * inverse_z + shift
                 fill_base(u_table, z_table, z_low, waves, octaves, steps, u, mapped, base)
@@ -140,26 +140,26 @@ def point_votes(folded, size, head, valid, q, votes, said, threads):  # type: ig
 
 @njit(parallel=True, cache=True, fastmath=FAST)
 def column_votes(  # type: ignore[no-untyped-def]
-    folded, size, head, fixed, valid, axes, reach, asked, ring, votes, said, threads
+    folded, size, head, int16, valid, axes, visibility, stale, ring, votes, seen_rows, threads
 ):
-    """Fill votes (G,C,2+F,cells) with what one view says of the columns of a grid that are asked.
+    """Fill votes (G,C,2+F,cells) with what one view says of the stale columns of a grid.
 
-    asked (R,C), in the ring's order; of other columns nothing is written. said (G,C): a bit for
-    every row of a group of which the view sees any level. reach (h,w): depth of q over the image up
-    to which light gets, empty if nobody asks. For `axes` see `column_geometry`.
+    stale (R,C), in the ring's order; of other columns nothing is written. seen_rows (G,C): a bit
+    for every row of a group of which the view sees any level. visibility (h,w): depth of q over the
+    image up to which light gets, empty if nobody asks. For `axes` see `column_geometry`.
     """
-    for part in prange(threads):
+    for thread in prange(threads):
         # Groups are dealt out in turn: what is in view lies together.
-        for group in range(part, votes.shape[0], threads):
+        for group in range(thread, votes.shape[0], threads):
             votes_of_row(
-                folded, size, head, fixed, valid, axes, reach, group, asked, ring,
-                votes[group], said[group],
+                folded, size, head, int16, valid, axes, visibility, group, stale, ring,
+                votes[group], seen_rows[group],
             )  # fmt: skip
 
 
 @njit(fastmath=FAST, cache=True)
 def votes_of_row(  # type: ignore[no-untyped-def]
-    folded, size, head, fixed, valid, axes, reach, group, asked, ring, votes, said
+    folded, size, head, int16, valid, axes, visibility, group, stale, ring, votes, seen_rows
 ):
     """`column_votes` of a row of groups."""
     columns, kinds, cells = votes.shape
@@ -168,123 +168,123 @@ def votes_of_row(  # type: ignore[no-untyped-def]
     lanes, flat = np.zeros(LANES, np.float32), votes.reshape(-1)
     scratch = scratch_of(head.hidden, kinds - 1, cells // LANES)
     for j in range(columns):
-        if choose_rows(asked, group, j, ring, rows, lanes) == 0:
+        if choose_rows(stale, group, j, ring, rows, lanes) == 0:
             continue
         column, odd = (j - ring[1]) % columns, False
         shown[:], block[-1, :] = 0, 0
-        if upright and fixed.map.size > 0:
+        if upright and int16.features.size > 0:
             upright_group(
-                size, head, fixed, valid, axes, reach, column, rows, scratch, block, shown
+                size, head, int16, valid, axes, visibility, column, rows, scratch, block, shown
             )
         for r in range(LANES):
             if rows[r] >= 0:
                 odd = True
                 column_in_floats(
-                    folded, size, head, valid, axes, reach, column, rows[r], upright, r, block,
+                    folded, size, head, valid, axes, visibility, column, rows[r], upright, r, block,
                     shown,
                 )  # fmt: skip
         at = np.uint64(j) * np.uint64(kinds * cells)
-        said[j] = keep(block, shown, lanes, flat, at, said[j])
+        seen_rows[j] = keep(block, shown, lanes, flat, at, seen_rows[j])
         if odd:
             # They may have left numbers that are none.
             block[:] = 0
 
 
 @njit(fastmath=FAST, cache=True)
-def choose_rows(asked, group, j, ring, rows, lanes):  # type: ignore[no-untyped-def]
+def choose_rows(stale, group, j, ring, rows, lanes):  # type: ignore[no-untyped-def]
     """How many rows of a group are asked in column j: rows (LANES,) of the grid, -1: not asked.
 
     lanes (LANES,): not 0 where they are.
     """
-    height, many = asked.shape[0], 0
+    height, many = stale.shape[0], 0
     for r in range(LANES):
         i = group * LANES + r
-        wanted = i < height and asked[min(i, height - 1), j]
+        wanted = i < height and stale[min(i, height - 1), j]
         rows[r], lanes[r] = (i - ring[0]) % height if wanted else -1, wanted
         many += wanted
     return many
 
 
 @njit(fastmath=FAST, cache=True)
-def keep(block, shown, lanes, flat, at, said):  # type: ignore[no-untyped-def]
+def keep(block, shown, lanes, flat, at, seen_rows):  # type: ignore[no-untyped-def]
     """Write a block (2+F,cells) into flat from `at` on, the rows in lanes (LANES,) alone.
 
-    Returns said, the bits of rows that the view sees, as it is then; nothing is written for none.
+    Returns seen_rows, the bits of rows that the view sees, afterwards; nothing is written for none.
     """
     step, cells, source = np.uint64(LANES), shown.shape[0], block.reshape(-1)
-    whole = np.uint8(0)
+    rewritten = np.uint8(0)
     for r in range(LANES):
         bit = np.uint8(1 << r)
-        if lanes[r] != 0 or not said & bit:
+        if lanes[r] != 0 or not seen_rows & bit:
             # Of a row that the view does not see, votes of long ago may be left.
-            lanes[r], whole, said = 1, whole | bit, said & ~bit
+            lanes[r], rewritten, seen_rows = 1, rewritten | bit, seen_rows & ~bit
             for k in range(r, cells, LANES):
-                said |= np.uint8(shown[k] << r)
-    if said == 0:
-        return said
+                seen_rows |= np.uint8(shown[k] << r)
+    if seen_rows == 0:
+        return seen_rows
     for k in range(cells):
         block[0, k] = block[0, k] if shown[k] != 0 else MASKED
     mask, i = load_floats(lanes, np.uint64(0)), np.uint64(0)
     while i < np.uint64(source.shape[0]):
         values = load_floats(source, i)
-        if whole != 255:
+        if rewritten != 255:
             values = pick(mask, values, load_floats(flat, at + i))
         store_floats(flat, at + i, values)
         i += step
-    return said
+    return seen_rows
 
 
 @njit(fastmath=FAST, cache=True)
 def column_in_floats(  # type: ignore[no-untyped-def]
-    folded, size, head, valid, axes, reach, column, row, upright, lane, block, shown
+    folded, size, head, valid, axes, visibility, column, row, upright, lane, block, shown
 ):
     """`upright_group` of one column in floats, whether it stands upright or not."""
     u_table, v_table, z_table, z_low, steps = head.u, head.v, head.z, head.z_low, head.steps
     waves, octaves, levels = head.z_waves, head.octaves, shown.shape[0] // LANES
     right, down = np.uint64(head.hidden), np.uint64(head.hidden * size[1])
     base, hidden = np.empty(head.hidden, np.float32), np.empty(head.hidden, np.float32)
-    whole, part = np.zeros((INTEGERS, BLOCK), np.int32), np.zeros((FLOATS, BLOCK), np.float32)
+    indices, numbers = np.zeros((INTEGERS, BLOCK), np.int32), np.zeros((FLOATS, BLOCK), np.float32)
     based = False
     for begin in range(0, levels, BLOCK):
         count = min(BLOCK, levels - begin)
         place(
-            whole, part, axes, valid, size, head.slope, head.shift, steps,
+            indices, numbers, axes, valid, size, head.slope, head.shift, steps,
             np.float32(column), np.float32(row), np.float32(begin), count,
         )  # fmt: skip
         for k in range(count):
             cell = (begin + k) * LANES + lane
-            if whole[SEEN, k] == 0:
+            if indices[SEEN, k] == 0:
                 # Another column may have left there what is none of this one's.
                 block[:, cell] = 0
                 continue
             shown[cell] = 1
             if not (upright and based):
-                u, mapped = part[U, k], part[MAPPED, k]
+                u, mapped = numbers[U, k], numbers[MAPPED, k]
                 fill_base(u_table, z_table, z_low, waves, octaves, steps, u, mapped, base)
                 based = True
-            left, upper = np.uint64(whole[LEFT, k]), np.uint64(whole[UPPER, k])
+            left, upper = np.uint64(indices[LEFT, k]), np.uint64(indices[UPPER, k])
             fill_hidden(
                 folded, upper * down + left * right, right, down,
-                part[ACROSS, k], part[DOWN, k], v_table,
-                whole[ENTRY, k], part[BETWEEN, k], base, hidden,
+                numbers[ACROSS, k], numbers[DOWN, k], v_table,
+                indices[ENTRY, k], numbers[BETWEEN, k], base, hidden,
             )  # fmt: skip
             last_layer(hidden, head.out, head.out_bias, block, cell)
-            if reach.size > 0:
+            if visibility.size > 0:
                 qx, qy, qz = position(
                     axes, np.float32(column), np.float32(row), np.float32(begin + k)
                 )
-                block[-1, cell] = is_lit(qx, qy, qz, reach)
+                block[-1, cell] = is_visible(qx, qy, qz, visibility)
 
 
 @njit(fastmath=FAST, cache=True)
 def scratch_of(hidden, kinds, levels):  # type: ignore[no-untyped-def]
     """What `upright_group` needs: heights, integers, the base, hidden layers and answers."""
-    whole = (levels + LANES - 1) // LANES * LANES
+    padded = (levels + LANES - 1) // LANES * LANES
     return (
-        np.zeros(whole, np.float32),
-        np.zeros((_INTEGERS, whole + 1), np.int32),
+        np.zeros(padded, np.float32),
+        np.zeros((_INTEGERS, padded + 1), np.int32),
         np.zeros(hidden, np.int16),
-        np.zeros((whole, hidden), np.int16),
+        np.zeros((padded, hidden), np.int16),
         np.zeros(levels * (kinds // LANES) * LANES * LANES, np.float32),
     )
 
@@ -323,7 +323,7 @@ def one_answer(row, out, at):  # type: ignore[no-untyped-def]
 
 
 @njit(fastmath=FAST, cache=True)
-def fixed_last_layers(hidden, order, found, lane, out, back, bias, answers, block):  # type: ignore[no-untyped-def]
+def int16_last_layers(hidden, order, found, lane, out, back, bias, answers, block):  # type: ignore[no-untyped-def]
     """The last layer at the first `found` rows of hidden (n,C), which are the levels of order:
     answers by eights into answers, for `turn_answers`, what is left over first into block."""
     width, kinds = np.uint64(hidden.shape[1]), back.shape[0]
@@ -359,23 +359,23 @@ def turn_answers(answers, kinds, shown, block):  # type: ignore[no-untyped-def]
 
 
 @njit(fastmath=FAST, cache=True)
-def upright_group(size, head, fixed, valid, axes, reach, column, rows, scratch, block, shown):  # type: ignore[no-untyped-def]
+def upright_group(size, head, int16, valid, axes, visibility, column, rows, scratch, block, shown):  # type: ignore[no-untyped-def]
     """Fill block (2+F,cells) with what a view says of columns that stand upright.
 
     rows (LANES,): of the grid; negative: not asked. Those answered become negative, so that what
     remains are columns nearer than the tables begin. Sets shown (cells,) where the view sees.
     """
-    heights, whole, base, hidden, answers = scratch
-    levels, one, lit = shown.shape[0] // LANES, np.float32(1), whole[_LIT]
-    order, ys, vs = whole[_ORDER], whole[_Y], whole[_V]
-    counts, u_table, v_table, z_table = fixed.map, fixed.u, fixed.v, fixed.z
-    ratio, steps, down = fixed.ratio, fixed.steps, np.uint64(head.hidden * size[1])
+    heights, indices, base, hidden, answers = scratch
+    levels, one, visible = shown.shape[0] // LANES, np.float32(1), indices[_VISIBLE]
+    order, ys, vs = indices[_ORDER], indices[_Y], indices[_V]
+    counts, u_table, v_table, z_table = int16.features, int16.u, int16.v, int16.z
+    ratio, steps, down = int16.ratio, int16.steps, np.uint64(head.hidden * size[1])
     u_rows, z_rows = np.int32(2 * steps + 1), np.int32(z_table.shape[0] // head.hidden)
     for r in range(LANES):
         if rows[r] < 0:
             continue
         found, u, qz = stand(
-            heights, whole[_SHOWN], order, axes, valid,
+            heights, indices[_SHOWN], order, axes, valid,
             np.float32(column), np.float32(rows[r]), levels,
         )  # fmt: skip
         depth = (head.slope / qz + head.shift - head.z_low) * steps
@@ -385,15 +385,15 @@ def upright_group(size, head, fixed, valid, axes, reach, column, rows, scratch, 
         if found == 0:
             continue
         x, code = pixel_code(u, size[1]), row_code((u + one) * steps, u_rows)
-        fill_fixed_base(u_table, z_table, ratio, code, row_code(depth, z_rows), base)
+        fill_int16_base(u_table, z_table, ratio, code, row_code(depth, z_rows), base)
         code_heights(ys, vs, heights, size[0], steps)
-        fill_fixed_hidden(counts, v_table, base, down, x, ys, vs, order, found, hidden)
-        fixed_last_layers(
-            hidden, order, found, r, fixed.out, fixed.back, head.out_bias, answers, block
+        fill_int16_hidden(counts, v_table, base, down, x, ys, vs, order, found, hidden)
+        int16_last_layers(
+            hidden, order, found, r, int16.out, int16.back, head.out_bias, answers, block
         )
-        if reach.size > 0:
-            light(lit, heights, order, reach, u, qz, found)
+        if visibility.size > 0:
+            mark_visible(visible, heights, order, visibility, u, qz, found)
         for i in range(found):
             cell = order[i] * LANES + r
-            shown[cell], block[-1, cell] = 1, lit[order[i]] if reach.size > 0 else 0
-    turn_answers(answers, fixed.back.shape[0], shown, block)
+            shown[cell], block[-1, cell] = 1, visible[order[i]] if visibility.size > 0 else 0
+    turn_answers(answers, int16.back.shape[0], shown, block)

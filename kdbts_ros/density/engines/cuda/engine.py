@@ -42,16 +42,16 @@ class CudaEngine:
         return self.field.by_head(self.trunk.encode(images))
 
     def queries(self, head: int, views: Sequence[EncodedView]) -> Queries:
-        maps = [view.maps[head] for view in views]
+        feature_maps = [view.feature_maps[head] for view in views]
         if head in self._fusions:
             from kdbts_ros.density.engines.cuda.multi_view import CudaFusedQueries
 
-            return CudaFusedQueries(self._fusions[head], views, maps)
+            return CudaFusedQueries(self._fusions[head], views, feature_maps)
         if head in self._heads:
             from kdbts_ros.density.engines.cuda.single_view import CudaQueries
 
-            return CudaQueries(self._heads[head], views, maps)
-        return TorchQueries(self.field.heads[head], views, maps)
+            return CudaQueries(self._heads[head], views, feature_maps)
+        return TorchQueries(self.field.heads[head], views, feature_maps)
 
     def weaker(self, head: int, fault: str) -> Engine:
         if head in self._fusions:

@@ -5,20 +5,27 @@ from __future__ import annotations
 import numpy as np
 
 from kdbts_ros.density.engines.answers import Floats
-from kdbts_ros.density.engines.head_tables import HeadArrays
+from kdbts_ros.density.engines.folding import HeadArrays
 from kdbts_ros.density.geometry.affine_grid import AffineGrid
 from kdbts_ros.density.geometry.camera import Array
-from kdbts_ros.density.maps.probability import Calibration, Curve
+from kdbts_ros.density.maps.probability import Curve, ProbabilityCurves
 
 PARAMS = 32
 COMPLETED = ("keep", "discount", "unknown")
-AXES, HEAD, MAP = slice(0, 12), slice(12, 15), slice(15, 27)
+# Where each of them stands: the twelve `axes` of the positions (see `AffineGrid.seen_by`), what the
+# head needs, and what makes a map; of a curve the first of its three. Kernels read them by these.
+AXES = slice(0, 12)
+SLOPE, SHIFT, SCALE = 12, 13, 14
+THICKNESS, LEAST_SEEN, NEAREST, MIDDLE_LEVEL = 15, 16, 17, 18
+OBSERVED_CURVE, COMPLETED_CURVE = 19, 22
+THRESHOLD, COMPLETED_CELLS = 25, 26
+HEAD, MAP = slice(SLOPE, SCALE + 1), slice(THICKNESS, COMPLETED_CELLS + 1)
 
 
 def pack_grid(grid: AffineGrid, P: Array, head: HeadArrays, scale: float) -> Floats:
     """(PARAMS,) of which those of the projection are set.
 
-    P (3,4): see `interface.projection`. Projected in float64 and only then rounded, so that
+    P (3,4): see `encoded_view.projection`. Projected in float64 and only then rounded, so that
     coordinates may be kilometres.
     """
     params = np.zeros(PARAMS, np.float32)
@@ -32,7 +39,7 @@ def pack_map(
     levels: int,
     thickness: float,
     depth_near: float,
-    calibration: Calibration,
+    curves: ProbabilityCurves,
     threshold: float,
     completed: str,
     min_seen_share: float,
@@ -43,8 +50,8 @@ def pack_map(
         min_seen_share * levels,
         depth_near,
         (levels - 1) / 2,
-        *_curve(calibration.observed),
-        *_curve(calibration.completed),
+        *_curve(curves.observed),
+        *_curve(curves.completed),
         threshold,
         COMPLETED.index(completed),
     )

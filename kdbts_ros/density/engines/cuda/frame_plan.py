@@ -12,9 +12,9 @@ from torch import Tensor
 from kdbts_ros.density.cameras.rectify import RawImage, Warp
 from kdbts_ros.density.engines.answers import Bools, Floats, FrameGrids, OwnPixels, stretched
 from kdbts_ros.density.engines.cuda.image_sampling import Sampling, Separable
-from kdbts_ros.density.engines.ray_sampling import reach_rays
 from kdbts_ros.density.geometry.camera import OwnCamera, View
 from kdbts_ros.density.network.network import NetworkSpec
+from kdbts_ros.density.network.volume_rendering import visibility_rays
 
 Shape = tuple[int, int, int]
 
@@ -29,14 +29,14 @@ class FramePlan:
         sampling: of the network's input from the image that is uploaded.
         shape: (levels,rows,columns) of the map's grid.
         samples: (S,) depths as the network is shown, at which light is asked where it ends.
-        reach: (h,w) of the grid of rays along which that is asked.
+        visibility: (h,w) of the grid of rays along which that is asked.
         valid: see `View.valid`.
     """
 
     sampling: Sampling
     shape: Shape
     samples: Floats
-    reach: tuple[int, int]
+    visibility: tuple[int, int]
     valid: Bools | None = None
 
     @classmethod
@@ -49,8 +49,8 @@ class FramePlan:
             if isinstance(picture, Warp)
             else Sampling(Separable.resize(picture, target, spec.resize))
         )
-        reach = reach_rays(spec)
-        return cls(sampling, shape, samples * np.float32(view.scale), reach, view.valid)
+        visibility = visibility_rays(spec)
+        return cls(sampling, shape, samples * np.float32(view.scale), visibility, view.valid)
 
 
 class FrameEncoding(NamedTuple):
@@ -59,7 +59,7 @@ class FrameEncoding(NamedTuple):
 
     map: Tensor
     image: npt.NDArray[np.uint8]
-    reach: Floats
+    visibility: Floats
 
 
 @dataclass(frozen=True, eq=False)
@@ -95,6 +95,13 @@ class FrameDepth(NamedTuple):
 
     valid: Floats
     own: Floats | None
+
+    def divided(self, scale: float) -> FrameDepth:
+        """Of a view that is anchored by a scale."""
+        if scale == 1:
+            return self
+        by = np.float32(scale)
+        return FrameDepth(self.valid / by, None if self.own is None else self.own / by)
 
 
 class DepthGraph(Protocol):
@@ -138,6 +145,10 @@ class Graph(Protocol):
 
     def depths(self, plan: DepthPlan) -> DepthGraph:
         """Prepares depth images of the last frame."""
+        ...
+
+    def visibility(self) -> Floats:
+        """(h,w) of the last frame: see `FrameEncoding`."""
         ...
 
     def encoding(self) -> FrameEncoding:

@@ -21,8 +21,6 @@ from kdbts_ros.density.engines.cuda.kernels.image import sample_image
 from kdbts_ros.density.engines.cuda.single_view import MAP, CudaHead
 from kdbts_ros.density.engines.cuda.trunk import INPUT_CHANNELS, CudaField
 
-# As in `resnet.normalised`.
-MEAN, DEVIATION = 0.45, 0.225
 _PIXELS = 128
 
 
@@ -65,11 +63,11 @@ class FrameSteps:
         self.image = torch.zeros((*plan.sampling.source, 3), dtype=torch.uint8, device=device)
         self.params = torch.zeros(PARAMS, device=device)
         self.input = field.blank_input()
-        self.reach = torch.zeros(plan.reach, device=device)
+        self.visibility = torch.zeros(plan.visibility, device=device)
         self._answer = torch.zeros(cells * CELL_BYTES, dtype=torch.uint8, device=device)
         self._grids = answer_grids(self._answer, cells)
         self._valid = _valid(plan).to(device)
-        self._rays = head.ray_tables(plan.samples, plan.reach)
+        self._rays = head.ray_tables(plan.samples, plan.visibility)
         self._tables = sampling_tables(plan.sampling, device)
         self.taps: list[Tensor] | None = None
         self.features: Tensor | None = None
@@ -91,7 +89,7 @@ class FrameSteps:
         self.encode()
         self.decode()
         self.project()
-        self.find_reach()
+        self.find_visibility()
         self.find_map()
         self.download(slot)
         slot.folded = self.folded
@@ -103,7 +101,8 @@ class FrameSteps:
 
     def sample(self) -> None:
         """The image to the network's normalised input."""
-        sample_input(self.image, self.input, self.plan.sampling, self._tables)
+        norm = self._field.mean, self._field.deviation
+        sample_input(self.image, self.input, self.plan.sampling, self._tables, norm)
 
     def encode(self) -> None:
         self.taps = self._field.trunk.encode(self.input)
@@ -117,10 +116,10 @@ class FrameSteps:
         assert self.features is not None
         self.folded = self._field.output(self.features, self._index)
 
-    def find_reach(self) -> None:
+    def find_visibility(self) -> None:
         """Where half the light is gone."""
         assert self.folded is not None
-        self._head.rays(self.folded[0], True, self._rays, self.reach)
+        self._head.rays(self.folded[0], True, self._rays, self.visibility)
 
     def find_map(self) -> None:
         assert self.folded is not None
@@ -129,7 +128,7 @@ class FrameSteps:
             True,
             self.params,
             self._valid,
-            self.reach,
+            self.visibility,
             self.plan.shape,
             MAP,
             *self._grids,
@@ -138,7 +137,7 @@ class FrameSteps:
     def shown(self) -> Tensor:
         """(H,W,3) uint8: the image that the network was shown."""
         normalised = self.input[0, :3].permute(1, 2, 0).float()
-        return ((normalised * DEVIATION + MEAN) * 255 + 0.5).to(torch.uint8)
+        return ((normalised * self._field.deviation + self._field.mean) * 255 + 0.5).to(torch.uint8)
 
     def download(self, slot: Slot) -> None:
         """The map's bytes to the host."""
@@ -150,15 +149,21 @@ def _valid(plan: FramePlan) -> Tensor:
     return torch.from_numpy(known)
 
 
-def sample_input(image: Tensor, out: Tensor, sampling: Sampling, tables: Sequence[Tensor]) -> None:
+def sample_input(
+    image: Tensor,
+    out: Tensor,
+    sampling: Sampling,
+    tables: Sequence[Tensor],
+    norm: tuple[float, float],
+) -> None:
     """Image (h,w,3) uint8 to the normalised input (1,INPUT_CHANNELS,H,W), channels last.
 
-    tables: those of the sampling, see `sampling_tables`.
+    tables: those of the sampling, see `sampling_tables`. norm: the mean and deviation of images.
     """
     height, width = out.shape[2:]
     sample_image[(triton.cdiv(height * width, _PIXELS),)](
         image, out, *tables, *sampling.source, *sampling.resize.source,
-        height, width, MEAN, DEVIATION,
+        height, width, *norm,
         ROW_TAPS=tables[1].shape[1], COLUMN_TAPS=tables[3].shape[1],
         WARPED=sampling.table is not None, CHANNELS=INPUT_CHANNELS, BLOCK=_PIXELS,
     )  # fmt: skip

@@ -98,11 +98,11 @@ class Table:
     def of_warp(cls, warp: Warp) -> Table:
         """Positions as OpenCV rounds them: to five bits behind the point, so that a sample is the
         same in float32 as in OpenCV's integers."""
-        part = warp.map_fraction.astype(np.int32)
+        part = warp.table_fraction.astype(np.int32)
         ones = (1 << _FRACTION_BITS) - 1
         fractions = np.stack([part & ones, part >> _FRACTION_BITS], -1) / (1 << _FRACTION_BITS)
         camera = warp.lens.camera
-        xy = (warp.map_xy + fractions).astype(np.float32)
+        xy = (warp.table_xy + fractions).astype(np.float32)
         return cls((camera.height, camera.width), xy)
 
     def apply(self, image: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

@@ -17,9 +17,9 @@ from kdbts_ros.density.engines.cuda import frame_params
 from kdbts_ros.density.engines.cuda.answer import CELL_BYTES, answer_grids, grids_of
 from kdbts_ros.density.engines.cuda.kernels.fused_columns import fused_columns
 from kdbts_ros.density.engines.cuda.single_view import MAP, SUMS, VOLUME, CodeArrays
-from kdbts_ros.density.engines.encoded_view import EncodedView
+from kdbts_ros.density.engines.encoded_view import EncodedView, projection
 from kdbts_ros.density.engines.folding import FoldedHead
-from kdbts_ros.density.engines.interface import ColumnSums, opacity, projection
+from kdbts_ros.density.engines.interface import ColumnSums, opacity
 from kdbts_ros.density.engines.plain_torch import TorchQueries
 from kdbts_ros.density.geometry.affine_grid import AffineGrid
 from kdbts_ros.density.network.heads import MultiViewHead, SimpleMultiViewHead
@@ -60,10 +60,10 @@ class CudaFusion:
 
     def columns(
         self,
-        maps: Tensor,
+        feature_maps: Tensor,
         params: Tensor,
         valid: Tensor,
-        reach: Tensor,
+        visibility: Tensor,
         shape: tuple[int, int, int],
         output: int,
         floats: Tensor,
@@ -74,17 +74,18 @@ class CudaFusion:
     ) -> None:
         """Answer about a grid of `shape` (levels,rows,columns): see `kernels.fused_columns`.
 
-        maps (V,H,W,hidden) with their bias, contiguous; params (V,PARAMS) float32: see
-        `frame_params`; valid (V,h,w) uint8; reach (V,h,w) as the network is shown. floats and
+        feature_maps (V,H,W,hidden) with their bias, contiguous; params (V,PARAMS) float32: see
+        `frame_params`; valid (V,h,w) uint8; visibility (V,h,w) as the network is shown. floats and
         integers: what the output kind fills.
         """
         levels, rows, across = shape
         first, second, third = (*integers, *(integers[-1:] * 2))[:3]
         fused_columns[(triton.cdiv(rows * across, cells),)](
-            maps, self._code.weight, self._bias, self._code.octaves,
+            feature_maps, self._code.weight, self._bias, self._code.octaves,
             self._vote_weight, self._vote_bias, self._second_weight, self._second_bias,
-            self._out_weight, params, valid, reach, floats, first, second, third,
-            len(maps), rows, across, *maps.shape[1:3], *valid.shape[1:], *reach.shape[1:],
+            self._out_weight, params, valid, visibility, floats, first, second, third,
+            len(feature_maps), rows, across, *feature_maps.shape[1:3], *valid.shape[1:],
+            *visibility.shape[1:],
             LEVELS=levels, HIDDEN=self.hidden, VOTES=self._votes, SECOND=self._second,
             OUTPUT=output, PRECISION=precision, BLOCK=cells, num_warps=warps,
         )  # fmt: skip
@@ -106,47 +107,53 @@ class CudaFusedQueries(TorchQueries):
     """See `Queries`: grids by a kernel; rays, which leave their own view, and points by torch."""
 
     def __init__(
-        self, fusion: CudaFusion, views: Sequence[EncodedView], maps: Sequence[Tensor]
+        self, fusion: CudaFusion, views: Sequence[EncodedView], feature_maps: Sequence[Tensor]
     ) -> None:
-        # Pixel by pixel, as maps lie in memory.
-        self._stacked = torch.stack([m.permute(1, 2, 0) for m in maps])
+        # Pixel by pixel, as feature maps lie in memory.
+        self._stacked = torch.stack([m.permute(1, 2, 0) for m in feature_maps])
         self.head, self.views, self._fusion = fusion.head, views, fusion
-        self._device, self._scale = maps[0].device, views[0].scale
-        self._maps = self._stacked.permute(0, 3, 1, 2)
+        self._device, self._scale = feature_maps[0].device, views[0].scale
+        self._feature_maps = self._stacked.permute(0, 3, 1, 2)
         self._valid = torch.from_numpy(shown(views)).to(self._device)
 
     def grid_densities(self, grid: AffineGrid) -> Floats:
         return self._volume(grid, None)[0]
 
     def grid_occupancy(
-        self, grid: AffineGrid, reach: Sequence[Floats], length: float
+        self, grid: AffineGrid, visibility: Sequence[Floats], length: float
     ) -> tuple[Floats, Bools]:
-        sigma, lit = self._volume(grid, reach)
-        return opacity(sigma, length), lit
+        sigma, visible = self._volume(grid, visibility)
+        return opacity(sigma, length), visible
 
-    def column_sums(self, grid: AffineGrid, reach: Sequence[Floats]) -> ColumnSums:
+    def column_sums(self, grid: AffineGrid, visibility: Sequence[Floats]) -> ColumnSums:
         density, *counts = self._empty(grid.shape[1:], torch.float32, torch.int32, torch.int32)
-        self._ask(grid, reach, SUMS, density, *counts)
+        self._ask(grid, visibility, SUMS, density, *counts)
         return ColumnSums(*(a.cpu().numpy() for a in (density, *counts)))
 
-    def finished(self, grid: AffineGrid, reach: Sequence[Floats], params: Floats) -> FrameGrids:
+    def finished(
+        self, grid: AffineGrid, visibility: Sequence[Floats], params: Floats
+    ) -> FrameGrids:
         """See `Queries`."""
         shape = grid.shape[1], grid.shape[2]
         cells = shape[0] * shape[1]
         (answer,) = self._empty((cells * CELL_BYTES,), torch.uint8)
-        self._ask(grid, reach, MAP, *answer_grids(answer, cells), finish=params)
+        self._ask(grid, visibility, MAP, *answer_grids(answer, cells), finish=params)
         return grids_of(answer.cpu().numpy(), shape)
 
-    def _volume(self, grid: AffineGrid, reach: Sequence[Floats] | None) -> tuple[Floats, Bools]:
-        sigma, lit = self._empty(grid.shape, torch.float32, torch.int8)
-        limits = [np.zeros((1, 1), np.float32)] * len(self.views) if reach is None else reach
-        self._ask(grid, limits, VOLUME, sigma, lit)
-        return sigma.cpu().numpy(), lit.cpu().numpy().astype(np.bool_)
+    def _volume(
+        self, grid: AffineGrid, visibility: Sequence[Floats] | None
+    ) -> tuple[Floats, Bools]:
+        sigma, visible = self._empty(grid.shape, torch.float32, torch.int8)
+        limits = (
+            [np.zeros((1, 1), np.float32)] * len(self.views) if visibility is None else visibility
+        )
+        self._ask(grid, limits, VOLUME, sigma, visible)
+        return sigma.cpu().numpy(), visible.cpu().numpy().astype(np.bool_)
 
     def _ask(
         self,
         grid: AffineGrid,
-        reach: Sequence[Floats],
+        visibility: Sequence[Floats],
         output: int,
         *out: Tensor,
         finish: Floats | None = None,
@@ -158,7 +165,8 @@ class CudaFusedQueries(TorchQueries):
         if finish is not None:
             params[0][frame_params.MAP] = finish[frame_params.MAP]
         scaled = [
-            limits * np.float32(view.scale) for limits, view in zip(reach, self.views, strict=True)
+            limits * np.float32(view.scale)
+            for limits, view in zip(visibility, self.views, strict=True)
         ]
         self._fusion.columns(
             self._stacked,

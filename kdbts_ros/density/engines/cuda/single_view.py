@@ -16,17 +16,12 @@ from torch import Tensor
 from kdbts_ros.density.engines.answers import Bools, Floats
 from kdbts_ros.density.engines.cuda import frame_params
 from kdbts_ros.density.engines.cuda.kernels import columns_and_rays as kernels
-from kdbts_ros.density.engines.encoded_view import EncodedView
+from kdbts_ros.density.engines.encoded_view import EncodedView, projection
 from kdbts_ros.density.engines.folding import KEPT_RAYS, FoldedHead
-from kdbts_ros.density.engines.interface import (
-    ColumnSums,
-    RayDepths,
-    lengths,
-    opacity,
-    projection,
-)
+from kdbts_ros.density.engines.interface import ColumnSums, RayDepths, opacity
 from kdbts_ros.density.engines.plain_torch import TorchQueries
 from kdbts_ros.density.geometry.affine_grid import AffineGrid
+from kdbts_ros.density.network.volume_rendering import lengths
 
 SUMS, VOLUME, MAP = 0, 1, 2
 # Cells, and rays, of a program, and its warps.
@@ -70,8 +65,8 @@ class RayTables(NamedTuple):
 class CudaHead:
     """Launches on the current stream; nothing here waits or copies to the host.
 
-    Maps are (hidden,H,W), channels last in memory, of any float type. `bare` maps lack the bias of
-    the output convolution.
+    Maps are (hidden,H,W), channels last in memory, of any float type. `bare` maps lack the bias
+    of the output convolution.
     """
 
     def __init__(self, head: FoldedHead) -> None:
@@ -92,7 +87,7 @@ class CudaHead:
         bare: bool,
         params: Tensor,
         valid: Tensor,
-        reach: Tensor,
+        visibility: Tensor,
         shape: tuple[int, int, int],
         output: int,
         floats: Tensor,
@@ -103,15 +98,15 @@ class CudaHead:
     ) -> None:
         """Answer about a grid of `shape` (levels,rows,columns): see `columns_and_rays.columns`.
 
-        params (PARAMS,) float32: see `frame_params`; valid (h,w) uint8; reach (h,w) as the network
-        is shown. floats and integers: what the output kind fills.
+        params (PARAMS,) float32: see `frame_params`; valid (h,w) uint8; visibility (h,w) as the
+        network is shown. floats and integers: what the output kind fills.
         """
         levels, rows, across = shape
         first, second, third = (*integers, *(integers[-1:] * 2))[:3]
         kernels.columns[(triton.cdiv(rows * across, cells),)](
             folded, self.code_weight, self.bias(bare), self.octaves, self.out_weight, params,
-            valid, reach, floats, first, second, third,
-            rows, across, folded.shape[1], folded.shape[2], *valid.shape, *reach.shape,
+            valid, visibility, floats, first, second, third,
+            rows, across, folded.shape[1], folded.shape[2], *valid.shape, *visibility.shape,
             LEVELS=levels, HIDDEN=self.hidden, OUTPUT=output, PRECISION=precision, BLOCK=cells,
             num_warps=warps,
         )  # fmt: skip
@@ -161,11 +156,11 @@ class CudaQueries(TorchQueries):
     """See `Queries`: grids and rays by kernels, scattered points by torch."""
 
     def __init__(
-        self, head: CudaHead, views: Sequence[EncodedView], maps: Sequence[Tensor]
+        self, head: CudaHead, views: Sequence[EncodedView], feature_maps: Sequence[Tensor]
     ) -> None:
-        super().__init__(head.head, views, maps)
+        super().__init__(head.head, views, feature_maps)
         self._kernels = head
-        self._map = maps[0].permute(1, 2, 0).contiguous().permute(2, 0, 1)
+        self._map = feature_maps[0].permute(1, 2, 0).contiguous().permute(2, 0, 1)
         valid = views[0].valid
         known = np.ones((1, 1), np.uint8) if valid is None else valid.astype(np.uint8)
         self._valid = torch.from_numpy(known).to(self._device)
@@ -174,14 +169,14 @@ class CudaQueries(TorchQueries):
         return self._volume(grid, None)[0]
 
     def grid_occupancy(
-        self, grid: AffineGrid, reach: Sequence[Floats], length: float
+        self, grid: AffineGrid, visibility: Sequence[Floats], length: float
     ) -> tuple[Floats, Bools]:
-        sigma, lit = self._volume(grid, reach[0])
-        return opacity(sigma, length), lit
+        sigma, visible = self._volume(grid, visibility[0])
+        return opacity(sigma, length), visible
 
-    def column_sums(self, grid: AffineGrid, reach: Sequence[Floats]) -> ColumnSums:
+    def column_sums(self, grid: AffineGrid, visibility: Sequence[Floats]) -> ColumnSums:
         density, *counts = self._empty(grid.shape[1:], torch.float32, torch.int32, torch.int32)
-        self._ask(grid, reach[0], SUMS, density, *counts)
+        self._ask(grid, visibility[0], SUMS, density, *counts)
         return ColumnSums(*(a.cpu().numpy() for a in (density, *counts)))
 
     def depths(self, view: int, t: Floats, size: tuple[int, int], stop: float) -> RayDepths:
@@ -190,7 +185,7 @@ class CudaQueries(TorchQueries):
         expected, median = expected / self._scale, median / self._scale
         return RayDepths(*(a.cpu().numpy() for a in (expected, median, opaque)))
 
-    def reach(self, view: int, t: Floats, size: tuple[int, int]) -> Floats:
+    def visibility(self, view: int, t: Floats, size: tuple[int, int]) -> Floats:
         (median,) = self._empty(size, torch.float32)
         self._kernels.rays(self._map, False, self._tables(t, size), median)
         return (median / self._scale).cpu().numpy()
@@ -198,16 +193,16 @@ class CudaQueries(TorchQueries):
     def _tables(self, t: Floats, size: tuple[int, int]) -> RayTables:
         return self._kernels.ray_tables(t * np.float32(self._scale), size)
 
-    def _volume(self, grid: AffineGrid, reach: Floats | None) -> tuple[Floats, Bools]:
-        sigma, lit = self._empty(grid.shape, torch.float32, torch.int8)
-        limits = np.zeros((1, 1), np.float32) if reach is None else reach
-        self._ask(grid, limits, VOLUME, sigma, lit)
-        return sigma.cpu().numpy(), lit.cpu().numpy().astype(np.bool_)
+    def _volume(self, grid: AffineGrid, visibility: Floats | None) -> tuple[Floats, Bools]:
+        sigma, visible = self._empty(grid.shape, torch.float32, torch.int8)
+        limits = np.zeros((1, 1), np.float32) if visibility is None else visibility
+        self._ask(grid, limits, VOLUME, sigma, visible)
+        return sigma.cpu().numpy(), visible.cpu().numpy().astype(np.bool_)
 
-    def _ask(self, grid: AffineGrid, reach: Floats, output: int, *out: Tensor) -> None:
+    def _ask(self, grid: AffineGrid, visibility: Floats, output: int, *out: Tensor) -> None:
         arrays, scale = self.head.arrays, self._scale
         params = frame_params.pack_grid(grid, projection(self.views[0]), arrays, scale)
-        limits = torch.from_numpy(np.ascontiguousarray(reach * np.float32(scale)))
+        limits = torch.from_numpy(np.ascontiguousarray(visibility * np.float32(scale)))
         self._kernels.columns(
             self._map,
             False,

@@ -6,21 +6,27 @@ Needs Triton: imported only where `support.available()`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
 import torch
 import triton
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from kdbts_ros.density.engines.cuda.kernels.image import add_and_rectify, join_mirrored
+from kdbts_ros.density.engines.cuda.kernels.image import add_and_clamp, join_mirrored
 from kdbts_ros.density.engines.folding import FoldedHead
 from kdbts_ros.density.network.network import DensityNetwork
-from kdbts_ros.density.network.resnet import BasicBlock, Bottleneck, normalised
+from kdbts_ros.density.network.trunk import Activation, Layer, Residual, Step
 
 # The image has three channels; matrix units want a multiple of eight, and the rest stay zero.
 INPUT_CHANNELS = 8
+# What an activation leaves: None bounds nothing.
+_BOUNDS: dict[Activation, tuple[float | None, float | None]] = {
+    "none": (None, None),
+    "relu": (0.0, None),
+    "relu6": (0.0, 6.0),
+}
 # Pixels and channels of a program of the kernels between convolutions.
 _ROWS, _CHANNELS = 32, 64
 
@@ -33,9 +39,20 @@ class _Layer:
     bias: Tensor
     stride: int = 1
     padding: int = 0
+    groups: int = 1
+    border: tuple[int, int] = (0, 0)
+    activation: Activation = "none"
 
     @classmethod
-    def of(cls, conv: nn.Conv2d, norm: nn.BatchNorm2d | None, dtype: torch.dtype) -> _Layer:
+    def of(cls, layer: Layer, dtype: torch.dtype) -> _Layer:
+        """A trunk's layer, its norm folded in."""
+        bare = cls.of_convolution(layer.conv, layer.norm, dtype)
+        return replace(bare, border=layer.border, activation=layer.activation)
+
+    @classmethod
+    def of_convolution(
+        cls, conv: nn.Conv2d, norm: nn.BatchNorm2d | None, dtype: torch.dtype
+    ) -> _Layer:
         weight = conv.weight.detach().double()
         zero = torch.zeros(len(weight), dtype=torch.float64, device=weight.device)
         bias = zero if conv.bias is None else conv.bias.detach().double()
@@ -46,11 +63,19 @@ class _Layer:
             bias = norm.bias.detach() + (bias - norm.running_mean) * factor
         stride, padding = conv.stride[0], conv.padding[0]
         assert isinstance(padding, int)
-        return cls(channels_last(weight, dtype), bias.float().contiguous(), stride, padding)
+        laid_out = channels_last(weight, dtype), bias.float().contiguous()
+        return cls(*laid_out, stride, padding, conv.groups)
 
     def __call__(self, x: Tensor) -> Tensor:
-        y = F.conv2d(x, self.weight, None, self.stride, self.padding)
+        """The bare convolution."""
+        if any(self.border):
+            x = F.pad(x, self.border * 2)
+        y = F.conv2d(x, self.weight, None, self.stride, self.padding, groups=self.groups)
         return y.contiguous(memory_format=torch.channels_last)
+
+    def whole(self, x: Tensor) -> Tensor:
+        """Bias and activation as well."""
+        return finished(self(x), self.bias, self.activation)
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,54 +84,54 @@ class _Block:
 
     path: tuple[_Layer, ...]
     shortcut: _Layer | None
+    activation: Activation
 
     @classmethod
-    def of(cls, block: BasicBlock | Bottleneck, dtype: torch.dtype) -> _Block:
-        names = ("1", "2", "3") if isinstance(block, Bottleneck) else ("1", "2")
-        path = [
-            _Layer.of(getattr(block, f"conv{n}"), getattr(block, f"bn{n}"), dtype) for n in names
-        ]
-        if block.downsample is None:
-            return cls(tuple(path), None)
-        conv, norm = block.downsample
-        assert isinstance(conv, nn.Conv2d) and isinstance(norm, nn.BatchNorm2d)
-        shortcut = _Layer.of(conv, norm, dtype)
-        last = path[-1]
-        path[-1] = _Layer(last.weight, last.bias + shortcut.bias, last.stride, last.padding)
-        return cls(tuple(path), shortcut)
+    def of(cls, residual: Residual, dtype: torch.dtype) -> _Block:
+        *path, last = (_Layer.of(layer, dtype) for layer in residual.path)
+        shortcut = None
+        if residual.shortcut is not None:
+            shortcut = _Layer.of(residual.shortcut, dtype)
+            last = replace(last, bias=last.bias + shortcut.bias)
+        return cls((*path, last), shortcut, residual.activation)
 
-    def __call__(self, x: Tensor) -> Tensor:
+    def whole(self, x: Tensor) -> Tensor:
         skip = x if self.shortcut is None else self.shortcut(x)
-        y = x
         for layer in self.path[:-1]:
-            y = rectified(layer(y), layer.bias)
-        return rectified(self.path[-1](y), self.path[-1].bias, skip)
+            x = layer.whole(x)
+        return finished(self.path[-1](x), self.path[-1].bias, self.activation, skip)
+
+
+def _step(step: Step, dtype: torch.dtype) -> Callable[[Tensor], Tensor]:
+    if isinstance(step, Layer):
+        return _Layer.of(step, dtype).whole
+    return _Block.of(step, dtype).whole if isinstance(step, Residual) else step
 
 
 class CudaTrunk:
     """`DensityNetwork`'s encoder and decoder, up to what the output convolution reads."""
 
     def __init__(self, network: DensityNetwork, dtype: torch.dtype) -> None:
-        encoder, decoder = network.encoder, network.decoder
-        stem = _Layer.of(encoder.conv1, encoder.bn1, dtype)
+        decoder = network.decoder
+        (first, *others), *levels = network.encoder.steps()
+        assert isinstance(first, Layer)
+        stem = _Layer.of(first, dtype)
         spare = INPUT_CHANNELS - stem.weight.shape[1]
         wide = channels_last(F.pad(stem.weight, (0, 0, 0, 0, 0, spare)), dtype)
-        self.stem = _Layer(wide, stem.bias, stem.stride, stem.padding)
-        self.stages = [
-            [_Block.of(block, dtype) for block in encoder.get_submodule(f"layer{k}").children()]  # type: ignore[arg-type]
-            for k in range(1, 5)
+        self.levels = [
+            [replace(stem, weight=wide).whole, *(_step(step, dtype) for step in others)],
+            *([_step(step, dtype) for step in level] for level in levels),
         ]
-        self.before = [_Layer.of(c.conv, None, dtype) for c in decoder.before]  # type: ignore[arg-type]
-        self.after = [_Layer.of(c.conv, None, dtype) for c in decoder.after]  # type: ignore[arg-type]
+        self.before = [_Layer.of_convolution(c.conv, None, dtype) for c in decoder.before]  # type: ignore[arg-type]
+        self.after = [_Layer.of_convolution(c.conv, None, dtype) for c in decoder.after]  # type: ignore[arg-type]
         self.dtype = dtype
 
-    def encode(self, image: Tensor) -> list[Tensor]:
+    def encode(self, x: Tensor) -> list[Tensor]:
         """(1,INPUT_CHANNELS,H,W) normalised, to the encoder's five maps, finest first."""
-        taps = [rectified(self.stem(image), self.stem.bias)]
-        x = F.max_pool2d(taps[0], 3, 2, 1)
-        for blocks in self.stages:
-            for block in blocks:
-                x = block(x)
+        taps = []
+        for level in self.levels:
+            for step in level:
+                x = step(x)
             taps.append(x)
         return taps
 
@@ -134,6 +159,8 @@ class CudaField:
         """heads: those with a map of their own."""
         self.spec, self.dtype = network.spec, dtype
         self.trunk = CudaTrunk(network, dtype)
+        self.mean, self.deviation = network.encoder.mean, network.encoder.deviation
+        self._normalised = network.encoder.normalised
         self._weights = [channels_last(head.conv_weight, dtype) for head in heads]
         self._biases = [head.conv_bias[None, :, None, None].float() for head in heads]
 
@@ -162,18 +189,19 @@ class CudaField:
     def _encode(self, image: Tensor) -> list[Tensor]:
         with torch.autocast(image.device.type, enabled=False):
             padded = self.blank_input()
-            padded[:, :3] = normalised(image.float())
+            padded[:, :3] = self._normalised(image.float())
             features = self.trunk.decode(self.trunk.encode(padded))
             maps = [self.output(features, k) for k in range(len(self._weights))]
             return [m.float() + bias for m, bias in zip(maps, self._biases, strict=True)]
 
 
-def rectified(x: Tensor, bias: Tensor, skip: Tensor | None = None) -> Tensor:
-    """relu(x + bias [+ skip]) in place, of (1,C,H,W) channels last; bias (C,) float32."""
+def finished(x: Tensor, bias: Tensor, activation: Activation, skip: Tensor | None = None) -> Tensor:
+    """x + bias [+ skip], activated, in place, of (1,C,H,W) channels last; bias (C,) float32."""
     channels, pixels = x.shape[1], x.shape[2] * x.shape[3]
     grid = triton.cdiv(pixels, _ROWS), triton.cdiv(channels, _CHANNELS)
-    add_and_rectify[grid](
-        x, bias, x if skip is None else skip, pixels, channels,
+    low, high = _BOUNDS[activation]
+    add_and_clamp[grid](
+        x, bias, x if skip is None else skip, pixels, channels, LOW=low, HIGH=high,
         SKIP=skip is not None, ROWS=_ROWS, BLOCK=_CHANNELS,
     )  # fmt: skip
     return x

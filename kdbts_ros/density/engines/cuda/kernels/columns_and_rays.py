@@ -10,12 +10,24 @@ from __future__ import annotations
 import triton
 import triton.language as tl
 
+from kdbts_ros.density.engines.cuda import frame_params
+
 # What `columns` writes: sums down the columns, densities of every point, or a finished map.
 SUMS, VOLUME, MAP = tl.constexpr(0), tl.constexpr(1), tl.constexpr(2)
 # Widths of the padded code.
 CODE = tl.constexpr(64)
-# Numbers of a frame in `packed`, see `frame_params.pack`.
 MIN_DEPTH = tl.constexpr(1e-3)
+# Where numbers of a frame stand in `packed`.
+SLOPE, SHIFT = tl.constexpr(frame_params.SLOPE), tl.constexpr(frame_params.SHIFT)
+SCALE = tl.constexpr(frame_params.SCALE)
+NEAREST = tl.constexpr(frame_params.NEAREST)
+MIDDLE_LEVEL = tl.constexpr(frame_params.MIDDLE_LEVEL)
+_THICKNESS = tl.constexpr(frame_params.THICKNESS)
+_LEAST_SEEN = tl.constexpr(frame_params.LEAST_SEEN)
+_OBSERVED_CURVE = tl.constexpr(frame_params.OBSERVED_CURVE)
+_COMPLETED_CURVE = tl.constexpr(frame_params.COMPLETED_CURVE)
+_THRESHOLD = tl.constexpr(frame_params.THRESHOLD)
+_COMPLETED_CELLS = tl.constexpr(frame_params.COMPLETED_CELLS)
 _FAINTEST = tl.constexpr(1e-12)
 # Pi in two parts, the first with few enough bits to be multiplied exactly.
 _ONE_BY_PI = tl.constexpr(0.3183098861837907)
@@ -62,8 +74,10 @@ def sampled(folded, x, y, use, height, width, HIDDEN: tl.constexpr):  # type: ig
 
 
 @triton.jit
-def _curve(tau, half, steepness, ceiling):  # type: ignore[no-untyped-def]
-    """`Curve.probability`, or the opacity where `steepness` is 0."""
+def _curve(tau, curve):  # type: ignore[no-untyped-def]
+    """`Curve.probability`, or the opacity where the steepness is 0; curve: half, steepness, ceiling
+    behind each other."""
+    half, steepness, ceiling = tl.load(curve), tl.load(curve + 1), tl.load(curve + 2)
     bounded = tl.maximum(tau, _FAINTEST, propagate_nan=tl.PropagateNan.ALL)
     logit = steepness * tl.log(bounded / half)
     fitted = ceiling / (1.0 + tl.exp(-logit))
@@ -73,19 +87,21 @@ def _curve(tau, half, steepness, ceiling):  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def store_map(floats, first, second, third, packed, cell, inside, within, total, count, lit_count):  # type: ignore[no-untyped-def]
+def store_map(  # type: ignore[no-untyped-def]
+    floats, first, second, third, packed, cell, inside, within, total, count, visible_count
+):
     """A finished map of the sums of columns: probabilities, trinary, percent, observed.
 
     within: columns that are not nearer than depths were learnt.
     """
-    threshold, completed = tl.load(packed + 25), tl.load(packed + 26)
-    known = (count.to(tl.float32) >= tl.load(packed + 16)) & within
-    observed = known & (lit_count * 2 >= count)
-    tau = total * tl.load(packed + 15)
+    threshold, completed = tl.load(packed + _THRESHOLD), tl.load(packed + _COMPLETED_CELLS)
+    known = (count.to(tl.float32) >= tl.load(packed + _LEAST_SEEN)) & within
+    observed = known & (visible_count * 2 >= count)
+    tau = total * tl.load(packed + _THICKNESS)
     p = tl.where(
         observed,
-        _curve(tau, tl.load(packed + 19), tl.load(packed + 20), tl.load(packed + 21)),
-        _curve(tau, tl.load(packed + 22), tl.load(packed + 23), tl.load(packed + 24)),
+        _curve(tau, packed + _OBSERVED_CURVE),
+        _curve(tau, packed + _COMPLETED_CURVE),
     )
     p = tl.where(known, p, float("nan"))
     occupied, free = p >= threshold, p < threshold
@@ -104,31 +120,46 @@ def store_map(floats, first, second, third, packed, cell, inside, within, total,
 
 
 @triton.jit
+def position(packed, row, column):  # type: ignore[no-untyped-def]
+    """Homogeneous position of points on level 0 of a grid: the first nine numbers of `AXES`."""
+    qx = tl.load(packed) + column * tl.load(packed + 3) + row * tl.load(packed + 6)
+    qy = tl.load(packed + 1) + column * tl.load(packed + 4) + row * tl.load(packed + 7)
+    qz = tl.load(packed + 2) + column * tl.load(packed + 5) + row * tl.load(packed + 8)
+    return qx, qy, qz
+
+
+@triton.jit
+def level_step(packed):  # type: ignore[no-untyped-def]
+    """How far a level lies above the one before: the last three numbers of `AXES`."""
+    return tl.load(packed + 9), tl.load(packed + 10), tl.load(packed + 11)
+
+
+@triton.jit
 def columns(  # type: ignore[no-untyped-def]
-    folded, code_weight, code_bias, octaves, out_weight, packed, valid, reach,
+    folded, code_weight, code_bias, octaves, out_weight, packed, valid, visibility,
     floats, first, second, third,
-    rows, across, height, width, valid_height, valid_width, reach_height, reach_width,
+    rows, across, height, width, valid_height, valid_width, visibility_height, visibility_width,
     LEVELS: tl.constexpr, HIDDEN: tl.constexpr, OUTPUT: tl.constexpr,
     PRECISION: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """Densities down every column of an affine grid.
 
     code_weight (CODE,HIDDEN), code_bias (HIDDEN,), octaves (2,CODE) frequency and phase,
-    out_weight (HIDDEN+1,) with the bias last; reach (rh,rw) and packed as the network is shown.
+    out_weight (HIDDEN+1,) with the bias last; visibility (h,w) and packed as the network is shown.
 
-    SUMS: floats densities, first and second int32 levels seen and lit, each (rows,across).
-    VOLUME: floats (levels,rows,across), NaN unseen, first int8 lit. MAP: floats probabilities,
+    SUMS: floats densities, first and second int32 levels seen and visible, each (rows,across).
+    VOLUME: floats (levels,rows,across), NaN unseen, first int8 visible. MAP: floats probabilities,
     first trinary, second percent, third observed, int8.
     """
     cell = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     inside = cell < rows * across
     row, column = (cell // across).to(tl.float32), (cell % across).to(tl.float32)
     # Homogeneous position of level 0, and a level's step.
-    qx0 = tl.load(packed) + column * tl.load(packed + 3) + row * tl.load(packed + 6)
-    qy0 = tl.load(packed + 1) + column * tl.load(packed + 4) + row * tl.load(packed + 7)
-    qz0 = tl.load(packed + 2) + column * tl.load(packed + 5) + row * tl.load(packed + 8)
-    dx, dy, dz = tl.load(packed + 9), tl.load(packed + 10), tl.load(packed + 11)
-    slope, shift, scale = tl.load(packed + 12), tl.load(packed + 13), tl.load(packed + 14)
+    qx0, qy0, qz0 = position(packed, row, column)
+    dx, dy, dz = level_step(packed)
+    slope, shift, scale = (
+        tl.load(packed + SLOPE), tl.load(packed + SHIFT), tl.load(packed + SCALE),
+    )  # fmt: skip
 
     k, c = tl.arange(0, CODE), tl.arange(0, HIDDEN)
     weight = tl.load(code_weight + k[:, None] * HIDDEN + c[None, :])
@@ -139,7 +170,7 @@ def columns(  # type: ignore[no-untyped-def]
 
     total = tl.zeros((BLOCK,), tl.float32)
     count = tl.zeros((BLOCK,), tl.int32)
-    lit_count = tl.zeros((BLOCK,), tl.int32)
+    visible_count = tl.zeros((BLOCK,), tl.int32)
     for level in range(LEVELS):
         qx, qy, qz = qx0 + level * dx, qy0 + level * dy, qz0 + level * dz
         seen = inside & (qz > MIN_DEPTH) & (tl.abs(qx) <= qz) & (tl.abs(qy) <= qz)
@@ -150,9 +181,11 @@ def columns(  # type: ignore[no-untyped-def]
         vx = tl.minimum((across01 * valid_width).to(tl.int32), valid_width - 1)
         vy = tl.minimum((down01 * valid_height).to(tl.int32), valid_height - 1)
         seen = seen & (tl.load(valid + vy * valid_width + vx, mask=seen, other=0) != 0)
-        rx = tl.minimum((across01 * reach_width).to(tl.int32), reach_width - 1)
-        ry = tl.minimum((down01 * reach_height).to(tl.int32), reach_height - 1)
-        lit = seen & (qz <= tl.load(reach + ry * reach_width + rx, mask=seen, other=0.0))
+        rx = tl.minimum((across01 * visibility_width).to(tl.int32), visibility_width - 1)
+        ry = tl.minimum((down01 * visibility_height).to(tl.int32), visibility_height - 1)
+        visible = seen & (
+            qz <= tl.load(visibility + ry * visibility_width + rx, mask=seen, other=0.0)
+        )
         sigma = tl.zeros((BLOCK,), tl.float32)
         if tl.max(seen.to(tl.int32), 0) > 0:
             mapped = slope / z + shift
@@ -168,19 +201,19 @@ def columns(  # type: ignore[no-untyped-def]
         if OUTPUT == VOLUME:
             at = level * rows * across + cell
             tl.store(floats + at, tl.where(seen, sigma, float("nan")), mask=inside)
-            tl.store(first + at, lit.to(tl.int8), mask=inside)
+            tl.store(first + at, visible.to(tl.int8), mask=inside)
         total += tl.where(seen, sigma, 0.0)
         count += seen.to(tl.int32)
-        lit_count += lit.to(tl.int32)
+        visible_count += visible.to(tl.int32)
     if OUTPUT == SUMS:
         tl.store(floats + cell, total, mask=inside)
         tl.store(first + cell, count, mask=inside)
-        tl.store(second + cell, lit_count, mask=inside)
+        tl.store(second + cell, visible_count, mask=inside)
     if OUTPUT == MAP:
-        near, middle = tl.load(packed + 17), tl.load(packed + 18)
+        near, middle = tl.load(packed + NEAREST), tl.load(packed + MIDDLE_LEVEL)
         within = qz0 + middle * dz >= near
         store_map(
-            floats, first, second, third, packed, cell, inside, within, total, count, lit_count
+            floats, first, second, third, packed, cell, inside, within, total, count, visible_count
         )
 
 

@@ -83,11 +83,14 @@ def sample_image(  # type: ignore[no-untyped-def]
 
 
 @triton.jit
-def add_and_rectify(  # type: ignore[no-untyped-def]
-    x, bias, skip, pixels, channels,
+def add_and_clamp(  # type: ignore[no-untyped-def]
+    x, bias, skip, pixels, channels, LOW: tl.constexpr, HIGH: tl.constexpr,
     SKIP: tl.constexpr, ROWS: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
-    """relu(x + bias [+ skip]) in place; x, skip (pixels,channels), bias (channels,) float32."""
+    """x + bias [+ skip], no less than LOW and no more than HIGH, in place; None bounds nothing.
+
+    x, skip (pixels,channels), bias (channels,) float32.
+    """
     row = tl.program_id(0) * ROWS + tl.arange(0, ROWS)
     c = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     at = row[:, None] * channels + c[None, :]
@@ -96,7 +99,10 @@ def add_and_rectify(  # type: ignore[no-untyped-def]
     value += tl.load(bias + c, mask=c < channels, other=0.0)[None, :]
     if SKIP:
         value += tl.load(skip + at, mask=inside, other=0.0).to(tl.float32)
-    value = tl.maximum(value, 0.0, propagate_nan=tl.PropagateNan.ALL)
+    if LOW is not None:
+        value = tl.maximum(value, LOW, propagate_nan=tl.PropagateNan.ALL)
+    if HIGH is not None:
+        value = tl.minimum(value, HIGH, propagate_nan=tl.PropagateNan.ALL)
     tl.store(x + at, value.to(x.dtype.element_ty), mask=inside)
 
 
