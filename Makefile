@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test lint format docs clean
+.PHONY: help venv demo test fuzz lint format docs clean
 
 # Without byte code every child process compiles torch again, ten seconds each.
 unexport PYTHONDONTWRITEBYTECODE
@@ -28,6 +28,7 @@ endif
 help:
 	@echo "make demo [KITTI=DIR | BAG=DIR] [OUT=demo_out]   a drive becomes a map, over ROS topics"
 	@echo "make test [ARGS='-k parity']                     the tests"
+	@echo "make fuzz [CASES=10000]                          every reader on so many damaged files"
 	@echo "make lint                                        ruff, mypy, codespell"
 	@echo "make format                                      lay the code out with ruff"
 	@echo "make docs                                        this documentation as a site, in build/site"
@@ -43,7 +44,7 @@ $(DONE)/python:
 		$(PYTHON) -m venv $(if $(filter sourced,$(ROS)),--system-site-packages) $(VENV)
 	@mkdir -p $(DONE) && touch $@
 
-$(DONE)/packages: requirements/base.txt requirements/dev.txt requirements/docs.txt \
+$(DONE)/packages: requirements/base.txt requirements/dev.txt requirements/docs.txt requirements/train.txt \
 		requirements/ros.txt requirements/constraints.txt | $(DONE)/python
 	@echo "[2/6] packages, pinned in requirements/constraints.txt"
 	@scripts/install_packages.sh $(BIN)/python $(ROS)
@@ -95,6 +96,12 @@ test: export OMP_NUM_THREADS ?= 1
 test: venv
 	@$(BIN)/python -m pytest --strict-config $(ARGS)
 
+# Decoders tell of each damaged picture on stderr; what fails is told on stdout.
+CASES ?= 10000
+fuzz: export OMP_NUM_THREADS ?= 1
+fuzz: venv
+	@$(BIN)/python -m test.fuzz.run $(CASES) 2>/dev/null
+
 lint: venv
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -108,7 +115,8 @@ format: venv
 # The notice that is turned off says that a later mkdocs will have no plugins: it is pinned.
 docs: $(DONE)/packages
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --clean
-	@echo "the site is in build/site: open build/site/index.html"
+	@echo "the site is build/site/index.html; its search needs a server:"
+	@echo "$(PYTHON) -m http.server --bind 127.0.0.1 --directory build/site"
 
 clean:
 	rm -rf build install log dist demo_out *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -47,6 +47,7 @@ DATA_FILES = [
     (f"share/{NAME}", ["package.xml"]),
     (f"share/{NAME}/launch", files("launch", "*.launch.py")),
     (f"share/{NAME}/config", files("config")),
+    (f"share/{NAME}/config/security", files("config/security")),
     (f"share/{NAME}/config/training", files("config/training")),
     (f"lib/{NAME}", ["scripts/kdbts", "scripts/kdbts_node"]),
 ]
@@ -105,7 +106,7 @@ setup(
     license=from_package_xml("license"),
     python_requires=">=3.10",
     packages=find_packages(include=[NAME, f"{NAME}.*"]),
-    package_data={NAME: ["weights/*.safetensors", "weights/*.md", "py.typed", "**/*.j2"]},
+    package_data={NAME: ["weights/*", "py.typed", "**/*.j2"]},
     data_files=DATA_FILES,
     install_requires=requirements("base.txt"),
     extras_require={"train": requirements("train.txt")},

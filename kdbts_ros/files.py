@@ -98,43 +98,6 @@ def _refuse(target: Path, error: OSError) -> NoReturn:
     raise UserError(f"cannot write {shown(target)}: {reason}") from error
 
 
-def read_image(path: Path) -> Rgb:
-    """(H,W,3) uint8 RGB.
-
-    Raises:
-        UserError: missing, empty, cut short, or not an image.
-    """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{shown(path)} cannot be read ({error.strerror}); replace it") from None
-    if not data:
-        raise UserError(f"{shown(path)} is an empty file; replace it")
-    if cut_short(data):
-        raise UserError(f"{shown(path)} is cut short; copy it again")
-    try:
-        image = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR)
-    except cv2.error:
-        # Sizes beyond what OpenCV takes.
-        image = None
-    if image is None:
-        raise UserError(f"{shown(path)} is not a readable PNG, JPEG or BMP image; replace it")
-    return np.ascontiguousarray(image[:, :, ::-1]).astype(np.uint8, copy=False)
-
-
-def cut_short(data: bytes) -> bool:
-    """Whether a PNG, JPEG or BMP lacks its end, which OpenCV fills with grey without a word."""
-    if data.startswith(b"\x89PNG\r\n\x1a\n"):
-        return b"IEND" not in data
-    if data.startswith(b"\xff\xd8"):
-        # A thumbnail in the header has an end of its own: the one that counts follows the last
-        # start of a scan.
-        return data.rfind(b"\xff\xd9") < max(0, data.rfind(b"\xff\xda"))
-    if data.startswith(b"BM") and len(data) >= 6:
-        return len(data) < int.from_bytes(data[2:6], "little")
-    return False
-
-
 def write_png(path: Path, picture: Rgb) -> None:
     """Write an RGB picture.
 

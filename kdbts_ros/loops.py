@@ -10,6 +10,7 @@ anybody else could have filled is never used.
 from __future__ import annotations
 
 import os
+import pickle
 import stat
 import sys
 import tempfile
@@ -22,6 +23,11 @@ import numba
 from numba.core import config, event
 
 SLOW_START = "up to 3 minutes"
+# What reading a kept loop raises where its file is cut short, or tells of types that have moved.
+UNREADABLE = (
+    *(pickle.UnpicklingError, EOFError, ImportError, AttributeError),
+    *(ValueError, TypeError, IndexError, KeyError, MemoryError),
+)
 _refused = False
 _made: list[Any] = []
 
@@ -47,6 +53,7 @@ def njit(**options: Any) -> Callable[[Any], Any]:
         chosen = options | {"cache": False} if _refused else options
         try:
             loop = numba.njit(**chosen)(function)
+            _read_with_care(loop)
             _made.append(loop)
             return loop
         except RuntimeError as error:
@@ -57,6 +64,28 @@ def njit(**options: Any) -> Callable[[Any], Any]:
         return compile_loop(function)
 
     return compile_loop
+
+
+def _read_with_care(loop: Any) -> None:
+    """Have a kept loop that cannot be read compiled again.
+
+    numba reads the list of what it kept before it asks how old that is: types of a package before
+    it was upgraded, which are gone, or a file that a full disk has cut, would end every start.
+    """
+    kept = getattr(getattr(loop, "_cache", None), "_cache_file", None)
+    for name, nothing in (("_load_index", dict), ("_load_data", lambda: None)):
+        if hasattr(kept, name):
+            setattr(kept, name, _or_nothing(getattr(kept, name), nothing))
+
+
+def _or_nothing(read: Callable[..., Any], nothing: Callable[[], Any]) -> Callable[..., Any]:
+    def careful(*args: Any) -> Any:
+        try:
+            return read(*args)
+        except UNREADABLE:
+            return nothing()
+
+    return careful
 
 
 def _keep_elsewhere() -> None:

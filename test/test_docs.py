@@ -140,4 +140,7 @@ def test_the_site_is_built_without_a_warning(tmp_path: Path) -> None:
     assert built.returncode == 0, built.stderr
     assert "SceneCompleter" in (tmp_path / "api/density.html").read_text()
     assert "column_weight" in (tmp_path / "api/training.html").read_text()
-    assert "Try it" in (tmp_path / "index.html").read_text()
+    front = (tmp_path / "index.html").read_text()
+    assert "Try it" in front
+    assert re.findall(r'<(?:script|img)[^>]*src="?https?:', front) == [], "loaded from elsewhere"
+    assert re.findall(r'<link[^>]*rel="stylesheet"[^>]*href="?https?:', front) == []

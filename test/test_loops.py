@@ -97,6 +97,72 @@ def test_a_read_only_installation_keeps_loops_among_temporary_files(installation
     assert again.stdout == "3 9 []\n", "nothing was compiled twice"
 
 
+PAIRS = """
+from typing import NamedTuple
+
+class Pair(NamedTuple):
+    a: int
+    b: int
+"""
+TYPED = """
+from kdbts_ros.loops import njit
+from kdbts_ros.pairs import Pair
+
+@njit(cache=True)
+def total(pair):
+    return pair.a + pair.b
+"""
+SUM = """
+from kdbts_ros import loops, typed
+compiled = []
+with loops.told_of_each(compiled.append):
+    print(typed.total(typed.Pair(1, 2)), compiled)
+"""
+
+
+def run_typed(package: Path) -> str:
+    done = subprocess.run(
+        [sys.executable, "-B", "-c", SUM],
+        capture_output=True,
+        text=True,
+        env={"PYTHONPATH": str(package.parent), "HOME": str(package.parent)},
+        timeout=240,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+@pytest.fixture
+def upgraded(tmp_path: Path) -> Path:
+    """A package whose loop was kept while its type still lived in another module."""
+    package = tmp_path / "kdbts_ros"
+    package.mkdir()
+    (package / "__init__.py").touch()
+    shutil.copy(str(loops.__file__), package)
+    (package / "pairs.py").write_text(PAIRS)
+    (package / "typed.py").write_text(TYPED)
+    assert run_typed(package) == "3 ['total']\n"
+    assert run_typed(package) == "3 []\n"
+    return package
+
+
+def test_loops_kept_of_types_that_have_moved_are_compiled_again(upgraded: Path) -> None:
+    (upgraded / "pairs.py").rename(upgraded / "couples.py")
+    (upgraded / "typed.py").write_text(TYPED.replace("pairs", "couples"))
+    assert run_typed(upgraded) == "3 ['total']\n"
+    assert run_typed(upgraded) == "3 []\n"
+
+
+@pytest.mark.parametrize("kind", ["nbi", "nbc"])
+def test_a_kept_loop_that_was_cut_short_is_compiled_again(upgraded: Path, kind: str) -> None:
+    (kept,) = upgraded.rglob(f"*.{kind}")
+    whole = kept.read_bytes()
+    kept.write_bytes(whole[: len(whole) // 2])
+    assert run_typed(upgraded) == "3 ['total']\n"
+    assert run_typed(upgraded) == "3 []\n"
+
+
 def test_a_folder_that_another_user_made_is_never_trusted(installation: Path) -> None:
     planted = installation / "tmp" / f"kdbts-loops-{os.getuid()}"
     planted.mkdir()

@@ -14,7 +14,7 @@ from torch import Tensor
 from kdbts_ros.density.network.network import DensityNetwork
 from kdbts_ros.learning.config.stages import OptimiserConfig, SupervisedStage
 from kdbts_ros.learning.frames.draws import Draws
-from kdbts_ros.learning.frames.labels import LabelledFrame
+from kdbts_ros.learning.frames.labels import NEAR, LabelledFrame
 from kdbts_ros.learning.frames.sources import LabelledWorlds
 from kdbts_ros.learning.losses.supervised import collate, supervised_step
 
@@ -36,10 +36,10 @@ class Worlds(Protocol):
 
 
 class KnownWorlds:
-    """A picklable function from a seed to a labelled world, shown at the network's size."""
+    """A picklable function from a seed to a labelled world, as the network is shown it."""
 
-    def __init__(self, width: int, height: int) -> None:
-        self._make = LabelledWorlds(width, height, _POINTS, _COLUMNS, extra=0)
+    def __init__(self, width: int, height: int, near: float = NEAR) -> None:
+        self._make = LabelledWorlds(width, height, _POINTS, _COLUMNS, extra=0, near=near)
 
     def __call__(self, seed: int) -> LabelledFrame:
         return self._make(FIRST_WORLD + seed % 100_000_000)

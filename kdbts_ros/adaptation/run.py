@@ -131,7 +131,8 @@ def adapt(
         )
         rehearsal = None
         if settings.worlds and settings.rehearsal:
-            make = KnownWorlds(info.spec.image_width, info.spec.image_height)
+            spec = info.spec
+            make = KnownWorlds(spec.image_width, spec.image_height, spec.depth_near)
             made = FrameSupply(make, WORLDS, settings.seed, session.progress.worlds, REUSE)
             rehearsal = Rehearsal(supplies.enter_context(made), settings.worlds, settings.seed)
         while supply.having < wanted:

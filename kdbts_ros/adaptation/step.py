@@ -18,7 +18,7 @@ from kdbts_ros.density.network.heads import Head
 from kdbts_ros.density.network.network import DensityNetwork, sample_features
 from kdbts_ros.density.network.projection import project, rays_world
 from kdbts_ros.density.network.volume_rendering import composite, sample_distances
-from kdbts_ros.learning.config.stages import JitterConfig
+from kdbts_ros.learning.config.frames import JitterConfig
 from kdbts_ros.learning.frames.augmentation import jitter_colours, mirror_intrinsics
 from kdbts_ros.learning.frames.draws import Draws
 from kdbts_ros.learning.frames.labels import FAR, NEAR
@@ -112,11 +112,12 @@ def adapt_step(
     V = images.shape[1]
     several = any(head.multi_view for head in network.heads().values())
     shown = min(settings.views, V) if several else 1
-    features = encode_views(network, images[:, :shown], "float32")
+    features = encode_views(network, images[:, :shown], "float32").features
     with torch.no_grad():
-        before = encode_views(start, images[:, :1], "float32")
-    hinted, t_hinted = _hint_points(batch, settings, draws)
-    judged, t_judged, truth = _judged_points(images, batch, settings, draws)
+        before = encode_views(start, images[:, :1], "float32").features
+    near = network.spec.depth_near
+    hinted, t_hinted = _hint_points(batch, near, settings, draws)
+    judged, t_judged, truth = _judged_points(images, batch, near, settings, draws)
     points = torch.cat([hinted.flatten(1, 2), judged.flatten(1, -2)], 1)
     count = hinted.shape[1] * hinted.shape[2]
     anchor = _anchor(start, before, batch, points[:, :count]).view(t_hinted.shape)
@@ -156,16 +157,18 @@ def _logits(
     return head.fuse(head.first_layers()(vectors), seen)
 
 
-def _hint_points(batch: AdaptBatch, settings: AdaptSettings, draws: Draws) -> tuple[Tensor, Tensor]:
+def _hint_points(
+    batch: AdaptBatch, near: float, settings: AdaptSettings, draws: Draws
+) -> tuple[Tensor, Tensor]:
     """Points (B,N,S,3) along the rays of known depth and their z (B,N,S)."""
     B, N = batch.z.shape
     jitter = draws.uniform(B, N, settings.samples).to(batch.z.device)
-    t = sample_distances(NEAR, FAR, jitter)
+    t = sample_distances(near, FAR, jitter)
     return batch.rays.unsqueeze(2) * t.unsqueeze(-1), t
 
 
 def _judged_points(
-    images: Tensor, batch: AdaptBatch, settings: AdaptSettings, draws: Draws
+    images: Tensor, batch: AdaptBatch, near: float, settings: AdaptSettings, draws: Draws
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Points (B,P,8,8,S,3), distances (B,P,8,8,S) and true colours (B,P,8,8,3) of patches."""
     height, width = images.shape[-2:]
@@ -181,7 +184,7 @@ def _judged_points(
     K, T = batch.K_ndc[index, view], batch.T_world_cam[index, view]
     origin, direction = rays_world(uv, K[:, :, None, None], T[:, :, None, None], unit=True)
     jitter = draws.uniform(*uv.shape[:-1], settings.samples).to(uv.device)
-    t = sample_distances(NEAR, FAR, jitter)
+    t = sample_distances(near, FAR, jitter)
     return origin.unsqueeze(-2) + direction.unsqueeze(-2) * t.unsqueeze(-1), t, truth
 
 

@@ -28,9 +28,10 @@ from kdbts_ros.density.cameras.training_camera import TrainingCamera
 from kdbts_ros.density.geometry.camera import Camera, View
 from kdbts_ros.density.pipeline import Pipeline, PipelineSettings
 from kdbts_ros.density.settings import Wanted
+from kdbts_ros.encoded_images import read_image
 from kdbts_ros.errors import UserError
 from kdbts_ros.evaluation.samples import open_kitti
-from kdbts_ros.files import read_image, shown
+from kdbts_ros.files import shown
 
 # Of the shell, where some images gave no result; a mistake that leaves none is 2.
 EXIT_SOME_FAILED = 1

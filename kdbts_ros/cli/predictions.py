@@ -15,7 +15,10 @@ from kdbts_ros.density.geometry.camera import Camera
 from kdbts_ros.density.pipeline import FrameResult
 from kdbts_ros.errors import UserError
 from kdbts_ros.files import make_folder, shown, write_png, writing
+from kdbts_ros.reading import foreign
 
+# A path has 4096 characters at most, of four bytes each.
+_LONGEST_SOURCE = 20_000
 IMAGE_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp"}
 
 
@@ -153,7 +156,10 @@ class Predictions:
 def _source(arrays: Path) -> str | None:
     """Which image earlier results are of; None where they do not say."""
     try:
+        with zipfile.ZipFile(arrays) as archive:
+            if archive.getinfo("source.npy").file_size > _LONGEST_SOURCE:
+                return None
         with np.load(arrays, allow_pickle=False) as earlier:
             return str(earlier["source"])
-    except (OSError, ValueError, KeyError, EOFError, zipfile.BadZipFile):
+    except foreign("numpy", "zip"):
         return None

@@ -51,8 +51,7 @@ def fisheye_picture(path: Path) -> np.ndarray:
     return np.nan_to_num(sky(lens.unproject(uv))).round().astype(np.uint8)
 
 
-@pytest.fixture
-def root(tmp_path: Path) -> Path:
+def make_360(tmp_path: Path) -> Path:
     """Three frames, 1.5 m forward each; frame 1 has no pose, as where the car stands still."""
     calibration = tmp_path / "calibration"
     calibration.mkdir()
@@ -99,6 +98,12 @@ def root(tmp_path: Path) -> Path:
     for name, table in (("poses.txt", rows), ("cam0_to_world.txt", cam0)):
         (poses / name).write_text("\n".join(" ".join(map(str, row)) for row in table) + "\n")
     return tmp_path
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    """Root of the tiny sequence."""
+    return make_360(tmp_path)
 
 
 def test_frames_and_poses(root: Path) -> None:

@@ -46,9 +46,12 @@ def thin_spec(
 
 
 def tiny_network(
-    head: str = "bts", seed: int = 0, widths: dict[str, tuple[int, ...]] = WIDTHS
+    head: str = "bts",
+    seed: int = 0,
+    widths: dict[str, tuple[int, ...]] = WIDTHS,
+    trunk: str = "resnet18",
 ) -> DensityNetwork:
-    """A ResNet-18 with a thin decoder and varied densities around 1 / m."""
+    """A network with a thin decoder and varied densities around 1 / m."""
     torch.manual_seed(seed)
     spec = thin_spec(
         head,
@@ -57,6 +60,7 @@ def tiny_network(
         feature_channels=16,
         decoder_channels=(8, 8, 8, 8, 8),
         resize="area",
+        trunk=trunk,
     )
     network = DensityNetwork(spec).eval()
     with torch.no_grad():
@@ -66,10 +70,25 @@ def tiny_network(
     return network
 
 
+def varied(network: DensityNetwork) -> DensityNetwork:
+    """The network with batch norms that have statistics and factors of their own."""
+    torch.manual_seed(1)
+    for module in network.modules():
+        if isinstance(module, torch.nn.BatchNorm2d):
+            module.running_mean.normal_(0, 0.3)
+            module.running_var.uniform_(0.5, 2.0)
+            module.weight.data.uniform_(0.5, 1.5)
+            module.bias.data.normal_(0, 0.2)
+    return network.eval()
+
+
 def tiny_scene(
-    head: str = "bts", seed: int = 0, widths: dict[str, tuple[int, ...]] = WIDTHS
+    head: str = "bts",
+    seed: int = 0,
+    widths: dict[str, tuple[int, ...]] = WIDTHS,
+    trunk: str = "resnet18",
 ) -> SceneCompleter:
-    network = tiny_network(head, seed, widths)
+    network = tiny_network(head, seed, widths, trunk)
     info = CheckpointInfo("test", network.spec, "0" * 64)
     return SceneCompleter(network, info, torch.device("cpu"), "float32")
 

@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-from torch import Tensor, nn
+from torch import nn
 
 from kdbts_ros.density.geometry.camera import R_BODY_OPTICAL, Camera, View
 from kdbts_ros.density.network import network
+from kdbts_ros.density.network.trunk import Layer, Step, Trunk
 from kdbts_ros.learning.frames import sources
 from kdbts_ros.learning.frames.labels import LabelledFrame, label_frame
 from kdbts_ros.learning.frames.pool import FramePlan
@@ -70,8 +71,7 @@ class PlainWorlds:
         points: int,
         columns: int = 0,
         extra: int = 0,
-        low_share: float = 0.0,
-        alone_share: float = 0.0,
+        **others: object,
     ) -> None:
         self._points, self._columns, self._extra = points, columns, extra
 
@@ -191,21 +191,22 @@ def settings(folder: Path, steps: int = 3, **changes: Any) -> dict[str, Any]:
     }
 
 
-class SlimTrunk(nn.Module):
+class SlimTrunk(Trunk):
     """Stands in for a trunk: five levels with batch norms, a thousandth of the weights."""
 
+    mean, deviation = 0.0, 1.0
     channels = (8, 8, 8, 16, 16)
 
     def __init__(self, name: str) -> None:
         super().__init__()
         inputs = (3, *self.channels[:-1])
-        self.levels = nn.ModuleList(
-            nn.Sequential(nn.Conv2d(i, o, 3, 2, 1, bias=False), nn.BatchNorm2d(o), nn.ReLU())
+        self.parts = nn.ModuleList(
+            nn.Sequential(nn.Conv2d(i, o, 3, 2, 1, bias=False), nn.BatchNorm2d(o))
             for i, o in zip(inputs, self.channels, strict=True)
         )
 
-    def forward(self, images: Tensor) -> list[Tensor]:
-        taps = [images]
-        for level in self.levels:
-            taps.append(level(taps[-1]))
-        return taps[1:]
+    def levels(self) -> tuple[tuple[nn.Module, ...], ...]:
+        return tuple((part,) for part in self.parts)
+
+    def steps(self) -> tuple[tuple[Step, ...], ...]:
+        return tuple((Layer(conv, norm, "relu"),) for conv, norm in self.parts)

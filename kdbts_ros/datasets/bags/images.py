@@ -6,8 +6,6 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from rosbags.serde import SerdeError
-
 from kdbts_ros.datasets.bags.cameras import CameraIndex, ImageEntry
 from kdbts_ros.datasets.bags.headers import read_header
 from kdbts_ros.datasets.bags.messages import TYPESTORE
@@ -17,6 +15,7 @@ from kdbts_ros.datasets.ros.compressed_images import decode_compressed
 from kdbts_ros.datasets.ros.image_messages import PLAIN, Rgb, check_layout, decode_plain
 from kdbts_ros.datasets.ros.sample_depth import SampleDepth
 from kdbts_ros.errors import UserError
+from kdbts_ros.reading import telling
 
 # So many images of a recording are asked how many bits its 16-bit values use.
 LOOKED_AT = 8
@@ -35,10 +34,8 @@ class RecordedImages:
         Raises:
             UserError: why it cannot be read.
         """
-        try:
+        with telling(str, "rosbags"):
             return decoded(self._message(camera, entry), self._depth(camera))
-        except (SerdeError, OSError, ValueError, EOFError) as error:
-            raise UserError(str(error)) from error
 
     def _depth(self, camera: CameraIndex) -> SampleDepth:
         topic = camera.topics.images
@@ -46,8 +43,9 @@ class RecordedImages:
             depth = SampleDepth()
             for entry in camera.images[:: max(len(camera.images) // LOOKED_AT, 1)]:
                 try:
-                    decoded(self._message(camera, entry), depth)
-                except (SerdeError, OSError, ValueError, EOFError):
+                    with telling(str, "rosbags"):
+                        decoded(self._message(camera, entry), depth)
+                except UserError:
                     continue  # is said when that image is asked for
                 if not depth.bits:
                     break  # bytes

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import struct
 from array import array
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
-
-from rosbags.serde import SerdeError
 
 from kdbts_ros.datasets.bags.cameras import CameraIndex, CameraScan
 from kdbts_ros.datasets.bags.files import open_bag
@@ -21,6 +18,11 @@ from kdbts_ros.datasets.bags.runs import two_runs
 from kdbts_ros.datasets.bags.topics import ODOMETRY, TRANSFORMS, camera_topics
 from kdbts_ros.datasets.ros.pose_rules import frame_name
 from kdbts_ros.errors import UserError
+from kdbts_ros.files import shown
+from kdbts_ros.reading import reading
+
+# What helps where one message is no message.
+DAMAGED = "the file is damaged; copy it again, or record anew"
 
 
 @dataclass(frozen=True)
@@ -96,15 +98,11 @@ def _scan(reader: Recording, cameras: dict[str, CameraScan], poses: _Poses) -> N
         takers.setdefault(topic, []).append(partial(poses.take, topic))
     connections = [c for c in reader.connections if c.topic in takers]
     for connection, logged_ns, raw in reader.messages(connections):
-        try:
+        with reading(
+            f"a message on {connection.topic} in {shown(reader.path)}", DAMAGED, "rosbags"
+        ):
             for take in takers[connection.topic]:
                 take(raw, logged_ns)
-        except (struct.error, SerdeError, ValueError, IndexError, KeyError) as error:
-            if isinstance(error, UserError):
-                raise
-            raise UserError(
-                f"a message on {connection.topic} in {reader.path} cannot be read: {error}"
-            ) from error
 
 
 class _Poses:

@@ -6,11 +6,10 @@ compressed recordings are read without one, and where it is unreadable or of a l
 
 from __future__ import annotations
 
-import importlib
 import re
-import shutil
 from collections.abc import Collection, Iterator, Sequence
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -18,13 +17,16 @@ from typing import Any
 from rosbags.interfaces import Connection
 from rosbags.rosbag2 import Reader
 
-from kdbts_ros.datasets.bags import cures
-from kdbts_ros.errors import UserError, in_one_line
+from kdbts_ros.datasets.bags import bounds, cures
+from kdbts_ros.errors import UserError
+from kdbts_ros.reading import foreign, telling
 
 METADATA = "metadata.yaml"
 COMPRESSED = ".zstd"
 _SUFFIXES = (".mcap", ".db3", ".mcap.zstd", ".db3.zstd")
 _ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
+
+bounds.keep()
 
 
 class Recording:
@@ -75,17 +77,11 @@ class Recording:
             if not theirs:
                 continue
             ours = {identity: wanted[_key(c)] for identity, c in theirs.items()}
-            try:
+            with telling(partial(cures.damaged, Path(str(reader.path))), "rosbags"):
                 for connection, logged_ns, raw in reader.messages(theirs.values(), start, stop):
                     if raw[:4] == _ZSTD_MAGIC:  # metadata would have told
-                        raw = _zstd(self.path).decompress(raw)
+                        raw = bounds.unpacked_message(raw)
                     yield ours[connection.id], logged_ns, raw
-            except UserError:
-                raise
-            except Exception as error:
-                # Three libraries read these files, each with exceptions of its own.
-                sentence = cures.damaged(Path(str(reader.path)), in_one_line(error))
-                raise UserError(sentence) from error
 
     def close(self) -> None:
         """Close the files and remove what was unpacked."""
@@ -94,11 +90,12 @@ class Recording:
     def _readers(self) -> list[Reader]:
         if not self.path.is_dir():
             return [self._opened(self.path)]
-        fault = None
+        fault: Exception | None = None
         if (self.path / METADATA).is_file():
             try:
-                return [self._entered(Reader(self.path))]
-            except Exception as error:
+                if not bounds.is_packed(self.path / METADATA):
+                    return [self._entered(Reader(self.path))]
+            except foreign("rosbags", "yaml") as error:
                 fault = error
                 if "missing" in str(error):
                     raise UserError(
@@ -117,26 +114,32 @@ class Recording:
     def _opened(self, file: Path) -> Reader:
         cures.check_file(file)
         unpacked = self._unpacked(file) if file.suffix == COMPRESSED else file
-        try:
+        with telling(partial(cures.damaged, file), "rosbags"):
             return self._entered(Reader(unpacked))
-        except Exception as error:
-            raise UserError(cures.damaged(file, str(error))) from error
 
     def _unpacked(self, file: Path) -> Path:
-        zstd = _zstd(file)
-        folder = Path(self._stack.enter_context(TemporaryDirectory()))
-        unpacked = folder / file.stem
-        try:
-            with zstd.open(file, "rb") as packed, unpacked.open("wb") as out:
-                shutil.copyfileobj(packed, out)
-        except Exception as error:
-            raise UserError(f"{file} cannot be unpacked: {in_one_line(error)}") from error
+        unpacked = Path(self._stack.enter_context(TemporaryDirectory())) / file.stem
+        with telling(lambda reason: f"{file} cannot be unpacked: {reason}", "rosbags"):
+            bounds.unpack_file(file, unpacked)
         return unpacked
 
     def _entered(self, reader: Reader) -> Reader:
         reader.open()
         self._stack.callback(reader.close)
+        _check_index(reader)
         return reader
+
+
+def _check_index(reader: Reader) -> None:
+    """Raise ValueError where what a file says of itself is not of the kind that it must be."""
+    numbers = [reader.start_time, reader.end_time, reader.message_count]
+    for connection in reader.connections:
+        numbers.append(connection.msgcount)
+        if not all(isinstance(name, str) for name in (connection.topic, connection.msgtype)):
+            raise ValueError(f"the name of a topic is {connection.topic!r:.80}")
+    # ns since 1970 until 2262, as ROS counts them.
+    if not all(isinstance(number, int) and 0 <= number < 1 << 63 for number in numbers):
+        raise ValueError("a count or time of it is none")
 
 
 def recording_files(folder: Path) -> dict[str, list[Path]]:
@@ -170,13 +173,3 @@ def _merged(readers: Sequence[Reader]) -> list[Connection]:
 
 def _key(connection: Connection) -> tuple[Any, ...]:
     return connection.topic, connection.msgtype, repr(connection.ext)
-
-
-def _zstd(file: Path) -> Any:
-    """The module that rosbags itself unpacks with; it differs between its versions."""
-    for name in ("compression.zstd", "backports.zstd", "zstandard"):
-        try:
-            return importlib.import_module(name)
-        except ImportError:
-            continue
-    raise UserError(f"{file} is compressed: unpack it with `zstd -d`, and name what it gives")

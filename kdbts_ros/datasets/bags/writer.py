@@ -6,6 +6,7 @@ Topics and frames: `docs/kitti.md`.
 from __future__ import annotations
 
 import shutil
+import sqlite3
 import tempfile
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -92,7 +93,7 @@ def write_bag(
             plugin = StoragePlugin.MCAP if storage == "mcap" else StoragePlugin.SQLITE3
             with Writer(partial, version=Writer.VERSION_LATEST, storage_plugin=plugin) as writer:
                 return _write(_Bag(writer, compressed), frames, scans, on_frame)
-    except (OSError, WriterError) as error:
+    except (OSError, WriterError, sqlite3.Error) as error:
         raise UserError(f"bag {out} cannot be written: {error}") from error
 
 

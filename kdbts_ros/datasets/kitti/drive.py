@@ -10,11 +10,11 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from kdbts_ros.datasets.kitti.files import read_scan, sparse_depth, summary
+from kdbts_ros.datasets.kitti.files import check_pose, read_scan, sparse_depth, summary
 from kdbts_ros.datasets.sample import PosedFrame
 from kdbts_ros.density.geometry.camera import Array, Camera, View, inverse
+from kdbts_ros.encoded_images import read_image
 from kdbts_ros.errors import UserError
-from kdbts_ros.files import read_image
 
 
 @dataclass(frozen=True, eq=False)
@@ -230,6 +230,12 @@ def first_image_size(images: Mapping[int, Path]) -> tuple[int, int]:
 
 
 def relative_to_first(T_any_base: Mapping[int, Array], first: int) -> dict[int, Array]:
-    """Poses in the frame of the base at frame `first`."""
+    """Poses in the frame of the base at frame `first`.
+
+    Raises:
+        UserError: a pose that is none.
+    """
+    for index, T in T_any_base.items():
+        check_pose(T, f"the pose of frame {index}")
     T_world_any = inverse(T_any_base[first])
     return {index: T_world_any @ T for index, T in T_any_base.items()}

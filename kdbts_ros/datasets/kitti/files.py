@@ -16,8 +16,14 @@ import numpy.typing as npt
 
 from kdbts_ros.density.geometry.camera import Array, Camera
 from kdbts_ros.errors import UserError
+from kdbts_ros.files import shown
+from kdbts_ros.reading import read_bounded, reading
 
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg")
+# Farther than this, m, is nothing: neither a point of a scanner nor a place on the earth.
+FARTHEST = 1e8
+# The longest sequence of KITTI-360 has poses of 3 MB; a turn of the scanner has 2 MB.
+LARGEST_TEXT, LARGEST_SCAN = 20_000_000, 60_000_000
 
 
 def split_frames(text: str) -> range:
@@ -58,10 +64,10 @@ def entry(values: dict[str, Array], key: str, shape: tuple[int, ...], path: Path
     """One calibration entry in its shape.
 
     Raises:
-        UserError: the entry is missing, of another size, or not finite.
+        UserError: the entry is missing, of another size, or has what is no number of a camera.
     """
     value = values.get(key)
-    if value is None or value.size != np.prod(shape) or not np.isfinite(value).all():
+    if value is None or value.size != np.prod(shape) or not (np.abs(value) < FARTHEST).all():
         raise UserError(
             f"{path} has no usable entry {key!r} of {int(np.prod(shape))} numbers; "
             "take the calibration file from the KITTI site again"
@@ -71,12 +77,11 @@ def entry(values: dict[str, Array], key: str, shape: tuple[int, ...], path: Path
 
 def read_text(path: Path, cure: str) -> str:
     """Text of a file, or UserError naming path and cure."""
-    try:
-        return path.read_text(encoding="ascii")
-    except FileNotFoundError:
-        raise UserError(f"{path} is missing: {cure}") from None
-    except (OSError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} cannot be read ({error}); replace it") from None
+    if not path.exists():
+        raise UserError(f"{shown(path)} is missing: {cure}")
+    content = read_bounded(path, LARGEST_TEXT, "replace it")
+    with reading(path, "replace it", "text"):
+        return content.decode("ascii")
 
 
 def read_table(path: Path, columns: int, cure: str) -> Array:
@@ -109,11 +114,27 @@ def rotation(R: Array, path: Path) -> Array:
     Raises:
         UserError: it is none.
     """
-    if np.abs(R @ R.T - np.eye(3)).max() > 1e-3 or np.linalg.det(R) < 0:
+    if not np.abs(R @ R.T - np.eye(3)).max() <= 1e-3 or np.linalg.det(R) < 0:
         raise UserError(
             f"{path} has a matrix that is no rotation; take it from the KITTI site again"
         )
     return R
+
+
+def check_pose(T: Array, where: object) -> Array:
+    """The (4,4) pose, if it is one to the digits of a file.
+
+    Raises:
+        UserError: it is nowhere, or turns by what is no rotation.
+    """
+    R, t = T[:3, :3], T[:3, 3]
+    if not (
+        (np.abs(t) < FARTHEST).all()
+        and np.abs(R @ R.T - np.eye(3)).max() < 1e-2
+        and np.linalg.det(R) > 0
+    ):
+        raise UserError(f"{where} is no place and direction; unpack its file again")
+    return T
 
 
 @contextmanager
@@ -137,7 +158,8 @@ def split_projection(P: Array, path: Path) -> tuple[Array, Array]:
     if not (K[0, 0] > 0 and K[1, 1] > 0 and K[2, 2] > 0):
         raise UserError(f"{path} has a projection without focal lengths; take it from the KITTI "
                         "site again")  # fmt: skip
-    return K, rigid(np.eye(3), np.linalg.solve(K, P[:, 3]))
+    with reading(path, "take it from the KITTI site again", "numpy"):
+        return K, rigid(np.eye(3), np.linalg.solve(K, P[:, 3]))
 
 
 def image_indices(folder: Path) -> dict[int, Path]:
@@ -161,17 +183,17 @@ def read_scan(path: Path) -> npt.NDArray[np.float32] | None:
     """(N,4) x y z reflectance of a Velodyne scan in its own frame, None if there is no such file.
 
     Raises:
-        UserError: the file is not a whole number of points.
+        UserError: the file is not a whole number of points, or has some that are no place.
     """
     if not path.is_file():
         return None
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{path} cannot be read ({error.strerror}); replace it") from None
+    data = read_bounded(path, LARGEST_SCAN, "replace it")
     if len(data) % 16:
         raise UserError(f"{path} is cut short: a scan is a multiple of 16 bytes; copy it again")
-    return np.frombuffer(data, np.float32).reshape(-1, 4).copy()
+    points = np.frombuffer(data, np.float32).reshape(-1, 4)
+    if not (np.abs(points) < FARTHEST).all():
+        raise UserError(f"{path} has points that are nowhere: it is damaged; copy it again")
+    return points.copy()
 
 
 def sparse_depth(

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from scipy.spatial.transform import Rotation
 
-from kdbts_ros.datasets.kitti.files import read_text
+from kdbts_ros.datasets.kitti.files import FARTHEST, read_text
 from kdbts_ros.density.cameras.lenses import Lens, Mei
 from kdbts_ros.density.geometry.camera import Array, Camera
 from kdbts_ros.errors import UserError
@@ -35,6 +35,8 @@ def read_fisheye(path: Path) -> Lens:
         raise UserError(
             f"{path} has an entry that is no number ({error}); unpack it again"
         ) from None
+    if not all(abs(value) < FARTHEST for value in values.values()):
+        raise UserError(f"{path} has an entry that no camera has; unpack it again")
     try:
         fx, fy, u0, v0 = (values[key] for key in ("gamma1", "gamma2", "u0", "v0"))
         K = np.array([[fx, 0, u0], [0, fy, v0], [0, 0, 1]])

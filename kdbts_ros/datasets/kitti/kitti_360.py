@@ -24,6 +24,7 @@ from kdbts_ros.datasets.kitti.drive import (
     relative_to_first,
 )
 from kdbts_ros.datasets.kitti.files import (
+    check_pose,
     entry,
     image_indices,
     naming,
@@ -36,8 +37,9 @@ from kdbts_ros.datasets.kitti.fisheye import read_fisheye, virtual_rotation
 from kdbts_ros.datasets.kitti.raw import read_stamps
 from kdbts_ros.density.cameras.rectify import Warp
 from kdbts_ros.density.geometry.camera import Array, Camera, inverse
+from kdbts_ros.encoded_images import read_image
 from kdbts_ros.errors import UserError
-from kdbts_ros.files import read_image
+from kdbts_ros.reading import reading
 
 Poses = Literal["imu", "cam0"]
 
@@ -54,6 +56,7 @@ FISHEYES = ("fisheye_left", "fisheye_right")
 # The inertial unit's axes are x forward, y right, z down.
 _T_BASE_IMU = rigid(np.diag([1.0, -1, -1]), (0, 0, IMU_HEIGHT))
 _PERIOD_NS = 100_000_000
+_MOST_FRAMES = 1_000_000
 _FIRST_STAMP_NS = 1_000_000_000
 
 
@@ -227,8 +230,12 @@ def _read_rig(
         else:
             cameras[name] = calibration.camera(name, first_image_size(files))
             T_imu_cam = calibration.T_imu_rect(name)
-        T_base_cam[name] = _T_BASE_IMU @ _orthonormal(T_imu_cam)
-    return Rig(cameras, T_base_cam, _T_BASE_IMU @ _orthonormal(calibration.T_imu_velo()))
+        T_base_cam[name] = _T_BASE_IMU @ _orthonormal(T_imu_cam, calibration.folder)
+    return Rig(
+        cameras,
+        T_base_cam,
+        _T_BASE_IMU @ _orthonormal(calibration.T_imu_velo(), calibration.folder),
+    )
 
 
 def _poses(folder: Path, poses: Poses, calibration: _Calibration) -> dict[int, Array]:
@@ -238,14 +245,19 @@ def _poses(folder: Path, poses: Poses, calibration: _Calibration) -> dict[int, A
         after = inverse(_T_BASE_IMU)
     elif poses == "cam0":
         rows = read_table(folder / "cam0_to_world.txt", 17, "unpack the data_poses archive")
-        after = inverse(_T_BASE_IMU @ _orthonormal(calibration.T_imu_rect("left")))
+        after = inverse(
+            _T_BASE_IMU @ _orthonormal(calibration.T_imu_rect("left"), calibration.folder)
+        )
     else:
         raise UserError(f"unknown KITTI-360 poses {poses!r}; use 'imu' or 'cam0'")
-    matrices = rows[:, 1:13].reshape(-1, 3, 4)
-    return {
-        int(row[0]): _orthonormal(rigid(m[:, :3], m[:, 3])) @ after
-        for row, m in zip(rows, matrices, strict=True)
-    }
+    numbers, matrices = rows[:, 0], rows[:, 1:13].reshape(-1, 3, 4)
+    if not ((numbers >= 0) & (numbers < _MOST_FRAMES) & (numbers == np.round(numbers))).all():
+        raise UserError(f"{folder} has poses of what is no frame; unpack the data_poses archive")
+    with reading(folder, "unpack the data_poses archive", "numpy"):
+        return {
+            int(number): _orthonormal(rigid(m[:, :3], m[:, 3]), f"{folder}: a pose") @ after
+            for number, m in zip(numbers, matrices, strict=True)
+        }
 
 
 def _stamps(folder: Path, frames: Sequence[int]) -> tuple[dict[int, int], Path | None]:
@@ -256,7 +268,8 @@ def _stamps(folder: Path, frames: Sequence[int]) -> tuple[dict[int, int], Path |
     return {index: _FIRST_STAMP_NS + index * _PERIOD_NS for index in frames}, None
 
 
-def _orthonormal(T: Array) -> Array:
+def _orthonormal(T: Array, where: object) -> Array:
     """The transform with the nearest rotation: files keep six digits."""
+    check_pose(T, where)
     U, _, Vt = np.linalg.svd(T[:3, :3])
     return rigid(U @ Vt, T[:3, 3])

@@ -22,6 +22,7 @@ from kdbts_ros.datasets.kitti.files import (
     read_calibration,
     read_table,
     rigid,
+    rotation,
     split_projection,
     summary,
 )
@@ -118,7 +119,8 @@ def _read_rig(folder: Path, images: Mapping[str, Mapping[int, Path]]) -> Rig:
             cameras[name] = Camera.from_integer_centres(K, *first_image_size(files))
         T_base_cam[name] = _T_BASE_RECT0 @ inverse(T_cam_rect0)
     Tr = entry(values, "Tr", (3, 4), path)
-    return Rig(cameras, T_base_cam, _T_BASE_RECT0 @ rigid(Tr[:, :3], Tr[:, 3]))
+    T_rect0_velo = rigid(rotation(Tr[:, :3], path), Tr[:, 3])
+    return Rig(cameras, T_base_cam, _T_BASE_RECT0 @ T_rect0_velo)
 
 
 def _poses(path: Path, T_rect0_base: Array) -> dict[int, Array]:

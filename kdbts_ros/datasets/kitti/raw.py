@@ -45,6 +45,7 @@ IMU_HEIGHT = 0.93
 _EARTH_RADIUS = 6378137.0
 _OXTS_COLUMNS = 30
 _COLOUR_CAMERAS = {"left": "02", "right": "03"}
+_STAMP = re.compile(r"(19[7-9]\d|20\d\d|21\d\d)-\d\d-\d\d[ T]\d\d:\d\d:\d\d(\.\d{1,9})?", re.ASCII)
 _DRIVE = re.compile(r"(?:(\d{4}_\d{2}_\d{2})_drive_)?(\d{1,4})(?:_sync)?")
 
 
@@ -148,18 +149,21 @@ def read_stamps(path: Path) -> dict[int, int]:
         UserError: missing, or a line that is no time.
     """
     lines = read_text(path, "it belongs to the 'synced+rectified' archive").splitlines()
-    try:
-        stamps = {
-            i: np.datetime64(line.strip().replace(" ", "T"), "ns")
-            for i, line in enumerate(lines)
-            if line.strip()
-        }
-    except ValueError as error:
-        raise UserError(f"{path} has a line that is not a time ({error}); replace it") from None
+    stamps = {i: _stamp(line.strip()) for i, line in enumerate(lines) if line.strip()}
     for i, stamp in stamps.items():
-        if np.isnat(stamp):
+        if stamp is None:
             raise UserError(f"{path} has no time in line {i + 1}; replace it")
-    return {i: int(stamp.astype(np.int64)) for i, stamp in stamps.items()}
+    return {i: stamp for i, stamp in stamps.items() if stamp is not None}
+
+
+def _stamp(text: str) -> int | None:
+    """ns since 1970, of a time since then and before the count of ns ends in 2262."""
+    if _STAMP.fullmatch(text) is None:
+        return None
+    try:
+        return int(np.datetime64(text.replace(" ", "T"), "ns").astype(np.int64))
+    except ValueError:
+        return None
 
 
 def mercator_pose(record: Array, scale: float) -> Array:
@@ -170,7 +174,9 @@ def mercator_pose(record: Array, scale: float) -> Array:
     """
     latitude, longitude, altitude, roll, pitch, yaw = record[:6]
     x = scale * _EARTH_RADIUS * np.radians(longitude)
-    y = scale * _EARTH_RADIUS * np.log(np.tan(np.pi / 4 + np.radians(latitude) / 2))
+    # Beyond the poles is no place, and refused as a pose.
+    with np.errstate(invalid="ignore", divide="ignore"):
+        y = scale * _EARTH_RADIUS * np.log(np.tan(np.pi / 4 + np.radians(latitude) / 2))
     R = Rotation.from_euler("ZYX", (yaw, pitch, roll)).as_matrix()
     return rigid(R, (x, y, altitude))
 

@@ -6,6 +6,7 @@ KITTI raw writes "2011_09_26/2011_09_26_drive_0009_sync 16 l", KITTI-360
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,6 +16,7 @@ from kdbts_ros.datasets.kitti.files import read_text
 from kdbts_ros.errors import UserError
 
 Side = Literal["left", "right"]
+_FRAME = re.compile(r"\d{1,10}", re.ASCII)
 _SIDES: dict[str, Side] = {"l": "left", "r": "right"}
 
 
@@ -57,6 +59,6 @@ def by_drive(entries: Iterable[SplitEntry]) -> dict[str, tuple[SplitEntry, ...]]
 
 
 def _entry(words: list[str], where: str) -> SplitEntry:
-    if len(words) != 3 or not words[1].isdecimal() or words[2] not in _SIDES:
+    if len(words) != 3 or not _FRAME.fullmatch(words[1]) or words[2] not in _SIDES:
         raise UserError(f"{where} is not of the form 'drive frame l' or 'drive frame r'")
     return SplitEntry(words[0].rsplit("/", 1)[-1], int(words[1]), _SIDES[words[2]])

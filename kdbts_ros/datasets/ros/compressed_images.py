@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from kdbts_ros.datasets.ros.image_messages import Rgb, bayer_encoding, to_rgb
 from kdbts_ros.datasets.ros.sample_depth import SampleDepth
+from kdbts_ros.encoded_images import TooLarge, decode_image
 from kdbts_ros.errors import UserError
 
 _FORMAT = re.compile(r"\s*(\w*)\s*;\s*(\w+) compressed\s*(\w*)\s*")
@@ -68,12 +69,11 @@ def _decoded(message: Any) -> npt.NDArray[Any]:
         )
     data = np.frombuffer(message.data, np.uint8)
     try:
-        pixels = cv2.imdecode(data, _FLAGS) if data.size else None
-    except cv2.error as error:
-        raise UserError(f"compressed image '{name}': {error}") from error
-    if pixels is None:
+        return decode_image(data, _FLAGS)
+    except TooLarge as error:
+        raise UserError(f"compressed image '{name}' {error}") from None
+    except UserError:
         raise UserError(
             f"compressed image '{name}' of {data.size} bytes is not readable: it is cut off or "
             "neither JPEG, PNG, TIFF nor WebP"
-        )
-    return np.asarray(pixels)
+        ) from None

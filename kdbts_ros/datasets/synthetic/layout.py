@@ -30,18 +30,18 @@ def lay_out(rng: np.random.Generator, length_m: float, keep_clear_m: float) -> S
     street = random_road(rng)
     add_patches(street, rng, length_m)
     for side in (-1, 1):
-        _parked_cars(street, rng, side, length_m)
-        _street_trees(street, rng, side, length_m)
-        _furniture(street, rng, side, length_m)
-        _frontage(street, rng, side, length_m)
+        parked_cars(street, rng, side, length_m)
+        street_trees(street, rng, side, length_m)
+        pavement_things(street, rng, side, length_m)
+        frontage(street, rng, side, length_m)
     first = len(street.table.rows)
-    _traffic(street, rng, length_m, keep_clear_m)
+    standing_traffic(street, rng, length_m, keep_clear_m)
     street.traffic_rows = first, len(street.table.rows)
-    _horizon(street, rng, length_m)
+    horizon(street, rng, length_m)
     return street
 
 
-def _edge(street: Street, side: int) -> tuple[float, float]:
+def edge_and_pavement(street: Street, side: int) -> tuple[float, float]:
     """Distance from the centre line to the road's edge and to the end of the pavement."""
     g = street.ground
     edge = g[gr.LEFT] if side > 0 else g[gr.RIGHT]
@@ -55,10 +55,10 @@ def _blocked(street: Street, x: float, d: float) -> bool:
     return any(q[0] - 0.5 < x < q[1] + 0.5 and q[2] <= d <= q[3] for q in street.flat)
 
 
-def _parked_cars(street: Street, rng: np.random.Generator, side: int, length_m: float) -> None:
+def parked_cars(street: Street, rng: np.random.Generator, side: int, length_m: float) -> None:
     """A row of cars along the edge, half on the pavement, or square to the road."""
     density = rng.choice([0.0, rng.uniform(0.05, 0.3), rng.uniform(0.4, 0.95)], p=[0.2, 0.4, 0.4])
-    edge, _ = _edge(street, side)
+    edge, _ = edge_and_pavement(street, side)
     square = rng.random() < 0.2
     offset = rng.uniform(2.6, 3.2) if square else rng.choice([-1.0, 0.2, 1.2])
     x = -BEHIND + rng.uniform(0, 6)
@@ -74,12 +74,12 @@ def _parked_cars(street: Street, rng: np.random.Generator, side: int, length_m: 
         x += rng.uniform(2.5, 3.2) if square else rng.uniform(5.2, 7.0)
 
 
-def _street_trees(street: Street, rng: np.random.Generator, side: int, length_m: float) -> None:
+def street_trees(street: Street, rng: np.random.Generator, side: int, length_m: float) -> None:
     """An avenue, scattered trees, or none."""
     gap = rng.choice([0.0, rng.uniform(7, 14), rng.uniform(15, 40)], p=[0.25, 0.42, 0.33])
     if gap == 0.0:
         return
-    edge, pavement = _edge(street, side)
+    edge, pavement = edge_and_pavement(street, side)
     offset = rng.uniform(0.5, max(0.6, pavement - edge)) + (1.5 if rng.random() < 0.3 else 0)
     height = rng.uniform(4.5, 13.0)
     x = -BEHIND + rng.uniform(0, gap)
@@ -94,9 +94,9 @@ def _street_trees(street: Street, rng: np.random.Generator, side: int, length_m:
         x += gap * rng.uniform(0.75, 1.25)
 
 
-def _furniture(street: Street, rng: np.random.Generator, side: int, length_m: float) -> None:
+def pavement_things(street: Street, rng: np.random.Generator, side: int, length_m: float) -> None:
     """Poles, signs, boards, boxes, bushes and people on the pavement and its far edge."""
-    edge, pavement = _edge(street, side)
+    edge, pavement = edge_and_pavement(street, side)
     for _ in range(rng.poisson(length_m / 14.0 * rng.uniform(0.3, 1.5))):
         x = rng.uniform(-BEHIND, length_m)
         near = rng.random() < 0.6
@@ -118,10 +118,21 @@ def _furniture(street: Street, rng: np.random.Generator, side: int, length_m: fl
             add_person(street.table, rng, at)
 
 
-def _frontage(street: Street, rng: np.random.Generator, side: int, length_m: float) -> None:
-    """Plot after plot: a boundary along the pavement, a garden, and a house or trees behind."""
-    _, pavement = _edge(street, side)
+def frontage(
+    street: Street,
+    rng: np.random.Generator,
+    side: int,
+    length_m: float,
+    setbacks: tuple[float, float] | None = None,
+) -> None:
+    """Plot after plot: a boundary along the pavement, a garden, and a house or trees behind.
+
+    setbacks: how far houses stand behind the pavement, m; any distance by default.
+    """
+    _, pavement = edge_and_pavement(street, side)
     setback = rng.choice([0.0, rng.uniform(1, 5), rng.uniform(5, 18)], p=[0.25, 0.4, 0.35])
+    if setbacks is not None:
+        setback = rng.uniform(*setbacks)
     mix = rng.dirichlet([2.0, 1.2, 0.7, 0.6])  # house, trees, hall, open
     tall = rng.uniform(3.0, 7.0) if rng.random() < 0.6 else rng.uniform(7.0, 18.0)
     boundary = rng.choice(4, p=[0.3, 0.25, 0.25, 0.2])
@@ -149,7 +160,7 @@ def _frontage(street: Street, rng: np.random.Generator, side: int, length_m: flo
         _garden(street, rng, side, x, length, pavement, garden, sort)
         if setback > 0 or sort == 3:
             kind = int(boundary if rng.random() < 0.75 else rng.integers(4))
-            _boundary(street, rng, side, middle, length, pavement, kind)
+            boundary_of_plot(street, rng, side, middle, length, pavement, kind)
         x += length + rng.choice([0.0, rng.uniform(0, 2), rng.uniform(2, 8)])
 
 
@@ -175,7 +186,7 @@ def _garden(
                 add_car(street.table, rng, at, angle + math.pi / 2)
 
 
-def _boundary(
+def boundary_of_plot(
     street: Street, rng: np.random.Generator, side: int, middle: float, length: float,
     pavement: float, kind: int,
 ) -> None:  # fmt: skip
@@ -199,7 +210,7 @@ def _boundary(
         add_rail_fence(street.table, rng, at, angle, length, rng.uniform(0.8, 1.8))
 
 
-def _traffic(
+def standing_traffic(
     street: Street, rng: np.random.Generator, length_m: float, keep_clear_m: float
 ) -> None:
     """Cars ahead in the robot's lane and oncoming ones."""
@@ -219,7 +230,7 @@ def _traffic(
             x += rng.uniform(12, 60)
 
 
-def _horizon(street: Street, rng: np.random.Generator, length_m: float) -> None:
+def horizon(street: Street, rng: np.random.Generator, length_m: float) -> None:
     """What closes the view at the end: trees, a house across, or a bridge on the way."""
     sort = rng.random()
     if rng.random() < 0.7:

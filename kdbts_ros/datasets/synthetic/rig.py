@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -55,3 +56,40 @@ def surround(camera: Camera | None = None, height: float = 1.65) -> Rig:
     rig["side_left"] = (camera, mount((-0.3, 0.3, height), math.pi / 2))
     rig["side_right"] = (camera, mount((-0.3, -0.8, height), -math.pi / 2))
     return rig
+
+
+# Metres above the ground: of a car's cameras, and of those of lower and of higher robots.
+USUAL_HEIGHTS = (1.5, 1.8)
+HEIGHTS = (0.6, 2.75)
+
+
+def is_usual(height: float) -> bool:
+    """Whether a camera so many m above the ground is mounted as on a car."""
+    return USUAL_HEIGHTS[0] <= height <= USUAL_HEIGHTS[1]
+
+
+@dataclass(frozen=True)
+class Mounts:
+    """Chances that a rig is mounted below and above a car's, and how low and how high at most."""
+
+    low: float = 0.0
+    high: float = 0.0
+    heights: tuple[float, float] = HEIGHTS
+
+    def draw(self, rng: np.random.Generator) -> float | None:
+        """Metres above the ground; None leaves the cameras where they are."""
+        lot = rng.random()
+        if lot < self.low:
+            return float(rng.uniform(self.heights[0], USUAL_HEIGHTS[0]))
+        if lot < self.low + self.high:
+            return float(rng.uniform(USUAL_HEIGHTS[1], self.heights[1]))
+        return None
+
+
+def raised(rig: Rig, height: float) -> Rig:
+    """The rig with its cameras `height` m above the ground."""
+    moved = {name: (camera, T.copy()) for name, (camera, T) in rig.items()}
+    shift = height - moved["left"][1][2, 3]
+    for _, T_base_cam in moved.values():
+        T_base_cam[2, 3] += shift
+    return moved

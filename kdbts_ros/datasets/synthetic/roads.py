@@ -11,10 +11,16 @@ from kdbts_ros.datasets.synthetic import ground as gr
 from kdbts_ros.datasets.synthetic.primitives import PrimitiveTable
 from kdbts_ros.density.geometry.camera import Array
 
+# Half the width of the widest car and what it keeps from others, m.
+HALF_LANE = 1.25
+
 
 @dataclass
 class Street:
-    """A street while it is being laid out; traffic_rows are those of its standing traffic."""
+    """A street while it is being laid out.
+
+    traffic_rows are those of its standing traffic; clear_m: see `StreetWorld`.
+    """
 
     ground: Array
     lane_d: float
@@ -22,6 +28,7 @@ class Street:
     flat: list[tuple[float, ...]] = field(default_factory=list)
     spots: list[tuple[float, ...]] = field(default_factory=list)
     traffic_rows: tuple[int, int] = (0, 0)
+    clear_m: float = math.inf
 
     def place(self, x: float, d: float) -> tuple[tuple[float, float, float], float]:
         """The ground point at street coordinates (x, d), and the street's heading there."""

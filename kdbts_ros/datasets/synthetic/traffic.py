@@ -14,13 +14,11 @@ import numpy as np
 from kdbts_ros.datasets.synthetic import ground as gr
 from kdbts_ros.datasets.synthetic.ground import street_to_world
 from kdbts_ros.datasets.synthetic.primitives import CONTRAST, COS, CX, CY, SIN, PrimitiveTable
+from kdbts_ros.datasets.synthetic.roads import HALF_LANE
 from kdbts_ros.datasets.synthetic.truth import occupied
 from kdbts_ros.datasets.synthetic.vehicles import add_car, add_van
 from kdbts_ros.datasets.synthetic.world import StreetWorld
 from kdbts_ros.density.geometry.camera import Array
-
-# Half the width of the widest car and what it keeps from others, m.
-HALF_LANE = 1.25
 
 
 @dataclass(frozen=True, eq=False)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -11,7 +12,14 @@ import numpy as np
 from kdbts_ros.datasets.synthetic.casting import Floats
 from kdbts_ros.datasets.synthetic.ground import street_to_world
 from kdbts_ros.datasets.synthetic.raycast import render
-from kdbts_ros.datasets.synthetic.rig import Rig, front_stereo, training_camera
+from kdbts_ros.datasets.synthetic.rig import (
+    USUAL_HEIGHTS,
+    Mounts,
+    Rig,
+    front_stereo,
+    raised,
+    training_camera,
+)
 from kdbts_ros.datasets.synthetic.world import StreetWorld
 from kdbts_ros.density.geometry.camera import Array, Camera, View
 
@@ -37,6 +45,11 @@ class TrainingFrame:
         """(4,4) optical frame to world."""
         return self.view.T_world_cam
 
+    @property
+    def height(self) -> float:
+        """Of the camera above the ground, m."""
+        return float(self.view.T_world_cam[2, 3])
+
 
 def _base_pose(world: StreetWorld, x: float, d: float, yaw: float) -> Array:
     """T_world_base (4,4) on the street at (x, d), turned by yaw against the street."""
@@ -56,16 +69,8 @@ def _frame(world: StreetWorld, camera: Camera, T_world_cam: Array, threads: int)
 def _random_rig(rng: np.random.Generator, camera: Camera) -> Rig:
     """KITTI's stereo rig with the tolerance of a mount and of a car's suspension."""
     pitch, roll = rng.normal(0.0, 0.012), rng.normal(0.0, 0.008)
-    return front_stereo(camera, float(rng.uniform(1.5, 1.8)), float(pitch), float(roll))
-
-
-def _lowered(rig: Rig, height: float) -> Rig:
-    """The rig with its cameras `height` m above the ground."""
-    lowered = {name: (camera, T.copy()) for name, (camera, T) in rig.items()}
-    shift = height - lowered["left"][1][2, 3]
-    for _, T_base_cam in lowered.values():
-        T_base_cam[2, 3] += shift
-    return lowered
+    height = float(rng.uniform(*USUAL_HEIGHTS))
+    return front_stereo(camera, height, float(pitch), float(roll))
 
 
 def training_frame(
@@ -113,10 +118,9 @@ def training_pair(
 # the street (mostly behind, as a moving robot has them), and how far the odd camera looks aside.
 ALONG = (-8.0, 4.0)
 ASIDE_SHARE, ASIDE_RAD = 0.25, 0.5
+AS_ON_CARS = Mounts()
 # What a moving robot with one forward camera keeps: images from behind where it is now.
 BEHIND = (-10.0, -1.0)
-# Metres above the ground of cameras of robots smaller than a car.
-LOW_HEIGHTS = (0.6, 1.5)
 
 
 def training_views(
@@ -125,8 +129,9 @@ def training_views(
     width: int = 640,
     height: int = 192,
     threads: int = 1,
-    low_share: float = 0.0,
+    mounts: Mounts = AS_ON_CARS,
     alone_share: float = 0.0,
+    streets: Mapping[str, float] | None = None,
 ) -> tuple[TrainingFrame, list[View]]:
     """The frame of `training_frame` and `extra` further views of its street.
 
@@ -134,24 +139,25 @@ def training_views(
     elsewhere along the street, some of them turned aside. Equal arguments, equal bytes.
 
     Args:
-        low_share: chance that the rig is mounted as low as on a small robot, `LOW_HEIGHTS`.
+        mounts: chances that the rig is mounted lower or higher than on a car.
         alone_share: chance that there is one camera, whose further views are its own from
             `BEHIND`.
+        streets: see `StreetWorld.generate`.
     """
     rng = np.random.default_rng([21, seed])
-    world = StreetWorld.generate(seed)
+    world = StreetWorld.generate(seed, streets=streets)
     rig = _random_rig(rng, training_camera(width, height))
     # Draws of their own: without low cameras the frames are those of `training_frame`.
     draws = np.random.default_rng([23, seed])
-    if draws.random() < low_share:
-        rig = _lowered(rig, float(draws.uniform(*LOW_HEIGHTS)))
+    if (height_m := mounts.draw(draws)) is not None:
+        rig = raised(rig, height_m)
     d, yaw = world.lane_d + rng.normal(0, 0.15), rng.normal(0, 0.04)
     camera, T_base_cam = rig["left"]
     frame = _frame(world, camera, _base_pose(world, 0.0, d, yaw) @ T_base_cam, threads)
     if draws.random() < alone_share:
         poses = _left_behind(rig["left"][1], extra, draws)
     else:
-        poses = _from_anywhere(rig, extra, rng)
+        poses = _from_anywhere(rig, extra, world.clear_m, rng)
     others = [
         _frame(
             world, camera, _base_pose(world, x, d + x * math.tan(yaw), yaw + turn) @ mount, threads
@@ -161,13 +167,13 @@ def training_views(
     return frame, others
 
 
-def _from_anywhere(rig: Rig, count: int, rng: np.random.Generator) -> list[Placed]:
+def _from_anywhere(rig: Rig, count: int, furthest: float, rng: np.random.Generator) -> list[Placed]:
     """Mounts, metres along the street and turns (rad) of the other camera of the pair, and more."""
     poses = [(rig["right"][1], 0.0, 0.0)]
     for _ in range(count - 1):
         turn = rng.normal(0, ASIDE_RAD) if rng.random() < ASIDE_SHARE else rng.normal(0, 0.02)
         side = rig["right" if rng.random() < 0.3 else "left"][1]
-        poses.append((side, float(rng.uniform(*ALONG)), float(turn)))
+        poses.append((side, min(float(rng.uniform(*ALONG)), furthest), float(turn)))
     return poses[:count]
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import hashlib
+import math
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,7 +12,8 @@ import numpy as np
 
 from kdbts_ros.datasets.synthetic.appearance import SUN_X, SUN_Y, SUN_Z, random_appearance
 from kdbts_ros.datasets.synthetic.index import ShearedGrid
-from kdbts_ros.datasets.synthetic.layout import BEHIND, lay_out
+from kdbts_ros.datasets.synthetic.kinds import STREETS, kind_of
+from kdbts_ros.datasets.synthetic.layout import BEHIND
 from kdbts_ros.datasets.synthetic.shading import SceneArrays
 from kdbts_ros.density.geometry.camera import Array
 from kdbts_ros.errors import UserError
@@ -31,6 +34,7 @@ class StreetWorld:
         length_m: extent along x, beginning at 0.
         lane_d: distance d of the robot's lane to the left of the centre line, m.
         traffic_rows: first row of the cars that stand in the lanes, and the first one after them.
+        clear_m: a camera further along the robot's lane than this may stand in something.
     """
 
     seed: int
@@ -41,15 +45,24 @@ class StreetWorld:
     length_m: float
     lane_d: float
     traffic_rows: tuple[int, int] = (0, 0)
+    clear_m: float = math.inf
 
     @classmethod
-    def generate(cls, seed: int, length_m: float = 120.0, keep_clear_m: float = 8.0) -> StreetWorld:
+    def generate(
+        cls,
+        seed: int,
+        length_m: float = 120.0,
+        keep_clear_m: float = 8.0,
+        streets: Mapping[str, float] | None = None,
+    ) -> StreetWorld:
         """Make the street of a seed.
 
         Args:
             seed: at least 0.
             length_m: how far the street reaches, m.
             keep_clear_m: nothing stands in the robot's lane up to this x, m.
+            streets: chances that the street is of a kind of `STREETS` instead of the usual one,
+                which is the same whatever the chances.
 
         Raises:
             UserError: a negative seed or a street shorter than 20 m.
@@ -59,11 +72,12 @@ class StreetWorld:
         if not 20.0 <= length_m <= 5000.0:
             raise UserError(f"a street must be 20 m to 5000 m long, got {length_m:g} m")
         rng = np.random.default_rng([20, seed])
-        street = lay_out(rng, length_m, keep_clear_m)
+        kind = kind_of(seed, streets or {})
+        street = STREETS[kind](rng, length_m, keep_clear_m)
         light = random_appearance(rng)
         return cls(
             seed, street.table.array(), street.ground, street.patch_array(), light, length_m,
-            street.lane_d, street.traffic_rows,
+            street.lane_d, street.traffic_rows, street.clear_m,
         )  # fmt: skip
 
     @cached_property

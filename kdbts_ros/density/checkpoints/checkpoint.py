@@ -26,6 +26,8 @@ from kdbts_ros.density.checkpoints.weight_files import (
     Header,
     Shape,
     Shapes,
+    check_shipped,
+    check_total,
     kind_of,
     read_header,
     read_safetensors,
@@ -64,7 +66,7 @@ def shipped_names() -> list[str]:
 def resolve(name_or_path: str | Path) -> Path:
     """A shipped name or a file's path to an existing file; UserError names what is there."""
     shipped = WEIGHTS_FOLDER / f"{STUDENTS.get(str(name_or_path), name_or_path)}.safetensors"
-    if "/" not in str(name_or_path) and shipped.is_file():
+    if "/" not in str(name_or_path) and shipped in WEIGHTS_FOLDER.glob("*.safetensors"):
         return shipped
     # A name too long for the disk, or the home of nobody: no file either.
     with contextlib.suppress(OSError, RuntimeError):
@@ -102,6 +104,7 @@ def load_network(
             raise UserError(f"{shown(path)} holds the head '{info.spec.head}', not '{head}'")
     else:
         weights, info = _read_original(path, head)
+    check_shipped(path, WEIGHTS_FOLDER, info.sha256)
     _check_finite(weights, path)
     network = DensityNetwork(info.spec)
     network.load_state_dict(weights, strict=True)
@@ -266,6 +269,7 @@ def expected_shapes(spec: NetworkSpec) -> dict[str, Shape]:
 
 def _check_shapes(expected: Shapes, shapes: Shapes, path: Path) -> None:
     """Before anything is built or read: a description may ask for any size."""
+    check_total(path, expected)
     wrong = [
         f"{k} is {shapes[k]}, expected {expected[k]}"
         for k in expected.keys() & shapes.keys()

@@ -107,7 +107,9 @@ def account(keys: Iterable[str], head: str) -> KeyAccount:
         else:
             unknown.append(key)
     if unknown:
-        shown = ", ".join(unknown[:8]) + (f" and {len(unknown) - 8} more" if unknown[8:] else "")
+        shown = ", ".join(key[:80] for key in unknown[:8]) + (
+            f" and {len(unknown) - 8} more" if unknown[8:] else ""
+        )
         raise UserError(
             f"the checkpoint has {len(unknown)} keys this package does not know: {shown}"
         )
@@ -127,8 +129,8 @@ def _renamed(key: str, head: str) -> str | None:
         tail = key.removeprefix(HEAD_PREFIXES[head])
         if ".blocks." in f".{tail}":
             raise UserError(
-                f"the '{head}' head has residual blocks (key {key}), as RealEstate10K models do; "
-                "only heads without blocks are supported"
+                f"the '{head}' head has residual blocks (key {key[:80]}), as RealEstate10K models "
+                "do; only heads without blocks are supported"
             )
         return f"head.{tail}" if tail.startswith("mlp") else f"head.mlp.{tail}"
     return None

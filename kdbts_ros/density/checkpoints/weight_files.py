@@ -8,30 +8,37 @@ from __future__ import annotations
 
 import json
 import pickle
-import re
 import warnings
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import prod
 from pathlib import Path
-from typing import Any, Literal, NoReturn
+from typing import Any, BinaryIO, Literal, NoReturn
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import load as load_bytes
 from torch import Tensor
 
+from kdbts_ros.density.checkpoints import pickles
 from kdbts_ros.errors import UserError
 from kdbts_ros.files import shown
+from kdbts_ros.reading import foreign, reason_of
 
 Shape = tuple[int, ...]
 Shapes = Mapping[str, Shape]
 
+# Beside shipped weights, as `sha256sum` writes it.
+MANIFEST = "SHA256SUMS"
 # Names under which trainers put the weights beside the rest of their state.
 WRAPPERS = ("model", "state_dict", "model_state_dict", "network", "net", "weights")
 _DEPTH = 4
 # Ours take 20 kB; JSON of this size is read in a blink and takes no memory to speak of.
 LARGEST_HEADER = 10_000_000
+# Ours have 14 million numbers, the originals 36 million.
+MOST_NUMBERS = 50_000_000
+# Of what cannot stay on the disk while it is read.
+LARGEST_IN_MEMORY = 400_000_000
 _BYTES = {"F64": 8, "F32": 4, "F16": 2, "BF16": 2, "I64": 8, "I32": 4, "U8": 1, "BOOL": 1}
 
 
@@ -105,6 +112,9 @@ def read_header(path: Path) -> Header:
         end = max(end, stop)
     if end > size - 8 - length:
         _refuse(path, f"is cut short: {size - 8 - length} of {end} bytes of weights; copy it again")
+    if end < size - 8 - length:
+        _refuse(path, f"has {size - 8 - length - end} bytes that belong to no weights: get it "
+                "again")  # fmt: skip
     return Header(texts, shapes)
 
 
@@ -144,8 +154,9 @@ def read_safetensors(path: Path, keep_kinds: bool = False) -> dict[str, Tensor]:
         else:
             with safe_open(path, framework="pt") as file:
                 tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise UserError(f"{shown(path)} is not a readable safetensors file: {error}") from None
+    except foreign("safetensors") as error:
+        reason = reason_of(error)
+        raise UserError(f"{shown(path)} is not a readable safetensors file: {reason}") from None
     return tensors if keep_kinds else {key: value.float() for key, value in tensors.items()}
 
 
@@ -155,54 +166,74 @@ def read_torch(path: Path) -> dict[str, Tensor]:
     Raises:
         UserError: it is none, would run code, or holds no state dict.
     """
-    return _state_dict(_load(path), path)
+    try:
+        with path.open("rb") as file:
+            zipped = pickles.check_archive(file)
+            # torch maps files by their name, which must be UTF-8 and not that of another format.
+            if zipped and shown(path) == str(path) and path.suffix != ".safetensors":
+                return _state_dict(_obeyed(path, mmap=True), path)
+            if file.seek(0, 2) > LARGEST_IN_MEMORY:
+                _refuse(path, "is too large to be read as a whole: save the weights alone where it "
+                        "was made, torch.save(network.state_dict(), FILE)")  # fmt: skip
+            return _state_dict(unpickled(file), path)
+    except UserError as error:
+        if str(error).startswith(shown(path)):
+            raise
+        _refuse(path, str(error))
+    except pickle.UnpicklingError:
+        # torch's own words advise to unpickle freely, which is what must not be done.
+        _refuse(path, "is refused: it is no file of tensors")
+    except foreign("torch", "zip") as error:
+        _refuse(path, f"cannot be read as a checkpoint, it is cut short or damaged: copy it again "
+                f"({reason_of(error)})")  # fmt: skip
 
 
-def _load(path: Path) -> Any:
-    zipped = _check_archive(path)
+def unpickled(file: BinaryIO) -> Any:
+    """The content of a file of `torch.save`, if `pickles` finds nothing but plain values in it.
+
+    Raises:
+        UserError: it asks for more; half a sentence that begins with the verb.
+        Exception: of `foreign("torch", "zip")`, it is damaged.
+    """
+    file.seek(0)
+    if not pickles.check_archive(file):
+        file.seek(0)
+        pickles.check_legacy(file)
+    file.seek(0)
+    return _obeyed(file)
+
+
+def _obeyed(file: Path | BinaryIO, mmap: bool = False) -> Any:
     with warnings.catch_warnings():
         # Of unusual pickles torch asks to be told of, which is nothing to the user.
         warnings.simplefilter("ignore")
-        return _unpickled(path, zipped)
+        return torch.load(file, map_location="cpu", weights_only=True, mmap=mmap)
 
 
-def _unpickled(path: Path, zipped: bool) -> Any:
+def check_total(path: Path, shapes: Shapes) -> None:
+    """Raise UserError for a network of more numbers than any of this kind has."""
+    total = sum(prod(shape) for shape in shapes.values())
+    if total > MOST_NUMBERS:
+        _refuse(path, f"describes a network of {total} numbers; at most {MOST_NUMBERS} are loaded")
+
+
+def check_shipped(path: Path, folder: Path, digest: str) -> None:
+    """Hold a file of `folder` to the SHA-256 that its list has of it; others are not listed.
+
+    Raises:
+        UserError: it is another file than was shipped, or the list is gone.
+    """
+    if path.resolve().parent != folder.resolve():
+        return
+    listed = folder / MANIFEST
     try:
-        # torch maps files by their name, which must be UTF-8 and not that of another format.
-        if zipped and shown(path) == str(path) and path.suffix != ".safetensors":
-            return torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        with path.open("rb") as file:
-            return torch.load(file, map_location="cpu", weights_only=True)
-    except pickle.UnpicklingError as error:
-        # torch's own words advise to unpickle freely, which is what must not be done.
-        blocked = re.search(r"GLOBAL (\S+)", str(error))
-        if blocked is None:
-            _refuse(path, "is refused: it is no file of tensors")
-        _refuse(
-            path,
-            f"is refused: it wants to call {blocked[1]}, and only plain weights are loaded; save "
-            "the weights alone where it was made: torch.save(network.state_dict(), FILE)",
-        )
-    except Exception as error:
-        # A file from anywhere makes the reader of pickles fail in every way there is.
-        reason = str(error).strip().splitlines()[0][:200] if str(error).strip() else ""
-        _refuse(path, f"cannot be read as a checkpoint: {reason or type(error).__name__}")
-
-
-def _check_archive(path: Path) -> bool:
-    """Whether it is a zip; one that is not of `torch.save` is refused."""
-    try:
-        if not zipfile.is_zipfile(path):
-            return False
-        with zipfile.ZipFile(path) as archive:
-            entries = archive.infolist()
-    except (OSError, zipfile.BadZipFile, NotImplementedError, ValueError) as error:
-        raise UserError(f"{shown(path)} cannot be read as a checkpoint: {error}") from None
-    if not any(entry.filename.endswith("data.pkl") for entry in entries):
-        _refuse(path, "is a zip archive without weights of PyTorch: unpack it and name the file")
-    if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
-        _refuse(path, "is compressed inside, which torch.save never does: get the original file")
-    return True
+        lines = listed.read_text(encoding="utf-8").splitlines()
+    except foreign("text") as error:
+        _refuse(listed, f"cannot be read ({reason_of(error)}): install the package again")
+    sums = {name: known for known, _, name in (line.partition("  ") for line in lines)}
+    if sums.get(path.name, digest) != digest:
+        _refuse(path, f"is not the file that was shipped: its SHA-256 is {digest}, and {MANIFEST} "
+                "has another; install the package again")  # fmt: skip
 
 
 def _state_dict(content: Any, path: Path) -> dict[str, Tensor]:

@@ -40,6 +40,8 @@ TRUNKS: dict[str, tuple[str, Callable[[], Trunk]]] = {
 }
 # Far beyond every network of the kind, and far below what would take all memory.
 WIDEST, LARGEST_INPUT = 4096, 8192
+# Three times full HD: features of so many pixels take gigabytes already.
+MOST_INPUT_PIXELS = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -115,6 +117,11 @@ class NetworkSpec:
                 raise UserError(
                     f"image_{name} must be a whole number of 32 to {LARGEST_INPUT}, got {value}"
                 )
+        if self.image_height * self.image_width > MOST_INPUT_PIXELS:
+            raise UserError(
+                f"the network input {self.image_width}x{self.image_height} has more than "
+                f"{MOST_INPUT_PIXELS} pixels"
+            )
         if not all(isinstance(d, (int, float)) and isfinite(d) for d in self.depths):
             raise UserError(f"depth_near and depth_far must be numbers, got {self.depths}")
 

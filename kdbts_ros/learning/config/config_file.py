@@ -11,16 +11,16 @@ import yaml
 from pydantic import ValidationError
 
 from kdbts_ros.errors import UserError
+from kdbts_ros.learning.config.frames import JitterConfig, PoolConfig, StreetsConfig
 from kdbts_ros.learning.config.section import Section
 from kdbts_ros.learning.config.stages import (
     DistillStage,
-    JitterConfig,
     OptimiserConfig,
     PhotometricStage,
-    PoolConfig,
     SupervisedStage,
 )
 from kdbts_ros.learning.config.training import NetworkConfig, TrainingConfig, WatchConfig
+from kdbts_ros.yaml_files import load_yaml, read_yaml
 
 
 def load_config(path: str | Path, overrides: Sequence[str] = ()) -> TrainingConfig:
@@ -30,12 +30,7 @@ def load_config(path: str | Path, overrides: Sequence[str] = ()) -> TrainingConf
         UserError: the file cannot be read, or a key or value is wrong; names the near key.
     """
     path = Path(path)
-    try:
-        data = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise UserError(f"cannot read the training config {path}: {error.strerror}") from error
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise UserError(f"{path} is not valid YAML: {str(error).splitlines()[0]}") from error
+    data = read_yaml(path)
     if not isinstance(data, dict):
         raise UserError(f"{path} must hold keys and values, see config/training for examples")
     for override in overrides:
@@ -60,11 +55,13 @@ def _apply(data: dict[str, Any], override: str) -> None:
     try:
         for part in parents:
             node = node[int(part)] if isinstance(node, list) else node.setdefault(part, {})
-        node[int(last) if isinstance(node, list) else last] = yaml.safe_load(text)
-    except (ValueError, IndexError, AttributeError, TypeError):
-        raise UserError(f"--set {key}: no such place in the config") from None
+        node[int(last) if isinstance(node, list) else last] = load_yaml(text)
+    except UserError as error:
+        raise UserError(f"--set {key}: its value {error}") from None
     except yaml.YAMLError:
         raise UserError(f"--set {key}: '{text}' is not a YAML value") from None
+    except (ValueError, IndexError, AttributeError, TypeError):
+        raise UserError(f"--set {key}: no such place in the config") from None
 
 
 STAGES: dict[str, type[Section]] = {
@@ -78,6 +75,7 @@ SECTIONS: dict[str, type[Section]] = {
     "optimiser": OptimiserConfig,
     "jitter": JitterConfig,
     "pool": PoolConfig,
+    "streets": StreetsConfig,
     "watch": WatchConfig,
 }
 

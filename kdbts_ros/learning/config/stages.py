@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
+from kdbts_ros.learning.config.frames import JitterConfig, PoolConfig, StreetsConfig
 from kdbts_ros.learning.config.section import Field, Section, model_validator
 
 
@@ -25,67 +26,15 @@ class OptimiserConfig(Section):
     warm_up_steps: int = Field(default=100, ge=0, le=100_000, description="steps of linear warm-up")
     weight_decay: float = Field(default=1e-4, ge=0, le=1, description="decoupled weight decay")
     clip_norm: float = Field(default=5.0, gt=0, le=1e6, description="largest norm of the gradient")
-
-
-class JitterConfig(Section):
-    """How far colours of a training image are bent; 0 leaves them alone."""
-
-    gain: float = Field(default=0.35, ge=0, le=0.9, description="brightness factor, 1 ± this")
-    contrast: float = Field(default=0.35, ge=0, le=0.9, description="contrast factor, 1 ± this")
-    gamma: float = Field(default=0.35, ge=0, le=0.9, description="exponent, exp(± this)")
-    saturation: float = Field(default=0.5, ge=0, le=1, description="colourfulness factor, 1 ± this")
-    hue: float = Field(default=0.08, ge=0, le=0.5, description="turn of the colour circle, ± this")
-    channel_gain: float = Field(default=0.1, ge=0, le=0.5, description="white balance, 1 ± this")
-    noise: float = Field(
-        default=0.04, ge=0, le=0.5, description="largest standard deviation of noise"
+    trunk_rate: float = Field(
+        default=1.0, ge=0, le=10, description="factor on the rate for the encoder"
     )
-    blur: float = Field(default=0.3, ge=0, le=1, description="chance of a 3x3 blur")
-    shade: float = Field(
-        default=0.0,
-        ge=0,
+    trunk_decay: float = Field(
+        default=1.0,
+        gt=0,
         le=1,
-        description="chance that patches of an image lie in another light, a seventh to twice "
-        "as bright: what is dark is then no object for that",
-    )
-    filter: float = Field(
-        default=0.0,
-        ge=0,
-        le=1,
-        description="chance that a scene's images go through a random 3x3 colour filter in part",
-    )
-    grain: float = Field(
-        default=0.0,
-        ge=0,
-        le=2,
-        description="largest strength of texture laid over an image, blotches to specks",
-    )
-    bloom: float = Field(
-        default=0.0, ge=0, le=1, description="chance that the highlights of an image bleed"
-    )
-
-    @property
-    def paints(self) -> bool:
-        """Whether images of one scene come to differ in more than noise and blur."""
-        return self.shade > 0 or self.grain > 0 or self.bloom > 0
-
-
-class PoolConfig(Section):
-    """Frames are made by background processes and used several times; see `FramePlan`."""
-
-    capacity: int = Field(
-        default=4000, ge=4, le=200_000, description="newest frames that a step draws from"
-    )
-    minimum: int = Field(
-        default=200, ge=2, le=200_000, description="frames that the first steps draw from"
-    )
-    reuse: float = Field(
-        default=4.0, ge=1, le=1000, description="how often a frame is used on average"
-    )
-    workers: int = Field(
-        default=1, ge=1, le=64, description="background processes that make frames, per trainer"
-    )
-    seed: int = Field(
-        default=0, ge=0, description="first world; held-out worlds use a range of their own"
+        description="and for each of its levels, from 1/32 up to 1/2, this once more than for the "
+        "coarser one: what sees edges learns least",
     )
 
 
@@ -100,6 +49,20 @@ class Stage(Section):
         description="only the heads learn; weights and batch-norm statistics of encoder and "
         "decoder stay as they are. A new head learns to read a trained trunk in a quarter of the "
         "time, and does not disturb it",
+    )
+    freeze_levels: int = Field(
+        default=0,
+        ge=0,
+        le=5,
+        description="so many levels of the encoder stay as they are, from 1/2 (the stem) to 1/32; "
+        "what photographs have taught them is then not forgotten on worlds",
+    )
+    warm_decoder: float = Field(
+        default=0.0,
+        ge=0,
+        lt=1,
+        description="share of the stage, at its beginning, for which the whole encoder stays as it "
+        "is: a new decoder would otherwise pull a trained one apart",
     )
     freeze_student: bool = Field(
         default=False,
@@ -136,6 +99,13 @@ class SupervisedStage(Stage):
         description="share of the rays that end at things 30 m away or more; half end at what is "
         "nearer than 50 m, the rest anywhere",
     )
+    near_share: float = Field(
+        default=0.0,
+        ge=0,
+        le=0.5,
+        description="share of the rays, and of the points around surfaces, that end at things "
+        "nearer than 6 m, which few pixels show and robots run into",
+    )
     columns: int = Field(
         default=200, ge=0, le=100_000, description="labelled map columns of an image"
     )
@@ -149,9 +119,21 @@ class SupervisedStage(Stage):
         default=0.0,
         ge=0,
         le=1,
-        description="share of the scenes seen from 0.6 to 1.5 m above the ground, enlarged as the "
-        "canonical camera enlarges what a low camera sees",
+        description="share of the scenes seen from the first of camera_heights up to 1.5 m above "
+        "the ground, enlarged as the canonical camera enlarges what a low camera sees",
     )
+    high_cameras: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="share of the scenes seen from 1.8 m above the ground up to the second of "
+        "camera_heights, shrunk as the canonical camera shrinks what a high camera sees",
+    )
+    camera_heights: tuple[float, float] = Field(
+        default=(0.6, 2.75),
+        description="lowest (0.3 to 1.5 m) and highest (1.8 to 4 m) of these cameras",
+    )
+    streets: StreetsConfig = Field(default_factory=lambda: StreetsConfig())
     one_camera: float = Field(
         default=0.0,
         ge=0,
@@ -172,8 +154,46 @@ class SupervisedStage(Stage):
         description="weight of the L1 between the clipped densities of the student and of the "
         "network's own multi-view head, beside what both learn from the truth (KDBTS)",
     )
+    mirrored: float = Field(
+        default=0.0,
+        ge=0,
+        le=1000,
+        description="weight of the L1 between the clipped densities of each head and the mean of "
+        "what it says of the image and of the mirrored image",
+    )
+    feature_distance: float = Field(
+        default=0.0,
+        ge=0,
+        le=1000,
+        description="weight of how far features at 1/16 and 1/32 have gone from those of the "
+        "encoder the run started from: squared, over their own square",
+    )
+    feature_noise: float = Field(
+        default=0.0,
+        ge=0,
+        le=2,
+        description="largest strength of noise on the fine detail of features at 1/2 and 1/4",
+    )
+    mix_style: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="chance that features of a scene at 1/2 and 1/4 take on some of the mean and "
+        "spread of another scene of the batch",
+    )
     jitter: JitterConfig = Field(default_factory=lambda: JitterConfig())
     pool: PoolConfig = Field(default_factory=lambda: PoolConfig())
+
+    @model_validator(mode="after")
+    def _shares_fit(self) -> SupervisedStage:
+        low, high = self.camera_heights
+        if not (0.3 <= low <= 1.5 and 1.8 <= high <= 4.0):
+            raise ValueError("'camera_heights' goes from 0.3..1.5 m to 1.8..4 m")
+        if self.low_cameras + self.high_cameras > 1:
+            raise ValueError("'low_cameras' and 'high_cameras' are together at most 1")
+        if self.far_share + self.near_share > 0.5:
+            raise ValueError("'far_share' and 'near_share' are together at most 0.5")
+        return self
 
 
 class ClipStage(Stage):

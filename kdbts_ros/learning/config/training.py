@@ -54,6 +54,13 @@ class NetworkConfig(Section):
     image_width: int = Field(
         default=320, ge=64, le=4096, multiple_of=32, description="network input columns"
     )
+    depth_near: float = Field(
+        default=3.0,
+        ge=0.5,
+        le=5,
+        description="depth that the positional code has at its near end, m; rays and labels begin "
+        "there, in training and when the network is used",
+    )
     density_bias: float = Field(
         default=-2.5,
         ge=-10,
@@ -182,6 +189,12 @@ class TrainingConfig(Section):
                 raise ValueError(
                     f"stages.{index} encodes {stage.views} views, but the head "
                     f"'{self.network.head}' reads one; use head: mvbts"
+                )
+            anchored = isinstance(stage, SupervisedStage) and stage.feature_distance > 0
+            if anchored and self.network.start_from is None:
+                raise ValueError(
+                    f"stages.{index} has 'feature_distance': the distance to what the encoder "
+                    "started from, which is nothing without start_from"
                 )
             distils = isinstance(stage, SupervisedStage) and stage.distillation > 0
             if distils and (single or not self.network.student or stage.views < 2):

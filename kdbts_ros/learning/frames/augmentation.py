@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import math
 
+import cv2
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from kdbts_ros.learning.config.stages import JitterConfig
+from kdbts_ros.learning.config.frames import JitterConfig
 from kdbts_ros.learning.frames.draws import Draws
 
 LUMA = (0.299, 0.587, 0.114)
@@ -24,6 +26,8 @@ LIGHTS = (0.15, 2.0)
 OCTAVES = (4, 8, 16, 32)
 # Of `bloom`: what is brighter bleeds, over cells of so many pixels, at most so strongly.
 BRIGHT, HALO, STRONGEST = 0.7, 8, 2.0
+# Qualities of stored images, from the worst that cameras send to hardly visible.
+JPEG = (20, 90)
 
 
 def jitter_colours(images: Tensor, jitter: JitterConfig, draws: Draws) -> Tensor:
@@ -56,6 +60,8 @@ def jitter_colours(images: Tensor, jitter: JitterConfig, draws: Draws) -> Tensor
         x = turn_hue(x, draw(jitter.hue) * 2 * math.pi)
     if jitter.bloom:
         x = bloom(x, jitter.bloom, draws)
+    if jitter.vignette:
+        x = x * vignette(x, jitter.vignette, draws)
     x = x.clamp(0, 1) ** draw(jitter.gamma).exp()
     if jitter.blur:
         x = torch.where(draw(0.5) + 0.5 < jitter.blur, blur3(x), x)
@@ -63,7 +69,8 @@ def jitter_colours(images: Tensor, jitter: JitterConfig, draws: Draws) -> Tensor
         deviation = draw(0.5) + 0.5
         noise = draws.normal(*x.shape).to(x.device)
         x = x + deviation * jitter.noise * noise
-    return x.clamp(0, 1)
+    x = x.clamp(0, 1)
+    return jpeg(x, jitter.jpeg, draws) if jitter.jpeg else x
 
 
 def patches_of_light(images: Tensor, chance: float, draws: Draws) -> Tensor:
@@ -107,6 +114,17 @@ def mirror_intrinsics(K_ndc: Tensor) -> Tensor:
     mirrored = K_ndc.clone()
     mirrored[..., 0, 2] = -mirrored[..., 0, 2]
     return mirrored
+
+
+def mirror_poses(T: Tensor) -> Tensor:
+    """The transforms (...,4,4) between optical frames of images flipped left to right."""
+    reflection = torch.diag(torch.tensor([-1.0, 1.0, 1.0, 1.0], device=T.device))
+    return reflection @ T @ reflection
+
+
+def mirror_points(points: Tensor) -> Tensor:
+    """Points or directions (...,3) in the optical frame of an image flipped left to right."""
+    return points * torch.tensor([-1.0, 1.0, 1.0], device=points.device)
 
 
 def colour_filter(images: Tensor, chance: float, draws: Draws) -> Tensor:
@@ -168,3 +186,34 @@ def bloom(images: Tensor, chance: float, draws: Draws) -> Tensor:
     amount, lot = (draws.uniform(*each).to(images) for _ in range(2))
     spill = STRONGEST * amount * halo.reshape(images.shape)
     return torch.where(lot < chance, images + spill, images)
+
+
+def vignette(images: Tensor, most: float, draws: Draws) -> Tensor:
+    """Factors (B,...,1,H,W): light falls off with the square of the distance from the middle.
+
+    The corners lack up to `most` of it; one lens for all images of a batch element.
+    """
+    B = images.shape[0]
+    height, width = images.shape[-2:]
+    v = (torch.arange(height, device=images.device) + 0.5) / height * 2 - 1
+    u = (torch.arange(width, device=images.device) + 0.5) / width * 2 - 1
+    # A wide image is cut out of a round one: its corners lie on the circle.
+    share = (height / width) ** 2
+    square = (u**2 + share * v[:, None] ** 2) / (1 + share)
+    lacking = draws.uniform(B, *([1] * (images.ndim - 1))).to(images) * most
+    return 1 - lacking * square
+
+
+def jpeg(images: Tensor, chance: float, draws: Draws) -> Tensor:
+    """What is left of images (B,...,3,H,W) stored as JPEG; an image is spared but by `chance`."""
+    each = images.shape[:-3]
+    lots, qualities = (draws.uniform(*each).flatten() for _ in range(2))
+    flat = images.reshape(-1, *images.shape[-3:]).clone()
+    for k in torch.nonzero(lots < chance).flatten().tolist():
+        quality = round(JPEG[0] + (JPEG[1] - JPEG[0]) * float(qualities[k]))
+        pixels = (flat[k] * 255).round().byte().permute(1, 2, 0).cpu().numpy()
+        # OpenCV takes blue first, and JPEG keeps less of colour than of brightness.
+        _, stored = cv2.imencode(".jpg", pixels[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])
+        seen = np.asarray(cv2.imdecode(stored, cv2.IMREAD_COLOR), np.uint8)[..., ::-1]
+        flat[k] = torch.from_numpy(seen.copy()).permute(2, 0, 1).to(images) / 255
+    return flat.reshape(images.shape)

@@ -48,6 +48,16 @@ class Draws:
         """Heads or tails for the whole batch, the same in every process."""
         return bool(self._shared.random() < 0.5)
 
+    @property
+    def places(self) -> tuple[int, ...]:
+        """The places of the batch that are drawn for."""
+        return self._places
+
+    def partners(self, batch: int) -> list[int]:
+        """For each place another one of the whole batch, no two the same."""
+        order = self._shared.permutation(batch)
+        return [int(order[place]) for place in self._places]
+
     @cached_property
     def _shared(self) -> np.random.Generator:
         return np.random.default_rng([*self._key, _BATCH])

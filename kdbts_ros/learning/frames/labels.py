@@ -30,6 +30,8 @@ COLUMN_BOX = ((3.0, 28.0), (-10.0, 10.0))
 # are asked for are obstacles: most pixels show road and sky, which are learnt in no time.
 OBSTACLE_HEIGHT, OBSTACLE_RANGE = 0.25, 50.0
 OBSTACLE_SHARE = 0.5
+# Nearer than this, things are few pixels as well, and never ground.
+NEAR_THINGS = 6.0
 # From here on things are few pixels high, and a network that is asked about them as rarely as they
 # are shown puts them nearer than they are.
 FAR_THINGS = 30.0
@@ -48,12 +50,14 @@ class LabelledFrame:
         z: (H,W) float16 z-depth in metres, `far` where nothing nearer is hit.
         obstacle: (H,W) bool, whether the pixel shows something that stands on the ground.
         far_thing: (H,W) bool, whether it shows something `FAR_THINGS` away or more that does.
+        near_thing: (H,W) bool, whether it shows something nearer than `NEAR_THINGS` that does.
         points: (M,3) float32, all inside the image.
         occupied: (M,) bool.
         columns: (C,LEVELS,3) float32, points of columns over the height band, bottom up; at least
             half of each column is inside the image.
         column_occupied: (C,) bool, whether anything stands in the band.
         far: how far the image is asked about, m: `FAR`, or as much more as its world was enlarged.
+        near: from where on, m.
     """
 
     images: npt.NDArray[np.uint8]
@@ -62,11 +66,13 @@ class LabelledFrame:
     z: npt.NDArray[np.float16]
     obstacle: npt.NDArray[np.bool_]
     far_thing: npt.NDArray[np.bool_]
+    near_thing: npt.NDArray[np.bool_]
     points: npt.NDArray[np.float32]
     occupied: npt.NDArray[np.bool_]
     columns: npt.NDArray[np.float32]
     column_occupied: npt.NDArray[np.bool_]
     far: float = FAR
+    near: float = NEAR
 
 
 def label_frame(
@@ -79,6 +85,8 @@ def label_frame(
     columns: int = 0,
     others: Sequence[View] = (),
     far: float = FAR,
+    near: float = NEAR,
+    near_share: float = 0.0,
 ) -> LabelledFrame:
     """Choose and label about `count` points and `columns` columns of a view of an exact world.
 
@@ -87,22 +95,25 @@ def label_frame(
     Args:
         depth: (H,W) z-depth in metres; infinity or NaN where nothing is hit.
         occupied: (N,3) world points to (N,) whether they are inside something.
-        far: see `LabelledFrame`.
+        far, near: see `LabelledFrame`.
+        near_share: of the points around surfaces, those around near things.
     """
     z = np.where(np.isfinite(depth), depth, far)
     obstacle = obstacle_pixels(view, z, T_world_base, 0.0, OBSTACLE_RANGE)
+    near_thing = obstacle_pixels(view, z, T_world_base, 0.0, NEAR_THINGS)
+    wanted = [(obstacle, OBSTACLE_SHARE), (near_thing, near_share)]
     near_surfaces = round(count * SURFACE_SHARE)
     useful = round(count * USEFUL_SHARE)
     points = np.concatenate(
         [
-            surface_points(view.camera, z, obstacle, near_surfaces, far, rng),
-            useful_points(view, T_world_base, useful, rng),
-            frustum_points(view.camera, count - near_surfaces - useful, rng),
+            surface_points(view.camera, z, wanted, near_surfaces, far, rng),
+            useful_points(view, T_world_base, useful, near, rng),
+            frustum_points(view.camera, count - near_surfaces - useful, near, rng),
         ]
     )
     # Pooled frames hand out slices, so that every slice must be a fair mixture.
     points = rng.permutation(points)
-    feet = seen_columns(view, T_world_base, columns, rng)
+    feet = seen_columns(view, T_world_base, columns, near, rng)
     views, T_ref_world = (view, *others), inverse(view.T_world_cam)
     return LabelledFrame(
         images=np.stack([v.image for v in views]),
@@ -111,11 +122,13 @@ def label_frame(
         z=np.clip(z, 0, far).astype(np.float16),
         obstacle=obstacle,
         far_thing=obstacle_pixels(view, z, T_world_base, FAR_THINGS, far),
+        near_thing=near_thing,
         points=points.astype(np.float32),
         occupied=occupied(transform(view.T_world_cam, points)),
         columns=_over(feet, LEVEL_HEIGHTS, T_ref_world @ T_world_base),
         column_occupied=_stands_in(feet, occupied, T_world_base),
         far=far,
+        near=near,
     )
 
 
@@ -160,13 +173,13 @@ def draw_pixels(
 def surface_points(
     camera: Camera,
     z: npt.NDArray[np.floating],
-    obstacle: npt.NDArray[np.bool_],
+    wanted: Sequence[tuple[npt.NDArray[np.bool_], float]],
     count: int,
     far: float,
     rng: np.random.Generator,
 ) -> Array:
     """(count,3) points around what is seen: just before, just behind, and far behind it."""
-    rows, columns = draw_pixels(z.shape, [(obstacle, OBSTACLE_SHARE)], count, rng)
+    rows, columns = draw_pixels(z.shape, wanted, count, rng)
     surface = np.asarray(z, np.float64)[rows, columns]
     kind = rng.random(count)
     # Uncertainty of depth grows with depth, so the shell in which it is asked does too.
@@ -180,19 +193,21 @@ def surface_points(
     return _along_rays(camera, columns + rng.random(count), rows + rng.random(count), distance)
 
 
-def frustum_points(camera: Camera, count: int, rng: np.random.Generator) -> Array:
+def frustum_points(camera: Camera, count: int, near: float, rng: np.random.Generator) -> Array:
     """(count,3) points uniform over the image and over inverse depth."""
-    distance = 1 / rng.uniform(1 / FAR, 1 / NEAR, count)
+    distance = 1 / rng.uniform(1 / FAR, 1 / near, count)
     columns, rows = rng.random(count) * camera.width, rng.random(count) * camera.height
     return _along_rays(camera, columns, rows, distance)
 
 
-def useful_points(view: View, T_world_base: Array, count: int, rng: np.random.Generator) -> Array:
+def useful_points(
+    view: View, T_world_base: Array, count: int, near: float, rng: np.random.Generator
+) -> Array:
     """At most `count` points of the height band a robot drives through, all inside the image."""
     camera = view.camera
     T_base_cam = inverse(T_world_base) @ view.T_world_cam
     wanted = 4 * count
-    distance = rng.uniform(*USEFUL_RANGE, wanted)
+    distance = rng.uniform(min(near, USEFUL_RANGE[0]), USEFUL_RANGE[1], wanted)
     height = rng.uniform(*USEFUL_HEIGHT, wanted)
     columns = rng.random(wanted) * camera.width
     x = (columns - camera.cx) / camera.fx * distance
@@ -204,9 +219,13 @@ def useful_points(view: View, T_world_base: Array, count: int, rng: np.random.Ge
     return np.asarray(points[(rows >= 0) & (rows <= camera.height)][:count])
 
 
-def seen_columns(view: View, T_world_base: Array, count: int, rng: np.random.Generator) -> Array:
+def seen_columns(
+    view: View, T_world_base: Array, count: int, near: float, rng: np.random.Generator
+) -> Array:
     """At most `count` feet (C,2) in the base frame, uniform over the box, half in the image."""
-    feet = np.stack([rng.uniform(*side, 4 * count) for side in COLUMN_BOX], axis=-1)
+    (first, last), across = COLUMN_BOX
+    box = (min(near, first), last), across
+    feet = np.stack([rng.uniform(*side, 4 * count) for side in box], axis=-1)
     points = _over(feet, LEVEL_HEIGHTS, inverse(view.T_world_cam) @ T_world_base)
     uv, _ = view.camera.project(points.reshape(-1, 3))
     with np.errstate(invalid="ignore"):

@@ -25,7 +25,7 @@ import numpy.typing as npt
 
 from kdbts_ros import tether
 from kdbts_ros.errors import UserError
-from kdbts_ros.learning.config.stages import PoolConfig
+from kdbts_ros.learning.config.frames import PoolConfig
 
 Ints = npt.NDArray[np.int64]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cache, lru_cache
 from pathlib import Path
 
@@ -15,23 +15,25 @@ from kdbts_ros.datasets.kitti.kitti_360 import Kitti360Sequence
 from kdbts_ros.datasets.kitti.raw import KittiRawDrive
 from kdbts_ros.datasets.kitti.splits import read_split
 from kdbts_ros.datasets.pose_check import check_poses
-from kdbts_ros.datasets.synthetic.training import LOW_HEIGHTS, training_pair, training_views
+from kdbts_ros.datasets.synthetic.rig import HEIGHTS, Mounts, is_usual
+from kdbts_ros.datasets.synthetic.training import training_pair, training_views
 from kdbts_ros.datasets.synthetic.truth import occupied
 from kdbts_ros.density.cameras.training_camera import TrainingCamera
 from kdbts_ros.density.geometry.camera import View
 from kdbts_ros.errors import UserError
 from kdbts_ros.learning.config.stages import ClipStage
-from kdbts_ros.learning.frames.labels import FAR, LabelledFrame, label_frame, level_base
+from kdbts_ros.learning.frames.labels import FAR, NEAR, LabelledFrame, label_frame, level_base
 from kdbts_ros.learning.losses.photometric import Clip
 
 
 class LabelledWorlds:
     """One labelled frame of each procedural world, its number being the world's seed.
 
-    `extra` further views of each world come along, and `low_share` of the cameras are low ones,
-    whose world is enlarged until they look from the training camera's height, which is what the
-    canonical camera makes of what a low camera sees. `alone_share` of the further views are what
-    one moving camera saw before.
+    `extra` further views of each world come along. `low_share` of the cameras are low ones and
+    `high_share` high ones, down to and up to `heights` m: their world is enlarged or shrunk until
+    they look from the training camera's height, which is what the canonical camera makes of what
+    they see. `alone_share` of the further views are what one moving camera saw before. `streets`:
+    shares of other kinds of streets, see `STREETS`. near, near_share: see `label_frame`.
     """
 
     def __init__(
@@ -43,18 +45,29 @@ class LabelledWorlds:
         extra: int,
         low_share: float = 0.0,
         alone_share: float = 0.0,
+        high_share: float = 0.0,
+        heights: tuple[float, float] = HEIGHTS,
+        streets: Mapping[str, float] | None = None,
+        near: float = NEAR,
+        near_share: float = 0.0,
     ) -> None:
         self._size = width, height
         self._points, self._columns, self._extra = points, columns, extra
-        self._shares = low_share, alone_share
+        self._mounts = Mounts(low_share, high_share, heights)
+        self._alone, self._streets = alone_share, dict(streets or {})
+        self._near, self._near_share = near, near_share
 
     def __call__(self, seed: int) -> LabelledFrame:
-        low, alone = self._shares
         frame, others = training_views(
-            seed, self._extra, *self._size, low_share=low, alone_share=alone
+            seed,
+            self._extra,
+            *self._size,
+            mounts=self._mounts,
+            alone_share=self._alone,
+            streets=self._streets,
         )
-        height = float(frame.T_world_cam[2, 3])
-        scale = TrainingCamera().height / height if height < LOW_HEIGHTS[1] else 1.0
+        height = frame.height
+        scale = 1.0 if is_usual(height) else TrainingCamera().height / height
         view, *further = (enlarged(view, scale) for view in (frame.view, *others))
         return label_frame(
             view,
@@ -65,7 +78,9 @@ class LabelledWorlds:
             np.random.default_rng([seed, 1]),
             self._columns,
             further,
-            FAR * scale,
+            FAR * max(scale, 1.0),
+            self._near,
+            self._near_share,
         )
 
 

@@ -24,7 +24,7 @@ from kdbts_ros.learning.config.stages import PhotometricStage, PhotometricTerm
 from kdbts_ros.learning.config.training import Precision
 from kdbts_ros.learning.frames.augmentation import jitter_colours
 from kdbts_ros.learning.frames.draws import Draws
-from kdbts_ros.learning.frames.labels import FAR, NEAR
+from kdbts_ros.learning.frames.labels import FAR
 from kdbts_ros.learning.frames.sampling import (
     PATCH,
     draw_patches,
@@ -111,12 +111,14 @@ class PatchRays:
     invalid: Tensor
 
 
-def cast_patches(images: Tensor, batch: ClipBatch, samples: int, draws: Draws) -> PatchRays:
-    """Sample the rays of the patches of a batch whose (jittered) images are given."""
+def cast_patches(
+    images: Tensor, batch: ClipBatch, near: float, samples: int, draws: Draws
+) -> PatchRays:
+    """Sample the rays of the patches of a batch, from `near` m; the (jittered) images are given."""
     uv, truth = patch_pixels(images, batch.patches)
     origin, direction = patch_rays(batch, uv)
     jitter = draws.uniform(*truth.shape[:-1], samples).to(uv.device)
-    t = sample_distances(NEAR, FAR, jitter)
+    t = sample_distances(near, FAR, jitter)
     points = (origin.unsqueeze(-2) + direction.unsqueeze(-2) * t.unsqueeze(-1)).flatten(1, -2)
     colours, seen = render_colours(images, batch, points)
     return PatchRays(
@@ -153,7 +155,7 @@ def photometric_step(
     """Losses of a batch; `loss` is the one to descend. All heads of the network learn."""
     images = jitter_colours(batch.images, stage.jitter, draws)
     features = encode_mirrored(network, images_of(images, batch.encoded), draws, precision)
-    rays = cast_patches(images, batch, stage.samples, draws)
+    rays = cast_patches(images, batch, network.spec.depth_near, stage.samples, draws)
     vectors, seen = read_points(network, features, batch, rays.points)
     found: dict[str, Tensor] = {}
     loss = torch.zeros((), device=vectors.device)
@@ -195,8 +197,8 @@ def encode_mirrored(
 ) -> Tensor:
     """Encode (B,V,3,H,W); by a coin mirrored, and the features mirrored back."""
     if draws.coin():
-        return encode_views(network, images, precision)
-    return encode_views(network, images.flip(-1), precision).flip(-1)
+        return encode_views(network, images, precision).features
+    return encode_views(network, images.flip(-1), precision).features.flip(-1)
 
 
 def patch_pixels(images: Tensor, patches: Tensor) -> tuple[Tensor, Tensor]:

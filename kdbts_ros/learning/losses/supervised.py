@@ -12,23 +12,30 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from kdbts_ros.density.geometry.camera import inverse
+from kdbts_ros.density.network.heads import Head
 from kdbts_ros.density.network.network import DensityNetwork
+from kdbts_ros.density.network.trunk import Trunk
 from kdbts_ros.density.network.volume_rendering import composite, sample_distances
 from kdbts_ros.learning.config.stages import SupervisedStage
 from kdbts_ros.learning.config.training import Precision
-from kdbts_ros.learning.frames.augmentation import jitter_colours, mirror_intrinsics
+from kdbts_ros.learning.frames.augmentation import (
+    jitter_colours,
+    mirror_intrinsics,
+    mirror_points,
+    mirror_poses,
+)
 from kdbts_ros.learning.frames.draws import Draws
 from kdbts_ros.learning.frames.labels import (
     FAR,
     LEVEL_THICKNESS,
-    NEAR,
     OBSTACLE_SHARE,
     LabelledFrame,
     draw_pixels,
 )
 from kdbts_ros.learning.frames.sampling import draw_views, drop_views
-from kdbts_ros.learning.losses.encoding import encode_views
-from kdbts_ros.learning.losses.terms import distillation_loss, masked_mean
+from kdbts_ros.learning.losses.encoding import encode_views, feature_distance
+from kdbts_ros.learning.losses.feature_styles import disturbance
+from kdbts_ros.learning.losses.terms import density_distance, distillation_loss, masked_mean
 
 # Keeps the logarithm of an occupied point finite where the density is exactly zero in float32.
 PROBABILITY_FLOOR = 1e-6
@@ -73,7 +80,11 @@ def _draw(
     views = draw_views(len(frame.images), stage.views, rng)
     chosen = _slice(len(frame.points), stage.points, rng)
     standing = _slice(len(frame.columns), columns, rng)
-    wanted = [(frame.obstacle, OBSTACLE_SHARE), (frame.far_thing, stage.far_share)]
+    wanted = [
+        (frame.obstacle, OBSTACLE_SHARE),
+        (frame.far_thing, stage.far_share),
+        (frame.near_thing, stage.near_share),
+    ]
     rows, cols = draw_pixels(frame.z.shape, wanted, stage.rays, rng)
     images = torch.from_numpy(frame.images[views]).permute(0, 3, 1, 2).float() / 255
     K_ndc = torch.from_numpy(frame.K_ndc[views])
@@ -82,11 +93,8 @@ def _draw(
     points, over = torch.from_numpy(frame.points[chosen]), torch.from_numpy(frame.columns[standing])
     rays = torch.from_numpy(_directions(frame, rows, cols))
     if rng.random() < 0.5:
-        mirror = torch.tensor([-1.0, 1.0, 1.0])
-        images, K_ndc = images.flip(-1), mirror_intrinsics(K_ndc)
-        points, rays, over = points * mirror, rays * mirror, over * mirror
-        reflection = torch.diag(torch.tensor([-1.0, 1.0, 1.0, 1.0]))
-        T = reflection @ T @ reflection
+        images, K_ndc, T = images.flip(-1), mirror_intrinsics(K_ndc), mirror_poses(T)
+        points, rays, over = mirror_points(points), mirror_points(rays), mirror_points(over)
     return (
         images,
         K_ndc,
@@ -94,7 +102,7 @@ def _draw(
         points,
         torch.from_numpy(frame.occupied[chosen]).float(),
         rays,
-        torch.from_numpy(frame.z[rows, cols].astype(np.float32)).clamp(NEAR, frame.far),
+        torch.from_numpy(frame.z[rows, cols].astype(np.float32)).clamp(frame.near, frame.far),
         torch.tensor(frame.far),
         over,
         torch.from_numpy(frame.column_occupied[standing]).float(),
@@ -159,51 +167,88 @@ def supervised_step(
     stage: SupervisedStage,
     draws: Draws,
     precision: Precision,
+    start: Trunk | None = None,
 ) -> dict[str, Tensor]:
     """Losses of a batch; `loss` is the one to descend. All heads of the network learn.
 
     With `stage.distillation` the student also learns what the multi-view head knows of a point
     from all the views that see it, at all points that the first view sees.
+
+    start: the encoder that `stage.feature_distance` is from.
     """
     images = jitter_colours(batch.images, stage.jitter, draws)
-    features = encode_views(network, images, precision)
+    disturbed = disturbance(images.shape[1], stage.feature_noise, stage.mix_style, draws)
+    encoded = encode_views(network, images, precision, disturbed)
     jitter = draws.uniform(*batch.z.shape, stage.samples).to(batch.z.device)
-    t = sample_distances(NEAR, batch.far[:, None, None], jitter)
+    t = sample_distances(network.spec.depth_near, batch.far[:, None, None], jitter)
     queries = [
         batch.points,
         (batch.rays.unsqueeze(2) * t.unsqueeze(-1)).flatten(1, 2),
         batch.columns.flatten(1, 2),
     ]
-    vectors, seen = network.vectors(
-        features, batch.K_ndc, batch.T_cam_ref, torch.cat(queries, dim=1)
-    )
+    points = torch.cat(queries, dim=1)
+    vectors, seen = network.vectors(encoded.features, batch.K_ndc, batch.T_cam_ref, points)
     found: dict[str, Tensor] = {}
     loss = torch.zeros((), device=vectors.device)
+    usable = seen
     taught = told = None
+    if stage.mirrored:
+        mirrored = _mirrored_vectors(network, images, batch, points, precision)
     for name, head in network.heads().items():
         per_view = head.first_layers()(vectors)
         if head.multi_view:
             usable = drop_views(seen, stage.view_dropout, draws)
-            sigma, judged = F.softplus(head.fuse(per_view, usable)).unsqueeze(1), seen[:, :1]
             if stage.distillation:
                 with torch.no_grad():
                     taught = head.fuse(per_view, seen)
         else:
-            # Each view is a lesson of its own to a head that reads one.
-            sigma, judged = F.softplus(per_view[..., 0]), seen
             told = per_view[:, 0, :, 0]
+        sigma, judged = _densities(head, per_view, usable), seen[:, :1] if head.multi_view else seen
         terms = _terms(sigma, judged, batch, stage, t)
         loss = loss + (
             terms["occupancy"]
             + stage.depth_weight * terms["depth"]
             + stage.column_weight * terms["columns"]
         )
+        if stage.mirrored:
+            with torch.no_grad():
+                other = _densities(head, head.first_layers()(mirrored), usable)
+            terms["mirrored"] = density_distance(sigma, 0.5 * (sigma + other), judged)
+            loss = loss + stage.mirrored * terms["mirrored"]
         found |= {f"{name}{term}": value.detach() for term, value in terms.items()}
     if taught is not None and told is not None:
         distilled = distillation_loss(told, taught, seen[:, 0])
         loss = loss + stage.distillation * distilled
         found["distilled"] = distilled.detach()
+    if start is not None and stage.feature_distance:
+        distance = feature_distance(encoded.taps, start, images.flatten(0, 1))
+        loss = loss + stage.feature_distance * distance
+        found["feature_distance"] = distance.detach()
     return {"loss": loss, **found}
+
+
+def _densities(head: Head, per_view: Tensor, usable: Tensor) -> Tensor:
+    """Of a head's hidden layer (B,V,M,C) to sigma: (B,1,M) fused, or (B,V,M).
+
+    Each view is a lesson of its own to a head that reads one.
+    """
+    if head.multi_view:
+        return F.softplus(head.fuse(per_view, usable)).unsqueeze(1)
+    return F.softplus(per_view[..., 0])
+
+
+@torch.no_grad()
+def _mirrored_vectors(
+    network: DensityNetwork,
+    images: Tensor,
+    batch: SupervisedBatch,
+    points: Tensor,
+    precision: Precision,
+) -> Tensor:
+    """What heads read at the same points in the mirrored world."""
+    features = encode_views(network, images.flip(-1), precision).features
+    K_ndc, T_cam_ref = mirror_intrinsics(batch.K_ndc), mirror_poses(batch.T_cam_ref)
+    return network.vectors(features, K_ndc, T_cam_ref, mirror_points(points))[0]
 
 
 def _terms(

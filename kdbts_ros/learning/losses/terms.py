@@ -112,9 +112,13 @@ def distillation_loss(student_logit: Tensor, teacher_logit: Tensor, seen: Tensor
 
     All three of one shape. KDBTS, CVPR 2024, section 3.3.
     """
-    student = F.softplus(student_logit).clamp(0, DISTILLED_DENSITY)
-    teacher = F.softplus(teacher_logit.detach()).clamp(0, DISTILLED_DENSITY)
-    return masked_mean((student - teacher).abs(), seen)
+    return density_distance(F.softplus(student_logit), F.softplus(teacher_logit), seen)
+
+
+def density_distance(student: Tensor, teacher: Tensor, seen: Tensor) -> Tensor:
+    """The same of densities in 1/m."""
+    taught = teacher.detach().clamp(0, DISTILLED_DENSITY)
+    return masked_mean((student.clamp(0, DISTILLED_DENSITY) - taught).abs(), seen)
 
 
 def ray_entropy(alpha: Tensor, masked: Tensor) -> Tensor:

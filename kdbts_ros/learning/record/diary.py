@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from kdbts_ros.density.network.network import DensityNetwork
+from kdbts_ros.encoded_images import read_image
 from kdbts_ros.errors import UserError
-from kdbts_ros.files import read_image
 from kdbts_ros.learning.config.training import TrainingConfig
 from kdbts_ros.learning.record.page import write_page
 from kdbts_ros.learning.record.progress import StepReport

@@ -8,9 +8,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from kdbts_ros.reading import foreign, reading
+
 METRICS = "metrics.jsonl"
 # What a line says besides figures to draw.
 PLACE = ("time", "step", "stage")
+# No figure to draw; neither is what is no number.
+LARGEST = 1e300
 
 
 @dataclass
@@ -50,7 +54,11 @@ def read_history(folder: Path) -> History:
     crash cut short is dropped as well.
     """
     file = folder / METRICS
-    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    lines: list[str] = []
+    if file.is_file():
+        # A page is drawn of what can be read; a line that a crash has torn is left out.
+        with reading(file, "remove it, and the page begins anew"):
+            lines = file.read_text(encoding="utf-8", errors="replace").splitlines()
     history = History({}, {}, {})
     for line in _continued(_parsed(lines)):
         step = int(line["step"])
@@ -67,9 +75,15 @@ def _parsed(lines: Iterable[str]) -> list[dict[str, Any]]:
     for line in lines:
         try:
             found.append(json.loads(line))
-        except json.JSONDecodeError:
+        except foreign("json"):
             continue
-    return [line for line in found if isinstance(line, dict)]
+    return [line for line in found if isinstance(line, dict) and _in_place(line)]
+
+
+def _in_place(line: dict[str, Any]) -> bool:
+    """Whether what says where a line belongs is whole numbers."""
+    places = (line.get(name, 0) for name in ("step", "stage", "resumed"))
+    return all(type(place) is int for place in places) and isinstance(line.get("watched", {}), dict)
 
 
 def _continued(lines: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -84,7 +98,7 @@ def _continued(lines: Iterable[dict[str, Any]]) -> list[dict[str, Any]]:
 
 def _append(series: dict[str, Series], step: int, values: dict[str, Any]) -> None:
     for name, value in values.items():
-        if isinstance(value, int | float):
+        if isinstance(value, int | float) and abs(value) < LARGEST:
             into = series.setdefault(name, Series())
             into.steps.append(step)
             into.values.append(float(value))

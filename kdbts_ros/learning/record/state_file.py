@@ -5,14 +5,16 @@ from __future__ import annotations
 import contextlib
 import io
 import os
-import pickle
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from kdbts_ros.density.checkpoints.weight_files import unpickled
 from kdbts_ros.errors import UserError
+from kdbts_ros.files import shown
+from kdbts_ros.reading import telling
 
 
 class StateFile:
@@ -65,14 +67,22 @@ class StateFile:
         Raises:
             UserError: it is damaged, or no state.
         """
-        try:
-            state = torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
-        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-            raise UserError(
-                f"{self.path} is damaged ({str(error).splitlines()[0]}): remove it and start again"
-            ) from error
+        with telling(
+            lambda reason: f"{shown(self.path)} is damaged ({reason}): remove it and start again",
+            "torch",
+            "zip",
+        ):
+            try:
+                state = unpickled(io.BytesIO(content))
+            except UserError as error:
+                raise UserError(f"{shown(self.path)} {error}") from None
         if not isinstance(state, dict):
             raise UserError(f"{self.path} is no training state: remove it and start again")
+        network = state.get("network")
+        for key, value in network.items() if isinstance(network, dict) else ():
+            if isinstance(value, torch.Tensor) and not value.isfinite().all():
+                raise UserError(f"{self.path} has NaN or infinity in {key!s:.80}: remove it and "
+                                "start again")  # fmt: skip
         return state
 
     def load(self) -> dict[str, Any]:

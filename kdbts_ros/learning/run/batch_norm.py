@@ -53,7 +53,7 @@ def share_batch_norms(module: nn.Module, device: torch.device) -> None:
     PyTorch's own wants GPUs; where processes meet by gloo, ours does the same.
     """
     if device.type == "cuda":
-        nn.SyncBatchNorm.convert_sync_batchnorm(module)
+        nn.SyncBatchNorm.convert_sync_batchnorm(module)  # type: ignore[no-untyped-call]
         return
     for name, child in module.named_children():
         if isinstance(child, nn.BatchNorm2d):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from kdbts_ros.density.network.precision import choose_device
 from kdbts_ros.errors import UserError
 from kdbts_ros.files import shown
 from kdbts_ros.learning.config.stages import Stage
-from kdbts_ros.learning.config.training import TrainingConfig
+from kdbts_ros.learning.config.training import NetworkConfig, TrainingConfig
 from kdbts_ros.learning.frames.draws import Draws, seed_of
 from kdbts_ros.learning.frames.pool import FramePlan, FramePool
 from kdbts_ros.learning.record.diary import Diary
@@ -30,6 +31,7 @@ from kdbts_ros.learning.run.optimiser import Descent, stage_share
 from kdbts_ros.learning.run.parallel import LostProcess, Ranks
 from kdbts_ros.learning.run.tasks import Lesson, task_of
 from kdbts_ros.learning.weights.building import build_network
+from kdbts_ros.reading import telling
 
 # Worlds of different stages of one config stay different unless their pools say otherwise.
 SEEDS_PER_STAGE = 10_000_000
@@ -156,12 +158,12 @@ class Trainer:
             self.position.stage_step,
         )
         with (
-            task.holding(self.network),
             frozen_statistics(*([self.network] if self.config.frozen_statistics else [])),
+            ExitStack() as held,
             pool,
             progress,
         ):
-            lesson = self.ranks.sharing_gradients(Lesson(self.network, task))
+            warming, lesson = None, None
             while True:
                 started = time.monotonic()
                 self._await_frames(pool, progress)
@@ -171,6 +173,11 @@ class Trainer:
                 if share >= 1:
                     self._look(progress)
                     return True
+                if lesson is None or warming != (share < stage.warm_decoder):
+                    warming = share < stage.warm_decoder
+                    held.close()
+                    held.enter_context(task.holding(self.network, warming))
+                    lesson = self.ranks.sharing_gradients(Lesson(self.network, task))
                 waited = time.monotonic() - started
                 frames = pool.take(self.position.stage_step)
                 values = self._step(lesson, frames, stage, share, places)
@@ -249,25 +256,31 @@ class Trainer:
         self._saved_at = time.monotonic()
 
     def _restore(self, state: dict[str, Any]) -> None:
-        try:
-            same = json.loads(state["network_config"]) == json.loads(
-                self.config.network.model_dump_json()
-            )
-            if not same:
-                raise UserError(
-                    f"the network section of the config differs from that of {self.folder.path}: "
-                    "undo the change or start a run of another name"
-                )
-            saved = resuming.read(state.get("made_from"))
-            if saved is not None:
-                resuming.refuse_other(
-                    saved,
-                    self._identity,
-                    f"the config is not that of the run {shown(self.folder.path)}",
-                    "Undo the change to resume, or start a run of another name.",
-                )
-            self.network.load_state_dict(state["network"])
-            self.descent.load_state_dict(state["descent"])
-            self.position = Position(**state["position"])
-        except KeyError as error:
-            raise UserError(f"the state in {self.folder.path} lacks {error}") from error
+        with telling(
+            lambda reason: (
+                f"the state in {shown(self.folder.path)} is damaged ({reason}): remove "
+                "it and start again"
+            ),
+            "torch",
+        ):
+            try:
+                # Keys that a state of before does not know had their default.
+                before = NetworkConfig.model_validate_json(state["network_config"])
+                if before != self.config.network:
+                    raise UserError(
+                        "the network section of the config differs from that of "
+                        f"{self.folder.path}: undo the change or start a run of another name"
+                    )
+                saved = resuming.read(state.get("made_from"))
+                if saved is not None:
+                    resuming.refuse_other(
+                        resuming.completed(saved, self.config),
+                        self._identity,
+                        f"the config is not that of the run {shown(self.folder.path)}",
+                        "Undo the change to resume, or start a run of another name.",
+                    )
+                self.network.load_state_dict(state["network"])
+                self.descent.load_state_dict(state["descent"])
+                self.position = Position(**state["position"])
+            except KeyError as error:
+                raise UserError(f"the state in {self.folder.path} lacks {error}") from error

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel
 
+from kdbts_ros.density.network.network import DensityNetwork
 from kdbts_ros.learning.config.stages import OptimiserConfig, Stage
 from kdbts_ros.learning.config.training import TrainingConfig
 from kdbts_ros.learning.run.parallel import Ranks
@@ -41,6 +42,12 @@ def learning_rate(optimiser: OptimiserConfig, step: int, share: float) -> float:
     if step < optimiser.warm_up_steps:
         rate *= (step + 1) / (optimiser.warm_up_steps + 1)
     return rate
+
+
+def level_factors(optimiser: OptimiserConfig, levels: int) -> list[float]:
+    """What the rate is multiplied by for each level of the encoder, the finest first."""
+    deepest = range(levels - 1, -1, -1)
+    return [optimiser.trunk_rate * optimiser.trunk_decay**above for above in deepest]
 
 
 class WeightAverage:
@@ -115,12 +122,16 @@ class Descent:
     """
 
     def __init__(
-        self, network: nn.Module, config: TrainingConfig, ranks: Ranks, device: torch.device
+        self, network: DensityNetwork, config: TrainingConfig, ranks: Ranks, device: torch.device
     ) -> None:
         self._network = network
         self._ranks = ranks
         self._device = device
-        self._optimiser = torch.optim.AdamW(network.parameters())
+        self._levels = _levels(network) if _by_levels(config) else []
+        inside = {p for level in self._levels for p in level}
+        rest = [p for p in network.parameters() if p not in inside]
+        groups = [group for group in (rest, *self._levels) if group]
+        self._optimiser = torch.optim.AdamW([{"params": group} for group in groups])
         # Gradients of float16 vanish unless the loss is scaled up; bfloat16 has float32's range.
         self._scaler = torch.amp.GradScaler(device.type, enabled=config.precision == "float16")
         self.average = WeightAverage(network, config.average)
@@ -134,8 +145,9 @@ class Descent:
             step, share: how many steps of the stage were taken, and how much of it is over.
         """
         rate = learning_rate(settings, step, share)
-        for group in self._optimiser.param_groups:
-            group["lr"], group["weight_decay"] = rate, settings.weight_decay
+        factors = level_factors(settings, len(self._levels))
+        for group, factor in zip(self._optimiser.param_groups, [1.0, *factors], strict=True):
+            group["lr"], group["weight_decay"] = rate * factor, settings.weight_decay
         parameters = list(self._network.parameters())
         self._optimiser.zero_grad(set_to_none=True)
         with self._ranks.bounded():
@@ -165,3 +177,15 @@ class Descent:
         self.average.load_state_dict(state["average"])
         if state["scaler"] and self._scaler.is_enabled():
             self._scaler.load_state_dict(state["scaler"])
+
+
+def _by_levels(config: TrainingConfig) -> bool:
+    """Whether any stage has rates of its own for the encoder."""
+    optimisers = [stage.optimiser for stage in config.stages]
+    return any(o.trunk_rate != 1 or o.trunk_decay != 1 for o in optimisers)
+
+
+def _levels(network: DensityNetwork) -> list[list[nn.Parameter]]:
+    """The parameters of the levels of the encoder, the finest first."""
+    levels = network.encoder.levels()
+    return [[p for module in level for p in module.parameters()] for level in levels]

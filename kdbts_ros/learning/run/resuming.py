@@ -14,6 +14,7 @@ from kdbts_ros.density.checkpoints.checkpoint import resolve, sha256
 from kdbts_ros.density.checkpoints.imagenet import IMAGENET
 from kdbts_ros.errors import UserError
 from kdbts_ros.learning.config.training import TrainingConfig
+from kdbts_ros.reading import foreign
 
 # Of a training: the length of its stages, this machine and its folders, and what is told of it.
 _FREE = re.compile(
@@ -40,6 +41,16 @@ def identity_of(config: TrainingConfig) -> Identity:
         if _CHECKPOINTS.fullmatch(key) and text not in ("null", json.dumps(IMAGENET)):
             found[key] = f"the checkpoint of sha256 {sha256(resolve(json.loads(text)))}"
     return {key: value for key, value in found.items() if not _FREE.fullmatch(key)}
+
+
+def completed(saved: Identity, config: TrainingConfig) -> Identity:
+    """A saved identity with the keys that there were not yet, where this config leaves them alone.
+
+    A key that is added later must not end the runs of before: its default is what they did.
+    """
+    given = flattened(config.model_dump(mode="json", exclude_defaults=True))
+    added = {k: v for k, v in identity_of(config).items() if k not in saved and k not in given}
+    return {**saved, **added}
 
 
 def flattened(content: object, place: str = "") -> Identity:
@@ -86,7 +97,7 @@ def read(text: object) -> Identity | None:
     """What `written` gave; None of a state that does not say, as earlier versions wrote them."""
     try:
         content = json.loads(text) if isinstance(text, str) else None
-    except ValueError:
+    except foreign("json"):
         return None
     if not isinstance(content, dict):
         return None

@@ -28,13 +28,19 @@ from kdbts_ros.learning.losses.encoding import encoder_precision
 from kdbts_ros.learning.losses.photometric import ClipBatch, collate_clips, photometric_step
 from kdbts_ros.learning.losses.supervised import collate, supervised_step
 from kdbts_ros.learning.run.batch_norm import frozen
+from kdbts_ros.learning.weights.building import start_trunk
 
 
 class Task(Protocol):
     """One kind of stage."""
 
-    def holding(self, network: DensityNetwork) -> AbstractContextManager[None]:
-        """Within, the parts of the network that this stage does not teach are frozen."""
+    def holding(
+        self, network: DensityNetwork, warming: bool = False
+    ) -> AbstractContextManager[None]:
+        """Within, the parts of the network that this stage does not teach are frozen.
+
+        warming: that is the whole encoder for now, see `Stage.warm_decoder`.
+        """
         ...
 
     def source(self) -> Callable[[int], Any]:
@@ -73,9 +79,14 @@ class SupervisedTask:
     def __init__(self, config: TrainingConfig, stage: SupervisedStage, device: torch.device):
         self._config, self._stage, self._device = config, stage, device
         self._precision = encoder_precision(config.precision, device)
+        self._start = start_trunk(config.network) if stage.feature_distance else None
+        if self._start is not None:
+            self._start.to(device)
 
-    def holding(self, network: DensityNetwork) -> AbstractContextManager[None]:
-        return _held(network, self._stage)
+    def holding(
+        self, network: DensityNetwork, warming: bool = False
+    ) -> AbstractContextManager[None]:
+        return _held(network, self._stage, warming)
 
     def source(self) -> Callable[[int], Any]:
         # Several slices of points per frame, because a frame is used several times.
@@ -89,6 +100,11 @@ class SupervisedTask:
             extra=self._stage.views if self._stage.views > 1 else 0,
             low_share=self._stage.low_cameras,
             alone_share=self._stage.one_camera,
+            high_share=self._stage.high_cameras,
+            heights=self._stage.camera_heights,
+            streets=dict(self._stage.streets),
+            near=self._config.network.depth_near,
+            near_share=self._stage.near_share,
         )
 
     def losses(
@@ -98,7 +114,7 @@ class SupervisedTask:
         draws: Draws,
     ) -> dict[str, Tensor]:
         batch = collate(frames, self._stage, draws.rngs).to(self._device)
-        return supervised_step(network, batch, self._stage, draws, self._precision)
+        return supervised_step(network, batch, self._stage, draws, self._precision, self._start)
 
 
 class ClipTask:
@@ -126,8 +142,10 @@ class PhotometricTask(ClipTask):
         super().__init__(config, stage, device)
         self._stage = stage
 
-    def holding(self, network: DensityNetwork) -> AbstractContextManager[None]:
-        return _held(network, self._stage)
+    def holding(
+        self, network: DensityNetwork, warming: bool = False
+    ) -> AbstractContextManager[None]:
+        return _held(network, self._stage, warming)
 
     def losses(
         self,
@@ -155,12 +173,14 @@ class DistillTask(ClipTask):
                 )
             self._teacher = teacher.to(device).requires_grad_(False)
 
-    def holding(self, network: DensityNetwork) -> AbstractContextManager[None]:
+    def holding(
+        self, network: DensityNetwork, warming: bool = False
+    ) -> AbstractContextManager[None]:
         if self._stage.freeze and network.student is not None:
             return frozen(network.encoder, network.decoder, network.head)
         if self._stage.freeze:
             return frozen(network.encoder, network.decoder)
-        return _held(network, self._stage)
+        return _held(network, self._stage, warming)
 
     def losses(
         self,
@@ -172,10 +192,13 @@ class DistillTask(ClipTask):
         return distill_step(network, self._teacher, batch, self._stage, draws, self._precision)
 
 
-def _held(network: DensityNetwork, stage: Stage) -> AbstractContextManager[None]:
-    held: list[nn.Module] = []
+def _held(network: DensityNetwork, stage: Stage, warming: bool) -> AbstractContextManager[None]:
+    levels = network.encoder.levels() if stage.freeze_levels else ()
+    held = [module for level in levels[: stage.freeze_levels] for module in level]
+    if stage.freeze_trunk or warming:
+        held.append(network.encoder)
     if stage.freeze_trunk:
-        held += [network.encoder, network.decoder]
+        held.append(network.decoder)
     if stage.freeze_student and network.student is not None:
         held.append(network.student)
     return frozen(*held) if held else nullcontext()

@@ -7,6 +7,7 @@ import torch
 from kdbts_ros.density.checkpoints.checkpoint import load_network
 from kdbts_ros.density.checkpoints.imagenet import IMAGENET, imagenet_weights
 from kdbts_ros.density.network.network import SINGLE_VIEW_HEADS, DensityNetwork, NetworkSpec
+from kdbts_ros.density.network.trunk import Trunk
 from kdbts_ros.learning.config.training import NetworkConfig
 from kdbts_ros.learning.weights.start import adopt
 
@@ -28,6 +29,7 @@ def build_network(config: NetworkConfig) -> DensityNetwork:
         decoder_channels=config.decoder_channels,
         head=config.head,
         head_widths=widths,
+        depth_near=config.depth_near,
         image_height=config.image_height,
         image_width=config.image_width,
         # Worlds are rendered with smoothed edges: camera images must not come in with aliases.
@@ -43,3 +45,15 @@ def build_network(config: NetworkConfig) -> DensityNetwork:
     elif config.start_from is not None:
         adopt(network, *load_network(config.start_from), config.fresh_decoder)
     return network
+
+
+def start_trunk(config: NetworkConfig) -> Trunk:
+    """The encoder that a network of `start_from` begins with, to be looked at and never taught.
+
+    Raises:
+        UserError: as `build_network`.
+    """
+    # What is drawn for heads that nobody needs must not change what the run draws next.
+    with torch.random.fork_rng():
+        trunk = build_network(config).encoder
+    return trunk.eval().requires_grad_(False)

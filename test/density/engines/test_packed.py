@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -14,24 +13,11 @@ from kdbts_ros.density.engines.cpu import trunk
 from kdbts_ros.density.engines.cpu.trunk import PackedField
 from kdbts_ros.density.engines.folding import FoldedField
 from kdbts_ros.density.engines.plain_torch import PlainTorch
-from kdbts_ros.density.network.network import TRUNKS, DensityNetwork, NetworkSpec
+from kdbts_ros.density.network.network import TRUNKS, DensityNetwork
 from kdbts_ros.density.scene import SceneCompleter
-from test.density.networks import against_torch, thin_spec, tiny_network, view
+from test.density.networks import against_torch, thin_spec, tiny_network, varied, view
 
 needs_packing = pytest.mark.skipif(not trunk.supported(), reason="this PyTorch packs nothing")
-
-
-def varied(spec: NetworkSpec) -> DensityNetwork:
-    """A network whose batch norms have statistics of their own."""
-    torch.manual_seed(1)
-    network = DensityNetwork(spec).eval()
-    for module in network.modules():
-        if isinstance(module, torch.nn.BatchNorm2d):
-            module.running_mean.normal_(0, 0.3)
-            module.running_var.uniform_(0.5, 2.0)
-            module.weight.data.uniform_(0.5, 1.5)
-            module.bias.data.normal_(0, 0.2)
-    return network
 
 
 @against_torch("cpu/trunk")
@@ -40,7 +26,8 @@ def varied(spec: NetworkSpec) -> DensityNetwork:
 @pytest.mark.parametrize("size", [(64, 64), (320, 96)])
 @torch.inference_mode()
 def test_maps_are_those_of_the_network(trunk_name, size):
-    network = varied(replace(thin_spec(size=size), trunk=trunk_name))
+    torch.manual_seed(1)
+    network = varied(DensityNetwork(thin_spec(size=size, trunk=trunk_name)))
     plain = FoldedField(network)
     fast = PackedField(network, plain.own)
     for count in (1, 2, 1):
@@ -54,8 +41,9 @@ def test_maps_are_those_of_the_network(trunk_name, size):
 
 
 @needs_packing
-def test_the_network_on_a_cpu_is_packed_and_passes_the_check():
-    scene = scene_of(tiny_network())
+@pytest.mark.parametrize("trunk_name", ["resnet18", "efficientnet_lite0"])
+def test_the_network_on_a_cpu_is_packed_and_passes_the_check(trunk_name):
+    scene = scene_of(varied(tiny_network(trunk=trunk_name)))
     assert scene.engine.trunk is not None
     scene.check_engine()
     assert scene.engine_note == ""

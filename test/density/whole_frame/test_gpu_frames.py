@@ -6,14 +6,17 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+import torch
 
 from kdbts_ros.density import pipeline as pipelines
 from kdbts_ros.density.birds_eye_map import map_alone
 from kdbts_ros.density.cameras.lenses import BrownConrady, Equidistant, Lens
+from kdbts_ros.density.engines.folding import FoldedField
 from kdbts_ros.density.engines.plain_torch import TorchQueries
 from kdbts_ros.density.geometry.camera import Camera, View
 from kdbts_ros.density.maps.grid import GridWindow, HeightBand, band_columns
 from kdbts_ros.density.maps.probability import Curve, ProbabilityCurves
+from kdbts_ros.density.network.network import TRUNKS
 from kdbts_ros.density.pipeline import FrameResult, Pipeline, PipelineSettings
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.density.settings import FrameStamp, Wanted
@@ -28,7 +31,9 @@ from test.density.networks import (
     base_pose,
     camera,
     forward_pose,
+    tiny_network,
     tiny_scene,
+    varied,
     view,
     with_numbers,
 )
@@ -43,8 +48,8 @@ POWERS = {**WHOLE_VECTORS, "simple_multiview": (16,)}
 PLAIN = Lens(Camera(150, 80, 90.0, 90.0, 75.0, 40.0))
 
 
-def some_scene(head: str = "bts") -> SceneCompleter:
-    scene = with_numbers(tiny_scene(head), "floats")
+def some_scene(head: str = "bts", trunk: str = "resnet18") -> SceneCompleter:
+    scene = with_numbers(tiny_scene(head, trunk=trunk), "floats")
     # So that its maps are of two kinds, and its depth of rays that meet something and others.
     scene.curves = ProbabilityCurves(Curve(3.0, 2.0, 0.99), Curve(3.0, 2.0, 0.9), 0.4)
     return scene
@@ -65,15 +70,40 @@ def taken(pipeline: Pipeline, lens: Lens, wanted: Wanted, seed: int = 0) -> Fram
     return pipeline.process(view, base_pose(), wanted)
 
 
+@pytest.mark.parametrize("trunk", TRUNKS)
+@torch.inference_mode()
+def test_the_maps_of_any_trunk_are_those_of_the_network(
+    trunk: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from kdbts_ros.density.engines.cuda.trunk import CudaField
+
+    fake_gpu.install(monkeypatch)
+    network = varied(tiny_network(trunk=trunk))
+    plain = FoldedField(network)
+    images = torch.rand(2, 3, 64, 128, generator=torch.Generator().manual_seed(0))
+    found = CudaField(network, plain.own, torch.float32).encode(images)
+    for ours, expected in zip(found, plain.encode(images), strict=True):
+        scale = expected.abs().max()
+        torch.testing.assert_close(ours / scale, expected / scale, rtol=0, atol=2e-5)
+
+
+CAMERAS = {
+    "bent": (BENT, "resnet18"),
+    "fisheye": (FISHEYE, "resnet18"),
+    "plain": (PLAIN, "resnet18"),
+    "lite": (PLAIN, "efficientnet_lite0"),
+}
+
+
 @pytest.mark.parametrize("canonical", ["on", "off"])
-@pytest.mark.parametrize("lens", [BENT, FISHEYE, PLAIN], ids=["bent", "fisheye", "plain"])
+@pytest.mark.parametrize(("lens", "trunk"), CAMERAS.values(), ids=list(CAMERAS))
 def test_a_camera_gives_the_map_and_the_depth_of_a_cpu(
-    lens: Lens, canonical: str, monkeypatch: pytest.MonkeyPatch
+    lens: Lens, trunk: str, canonical: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = replace(SETTINGS, canonical_camera=canonical)  # type: ignore[arg-type]
-    cpu = loaded(monkeypatch, some_scene(), settings)
+    cpu = loaded(monkeypatch, some_scene(trunk=trunk), settings)
     fake_gpu.install(monkeypatch)
-    gpu = loaded(monkeypatch, fake_gpu.scene_on_gpu(some_scene()), settings)
+    gpu = loaded(monkeypatch, fake_gpu.scene_on_gpu(some_scene(trunk=trunk)), settings)
     assert gpu.describe()["engine"] == "fast" and gpu._single_view_maps is not None
     encode, encoded = gpu.scene.encode, list[object]()
     monkeypatch.setattr(gpu.scene, "encode", lambda view: encoded.append(view) or encode(view))

@@ -6,7 +6,7 @@ import math
 
 import torch
 
-from kdbts_ros.learning.config.stages import JitterConfig
+from kdbts_ros.learning.config.frames import JitterConfig
 from kdbts_ros.learning.frames.augmentation import (
     LIGHTS,
     blur3,

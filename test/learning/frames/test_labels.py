@@ -32,9 +32,9 @@ def test_all_points_are_in_the_image(view: View) -> None:
     obstacle = labels.obstacle_pixels(view, z, np.eye(4), 0.0, 50.0)
     assert obstacle.any() and not obstacle.all()
     for points in (
-        labels.surface_points(view.camera, z, obstacle, 500, 80.0, rng),
-        labels.frustum_points(view.camera, 500, rng),
-        labels.useful_points(view, np.eye(4), 200, rng),
+        labels.surface_points(view.camera, z, [(obstacle, 0.5)], 500, 80.0, rng),
+        labels.frustum_points(view.camera, 500, 3.0, rng),
+        labels.useful_points(view, np.eye(4), 200, 3.0, rng),
     ):
         assert len(points) and inside(view, points).all()
 
@@ -79,8 +79,35 @@ def test_what_is_far_is_asked_about_as_often_as_the_stage_says() -> None:
     assert shares[1] == pytest.approx(0.4 + 0.6 * shares[0], abs=0.06)
 
 
+def test_what_is_near_is_asked_about_as_often_as_the_stage_says() -> None:
+    wall = 4.0
+    view = plain_world.picture(plain_world.pose(), wall)
+    # A near thing few pixels large, in a world that is otherwise ground and sky.
+    depth = plain_world.depth_from(view.T_world_cam, np.inf)
+    depth[20:30, 50:60] = wall
+    frame = labels.label_frame(
+        view,
+        depth,
+        np.eye(4),
+        lambda points: plain_world.occupied(points, wall),
+        100,
+        np.random.default_rng(0),
+        20,
+        near=2.0,
+    )
+    assert frame.near_thing.sum() == 100
+    shares = []
+    for share in (0.0, 0.3):
+        stage = supervised_stage(rays=400, near_share=share)
+        batch = collate([frame], stage, Draws(0, 0, 0, range(1)).rngs)
+        shares.append(float((batch.z < 4.01).float().mean()))
+    # All obstacles are near here, and half of the rays end at obstacles.
+    assert shares[0] == pytest.approx(0.5, abs=0.06)
+    assert shares[1] == pytest.approx(0.8, abs=0.06)
+
+
 def test_useful_points_lie_in_the_band_a_robot_drives_through(view: View) -> None:
-    points = labels.useful_points(view, np.eye(4), 300, np.random.default_rng(1))
+    points = labels.useful_points(view, np.eye(4), 300, 3.0, np.random.default_rng(1))
     world = transform(view.T_world_cam, points)
     assert ((world[:, 2] >= -1e-9) & (world[:, 2] <= 2.5 + 1e-9)).all()
     assert ((points[:, 2] >= 3) & (points[:, 2] <= 30)).all()

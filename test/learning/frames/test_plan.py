@@ -8,7 +8,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kdbts_ros.learning.config.stages import PoolConfig
+from kdbts_ros.learning.config.frames import PoolConfig
 from kdbts_ros.learning.frames.draws import Draws
 from kdbts_ros.learning.frames.pool import FramePlan
 

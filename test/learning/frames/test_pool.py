@@ -8,7 +8,7 @@ import time
 import pytest
 
 from kdbts_ros.errors import UserError
-from kdbts_ros.learning.config.stages import PoolConfig
+from kdbts_ros.learning.config.frames import PoolConfig
 from kdbts_ros.learning.frames.pool import FramePlan, FramePool
 
 PLAN = FramePlan(PoolConfig(capacity=24, minimum=8, reuse=2), 4, 0)

@@ -49,6 +49,31 @@ def test_a_low_camera_sees_a_world_enlarged_to_the_training_camera() -> None:
     assert low.z.max() > usual.z.max()
 
 
+def test_a_high_camera_sees_a_world_shrunk_to_the_training_camera() -> None:
+    usual, high = (
+        LabelledWorlds(WIDTH, HEIGHT, 200, 10, 1, high_share=share)(11) for share in (0.0, 1.0)
+    )
+    baselines = [np.linalg.norm(frame.T_ref_cam[1, :3, 3]) for frame in (usual, high)]
+    assert 1.65 / 2.75 < baselines[1] / baselines[0] < 1.65 / 1.8
+    road = [frame.z[-1, WIDTH // 2].astype(float) for frame in (usual, high)]
+    assert road[1] == pytest.approx(road[0], rel=0.15)
+    assert high.far == usual.far == 80
+
+
+def test_near_things_get_their_share_of_points() -> None:
+    shares = []
+    for share in (0.0, 0.5):
+        source = LabelledWorlds(
+            WIDTH, HEIGHT, 2000, 10, 0, streets={"near": 1.0}, near=1.5, near_share=share
+        )
+        frame = source(5)
+        assert frame.near == 1.5 and frame.near_thing.any()
+        assert (frame.z[frame.near_thing] <= 6).all() and frame.obstacle[frame.near_thing].all()
+        shares.append((frame.points[:, 2] < 7).mean())
+        assert frame.points[:, 2].min() < 3
+    assert shares[1] > shares[0] + 0.05
+
+
 def test_one_camera_looks_from_where_it_was() -> None:
     alone = LabelledWorlds(WIDTH, HEIGHT, 200, 10, 3, alone_share=1.0)
     for seed in (3, 4, 5):

@@ -8,8 +8,16 @@ from pydantic import ValidationError
 
 from kdbts_ros.errors import UserError
 from kdbts_ros.learning.config.config_file import parse_config
-from kdbts_ros.learning.config.stages import ClipStage, JitterConfig
-from kdbts_ros.learning.frames.augmentation import BRIGHT, bloom, colour_filter, grain
+from kdbts_ros.learning.config.frames import JitterConfig
+from kdbts_ros.learning.config.stages import ClipStage
+from kdbts_ros.learning.frames.augmentation import (
+    BRIGHT,
+    bloom,
+    colour_filter,
+    grain,
+    jpeg,
+    vignette,
+)
 from kdbts_ros.learning.frames.draws import Draws
 
 PLACES = 40
@@ -89,3 +97,26 @@ def test_looks_are_off_unless_asked_for() -> None:
     assert not JitterConfig().paints and JitterConfig().filter == 0
     with pytest.raises(ValidationError):
         JitterConfig(filter=1.5)
+
+
+def test_corners_lack_light_as_through_one_lens() -> None:
+    factors = vignette(scenes(), 0.4, draws())
+    assert factors.shape == (PLACES, 1, 1, 24, 80)
+    # Between the four middle pixels light is whole.
+    assert factors[..., 12, 40].min() > 0.999
+    corners = factors[..., 0, 0]
+    assert corners.min() >= 0.6 and corners.max() <= 1.0 and corners.std() > 0.05
+    assert (factors[..., 12, 0] < factors[..., 0, 40]).all(), "sides are farther from the middle"
+
+
+def test_stored_images_lose_detail_and_some_are_spared() -> None:
+    images = scenes()
+    stored = jpeg(images, 0.5, draws())
+    change = (stored - images).abs().flatten(2).amax(-1)
+    spared = (change == 0).float().mean()
+    assert 0.3 < spared < 0.7
+    # Blocks keep their mean, and what is smooth keeps its values.
+    assert (stored - images)[:, :, 0].mean().abs() < 0.01
+    assert (stored - images)[:, :, 0].abs().mean() < (stored - images)[:, :, 2].abs().mean()
+    # One scene, two cameras, two cards.
+    assert not torch.equal(change[:, 0] > 0, change[:, 1] > 0)

@@ -10,7 +10,9 @@ import torch
 from torch import Tensor
 
 from kdbts_ros.density.geometry.camera import inverse
-from kdbts_ros.learning.config.stages import JitterConfig, PhotometricStage
+from kdbts_ros.density.network.network import NetworkSpec
+from kdbts_ros.learning.config.frames import JitterConfig
+from kdbts_ros.learning.config.stages import PhotometricStage
 from kdbts_ros.learning.frames.draws import Draws
 from kdbts_ros.learning.frames.sampling import PATCH, draw_patches, frame_order, split_frames
 from kdbts_ros.learning.losses import photometric
@@ -31,6 +33,7 @@ class ExactNetwork:
         self._wall = plain_world.wall_distance(SEED) + error
 
     multi_view = False
+    spec = NetworkSpec()
 
     def vectors(
         self, features: Tensor, K_ndc: Tensor, T_cam_world: Tensor, points: Tensor

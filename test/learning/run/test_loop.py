@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
@@ -27,6 +28,15 @@ from test.learning import plain_world
 @pytest.fixture(autouse=True)
 def plain(monkeypatch: pytest.MonkeyPatch) -> None:
     plain_world.replace_sources(monkeypatch)
+
+
+def stages_with(folder: Path, **changes: Any) -> list[dict[str, Any]]:
+    """The two stages of a tiny run, both with changes."""
+    return [{**stage, **changes} for stage in plain_world.settings(folder)["stages"]]
+
+
+def encoder_of(trainer: Trainer) -> dict[str, torch.Tensor]:
+    return {name: v.clone() for name, v in trainer.network.encoder.state_dict().items()}
 
 
 def trainer_of(folder: Path, resume: bool = False, **changes: Any) -> Trainer:
@@ -259,3 +269,55 @@ def test_resume_refuses_a_teacher_that_was_replaced_under_its_name(tmp_path: Pat
     with pytest.raises(UserError, match=refused):
         resuming.refuse_other(*found, "other", "cure")
     resuming.refuse_other(found[0], found[0], "other", "cure")
+
+
+def test_rates_of_the_encoder_are_its_own(tmp_path: Path) -> None:
+    """And a stage without them takes the steps of a run that knows none."""
+    stages = stages_with(tmp_path)
+    stages[1]["optimiser"] = {"trunk_rate": 0.0}
+    trainer, usual = trainer_of(tmp_path / "a", stages=stages), trainer_of(tmp_path / "b")
+    before: list[dict[str, torch.Tensor]] = []
+    trainer.listeners.append(lambda report: before.append(encoder_of(trainer)))
+    assert losses(trainer)[:4] == losses(usual)[:4]
+    weights = [name for name in before[0] if name.endswith("weight")]
+    # Three steps of the first stage, two of the second.
+    assert all(torch.equal(before[2][name], before[4][name]) for name in weights)
+    assert not any(torch.equal(before[0][name], before[2][name]) for name in weights)
+
+
+def test_frozen_levels_stay_and_deeper_ones_learn(tmp_path: Path) -> None:
+    trainer = trainer_of(tmp_path, stages=stages_with(tmp_path, freeze_levels=2))
+    before = encoder_of(trainer)
+    assert trainer.run()
+    after = encoder_of(trainer)
+    moved = {name for name in after if not torch.equal(after[name], before[name])}
+    assert moved == {name for name in after if not name.startswith(("parts.0.", "parts.1."))}
+
+
+@pytest.mark.parametrize("stop", [1, 2])
+def test_a_decoder_is_warmed_up_over_an_encoder_that_stays(tmp_path: Path, stop: int) -> None:
+    stages = stages_with(tmp_path, warm_decoder=0.5, steps=3)[:1]
+    trainer = trainer_of(tmp_path / "whole", stages=stages)
+    seen = [encoder_of(trainer)]
+    trainer.listeners.append(lambda report: seen.append(encoder_of(trainer)))
+    expected = losses(trainer)
+    same = [all(torch.equal(a[k], b[k]) for k in a) for a, b in itertools.pairwise(seen)]
+    # The second step begins at a third of the stage, the third one at two thirds.
+    assert same == [True, True, False]
+    begun = losses(trainer_of(tmp_path / "parts", stages=stages), stop_after=stop)
+    assert begun + losses(trainer_of(tmp_path / "parts", stages=stages, resume=True)) == expected
+
+
+def test_a_state_from_before_a_key_was_there_resumes_where_it_is_left_alone(tmp_path: Path) -> None:
+    trainer = trainer_of(tmp_path)
+    trainer._identity = {
+        key: value
+        for key, value in trainer._identity.items()
+        if not key.endswith(("near_share", "warm_decoder", "depth_near", "streets.narrow"))
+    }
+    trainer._save()
+    trainer_of(tmp_path, resume=True)
+    stages = stages_with(tmp_path)
+    stages[0]["near_share"] = 0.2
+    with pytest.raises(UserError, match=r"stages\.0\.near_share was not there and is 0\.2"):
+        trainer_of(tmp_path, resume=True, stages=stages)

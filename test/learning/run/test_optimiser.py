@@ -7,7 +7,12 @@ import torch
 from torch import nn
 
 from kdbts_ros.learning.config.stages import OptimiserConfig, SupervisedStage
-from kdbts_ros.learning.run.optimiser import WeightAverage, learning_rate, stage_share
+from kdbts_ros.learning.run.optimiser import (
+    WeightAverage,
+    learning_rate,
+    level_factors,
+    stage_share,
+)
 
 
 def filled(value: float) -> nn.Linear:
@@ -70,3 +75,11 @@ def test_steps_of_the_rate_do_not_depend_on_the_length_of_the_stage() -> None:
     )
     rates = [learning_rate(optimiser, step, share=0.9) for step in (0, 99, 100, 250)]
     assert rates == pytest.approx([1e-4, 1e-4, 1e-5, 2e-6])
+
+
+def test_what_sees_edges_learns_least() -> None:
+    optimiser = OptimiserConfig(trunk_rate=0.1, trunk_decay=0.5)
+    factors = level_factors(optimiser, 5)
+    assert factors == pytest.approx([0.00625, 0.0125, 0.025, 0.05, 0.1])
+    assert level_factors(OptimiserConfig(), 5) == [1.0] * 5
+    assert level_factors(optimiser, 0) == []

@@ -29,6 +29,8 @@ def config_for(folder: Path, **changes: Any) -> dict[str, Any]:
     config = plain_world.settings(folder, steps=4, **changes)
     # What is frozen has no gradient to share, and thaws with the stage.
     config["stages"].insert(1, {**config["stages"][0], "steps": 1, "freeze_trunk": True})
+    # Scenes of the batch lend each other their style, whoever draws them.
+    config["stages"][0] |= {"mix_style": 0.9, "feature_noise": 0.5, "mirrored": 0.5}
     for stage in config["stages"]:
         stage["batch"] = BATCH
     return config

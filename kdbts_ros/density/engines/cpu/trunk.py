@@ -78,10 +78,18 @@ class PackedConvolution:
         self._packed: tuple[torch.Size, Tensor] | None = None
 
     @classmethod
-    def of(cls, layer: nn.Conv2d, norm: nn.BatchNorm2d | None = None) -> PackedConvolution:
-        """The layer, and the norm that follows it."""
+    def of(
+        cls, layer: nn.Conv2d, norm: nn.BatchNorm2d | None = None, border: tuple[int, int] = (0, 0)
+    ) -> PackedConvolution:
+        """The layer and the norm that follows it; border as in `trunk.Layer`, wider behind."""
         assert not isinstance(layer.padding, str)
-        return cls(layer.weight, layer.bias, layer.stride, layer.padding, layer.groups, norm)
+        before, behind = border
+        # The operations pad both sides alike. Zeros in front of a kernel make up for what that is
+        # too much, in half the time of padding the map.
+        more = behind - before
+        weight = F.pad(layer.weight.detach(), (more, 0, more, 0)) if more else layer.weight
+        padding = [side + behind for side in layer.padding]
+        return cls(weight, layer.bias, layer.stride, padding, layer.groups, norm)
 
     def __call__(self, x: Tensor, activation: Activation = "none") -> Tensor:
         """Convolve and activate."""
@@ -115,19 +123,15 @@ class PackedLayer:
     """See `trunk.Layer`."""
 
     def __init__(self, layer: Layer) -> None:
-        self._convolution = PackedConvolution.of(layer.conv, layer.norm)
+        self._convolution = PackedConvolution.of(layer.conv, layer.norm, layer.border)
         self._activation = layer.activation
-        self._border = layer.border * 2 if any(layer.border) else None
 
     def __call__(self, x: Tensor) -> Tensor:
-        return self._convolution(self._bordered(x), self._activation)
+        return self._convolution(x, self._activation)
 
     def onto(self, skip: Tensor, x: Tensor, activation: Activation) -> Tensor:
         """What it makes of x, added to skip and activated."""
-        return self._convolution.onto(skip, self._bordered(x), activation)
-
-    def _bordered(self, x: Tensor) -> Tensor:
-        return x if self._border is None else F.pad(x, self._border)
+        return self._convolution.onto(skip, x, activation)
 
 
 class PackedResidual:
