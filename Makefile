@@ -44,7 +44,7 @@ $(DONE)/python:
 		$(PYTHON) -m venv $(if $(filter sourced,$(ROS)),--system-site-packages) $(VENV)
 	@mkdir -p $(DONE) && touch $@
 
-$(DONE)/packages: requirements/base.txt requirements/dev.txt requirements/docs.txt \
+$(DONE)/packages: requirements/base.txt requirements/dev.txt requirements/docs.txt requirements/train.txt \
 		requirements/ros.txt requirements/constraints.txt | $(DONE)/python
 	@echo "[2/6] packages, pinned in requirements/constraints.txt"
 	@scripts/install_packages.sh $(BIN)/python $(ROS)

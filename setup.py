@@ -47,6 +47,7 @@ DATA_FILES = [
     (f"share/{NAME}", ["package.xml"]),
     (f"share/{NAME}/launch", files("launch", "*.launch.py")),
     (f"share/{NAME}/config", files("config")),
+    (f"share/{NAME}/config/security", files("config/security")),
     (f"share/{NAME}/config/training", files("config/training")),
     (f"lib/{NAME}", ["scripts/kdbts", "scripts/kdbts_node"]),
 ]

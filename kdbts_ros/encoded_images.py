@@ -189,8 +189,8 @@ def _bmp(data: bytes) -> ImageSize | None:
 def _webp(data: bytes) -> ImageSize | None:
     kind = data[8:16]
     if kind == b"WEBPVP8X":
-        sides = (int.from_bytes(data[at : at + 3], "little") + 1 for at in (24, 27))
-        return ImageSize(*sides, pixel_bytes=4) if len(data) >= 30 else None
+        width, height = (int.from_bytes(data[at : at + 3], "little") + 1 for at in (24, 27))
+        return ImageSize(width, height, 4) if len(data) >= 30 else None
     if kind == b"WEBPVP8L":
         (bits,) = struct.unpack_from("<I", data, 21)
         return ImageSize((bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1, 4)

@@ -39,7 +39,7 @@ FOREIGN: dict[Library, tuple[str, ...]] = {
     "disk": ("builtins:OSError",),
     "text": ("builtins:OSError", "builtins:ValueError"),
     "numpy": ("builtins:OSError", "builtins:ValueError", "numpy.linalg:LinAlgError"),
-    "json": ("builtins:OSError", "builtins:ValueError", "builtins:RecursionError"),
+    "json": _TAKEN_FOR_GRANTED,
     "yaml": (*_TAKEN_FOR_GRANTED, "yaml:YAMLError"),
     "zip": (*_TAKEN_FOR_GRANTED, "zipfile:BadZipFile", "zlib:error"),
     "torch": (

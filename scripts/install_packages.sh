@@ -6,7 +6,7 @@ python=$1
 ros=$2
 here=$(dirname "$0")/../requirements
 
-set -- -r "$here/base.txt" -r "$here/dev.txt" -r "$here/docs.txt"
+set -- -r "$here/base.txt" -r "$here/dev.txt" -r "$here/docs.txt" -r "$here/train.txt"
 if [ "$ros" = wheels ]; then
     set -- "$@" -r "$here/ros.txt"
 else

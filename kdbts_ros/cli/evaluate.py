@@ -14,12 +14,14 @@ from kdbts_ros.cli import options
 from kdbts_ros.cli.evaluate_cameras import cameras
 from kdbts_ros.cli.evaluate_drive import drive as along_drives
 from kdbts_ros.cli.evaluation_data import (
+    Anchoring,
     Compare,
     Data,
     DataChoice,
     Dataset,
     Drive,
     Frames,
+    GroundAnchor,
     Json,
     Report,
     Root,
@@ -104,6 +106,7 @@ def depth(
     canonical_camera: Annotated[
         str, typer.Option(help="Show other cameras as the node does: auto, on or off.")
     ] = "auto",
+    ground_anchor: GroundAnchor = Anchoring.OFF,
     head: options.Head = None,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
@@ -122,7 +125,8 @@ def depth(
     canonical = choose_mode(canonical_camera)
     errors = {name: DepthErrors() for name in scenes}
     protocol = (CAP[0], cap), crop, scaling.value
-    tables = evaluate_depth(scenes, samples, *protocol, gallery, canonical, errors)
+    anchored = ground_anchor is Anchoring.ON
+    tables = evaluate_depth(scenes, samples, *protocol, gallery, canonical, errors, anchored)
     findings = depth_findings(tables, list(scenes), errors)
     title = f"Depth of {checkpoint} (head {scenes[checkpoint].spec.head}) on {data}"
     show_table(title, findings.rows())
@@ -133,7 +137,8 @@ def depth(
         write_json(json, findings.as_json())
     if report is not None:
         rules = (
-            f"Crop {crop}, cap {cap:g} m, scaling {scaling.value}, canonical camera {canonical}; "
+            f"Crop {crop}, cap {cap:g} m, scaling {scaling.value}, canonical camera {canonical}, "
+            f"ground anchor {ground_anchor.value}; "
             "means over frames."
         )
         worst = ", ".join(f"{name} ({-value:.3f})" for name, value in gallery.worst())
@@ -172,6 +177,7 @@ def occupancy(
         typer.Option(help="Of the reference: pitch of the camera, else its mount's."),
     ] = None,
     without: Without = None,
+    ground_anchor: GroundAnchor = Anchoring.OFF,
     head: options.Head = None,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
@@ -186,7 +192,11 @@ def occupancy(
     """
     chosen = _protocol(protocol, dataset)
     data = DataChoice(dataset, root, drive, sequence, frames, seed, worlds, views)
-    settings = OccupancySettings(HeightBand(height_min, height_max, 0.25), threshold=threshold)
+    settings = OccupancySettings(
+        HeightBand(height_min, height_max, 0.25),
+        threshold=threshold,
+        anchored=_anchored(ground_anchor, chosen),
+    )
     by_lidar = ReferenceSettings(
         _grid(lidar_box, layers),
         ALL_QUIRKS - _quirks(without or []),
@@ -225,6 +235,13 @@ def _protocol(asked: Protocol | None, dataset: Dataset) -> Protocol:
     if recorded and chosen is not Protocol.REFERENCE:
         raise UserError("occupancy has exact truth only with --dataset synthetic")
     return chosen
+
+
+def _anchored(asked: Anchoring, protocol: Protocol) -> bool:
+    """Only maps are anchored: the reference's protocol stays what was published."""
+    if asked is Anchoring.ON and protocol is not Protocol.TRUTH:
+        raise UserError("--ground-anchor on needs --protocol truth: the other is as published")
+    return asked is Anchoring.ON
 
 
 def _tell(by_protocol: Mapping[str, Findings | None], title: str, json: Path | None) -> None:

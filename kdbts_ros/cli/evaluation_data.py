@@ -63,6 +63,19 @@ Compare = Annotated[
 Uncalibrated = Annotated[
     bool, typer.Option("--uncalibrated", help="Take opacity itself as the probability.")
 ]
+
+
+class Anchoring(str, Enum):
+    """Whether every frame is tied to the ground."""
+
+    ON = "on"
+    OFF = "off"
+
+
+GroundAnchor = Annotated[
+    Anchoring,
+    typer.Option("--ground-anchor", help="Tie each frame to the ground that poses give: on, off."),
+]
 Json = Annotated[
     Optional[Path],
     typer.Option("--json", help="Write the figures here.", callback=options.file_to_write),

@@ -17,6 +17,7 @@ from kdbts_ros.density.cameras.lenses import Lens
 from kdbts_ros.density.cameras.training_camera import TrainingCamera
 from kdbts_ros.density.engines.answers import DepthMap
 from kdbts_ros.density.geometry.camera import Camera, View, inverse
+from kdbts_ros.density.ground.anchor import AS_SEEN, GroundAccount
 from kdbts_ros.density.maps.grid import CellRule, FrameMap, GridWindow, MapArea, OccupancyMap, Pose
 from kdbts_ros.density.maps.preview import preview_panel
 from kdbts_ros.density.maps.rolling_map import LocalMap
@@ -28,7 +29,8 @@ from kdbts_ros.density.views.keyframes import KeptView
 from kdbts_ros.density.views.novelty import probe_points
 from kdbts_ros.density.views.policy import ViewAccount, ViewUse
 from kdbts_ros.density.views.static_world import ConsistencyGate, stride_for
-from kdbts_ros.density.whole_frame.frame import Frame, QueriedFrame, WholeFrame
+from kdbts_ros.density.whole_frame.anchored import AnchoredFrames
+from kdbts_ros.density.whole_frame.frame import Frame
 from kdbts_ros.density.whole_frame.several_views import MultiViewMaps
 from kdbts_ros.density.whole_frame.single_view import SingleViewMaps
 from kdbts_ros.errors import UserError
@@ -40,7 +42,8 @@ class FrameResult:
 
     trinary and percent (H,W) int8 over `window`; depth (h,w) z-depth m, NaN invalid, with its
     camera, which is the real one without distortion; preview (h,w,3) uint8 RGB; times_ms per stage;
-    threshold: probability from which a column was called occupied; views: those behind the map.
+    threshold: probability from which a column was called occupied; views: those behind the map;
+    ground: what ties its distances to the ground.
     """
 
     window: GridWindow
@@ -53,6 +56,7 @@ class FrameResult:
     times_ms: dict[str, float]
     threshold: float
     views: ViewAccount = field(default_factory=ViewAccount)
+    ground: GroundAccount = field(default_factory=GroundAccount)
 
 
 class Pipeline:
@@ -76,6 +80,8 @@ class Pipeline:
         self._views = self._make_view_use()
         self._local = LocalMap(settings.accumulation) if settings.accumulate else None
         self._single_view_maps = self._make_single_view_maps()
+        self._frames = AnchoredFrames(self.scene, self._single_view_maps)
+        self._ground = GroundAccount()
         self._multi_view_maps = MultiViewMaps(self.scene)
         self._warm_up()
 
@@ -123,8 +129,12 @@ class Pipeline:
         return self.adapter.view(image, lens, T_base_camera, T_fixed_camera, deferred)
 
     def concerns(self, lens: Lens, T_base_camera: Pose) -> list[str]:
-        """Why the network may do badly with this camera, one sentence each, with numbers."""
-        return self.adapter.concerns(lens, T_base_camera)
+        """Why the network may do badly with the last frame's camera, one sentence each, with
+        numbers."""
+        return [
+            *self.adapter.concerns(lens, T_base_camera),
+            *filter(None, [self._ground.concern()]),
+        ]
 
     def process(
         self,
@@ -143,7 +153,10 @@ class Pipeline:
         window = GridWindow.around(x, y, 2 * settings.range_m, settings.resolution)
         area = MapArea(T_fixed_base, window, self._band)
         with _timed(times, "network"):
-            frame = self._encode(view, area)
+            anchored = settings.ground_anchor == "auto"
+            frame, self._ground = self._frames.look(
+                view, area, self._rule_for(1), frame_stamp, anchored
+            )
         with _timed(times, "views"):
             account = self._choose_views(frame, frame_stamp, window, ground)
         rule = self._rule_for(account.used)
@@ -164,19 +177,28 @@ class Pipeline:
                 preview = preview_panel(view, image.valid, occupancy.window, maps, T_fixed_base)
         return FrameResult(
             occupancy.window, trinary, percent, occupancy, depth, depth_camera, preview, times,
-            rule.threshold, account,
+            rule.threshold, account, self._ground,
         )  # fmt: skip
 
     def remember(self, view: View, frame_stamp: FrameStamp) -> None:
-        """Encode a view of another camera for the maps to come, without a map of its own."""
+        """Encode a view of another camera for the maps to come, without a map of its own.
+
+        It is anchored by what earlier maps of that camera found of the ground.
+        """
+        self._ground = GroundAccount()
         if self._views is not None:
-            kept = KeptView(self.scene.encode(view), frame_stamp.camera, frame_stamp.stamp_ns)
+            anchor = AS_SEEN
+            if self.settings.ground_anchor == "auto":
+                anchor = self._frames.anchor_of(frame_stamp.camera)
+            encoded = self.scene.encode(view).anchored(anchor)
+            kept = KeptView(encoded, frame_stamp.camera, frame_stamp.stamp_ns)
             self._views.add(kept, frame_stamp.pose_faults)
 
     def forget(self) -> None:
         """Drop what earlier frames left: time has jumped."""
         if self._views is not None:
             self._views.clear()
+        self._frames.forget()
         self.scene.forget_votes()
         if self._local is not None:
             self._local.clear()
@@ -185,14 +207,6 @@ class Pipeline:
         """How columns of a map of so many views are published."""
         threshold = self.settings.occupied_threshold or self.scene.occupied_from(views)
         return CellRule(threshold, self.settings.completed_cells)
-
-    def _encode(self, view: View, area: MapArea) -> Frame:
-        """Let the network look at a view; where a GPU can, its map comes along."""
-        if self._single_view_maps is not None:
-            finished = self._single_view_maps.map(view, *area, *self._rule_for(1))
-            if finished is not None:
-                return WholeFrame(self.scene, self._single_view_maps, view, finished)
-        return QueriedFrame(self.scene, view)
 
     def _ask(self, frame: Frame, views: int, rule: CellRule, area: MapArea) -> FrameMap:
         """The map of so many views: those the scene has in use, the frame's the newest."""

@@ -228,7 +228,7 @@ class SceneCompleter:
     def _median_depth(self, queries: Queries, view: int, together: bool = False) -> Floats:
         # Rays of several views cost as many times more: coarser ones then.
         rows, columns = (max(n // (1 + together), 1) for n in visibility_rays(self.spec))
-        samples = self.depth_samples(queries.views[view].scale)
+        samples = self.samples_of(queries.views[view])
         return queries.visibility(view, samples, (rows, columns))
 
     def _queries_of(self, views: Sequence[EncodedView]) -> Queries:
@@ -256,7 +256,7 @@ class SceneCompleter:
             queries = self._queries_of(self._views[:1]) if by_student else self.queries
             reference = queries.views[0]
             size = self.spec.image_height // stride, self.spec.image_width // stride
-            found = queries.depths(0, self.depth_samples(reference.scale), size, stop=0.0)
+            found = queries.depths(0, self.samples_of(reference), size, stop=0.0)
             camera = reference.camera.resized(size[1], size[0])
             self._depth[key] = DepthMap(*found, camera, reference.valid, reference.own)
         return self._depth[key]
@@ -283,8 +283,15 @@ class SceneCompleter:
         """
         if not self._views:
             raise UserError("no views yet: call set_views before rendering")
-        t = self.depth_samples(self._views[0].scale, samples)
+        t = self.samples_of(self._views[0], samples)
         return render_view(self._views, self.density, camera, T_world_cam, t, self.device)
+
+    def samples_of(self, view: EncodedView, count: int = DEPTH_SAMPLES) -> Floats:
+        """Depths (count,) m at which rays of a view are sampled: an anchor changes what they are
+        called, not where the network is asked."""
+        anchor = view.anchor.scale
+        samples = self.depth_samples(view.scale / anchor, count)
+        return samples if anchor == 1 else samples / np.float32(anchor)
 
     def depth_samples(self, scale: float, count: int = DEPTH_SAMPLES) -> Floats:
         """Depths (count,) m at which rays of a view of that scale are sampled."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from kdbts_ros.density.cameras.adapter import Mode as CanonicalMode
+from kdbts_ros.density.ground.anchor import Mode as AnchorMode
 from kdbts_ros.density.maps.grid import CompletedCells, HeightBand
 from kdbts_ros.density.maps.rolling_map import AccumulationSettings
 from kdbts_ros.density.views.keyframes import BufferRules
@@ -35,6 +36,7 @@ class PipelineSettings:
     head: str | None = None
     canonical_camera: CanonicalMode = "auto"
     scale_height: bool = True
+    ground_anchor: AnchorMode = "auto"
     mode: Mode = "auto"
     views: BufferRules = field(default_factory=BufferRules)
     consistency: ConsistencyRules = field(default_factory=lambda: ConsistencyRules(least_share=0))
@@ -44,6 +46,8 @@ class PipelineSettings:
     def __post_init__(self) -> None:
         if self.mode not in MODES:
             raise UserError(f"mode must be one of {', '.join(MODES)}, got '{self.mode}'")
+        if self.ground_anchor not in ("auto", "off"):
+            raise UserError(f"ground_anchor must be auto or off, got '{self.ground_anchor}'")
         if not 0 <= self.occupied_threshold < 1:
             raise UserError(
                 f"occupied_threshold must be 0 or more and below 1, got {self.occupied_threshold:g}"

@@ -76,7 +76,7 @@ class DepthErrors:
 
     def steadiness(self) -> dict[str, float]:
         """Of the median ratios of frames, of all pixels and of the ground: mean and standard
-        deviation over frames, and the standard deviation from one frame to the next."""
+        deviation over frames, and the root mean square of steps from one frame to the next."""
         found: dict[str, float] = {}
         for name, ratios in (("ratio", self.frames), ("ground_ratio", self.ground)):
             known = np.array([r for r in ratios if np.isfinite(r)])
@@ -84,7 +84,9 @@ class DepthErrors:
             found |= {
                 f"{name}_mean": float(some.mean()),
                 f"{name}_std": float(some.std()),
-                f"{name}_step_std": float(np.diff(known).std()) if known.size > 1 else np.nan,
+                f"{name}_step": float(np.sqrt(np.mean(np.diff(known) ** 2)))
+                if known.size > 1
+                else np.nan,
             }
         return found
 

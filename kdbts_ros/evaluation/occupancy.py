@@ -16,6 +16,7 @@ import numpy.typing as npt
 from kdbts_ros.density.birds_eye_map import map_around
 from kdbts_ros.density.maps.grid import HeightBand
 from kdbts_ros.density.scene import SceneCompleter
+from kdbts_ros.evaluation.anchoring import set_views
 from kdbts_ros.evaluation.baselines import EXTRUSION, averaging_scene, surface_columns
 from kdbts_ros.evaluation.columns import Box, Columns, columns_of
 from kdbts_ros.evaluation.error_map import occupancy_panel
@@ -31,13 +32,14 @@ Scenes = Mapping[str, SceneCompleter]
 class OccupancySettings:
     """What is compared: height band, box, cells in m, and from which probability on.
 
-    threshold: None takes each checkpoint's own.
+    threshold: None takes each checkpoint's own. anchored: see `anchoring`.
     """
 
     band: HeightBand = field(default_factory=lambda: HeightBand(0.3, 2.0, 0.25))
     box: Box = field(default_factory=Box)
     resolution: float = 0.2
     threshold: float | None = None
+    anchored: bool = False
 
     def threshold_of(self, scene: SceneCompleter) -> float:
         """Probability from which the map of a network says occupied."""
@@ -83,7 +85,7 @@ class OccupancyEvaluation:
         settings = self._settings
         columns = columns_of(sample, settings.band, settings.box, settings.resolution)
         for name, scene in self._scenes.items():
-            scene.set_views(sample.views)
+            set_views(scene, sample.views, sample.T_world_base, settings.anchored)
             probability = self._mapped(scene, sample, columns)
             latest = self._note(name, columns, probability, scene)
             if name == self._first:
@@ -92,7 +94,7 @@ class OccupancyEvaluation:
                     self.scores.certain.add(baseline)
                     self._note(baseline, columns, solid, scene)
         if self._averaging is not None and len(sample.views) > 1:
-            self._averaging.set_views(sample.views)
+            set_views(self._averaging, sample.views, sample.T_world_base, settings.anchored)
             averaged = self._mapped(self._averaging, sample, columns)
             self._note("view averaging", columns, averaged, self._averaging)
 

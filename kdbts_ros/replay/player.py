@@ -6,12 +6,14 @@ Messages go out as the serialised bytes they were recorded as, with the QoS stor
 from __future__ import annotations
 
 import importlib
+import re
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 from rclpy.duration import Duration
+from rclpy.exceptions import InvalidTopicNameException
 from rclpy.node import Node
 from rclpy.publisher import Publisher
 from rclpy.qos import DurabilityPolicy, HistoryPolicy, QoSProfile, ReliabilityPolicy
@@ -22,6 +24,7 @@ from kdbts_ros.datasets.bags.recording import Recording
 from kdbts_ros.errors import UserError
 from kdbts_ros.replay.pacing import Pacer
 
+_TYPE = re.compile(r"[a-z][a-z0-9_]*/msg/[A-Z][A-Za-z0-9]*")
 _LATCHED_TOPICS = ("/tf_static",)
 _TRANSFORM_TOPICS = ("/tf", "/tf_static")
 _SETTLING_SECONDS = 0.5
@@ -62,6 +65,9 @@ def message_class(msgtype: str) -> Any:
     Raises:
         UserError: its package is not installed, or lacks it.
     """
+    # A file says so: nothing but a package of messages is imported for it.
+    if _TYPE.fullmatch(msgtype) is None:
+        raise UserError(f"type {msgtype!r:.80} is none of a message")
     package, _, name = msgtype.partition("/msg/")
     try:
         return getattr(importlib.import_module(f"{package}.msg"), name)
@@ -175,7 +181,11 @@ class Player:
                 return
             assert isinstance(connection.ext, ConnectionExtRosbag2)
             qos = publisher_qos(topic, connection.ext.offered_qos_profiles)
-            self._publishers[topic] = node.create_publisher(kind, topic, qos)
+            try:
+                self._publishers[topic] = node.create_publisher(kind, topic, qos)
+            except InvalidTopicNameException:
+                self.skipped.append(f"{topic!r:.80} skipped: it is no name of a topic")
+                return
         self._connections.append(connection)
 
     def _latched_first(self) -> None:

@@ -302,3 +302,50 @@ def test_a_time_that_repeats_is_refused_with_its_file_and_line(
     times.write_text("1e300\n" * len(times.read_text().splitlines()))
     with pytest.raises(UserError, match=r"times\.txt is not in seconds"):
         KittiOdometrySequence(odometry_root, "04")
+
+
+@pytest.mark.parametrize(
+    ("spoil", "words"),
+    [
+        (replaced("calib_cam_to_cam.txt", "P_rect_02", "1e300 " * 12), "no usable entry"),
+        (replaced("calib_velo_to_cam.txt", "T", "nan 0 0"), "no usable entry 'T'"),
+        (written(f"2011_09_26/{DRIVE}/image_02/timestamps.txt", "2011\n"), "no time in line 1"),
+        (written(f"2011_09_26/{DRIVE}/image_02/timestamps.txt", "now\n"), "no time in line 1"),
+        (
+            written(f"2011_09_26/{DRIVE}/image_02/timestamps.txt", "9999-01-01 00:00:00\n"),
+            "no time in line 1",
+        ),
+        (
+            written(f"2011_09_26/{DRIVE}/oxts/data/0000000002.txt", "99.0 " * 30),
+            "the pose of frame 2 is no place and direction",
+        ),
+        (
+            written(f"2011_09_26/{DRIVE}/oxts/data/0000000002.txt", "49 8 1e300" + " 0" * 27),
+            "the pose of frame 2 is no place and direction",
+        ),
+    ],
+)
+def test_numbers_that_cannot_be_are_named(raw_root: Path, spoil, words: str) -> None:
+    spoil(raw_root)
+    with pytest.raises(UserError, match=words):
+        KittiRawDrive(raw_root, "0009")
+
+
+def test_a_scan_with_points_that_are_nowhere_is_named(raw_root: Path) -> None:
+    drive = KittiRawDrive(raw_root, "0009")
+    (file, *_) = sorted(raw_root.rglob("velodyne_points/data/*.bin"))
+    points = np.fromfile(file, np.float32).reshape(-1, 4)
+    for wrong in (np.nan, np.inf, 1e30):
+        points[1, 2] = wrong
+        points.tofile(file)
+        with pytest.raises(UserError, match=r"\.bin has points that are nowhere"):
+            drive.lidar(0)
+
+
+def test_poses_that_turn_by_no_rotation_are_named(odometry_root: Path) -> None:
+    file = odometry_root / "poses" / "04.txt"
+    rows = np.loadtxt(file)
+    rows[2, 0] = 7.0
+    np.savetxt(file, rows)
+    with pytest.raises(UserError, match="the pose of frame 2 is no place and direction"):
+        KittiOdometrySequence(odometry_root, "04")

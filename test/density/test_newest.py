@@ -116,7 +116,7 @@ def test_no_head_is_overruled_by_the_threshold_of_the_other() -> None:
         "kdbts": ProbabilityCurves(Curve(1.0, 1.0), None, 0.2),
     }
     assert (scene.occupied_from(1), scene.occupied_from(4)) == (0.2, 0.2)
-    scene._curves["kdbts"] = replace(scene._calibrations["kdbts"], occupied_from=0.6)
+    scene._curves["kdbts"] = replace(scene._curves["kdbts"], occupied_from=0.6)
     assert (scene.occupied_from(1), scene.occupied_from(4)) == (0.6, 0.5)
 
 

@@ -6,6 +6,7 @@ the process that read it grew, how long it computed, and the sentence the bomb w
 
 from __future__ import annotations
 
+import importlib
 import io
 import json
 import os
@@ -276,14 +277,12 @@ def mcap_chunk(compression: str, size: int) -> Bomb:
     """A chunk of a gigabyte of zeros that claims `size` bytes."""
 
     def made(folder: Path) -> Callable[[], object]:
-        import lz4.frame
-
         from kdbts_ros.datasets.bags.bounds import zstd_module
         from kdbts_ros.datasets.bags.recording import Recording
 
         packer: Any = zstd_module(folder).ZstdCompressor()
         if compression == "lz4":
-            packer = lz4.frame.LZ4FrameCompressor()
+            packer = importlib.import_module("lz4.frame").LZ4FrameCompressor()
             parts = [packer.begin()]
         else:
             parts = []

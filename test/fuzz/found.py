@@ -2,5 +2,6 @@
 
 FOUND: dict[str, tuple[int, ...]] = {
     "image files": (476,),
+    "mcap": (2250,),
     "metrics of a run": (4, 21),
 }

@@ -6,8 +6,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,10 +13,9 @@ import pytest
 from kdbts_ros.errors import UserError
 from test.fuzz.found import FOUND
 from test.fuzz.mutation import mutated
-from test.fuzz.run import MOST_MB, run
+from test.fuzz.run import MOST_MB, main, run
 from test.fuzz.targets import Target, all_targets
 
-ROOT = Path(__file__).resolve().parents[2]
 CASES = int(os.environ.get("KDBTS_FUZZ_CASES", "25"))
 TARGETS = all_targets()
 
@@ -61,9 +58,6 @@ def test_a_reader_that_lets_others_speak_is_found_out(tmp_path: Path) -> None:
     assert not run(Target("careful", make, careful), range(50), tmp_path).failures
 
 
-def test_the_command_of_make_fuzz_runs() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "test.fuzz.run", "5", "splits"],
-        cwd=ROOT, capture_output=True, text=True, timeout=240, check=False,
-    )  # fmt: skip
-    assert done.returncode == 0 and done.stdout.startswith("splits: 5 cases"), done.stderr
+def test_the_command_of_make_fuzz_runs(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(5, ["splits"]) == 0
+    assert capsys.readouterr().out.startswith("splits: 5 cases")

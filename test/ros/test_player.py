@@ -228,6 +228,25 @@ def test_message_class() -> None:
         message_class("sensor_msgs/msg/Imago")
 
 
+@pytest.mark.parametrize(
+    "said", ["os/msg/System", ".x/msg/X", "a b/msg/X", "", "x", "os/path/join"]
+)
+def test_a_recording_names_no_other_module(said: str) -> None:
+    """The type of a topic comes from a file: nothing but messages is imported for it."""
+    with pytest.raises(UserError, match=r"is not installed|is none of a message"):
+        message_class(said)
+
+
+def test_a_topic_whose_name_is_none_is_skipped(node: Node, tmp_path: Path) -> None:
+    with Writer(tmp_path / "bag", version=9, storage_plugin=StoragePlugin.MCAP) as writer:
+        for topic in ("/time_of_day", "no name / at all"):
+            one = writer.add_connection(topic, "rosgraph_msgs/msg/Clock", typestore=TYPESTORE)
+            writer.write(one, 10**9, b"\x00\x01\x00\x00" + 8 * b"\x01")
+    with open_bag(tmp_path / "bag") as reader:
+        player = Player(node, reader, Playback())
+        assert player.skipped == ["'no name / at all' skipped: it is no name of a topic"]
+
+
 def test_unusable_bags_are_named(tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     (tmp_path / "text.mcap").write_text("no bag")

@@ -14,12 +14,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import lz4.frame
 from rosbags.rosbag2 import reader, storage_mcap, storage_sqlite3
 
 from kdbts_ros.errors import UserError
 from kdbts_ros.files import shown
-from kdbts_ros.reading import read_bounded
+from kdbts_ros.reading import foreign, read_bounded, reason_of
 from kdbts_ros.yaml_files import LARGEST_TEXT, check_yaml
 
 # rosbag2 writes chunks of 4 MB, or of one message: a raw image of 40 megapixels.
@@ -101,7 +100,9 @@ def _plain(data: bytes, size: int) -> bytes:
 
 def _lz4(data: bytes, size: int) -> bytes:
     _check(size)
-    return bytes(lz4.frame.LZ4FrameDecompressor().decompress(data, max_length=size + 1))
+    # As zstd below it comes with rosbags, which alone says in which version.
+    lz4 = importlib.import_module("lz4.frame")
+    return bytes(lz4.LZ4FrameDecompressor().decompress(data, max_length=size + 1))
 
 
 def _zstd(data: bytes, size: int) -> bytes:
@@ -140,8 +141,8 @@ def _bounded_qos(parse: Callable[[Any], Any]) -> Callable[[Any], Any]:
         if isinstance(profiles, str):
             try:
                 check_yaml(profiles)
-            except UserError as error:
-                raise ValueError(f"the QoS of a topic {error}") from None
+            except foreign("yaml") as error:
+                raise ValueError(f"the QoS of a topic {reason_of(error)}") from None
         return parse(profiles)
 
     return parse_qos

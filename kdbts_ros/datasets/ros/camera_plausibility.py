@@ -58,6 +58,7 @@ def check_matrix(matrix: Array, name: str) -> None:
 
 
 @lru_cache(maxsize=64)
+@np.errstate(all="ignore")  # what overflows is refused here
 def check_camera(camera: Camera, distortion: Distortion, name: str) -> None:
     """Raise UserError unless a whole sensor's camera could be real.
 

@@ -66,7 +66,7 @@ def shipped_names() -> list[str]:
 def resolve(name_or_path: str | Path) -> Path:
     """A shipped name or a file's path to an existing file; UserError names what is there."""
     shipped = WEIGHTS_FOLDER / f"{STUDENTS.get(str(name_or_path), name_or_path)}.safetensors"
-    if "/" not in str(name_or_path) and shipped.is_file():
+    if "/" not in str(name_or_path) and shipped in WEIGHTS_FOLDER.glob("*.safetensors"):
         return shipped
     # A name too long for the disk, or the home of nobody: no file either.
     with contextlib.suppress(OSError, RuntimeError):

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import pickletools
 import re
+import tarfile
 import zipfile
-from typing import BinaryIO
+from typing import IO, BinaryIO
 
 from kdbts_ros.errors import UserError
 
@@ -53,6 +54,12 @@ def check_archive(file: BinaryIO) -> bool:
         if not any(entry.filename.endswith("data.pkl") for entry in pickles):
             raise UserError("is a zip archive without weights of PyTorch: unpack it and name the "
                             "file")  # fmt: skip
+        if any(entry.filename.endswith("constants.pkl") for entry in pickles):
+            # torch before 2.6 runs such a program whatever it is asked for.
+            raise UserError(
+                "is refused: it is a program of TorchScript; save the weights alone where it was "
+                "made: torch.save(network.state_dict(), FILE)"
+            )
         if any(e.compress_type != zipfile.ZIP_STORED or e.flag_bits & 1 for e in entries):
             raise UserError(
                 "is compressed inside, which torch.save never does: get the original file"
@@ -72,11 +79,15 @@ def check_archive(file: BinaryIO) -> bool:
 
 def check_legacy(file: BinaryIO) -> None:
     """As `check_archive`, of the form that torch wrote before archives."""
+    if tarfile.is_tarfile(file):
+        # The form before that one is unpacked to the disk.
+        raise UserError("is refused: it is a tar archive; unpack it and name the file inside")
+    file.seek(0)
     for _ in range(_LEGACY_PICKLES):
         check_pickle(file)
 
 
-def check_pickle(file: BinaryIO) -> None:
+def check_pickle(file: IO[bytes]) -> None:
     """Refuse a pickle that names more than tensors and plain containers; stops at its end.
 
     Raises:
@@ -91,7 +102,7 @@ def check_pickle(file: BinaryIO) -> None:
         if isinstance(argument, str):
             strings = [*strings[-1:], argument]
         if opcode.name in _NAMED:
-            _check_name(" ".join(strings) if opcode.name == "STACK_GLOBAL" else argument)
+            _check_name(" ".join(strings) if opcode.name == "STACK_GLOBAL" else str(argument))
         elif opcode.name.startswith("EXT"):
             raise UserError("is refused: it is no file of tensors")
         # The magic number of the old form has ten bytes, and stands alone.

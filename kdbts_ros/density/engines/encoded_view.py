@@ -15,6 +15,7 @@ from torch import Tensor
 
 from kdbts_ros.density.engines.answers import Floats
 from kdbts_ros.density.geometry.camera import Array, Camera, OwnCamera, View, check_rigid, inverse
+from kdbts_ros.density.ground.anchor import AS_SEEN, Anchor
 from kdbts_ros.density.network.network import NetworkSpec
 from kdbts_ros.density.network.projection import MIN_DEPTH, Projected
 
@@ -35,7 +36,8 @@ class EncodedView:
         camera: of the image as it was given; a map stretches over its whole image.
         T_world_cam: (4,4) camera to world.
         image: (H,W,3) uint8 RGB at the map's size, for colours alone.
-        scale, valid, own: see `View`.
+        scale, valid, own: see `View`; `scale` with the anchor's in it.
+        anchor: the ground's share of scale and pose.
         visibility: depth (h,w) m where half the light is gone, see `SceneCompleter.visibility`.
         kept: by head, what an engine made of its map: for that engine alone.
 
@@ -50,6 +52,7 @@ class EncodedView:
     scale: float = 1.0
     valid: npt.NDArray[np.bool_] | None = None
     own: OwnCamera | None = None
+    anchor: Anchor = AS_SEEN
     visibility: list[Floats] = field(default_factory=list)
     kept: dict[str, EnginesMap] = field(default_factory=dict)
 
@@ -89,6 +92,21 @@ class EncodedView:
         first = {id(m): m[0] for m in feature_maps}
         shown = tuple(first[id(m)] for m in feature_maps)
         return cls(shown, view.camera, view.T_world_cam, image, view.scale, view.valid, view.own)
+
+    def anchored(self, anchor: Anchor) -> EncodedView:
+        """The same view, as seen so far, by an anchor: nothing is asked of the network again."""
+        assert self.anchor is AS_SEEN
+        if anchor is AS_SEEN:
+            return self
+        T_world_cam = np.array(self.T_world_cam)
+        T_world_cam[:3, :3] = T_world_cam[:3, :3] @ anchor.R_view_seen
+        return dataclasses.replace(
+            self,
+            T_world_cam=T_world_cam,
+            scale=self.scale * anchor.scale,
+            anchor=anchor,
+            visibility=[depth / np.float32(anchor.scale) for depth in self.visibility],
+        )
 
     def reposed(self, T_world_cam: Array) -> EncodedView:
         """The same feature maps under another pose, as after a loop closure; nothing is copied."""

@@ -71,9 +71,8 @@ class InvertedResidual(nn.Module):
         self.skips = stride == 1 and inputs == outputs
 
     def steps(self) -> tuple[Step, ...]:
-        path = self.depthwise.step("relu6"), self.project.step("none")
-        if self.expand is not None:
-            path = self.expand.step("relu6"), *path
+        first = () if self.expand is None else (self.expand.step("relu6"),)
+        path = *first, self.depthwise.step("relu6"), self.project.step("none")
         return (Residual(path, None, "none"),) if self.skips else path
 
 
@@ -105,7 +104,7 @@ class EfficientNetLite(Trunk):
 
     def steps(self) -> tuple[tuple[Step, ...], ...]:
         first, *others = (
-            tuple(step for k in level for block in self.stages[k] for step in block.steps())  # type: ignore[operator, union-attr]
+            tuple(s for k in level for block in self.stages[k].children() for s in block.steps())  # type: ignore[operator]
             for level in LEVELS
         )
         return (self.stem.step("relu6"), *first), *others

@@ -20,7 +20,7 @@ def _shortcut(inputs: int, outputs: int, stride: int) -> nn.Sequential | None:
 
 
 def _shortcut_layer(module: nn.Sequential | None) -> Layer | None:
-    return None if module is None else Layer(module[0], module[1], "none")
+    return None if module is None else Layer(module[0], module[1], "none")  # type: ignore[arg-type]
 
 
 class BasicBlock(nn.Module):

@@ -26,6 +26,7 @@ from kdbts_ros.density.engines.cuda.frame_plan import (
 from kdbts_ros.density.engines.encoded_view import EncodedView, projection
 from kdbts_ros.density.geometry.affine_grid import AffineGrid
 from kdbts_ros.density.geometry.camera import Array, View
+from kdbts_ros.density.ground.anchor import AS_SEEN, Anchor
 from kdbts_ros.density.maps.grid import (
     CompletedCells,
     FrameMap,
@@ -99,6 +100,7 @@ class SingleViewMaps:
         band: HeightBand,
         threshold: float,
         completed: CompletedCells,
+        anchor: Anchor = AS_SEEN,
     ) -> FrameMap | None:
         """What `map_around` says of the view, whose world is the fixed frame, and its two forms.
 
@@ -107,7 +109,7 @@ class SingleViewMaps:
         if self._refused:
             return None
         grid, thickness = band_columns(T_fixed_base, window, band)
-        params = self._params(view, grid, thickness, threshold, completed)
+        params = self._params(view, anchor, grid, thickness, threshold, completed)
         try:
             self._last, fresh = self._graph(view, grid.shape)
         except Exception as error:  # a kernel that does not compile, a device without memory
@@ -117,6 +119,7 @@ class SingleViewMaps:
         if fresh:
             # Of an image that the GPU warped: beside one that the CPU warped.
             self._scene.set_views([view])
+            self._scene.use([self._scene.views[0].anchored(anchor)])
             expected = map_around(self._scene, T_fixed_base, window, band)
             share = alike(found, expected, threshold, completed)
             if not share >= LEAST_ALIKE:
@@ -129,7 +132,12 @@ class SingleViewMaps:
         assert self._last is not None
         return self._last.graph.device_times(repeats)
 
-    def depth(self, view: View, stride: int) -> DepthImage | None:
+    def shown_visibility(self) -> Floats:
+        """(h,w) of the view that `map` was asked about last: see `FrameEncoding`."""
+        assert self._last is not None
+        return self._last.graph.visibility()
+
+    def depth(self, view: View, stride: int, anchor: Anchor = AS_SEEN) -> DepthImage | None:
         """The depth of every `stride`-th pixel of the view that `map` was asked about last.
 
         None where there was no map of it, or depth images have been refused.
@@ -143,20 +151,20 @@ class SingleViewMaps:
         except Exception as error:  # a kernel that does not compile, a device without memory
             self._refuse_depth(in_one_line(error))
             return None
-        found = graph.run()
+        found = graph.run().divided(anchor.scale)
         shown = view.camera.resized(size[1], size[0])
         image = DepthImage(found.valid, found.valid, shown)
         if found.own is not None and view.own is not None:
             image = DepthImage(found.valid, found.own, view.own.camera)
         if fresh:
-            self._scene.use([self.encoded(view)])
+            self._scene.use([self.encoded(view, anchor)])
             share = alike_depth(image, DepthImage.of(self._scene.depth_map(stride)))
             if not share >= LEAST_ALIKE:
                 self._refuse_depth(f"{share:.3f} of its first pixels were right")
                 return None
         return image
 
-    def encoded(self, view: View) -> EncodedView:
+    def encoded(self, view: View, anchor: Anchor = AS_SEEN) -> EncodedView:
         """The view that `map` was asked about last, for the scene's other queries.
 
         Heads with a map of their own besides the student's are not to be asked about it.
@@ -165,7 +173,7 @@ class SingleViewMaps:
         found = self._last.graph.encoding()
         posed = self._encoded(view, found.image, (found.map,) * len(self._scene.field.heads))
         posed.visibility.append(found.visibility / np.float32(view.scale))
-        return posed
+        return posed.anchored(anchor)
 
     def _refuse(self, reason: str) -> None:
         """No more maps from here, and why."""
@@ -205,13 +213,14 @@ class SingleViewMaps:
     def _params(
         self,
         view: View,
+        anchor: Anchor,
         grid: AffineGrid,
         thickness: float,
         threshold: float,
         completed: CompletedCells,
     ) -> Floats:
-        posed, arrays = self._encoded(view, _NO_IMAGE), self._head.arrays
-        params = frame_params.pack_grid(grid, projection(posed), arrays, view.scale)
+        posed, arrays = self._encoded(view, _NO_IMAGE).anchored(anchor), self._head.arrays
+        params = frame_params.pack_grid(grid, projection(posed), arrays, posed.scale)
         return frame_params.pack_map(
             params, grid.shape[0], thickness, self._scene.spec.depth_near, self.curves,
             threshold, completed, MIN_SEEN_SHARE,

@@ -76,6 +76,7 @@ def settings(parameters: Parameters) -> PipelineSettings:
         depth_stride=parameters.depth_stride,
         canonical_camera=parameters.canonical_camera,
         scale_height=parameters.scale_height,
+        ground_anchor=parameters.ground_anchor,
         mode=parameters.mode,
         views=views,
         consistency=ConsistencyRules(least_share=parameters.view_consistency),

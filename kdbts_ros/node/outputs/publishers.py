@@ -161,7 +161,7 @@ class Outputs:
         counters: Counters,
     ) -> None:
         """Send the account of one map; `stages` in milliseconds as `stages_ms` names them."""
-        views = outcome.result.views
+        views, ground = outcome.result.views, outcome.result.ground
         report = InferenceReport(
             header=messages.header(outcome.job.frame.stamp_ns, self._parameters().fixed_frame),
             mode=views.mode,
@@ -170,6 +170,8 @@ class Outputs:
             views_kept=views.kept,
             views_bytes=views.kept_bytes,
             pose_jumps=views.pose_jumps,
+            ground_scale=ground.scale,
+            ground_pitch=ground.pitch,
             time_jumps=counters.time_jumps,
             frames_in=counters.frames_in,
             maps_out=counters.maps_out,

@@ -84,6 +84,12 @@ class Table(BaseModel):
     scale_height: bool = parameter(
         True, "Whether a canonical image also makes up for another height of the camera."
     )
+    ground_anchor: Literal["auto", "off"] = parameter(
+        "auto",
+        "Whether distances are tied to the ground that transforms give, where it is clear; off: as "
+        "the network sees them.",
+        live=True,
+    )
     range_m: float = parameter(20.0, "Half the side of the square map, metres.", 2.0, 100.0)
     resolution: float = parameter(0.2, "Side of a cell, metres.", 0.02, 2.0)
     height_min: float = parameter(

@@ -284,3 +284,14 @@ def test_any_description_is_loaded_or_refused(
         header[name] |= tensor
 
     refused_or_loaded(described(sound, tmp_path / "odd.safetensors", change))
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["~nobody-at-all/x.pt", "x" * 300, "y/" * 5000, "a\0b", "", "."],
+    ids=lambda name: name[:9],
+)
+def test_a_name_of_no_file_is_one_sentence(name: str) -> None:
+    with pytest.raises(UserError, match="is neither a file nor a shipped name") as told:
+        load_network(name)
+    assert "\n" not in str(told.value)

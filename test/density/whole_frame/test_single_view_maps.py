@@ -69,6 +69,9 @@ class PlainGraph:
     def device_times(self, repeats: int) -> tuple[float, ...]:
         return (0.0,) * repeats
 
+    def visibility(self) -> np.ndarray:
+        return np.asarray(self._visibility)
+
     def encoding(self) -> FrameEncoding:
         return FrameEncoding(self.folded, self._shown, self._visibility)
 

@@ -7,16 +7,10 @@ points is made.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
-import numpy.typing as npt
 
-from kdbts_ros.density.engines.answers import Floats
 from kdbts_ros.density.engines.cpu.fast_math import FAST
-from kdbts_ros.density.engines.cpu.int16_map import Int16Map
 from kdbts_ros.density.engines.cpu.points import is_seen, tap_table
-from kdbts_ros.density.engines.folding import HeadArrays
 from kdbts_ros.density.network.projection import MIN_DEPTH
 from kdbts_ros.loops import njit
 
@@ -30,24 +24,6 @@ U, MAPPED, ACROSS, DOWN, BETWEEN, SIGMA, FLOATS = range(7)
 # Columns stand upright in the image if they move less than this through u and depth, as a share of
 # what they move through v.
 _UPRIGHT = np.float32(1e-6)
-
-
-class ViewColumns(NamedTuple):
-    """What loops over the columns of a grid need of one view. Loops that run in parallel take its
-    fields one by one, because numba hands no tuple of tuples to threads.
-
-    folded, size, valid: see `points`. int16: the same map as integers, or `int16_map.ABSENT`. axes
-    (4,3): see above. visibility (h,w): depth of q over the image behind which half the light is
-    gone; empty if nobody asks.
-    """
-
-    folded: Floats
-    size: tuple[int, int]
-    head: HeadArrays
-    int16: Int16Map
-    valid: npt.NDArray[np.uint8]
-    axes: Floats
-    visibility: Floats
 
 
 @njit(cache=True, inline="always")

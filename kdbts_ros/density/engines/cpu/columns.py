@@ -1,6 +1,6 @@
 """Compiled CPU loops over columns of an affine grid, for a single-view head.
 
-For `view` and its fields see `ViewColumns`. Columns that stand upright
+For `axes` see `column_geometry`, for `folded` and `size` see `points`. Columns that stand upright
 in the image are those of `upright_columns`.
 """
 
@@ -23,7 +23,6 @@ from kdbts_ros.density.engines.cpu.column_geometry import (
     SIGMA,
     UPPER,
     U,
-    ViewColumns,
     place,
     position,
     stands_upright,
@@ -31,11 +30,9 @@ from kdbts_ros.density.engines.cpu.column_geometry import (
 from kdbts_ros.density.engines.cpu.fast_math import FAST, exp_of_negative, relu, softplus
 from kdbts_ros.density.engines.cpu.int16_loops import CODES, code_block, int16_slanting
 from kdbts_ros.density.engines.cpu.points import (
-    Pixels,
     dot_relu,
     fill_base,
     is_visible,
-    spread_pixels,
     sum_of_six,
     tap_table,
 )
@@ -48,12 +45,12 @@ TILE = 6
 
 @njit(inline="always")
 def dot_relu_slanting(  # type: ignore[no-untyped-def]
-    folded, pixels, v_table, v_row, u_table, u_row, z_table, z_row, weights
+    folded, corner, right, down, fx, fy, v_table, j, g, u_table, ju, gu, z_table, jz, gz, weights
 ):
     """`points.dot_relu` with a base that is read from the tables on the way."""
     width, one = np.uint64(weights.shape[0]), np.float32(1)
-    (j, g), (ju, gu), (jz, gz) = v_row, u_row, z_row
-    corner, beside, below, across, w = spread_pixels(pixels)
+    w = (one - fx) * (one - fy), fx * (one - fy), (one - fx) * fy, fx * fy
+    beside, below, across = corner + right, corner + down, corner + right + down
     p, q, r = np.uint64(j) * width, np.uint64(ju) * width, np.uint64(jz) * width
     fu, fz = one - gu, one - gz
     total = np.float32(0)
@@ -69,11 +66,9 @@ def dot_relu_slanting(  # type: ignore[no-untyped-def]
 
 
 @njit(fastmath=FAST, cache=True)
-def slanting_row(view, row, limit, sigma, visible):  # type: ignore[no-untyped-def]
+def slanting_row(folded, size, head, int16, valid, axes, row, limit, visibility, sigma, visible):  # type: ignore[no-untyped-def]
     """One row of `tile_densities`, of columns that need not stand upright."""
     columns, levels = sigma.shape
-    folded, size, head, valid, axes = view.folded, view.size, view.head, view.valid, view.axes
-    visibility = view.visibility
     u_table, v_table, z_table, z_low, steps = head.u, head.v, head.z, head.z_low, head.steps
     waves, octaves, slope, shift = head.z_waves, head.octaves, head.slope, head.shift
     weights, bias = head.out, head.out_bias[0]
@@ -83,7 +78,6 @@ def slanting_row(view, row, limit, sigma, visible):  # type: ignore[no-untyped-d
     indices, numbers = np.zeros((INTEGERS, BLOCK), np.int32), np.zeros((FLOATS, BLOCK), np.float32)
     base = np.zeros(head.hidden, np.float32)
     codes = np.zeros((CODES, BLOCK), np.int32)
-    int16 = view.int16
     counts, int16_u, int16_v, int16_z = int16.features, int16.u, int16.v, int16.z
     ratio, out, int16_steps = int16.ratio, int16.out, int16.steps
     back = int16.back[0] if counts.size > 0 else np.float32(0)
@@ -113,22 +107,26 @@ def slanting_row(view, row, limit, sigma, visible):  # type: ignore[no-untyped-d
                         )
                     )
                     continue
-                pixels = Pixels(
-                    np.uint64(indices[UPPER, k]) * down + np.uint64(indices[LEFT, k]) * right,
-                    right, down, numbers[ACROSS, k], numbers[DOWN, k],
-                )  # fmt: skip
-                v_row, u = (indices[ENTRY, k], numbers[BETWEEN, k]), numbers[U, k]
-                mapped = numbers[MAPPED, k]
+                corner = np.uint64(indices[UPPER, k]) * down + np.uint64(indices[LEFT, k]) * right
+                fx, fy, j, g = (
+                    numbers[ACROSS, k],
+                    numbers[DOWN, k],
+                    indices[ENTRY, k],
+                    numbers[BETWEEN, k],
+                )
+                u, mapped = numbers[U, k], numbers[MAPPED, k]
+                at = (mapped - z_low) * steps
                 if in_tables:
-                    u_row = tap_table((u + np.float32(1)) * steps, last_u)
-                    z_row = tap_table((mapped - z_low) * steps, last_z)
+                    ju, gu = tap_table((u + np.float32(1)) * steps, last_u)
+                    jz, gz = tap_table(at, last_z)
                     numbers[SIGMA, k] = bias + dot_relu_slanting(
-                        folded, pixels, v_table, v_row, u_table, u_row, z_table, z_row, weights
-                    )
+                        folded, corner, right, down, fx, fy, v_table, j, g,
+                        u_table, ju, gu, z_table, jz, gz, weights,
+                    )  # fmt: skip
                 else:
                     fill_base(u_table, z_table, z_low, waves, octaves, steps, u, mapped, base)
                     numbers[SIGMA, k] = bias + dot_relu(
-                        folded, pixels, v_table, v_row, base, weights
+                        folded, corner, right, down, fx, fy, v_table, j, g, base, weights
                     )
             for k in range(BLOCK):
                 numbers[SIGMA, k] = softplus(numbers[SIGMA, k])
@@ -148,34 +146,50 @@ def slanting_row(view, row, limit, sigma, visible):  # type: ignore[no-untyped-d
 
 
 @njit(fastmath=FAST, cache=True)
-def tile_densities(view, first, limit, sigma, visible):  # type: ignore[no-untyped-def]
+def tile_densities(  # type: ignore[no-untyped-def]
+    folded, size, head, int16, valid, axes, first, limit, visibility, sigma, visible
+):
     """Fill sigma, densities 1/m, and visible (rows,columns,levels each), from row `first` on.
 
-    sigma is UNSEEN where no pixel shows a level. visible: seen and no deeper than the visibility of
-    the pixel; an empty visibility asks for none. A column ends where its sum of densities, unseen
-    levels counting as 1, has passed `limit`: later blocks of levels stay UNSEEN.
+    sigma is UNSEEN where no pixel shows a level. visible: seen and no deeper than the visibility
+    (h,w) over the image; an empty visibility asks for none. A column ends where its sum of
+    densities, unseen levels counting as 1, has passed `limit`: later blocks of levels stay UNSEEN.
     """
-    if stands_upright(view.axes):
-        upright_rows(view, first, limit, sigma, visible)
+    if stands_upright(axes):
+        upright_rows(
+            folded, size, head, int16, valid, axes, first, limit, visibility, sigma, visible
+        )
         return
     for row in range(sigma.shape[0]):
-        slanting_row(view, first + row, limit, sigma[row], visible[row])
+        slanting_row(
+            folded,
+            size,
+            head,
+            int16,
+            valid,
+            axes,
+            first + row,
+            limit,
+            visibility,
+            sigma[row],
+            visible[row],
+        )
 
 
 @njit(parallel=True, cache=True, fastmath=FAST)
-def grid_densities(  # type: ignore[no-untyped-def]
-    folded, size, head, int16, valid, axes, visibility, levels, rows, columns, threads
-):
+def grid_densities(folded, size, head, int16, valid, axes, levels, rows, columns, threads):  # type: ignore[no-untyped-def]
     """Densities (levels,rows,columns) 1/m, NaN where unseen."""
     out = np.empty((levels, rows, columns), np.float32)
     for thread in prange(threads):
-        view = ViewColumns(folded, size, head, int16, valid, axes, visibility)
         sigma = np.zeros((TILE, columns, levels), np.float32)
-        visible = np.zeros(sigma.shape, np.uint8)
+        visible, unasked = np.zeros(sigma.shape, np.uint8), np.zeros((0, 0), np.float32)
         # Tiles are dealt out in turn: what is in view lies together.
         for first in range(thread * TILE, rows, threads * TILE):
             count = min(TILE, rows - first)
-            tile_densities(view, first, np.float32(np.inf), sigma[:count], visible[:count])
+            tile_densities(
+                folded, size, head, int16, valid, axes, first, np.float32(np.inf), unasked,
+                sigma[:count], visible[:count],
+            )  # fmt: skip
             # A row at a time: its densities stay in the first cache from level to level.
             for row in range(count):
                 for level in range(levels):
@@ -187,18 +201,20 @@ def grid_densities(  # type: ignore[no-untyped-def]
 
 @njit(parallel=True, cache=True, fastmath=FAST)
 def grid_occupancy(  # type: ignore[no-untyped-def]
-    folded, size, head, int16, valid, axes, visibility, levels, rows, columns, length, threads
+    folded, size, head, int16, valid, axes, levels, rows, columns, visibility, length, threads
 ):
     """Opacity over `length` m, NaN where unseen, and visibility, both (levels,rows,columns)."""
     opacity = np.empty((levels, rows, columns), np.float32)
     observed = np.empty((levels, rows, columns), np.bool_)
     for thread in prange(threads):
-        view = ViewColumns(folded, size, head, int16, valid, axes, visibility)
         sigma = np.zeros((TILE, columns, levels), np.float32)
         visible = np.zeros(sigma.shape, np.uint8)
         for first in range(thread * TILE, rows, threads * TILE):
             count = min(TILE, rows - first)
-            tile_densities(view, first, np.float32(np.inf), sigma[:count], visible[:count])
+            tile_densities(
+                folded, size, head, int16, valid, axes, first, np.float32(np.inf), visibility,
+                sigma[:count], visible[:count],
+            )  # fmt: skip
             become_opacity(sigma.reshape(-1), length)
             for row in range(count):
                 for level in range(levels):
@@ -217,23 +233,24 @@ def become_opacity(sigma, length):  # type: ignore[no-untyped-def]
 
 
 @njit(parallel=True, cache=True, fastmath=FAST)
-def column_sums(  # type: ignore[no-untyped-def]
-    folded, size, head, int16, valid, axes, visibility, levels, rows, columns, threads
-):
+def column_sums(folded, size, head, int16, valid, axes, levels, rows, columns, visibility, threads):  # type: ignore[no-untyped-def]
     """Per column (rows,columns): sum of seen densities 1/m, levels seen, and levels visible.
 
-    A level no deeper than the visibility of its pixel is visible.
+    visibility (h,w): depth over the image up to which light gets; a level no deeper is visible.
+    Depths are those of q.
     """
     total = np.zeros((rows, columns), np.float32)
     seen_levels = np.zeros((rows, columns), np.int32)
     visible_levels = np.zeros((rows, columns), np.int32)
     for thread in prange(threads):
-        view = ViewColumns(folded, size, head, int16, valid, axes, visibility)
         sigma = np.zeros((TILE, columns, levels), np.float32)
         visible = np.zeros(sigma.shape, np.uint8)
         for first in range(thread * TILE, rows, threads * TILE):
             count = min(TILE, rows - first)
-            tile_densities(view, first, np.float32(np.inf), sigma[:count], visible[:count])
+            tile_densities(
+                folded, size, head, int16, valid, axes, first, np.float32(np.inf), visibility,
+                sigma[:count], visible[:count],
+            )  # fmt: skip
             for row in range(count):
                 for column in range(columns):
                     for k in range(levels):
@@ -246,7 +263,7 @@ def column_sums(  # type: ignore[no-untyped-def]
 
 @njit(parallel=True, cache=True, fastmath=FAST)
 def transparent_levels(  # type: ignore[no-untyped-def]
-    folded, size, head, int16, valid, axes, visibility, levels, rows, columns, limit, threads
+    folded, size, head, int16, valid, axes, levels, rows, columns, limit, threads
 ):
     """How many levels (rows,columns) have a running sum of densities of at most `limit`.
 
@@ -255,12 +272,14 @@ def transparent_levels(  # type: ignore[no-untyped-def]
     """
     out = np.zeros((rows, columns), np.int32)
     for thread in prange(threads):
-        view = ViewColumns(folded, size, head, int16, valid, axes, visibility)
         sigma = np.zeros((TILE, columns, levels), np.float32)
-        visible = np.zeros(sigma.shape, np.uint8)
+        visible, unasked = np.zeros(sigma.shape, np.uint8), np.zeros((0, 0), np.float32)
         for first in range(thread * TILE, rows, threads * TILE):
             count = min(TILE, rows - first)
-            tile_densities(view, first, limit, sigma[:count], visible[:count])
+            tile_densities(
+                folded, size, head, int16, valid, axes, first, limit, unasked,
+                sigma[:count], visible[:count],
+            )  # fmt: skip
             for row in range(count):
                 for column in range(columns):
                     out[first + row, column] = transparent(sigma[row, column], limit)

@@ -14,7 +14,7 @@ from kdbts_ros.density.engines.cpu import votes as vote_loops
 from kdbts_ros.density.engines.cpu.fusion import groups_of
 from kdbts_ros.density.engines.cpu.int16_map import Int16Tables
 from kdbts_ros.density.engines.cpu.rays import DARK, composite_rays
-from kdbts_ros.density.engines.cpu.single_view import NOWHERE, CompiledViews, positions, threads
+from kdbts_ros.density.engines.cpu.single_view import CompiledViews, positions, threads
 from kdbts_ros.density.engines.cpu.upright_columns import LANES
 from kdbts_ros.density.engines.cpu.vote_cache import Ring, VoteStore
 from kdbts_ros.density.engines.encoded_view import EncodedView
@@ -35,6 +35,7 @@ Fusion = tuple[Floats, Floats, Floats, np.float32]
 Bytes = npt.NDArray[np.uint8]
 Slots = npt.NDArray[np.int64]
 
+NOWHERE = np.zeros((0, 0), np.float32)
 # Points whose votes are held at a time: a few megabytes per view.
 VOTE_CHUNK = 1 << 16
 # Samples that rays of several views take together before those that met something drop out.
@@ -199,7 +200,13 @@ class FusedQueries(CompiledViews):
         seen_rows: Bytes,
     ) -> None:
         vote_loops.column_votes(
-            *self._columns(view, grid, visibility),
+            self._feature_maps[view],
+            self._size,
+            self.arrays,
+            self._int16(view),
+            self._valid[view],
+            grid.seen_by(self._P[view]),
+            visibility * np.float32(self.views[view].scale),
             stale,
             ring,
             votes,

@@ -11,8 +11,6 @@ be negative, costs more than what is done with the numbers it finds.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numba import prange
 
@@ -22,17 +20,6 @@ from kdbts_ros.loops import njit
 
 _MIN_DEPTH = np.float32(MIN_DEPTH)
 _KEEP_ORDER = {"contract", "nsz"}
-
-
-class Pixels(NamedTuple):
-    """The four pixels of a map around a position: the element where the upper left one begins, how
-    far right and down the next ones do, and how far across and down the position lies between."""
-
-    corner: np.uint64
-    right: np.uint64
-    down: np.uint64
-    fx: np.float32
-    fy: np.float32
 
 
 @njit(cache=True)
@@ -116,22 +103,15 @@ def sum_of_six(base, w, m00, m01, m10, m11, g, low, high):  # type: ignore[no-un
 
 
 @njit(inline="always")
-def spread_pixels(pixels):  # type: ignore[no-untyped-def]
-    """Where the four pixels begin, and their weights."""
-    fx, fy, one = pixels.fx, pixels.fy, np.float32(1)
-    corner, right, down = pixels.corner, pixels.right, pixels.down
-    w = (one - fx) * (one - fy), fx * (one - fy), (one - fx) * fy, fx * fy
-    return corner, corner + right, corner + down, corner + right + down, w
+def dot_relu(folded, corner, right, down, fx, fy, v_table, j, g, base, weights):  # type: ignore[no-untyped-def]
+    """Sum of weights times the rectified hidden layer: base, map and v's part.
 
-
-@njit(inline="always")
-def dot_relu(folded, pixels, v_table, v_row, base, weights):  # type: ignore[no-untyped-def]
-    """Sum of weights times the rectified hidden layer: base, the map at `Pixels` and v's part.
-
-    v_row: `tap_table`'s of v.
+    The map's four pixels begin at `corner`, and at `right` and `down` of it; j and g are
+    `tap_table`'s of v.
     """
-    width, (j, g) = np.uint64(base.shape[0]), v_row
-    corner, beside, below, across, w = spread_pixels(pixels)
+    width, one = np.uint64(base.shape[0]), np.float32(1)
+    w = (one - fx) * (one - fy), fx * (one - fy), (one - fx) * fy, fx * fy
+    beside, below, across = corner + right, corner + down, corner + right + down
     p = np.uint64(j) * width
     total = np.float32(0)
     for c in range(width):
@@ -193,8 +173,10 @@ def point_densities(folded, size, head, valid, q, threads):  # type: ignore[no-u
             fill_base(u_table, z_table, z_low, waves, octaves, steps, u, mapped, base)
             left, fx = tap(u, width)
             upper, fy = tap(v, height)
-            pixels = Pixels(np.uint64(upper) * down + np.uint64(left) * right, right, down, fx, fy)
-            v_row = tap_table((v + one) * steps, last)
-            out[i] = bias + dot_relu(folded, pixels, v_table, v_row, base, weights)
+            j, g = tap_table((v + one) * steps, last)
+            corner = np.uint64(upper) * down + np.uint64(left) * right
+            out[i] = bias + dot_relu(
+                folded, corner, right, down, fx, fy, v_table, j, g, base, weights
+            )
             out[i] = softplus(out[i])
     return out

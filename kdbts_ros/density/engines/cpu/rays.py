@@ -6,15 +6,12 @@ floats, see `points`, then from one of integers, see `int16_map`.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numba import prange
 
-from kdbts_ros.density.engines.answers import Floats
 from kdbts_ros.density.engines.cpu.fast_math import FAST, exp_of_negative, relu, softplus
 from kdbts_ros.density.engines.cpu.int16_loops import between_pixels, corner, pixel_code
-from kdbts_ros.density.engines.cpu.int16_map import Int16s, to_count
+from kdbts_ros.density.engines.cpu.int16_map import to_count
 from kdbts_ros.density.engines.cpu.points import tap
 from kdbts_ros.density.engines.cpu.simd import (
     LANES,
@@ -171,29 +168,13 @@ def along_ray(counts, samples, out, first, count, back, bias, sums, sigma):  # t
         sigma[i] = softplus(np.float32(sums[i]) * back + bias)
 
 
-class Rays(NamedTuple):
-    """What a row of rays needs, beside its place: see `ray_depths` and `int16_ray_depths`."""
-
-    folded: Floats
-    size: tuple[int, int]
-    u_half: Floats
-    v_half: Floats
-    along: Int16s
-    per_value: Floats
-    out: Int16s
-    back: np.float32
-    bias: np.float32
-    t: Floats
-    step: Floats
-    stop: np.float32
-    shape: tuple[int, int]
-
-
 @njit(fastmath=FAST, cache=True)
-def ray_row(rays, i, expected, median, opacity):  # type: ignore[no-untyped-def]
+def ray_row(  # type: ignore[no-untyped-def]
+    folded, size, u_half, v_half, along, per_value, out, back, bias, t, step, stop, i, shape,
+    expected, median, opacity,
+):  # fmt: skip
     """Fill row i of expected, median and opacity, each (w,), see `int16_ray_depths`."""
-    folded, size, u_half, v_half, along, per_value, out, back, bias, t, step, stop, (h, w) = rays
-    hidden, samples = per_value.shape[0], t.shape[0]
+    hidden, samples, (h, w) = per_value.shape[0], t.shape[0], shape
     per_ray, counts = np.empty(hidden, np.float32), np.empty(hidden, np.int16)
     sigma, state = np.zeros(_BLOCK, np.float32), np.empty(3, np.float32)
     sums = np.zeros(_BLOCK, np.int32)
@@ -223,12 +204,12 @@ def int16_ray_depths(folded, size, head, int16, halves, t, step, shape, stop, th
     out, back, bias = int16.out, int16.back[0], head.out_bias[0]
     along = rows_of_counts(z_half, per_value, _SPARE)
     for thread in prange(threads):
-        rays = Rays(
-            folded, size, u_half, v_half, along, per_value, out, back, bias, t, step, dark, shape
-        )
         for i in range(thread, h, threads):
             # In a function of its own: inside a parallel loop every call would count references.
-            ray_row(rays, i, expected[i], median[i], opacity[i])
+            ray_row(
+                folded, size, u_half, v_half, along, per_value, out, back, bias, t, step, dark, i,
+                shape, expected[i], median[i], opacity[i],
+            )  # fmt: skip
     return expected, median, opacity
 
 

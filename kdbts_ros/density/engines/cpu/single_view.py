@@ -13,7 +13,6 @@ from torch import Tensor
 from kdbts_ros.density.engines.answers import Bools, Floats, FrameGrids
 from kdbts_ros.density.engines.cpu import columns
 from kdbts_ros.density.engines.cpu import points as point_loops
-from kdbts_ros.density.engines.cpu.column_geometry import ViewColumns
 from kdbts_ros.density.engines.cpu.int16_map import (
     ABSENT,
     MOST_PIXELS,
@@ -31,8 +30,6 @@ from kdbts_ros.density.geometry.camera import Array
 from kdbts_ros.density.network.volume_rendering import lengths
 
 EVERYWHERE = np.ones((1, 1), np.uint8)
-# Visibility of who does not ask for it.
-NOWHERE = np.zeros((0, 0), np.float32)
 
 
 class CompiledViews:
@@ -78,18 +75,6 @@ class CompiledViews:
     ) -> FrameGrids | None:
         return None
 
-    def _columns(self, view: int, grid: AffineGrid, visibility: Floats) -> ViewColumns:
-        """What loops over the columns of a grid need of a view; visibility (h,w) in m."""
-        return ViewColumns(
-            self._feature_maps[view],
-            self._size,
-            self.arrays,
-            self._int16(view),
-            self._valid[view],
-            grid.seen_by(self._P[view]),
-            visibility * np.float32(self.views[view].scale),
-        )
-
     def _int16(self, view: int) -> Int16Map:
         """A view's map as integers, made when first asked for and kept with the view."""
         if self._tables is None or max(self._size) > MOST_PIXELS:
@@ -116,7 +101,7 @@ class CompiledQueries(CompiledViews):
         return np.asarray(sigma * self._scale, np.float32)
 
     def grid_densities(self, grid: AffineGrid) -> Floats:
-        sigma = self._ask(columns.grid_densities, grid, NOWHERE)
+        sigma = self._ask(columns.grid_densities, grid)
         if self._scale != 1:
             sigma *= self._scale
         return np.asarray(sigma)
@@ -127,19 +112,19 @@ class CompiledQueries(CompiledViews):
         probability, observed = self._ask(
             columns.grid_occupancy,
             grid,
-            visibility[0],
+            visibility[0] * self._scale,
             np.float32(length) * self._scale,
         )
         return np.asarray(probability), np.asarray(observed)
 
     def column_sums(self, grid: AffineGrid, visibility: Sequence[Floats]) -> ColumnSums:
-        total, seen, visible = self._ask(columns.column_sums, grid, visibility[0])
+        total, seen, visible = self._ask(columns.column_sums, grid, visibility[0] * self._scale)
         return ColumnSums(total * self._scale, seen, visible)
 
     def transparent_levels(self, grid: AffineGrid, limit: float) -> npt.NDArray[np.int32]:
         if self._scale != 1:
             return transparent(self.grid_densities(grid), limit)
-        found = self._ask(columns.transparent_levels, grid, NOWHERE, np.float32(limit))
+        found = self._ask(columns.transparent_levels, grid, np.float32(limit))
         return np.asarray(found)
 
     def depths(self, view: int, t: Floats, size: tuple[int, int], stop: float) -> RayDepths:
@@ -167,11 +152,19 @@ class CompiledQueries(CompiledViews):
         )
         return np.asarray(found / scale)
 
-    def _ask(
-        self, loop: Callable[..., Any], grid: AffineGrid, visibility: Floats, *further: Any
-    ) -> Any:
+    def _ask(self, loop: Callable[..., Any], grid: AffineGrid, *further: Any) -> Any:
         """Ask a loop over columns about a grid before the only view."""
-        return loop(*self._columns(0, grid, visibility), *grid.shape, *further, threads())
+        return loop(
+            self._feature_maps[0],
+            self._size,
+            self.arrays,
+            self._int16(0),
+            self._valid[0],
+            grid.seen_by(self._P[0]),
+            *grid.shape,
+            *further,
+            threads(),
+        )
 
 
 def threads() -> int:

@@ -2,7 +2,7 @@
 
 Columns of the world do so before a level camera. All levels of such a column have one u and one
 depth: what these add to the first layer, the base, and which pixels of the map lie beside it, is
-found once. For `view` see `ViewColumns`, for `folded` and `size` see `points`.
+found once. For `axes` see `column_geometry`, for `folded` and `size` see `points`.
 """
 
 from __future__ import annotations
@@ -120,11 +120,10 @@ def settle(sigma, raw, shown):  # type: ignore[no-untyped-def]
 
 @njit(fastmath=FAST, cache=True)
 def float_levels(  # type: ignore[no-untyped-def]
-    folded, size, base, weights, bias, v_table, steps, left, fx, heights, order, raw
+    folded, size, base, weights, bias, v_table, steps, left, fx, heights, order, first, last, raw
 ):
-    """Fill raw at `order` with the pre-densities of these levels of a column."""
-    last = order.shape[0]
-    for i in range(0, last, 2):
+    """Fill raw at order[first:last] with the pre-densities of these levels of a column."""
+    for i in range(first, last, 2):
         j, k = order[i], order[min(i + 1, last - 1)]
         a, b = dot_relu_pair(
             folded, size, base, weights, v_table, steps, left, fx, heights[j], heights[k]
@@ -141,35 +140,33 @@ def span(ys, order, found):  # type: ignore[no-untyped-def]
 
 @njit(fastmath=FAST, cache=True)
 def int16_levels(  # type: ignore[no-untyped-def]
-    counts, v_table, out, back, bias, base, down, x, ys, vs, order, raw
+    counts, v_table, out, back, bias, base, down, x, ys, vs, order, first, last, raw
 ):
     """The same from a int16 map; x: code of the column, ys and vs of its levels."""
-    for i in range(order.shape[0]):
+    for i in range(first, last):
         k = order[i]
         found = int16_upright(counts, v_table, out, base, down, x, ys[k], vs[k])
         raw[k] = np.float32(found) * back + bias
 
 
 @njit(fastmath=FAST, cache=True)
-def dense_levels(rows, v_table, out, back, bias, top, ys, vs, order, raw):  # type: ignore[no-untyped-def]
+def dense_levels(rows, v_table, out, back, bias, top, ys, vs, order, first, last, raw):  # type: ignore[no-untyped-def]
     """The same of levels that lie closer than the map's rows; rows: those from `top` on."""
     width = np.uint64(out.shape[0])
-    for i in range(order.shape[0]):
+    for i in range(first, last):
         k = order[i]
         found = int16_between(rows, v_table, out, width, top, ys[k], vs[k])
         raw[k] = np.float32(found) * back + bias
 
 
 @njit(fastmath=FAST, cache=True)
-def upright_rows(view, first, limit, sigma, visible):  # type: ignore[no-untyped-def]
+def upright_rows(folded, size, head, int16, valid, axes, first, limit, visibility, sigma, visible):  # type: ignore[no-untyped-def]
     """`columns.tile_densities` of upright columns.
 
     Columns beside each other are about as deep, so that they read the same rows of v's table, and
     those one behind the other the same pixels: a few rows at a time find both in a near cache.
     """
     rows, columns, levels = sigma.shape
-    folded, size, head, int16 = view.folded, view.size, view.head, view.int16
-    valid, axes, visibility = view.valid, view.axes, view.visibility
     padded = (levels + LANES - 1) // LANES * LANES
     heights, raw = np.zeros(padded, np.float32), np.zeros(padded, np.float32)
     shown, order = np.zeros(padded, np.int32), np.zeros(padded + 1, np.int32)
@@ -220,17 +217,17 @@ def upright_rows(view, first, limit, sigma, visible):  # type: ignore[no-untyped
                     at += 1
                 if as_int16 and dense:
                     dense_levels(
-                        beside, int16_v, out, back, bias, top, ys, vs, order[start:at], raw
+                        beside, int16_v, out, back, bias, top, ys, vs, order, start, at, raw
                     )
                 elif as_int16:
                     int16_levels(
                         counts, int16_v, out, back, bias, int16_base, down,
-                        x, ys, vs, order[start:at], raw,
+                        x, ys, vs, order, start, at, raw,
                     )  # fmt: skip
                 else:
                     float_levels(
                         folded, size, base, weights, bias, v_table, steps, left, fx,
-                        heights, order[start:at], raw,
+                        heights, order, start, at, raw,
                     )  # fmt: skip
                 settle(sigma[row, column, begin:end], raw[begin:end], shown[begin:end])
                 if limit < np.inf:

@@ -21,7 +21,6 @@ from kdbts_ros.density.engines.cpu.column_geometry import (
     SEEN,
     UPPER,
     U,
-    ViewColumns,
     place,
     position,
     stands_upright,
@@ -36,11 +35,9 @@ from kdbts_ros.density.engines.cpu.int16_loops import (
     row_code,
 )
 from kdbts_ros.density.engines.cpu.points import (
-    Pixels,
     fill_base,
     is_seen,
     is_visible,
-    spread_pixels,
     sum_of_six,
     tap,
     tap_table,
@@ -64,8 +61,7 @@ from kdbts_ros.density.engines.cpu.upright_columns import LANES, mark_visible, s
 from kdbts_ros.loops import njit
 
 _CHANNELS, _EIGHT = np.uint64(CHANNELS), np.uint64(LANES)
-# Scratch of a column by level: in view, those in view in turn, codes down the map and of v,
-# visible.
+# Scratch of a column by level: in view, those in view in turn, codes on the map and of v, visible.
 _SHOWN, _ORDER, _Y, _V, _VISIBLE, _INTEGERS = range(6)
 
 
@@ -96,10 +92,11 @@ def last_layer(hidden, weights, bias, answers, i):  # type: ignore[no-untyped-de
 
 
 @njit(inline="always")
-def fill_hidden(folded, pixels, v_table, v_row, base, hidden):  # type: ignore[no-untyped-def]
+def fill_hidden(folded, corner, right, down, fx, fy, v_table, j, g, base, hidden):  # type: ignore[no-untyped-def]
     """Fill hidden (C,) with the rectified hidden layer; arguments as of `points.dot_relu`."""
-    width, (j, g) = np.uint64(base.shape[0]), v_row
-    corner, beside, below, across, w = spread_pixels(pixels)
+    width, one = np.uint64(base.shape[0]), np.float32(1)
+    w = (one - fx) * (one - fy), fx * (one - fy), (one - fx) * fy, fx * fy
+    beside, below, across = corner + right, corner + down, corner + right + down
     p = np.uint64(j) * width
     for c in range(width):
         h = sum_of_six(
@@ -120,12 +117,10 @@ def point_votes(folded, size, head, valid, q, votes, seen_rows, threads):  # typ
     waves, octaves, slope, shift = head.z_waves, head.octaves, head.slope, head.shift
     right, down, one = np.uint64(head.hidden), np.uint64(head.hidden * width), np.float32(1)
     last = np.int32(2 * steps) - np.int32(1)
-    weights, bias = head.out, head.out_bias
+    weights, bias, blocks = head.out, head.out_bias, votes.shape[0]
     for thread in prange(threads):
         base, hidden = np.empty(head.hidden, np.float32), np.empty(head.hidden, np.float32)
-        for b in range(
-            thread * votes.shape[0] // threads, (thread + 1) * votes.shape[0] // threads
-        ):
+        for b in range(thread * blocks // threads, (thread + 1) * blocks // threads):
             votes[b], seen_rows[b] = 0, 0
             votes[b, 0, :] = MASKED
             for i in range(b * LANES, min((b + 1) * LANES, q.shape[0])):
@@ -137,9 +132,9 @@ def point_votes(folded, size, head, valid, q, votes, seen_rows, threads):  # typ
                 fill_base(u_table, z_table, z_low, waves, octaves, steps, u, mapped, base)
                 left, fx = tap(u, width)
                 upper, fy = tap(v, height)
-                at = np.uint64(upper) * down + np.uint64(left) * right
-                v_row = tap_table((v + one) * steps, last)
-                fill_hidden(folded, Pixels(at, right, down, fx, fy), v_table, v_row, base, hidden)
+                j, g = tap_table((v + one) * steps, last)
+                corner = np.uint64(upper) * down + np.uint64(left) * right
+                fill_hidden(folded, corner, right, down, fx, fy, v_table, j, g, base, hidden)
                 last_layer(hidden, weights, bias, votes[b], i - b * LANES)
 
 
@@ -150,34 +145,44 @@ def column_votes(  # type: ignore[no-untyped-def]
     """Fill votes (G,C,2+F,cells) with what one view says of the stale columns of a grid.
 
     stale (R,C), in the ring's order; of other columns nothing is written. seen_rows (G,C): a bit
-    for every row of a group of which the view sees any level. For the rest see `ViewColumns`.
+    for every row of a group of which the view sees any level. visibility (h,w): depth of q over the
+    image up to which light gets, empty if nobody asks. For `axes` see `column_geometry`.
     """
     for thread in prange(threads):
-        view = ViewColumns(folded, size, head, int16, valid, axes, visibility)
         # Groups are dealt out in turn: what is in view lies together.
         for group in range(thread, votes.shape[0], threads):
-            votes_of_row(view, group, stale, ring, votes[group], seen_rows[group])
+            votes_of_row(
+                folded, size, head, int16, valid, axes, visibility, group, stale, ring,
+                votes[group], seen_rows[group],
+            )  # fmt: skip
 
 
 @njit(fastmath=FAST, cache=True)
-def votes_of_row(view, group, stale, ring, votes, seen_rows):  # type: ignore[no-untyped-def]
+def votes_of_row(  # type: ignore[no-untyped-def]
+    folded, size, head, int16, valid, axes, visibility, group, stale, ring, votes, seen_rows
+):
     """`column_votes` of a row of groups."""
     columns, kinds, cells = votes.shape
-    upright, rows = stands_upright(view.axes), np.zeros(LANES, np.int64)
+    upright, rows = stands_upright(axes), np.zeros(LANES, np.int64)
     block, shown = np.zeros((kinds, cells), np.float32), np.zeros(cells, np.int32)
     lanes, flat = np.zeros(LANES, np.float32), votes.reshape(-1)
-    scratch = scratch_of(view.head.hidden, kinds - 1, cells // LANES)
+    scratch = scratch_of(head.hidden, kinds - 1, cells // LANES)
     for j in range(columns):
         if choose_rows(stale, group, j, ring, rows, lanes) == 0:
             continue
         column, odd = (j - ring[1]) % columns, False
         shown[:], block[-1, :] = 0, 0
-        if upright and view.int16.features.size > 0:
-            upright_group(view, column, rows, scratch, block, shown)
+        if upright and int16.features.size > 0:
+            upright_group(
+                size, head, int16, valid, axes, visibility, column, rows, scratch, block, shown
+            )
         for r in range(LANES):
             if rows[r] >= 0:
                 odd = True
-                column_in_floats(view, column, rows[r], upright, r, block, shown)
+                column_in_floats(
+                    folded, size, head, valid, axes, visibility, column, rows[r], upright, r, block,
+                    shown,
+                )  # fmt: skip
         at = np.uint64(j) * np.uint64(kinds * cells)
         seen_rows[j] = keep(block, shown, lanes, flat, at, seen_rows[j])
         if odd:
@@ -230,11 +235,10 @@ def keep(block, shown, lanes, flat, at, seen_rows):  # type: ignore[no-untyped-d
 
 
 @njit(fastmath=FAST, cache=True)
-def column_in_floats(view, column, row, upright, lane, block, shown):  # type: ignore[no-untyped-def]
+def column_in_floats(  # type: ignore[no-untyped-def]
+    folded, size, head, valid, axes, visibility, column, row, upright, lane, block, shown
+):
     """`upright_group` of one column in floats, whether it stands upright or not."""
-    folded, size, head, axes, visibility = (
-        view.folded, view.size, view.head, view.axes, view.visibility,
-    )  # fmt: skip
     u_table, v_table, z_table, z_low, steps = head.u, head.v, head.z, head.z_low, head.steps
     waves, octaves, levels = head.z_waves, head.octaves, shown.shape[0] // LANES
     right, down = np.uint64(head.hidden), np.uint64(head.hidden * size[1])
@@ -244,7 +248,7 @@ def column_in_floats(view, column, row, upright, lane, block, shown):  # type: i
     for begin in range(0, levels, BLOCK):
         count = min(BLOCK, levels - begin)
         place(
-            indices, numbers, axes, view.valid, size, head.slope, head.shift, steps,
+            indices, numbers, axes, valid, size, head.slope, head.shift, steps,
             np.float32(column), np.float32(row), np.float32(begin), count,
         )  # fmt: skip
         for k in range(count):
@@ -258,10 +262,12 @@ def column_in_floats(view, column, row, upright, lane, block, shown):  # type: i
                 u, mapped = numbers[U, k], numbers[MAPPED, k]
                 fill_base(u_table, z_table, z_low, waves, octaves, steps, u, mapped, base)
                 based = True
-            at = np.uint64(indices[UPPER, k]) * down + np.uint64(indices[LEFT, k]) * right
-            pixels = Pixels(at, right, down, numbers[ACROSS, k], numbers[DOWN, k])
-            v_row = indices[ENTRY, k], numbers[BETWEEN, k]
-            fill_hidden(folded, pixels, v_table, v_row, base, hidden)
+            left, upper = np.uint64(indices[LEFT, k]), np.uint64(indices[UPPER, k])
+            fill_hidden(
+                folded, upper * down + left * right, right, down,
+                numbers[ACROSS, k], numbers[DOWN, k], v_table,
+                indices[ENTRY, k], numbers[BETWEEN, k], base, hidden,
+            )  # fmt: skip
             last_layer(hidden, head.out, head.out_bias, block, cell)
             if visibility.size > 0:
                 qx, qy, qz = position(
@@ -353,14 +359,13 @@ def turn_answers(answers, kinds, shown, block):  # type: ignore[no-untyped-def]
 
 
 @njit(fastmath=FAST, cache=True)
-def upright_group(view, column, rows, scratch, block, shown):  # type: ignore[no-untyped-def]
+def upright_group(size, head, int16, valid, axes, visibility, column, rows, scratch, block, shown):  # type: ignore[no-untyped-def]
     """Fill block (2+F,cells) with what a view says of columns that stand upright.
 
     rows (LANES,): of the grid; negative: not asked. Those answered become negative, so that what
     remains are columns nearer than the tables begin. Sets shown (cells,) where the view sees.
     """
     heights, indices, base, hidden, answers = scratch
-    size, head, int16, visibility = view.size, view.head, view.int16, view.visibility
     levels, one, visible = shown.shape[0] // LANES, np.float32(1), indices[_VISIBLE]
     order, ys, vs = indices[_ORDER], indices[_Y], indices[_V]
     counts, u_table, v_table, z_table = int16.features, int16.u, int16.v, int16.z
@@ -370,7 +375,7 @@ def upright_group(view, column, rows, scratch, block, shown):  # type: ignore[no
         if rows[r] < 0:
             continue
         found, u, qz = stand(
-            heights, indices[_SHOWN], order, view.axes, view.valid,
+            heights, indices[_SHOWN], order, axes, valid,
             np.float32(column), np.float32(rows[r]), levels,
         )  # fmt: skip
         depth = (head.slope / qz + head.shift - head.z_low) * steps

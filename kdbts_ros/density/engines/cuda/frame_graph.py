@@ -99,6 +99,11 @@ class GraphedFrame:
         """Milliseconds of the device alone for the frame that slot 0 holds, by its own clock."""
         return self._replayed.device_times(0, repeats)
 
+    def visibility(self) -> Floats:
+        """Where half the light of the frame that was handed over last is gone, as it is shown."""
+        self._replayed.stream.synchronize()
+        return self.steps.visibility.cpu().numpy()
+
     def encoding(self) -> FrameEncoding:
         """What the network made of the frame that was handed over last, which nothing follows."""
         self._replayed.stream.synchronize()

@@ -96,6 +96,13 @@ class FrameDepth(NamedTuple):
     valid: Floats
     own: Floats | None
 
+    def divided(self, scale: float) -> FrameDepth:
+        """Of a view that is anchored by a scale."""
+        if scale == 1:
+            return self
+        by = np.float32(scale)
+        return FrameDepth(self.valid / by, None if self.own is None else self.own / by)
+
 
 class DepthGraph(Protocol):
     """What computes depth images of a graph's frames: `GraphedDepth`."""
@@ -138,6 +145,10 @@ class Graph(Protocol):
 
     def depths(self, plan: DepthPlan) -> DepthGraph:
         """Prepares depth images of the last frame."""
+        ...
+
+    def visibility(self) -> Floats:
+        """(h,w) of the last frame: see `FrameEncoding`."""
         ...
 
     def encoding(self) -> FrameEncoding:
