@@ -15,6 +15,7 @@ from torch.nn import functional as F
 
 from kdbts_ros.density.engines.answers import Floats
 from kdbts_ros.density.engines.head_tables import HeadArrays, coordinate_half, head_arrays
+from kdbts_ros.density.network.baseline_heads import fuse_along
 from kdbts_ros.density.network.decoder import mirrored
 from kdbts_ros.density.network.heads import Head
 from kdbts_ros.density.network.network import DensityNetwork, sample_features
@@ -59,16 +60,18 @@ class FoldedHead:
         )
         self._ray_halves: dict[tuple[tuple[int, int], bytes], tuple[Floats, Floats, Floats]] = {}
 
-    def density(self, maps: Tensor, projected: Projected) -> Tensor:
+    def density(self, maps: Tensor, projected: Projected, samples: int = 1) -> Tensor:
         """Densities (M,) in 1/m of points projected into the V views of maps (V,hidden,H,W).
 
-        `projected` has no batch: uv (V,M,2), z (V,M), seen (V,M).
+        `projected` has no batch: uv (V,M,2), z (V,M), seen (V,M). samples: of each ray that the
+        points make up, see `fuse_along`.
         """
         views = maps.shape[0] if self.head.multi_view else 1
         uv, z = projected.uv[:views], projected.z[:views]
         sampled = sample_features(maps[None, :views], uv[None])[0]
         per_view = self.last(F.relu(sampled + self._positional(uv, z)))
-        return F.softplus(self.head.fuse(per_view[None], projected.seen[None, :views])[0])
+        seen = projected.seen[None, :views]
+        return F.softplus(fuse_along(self.head, per_view[None], seen, samples)[0])
 
     def own_depth(
         self, maps: Tensor, t: Tensor, size: tuple[int, int]

@@ -17,9 +17,8 @@ def build_network(config: NetworkConfig) -> DensityNetwork:
         UserError: the checkpoint to start from cannot be read or is of another architecture.
     """
     single = config.head in SINGLE_VIEW_HEADS
-    widths: tuple[int, ...] = (config.head_width,)
-    if config.head in ("mvbts", "attention"):
-        widths = config.multi_view_widths
+    narrow = single or config.head == "simple_multiview"
+    widths = (config.head_width,) if narrow else config.multi_view_widths
     spec = NetworkSpec(
         layers=config.layers,
         feature_channels=config.feature_channels,
