@@ -92,7 +92,9 @@ class IbrnetHead(nn.Module):
     def _pooled(self, per_view: Tensor, seen: Tensor) -> Tensor:
         """(B,M,width): the density feature of each point."""
         mean, variance = pooled(per_view, view_shares(seen))
-        everyone = torch.cat([mean, variance], -1).unsqueeze(1).expand(-1, per_view.shape[1], -1, -1)
+        everyone = (
+            torch.cat([mean, variance], -1).unsqueeze(1).expand(-1, per_view.shape[1], -1, -1)
+        )
         told = self.weighing(torch.cat([per_view, everyone], -1))
         weights = torch.sigmoid(told[..., 0]) * view_shares(seen)
         shares = weights / weights.sum(1, keepdim=True)
@@ -110,9 +112,7 @@ def fuse_along(head: Head, per_view: Tensor, seen: Tensor, samples: int) -> Tens
     return head.fuse(per_view, seen)
 
 
-def points_on_rays(
-    points: Tensor, origin: Tensor, distances: Tensor
-) -> tuple[Tensor, Tensor]:
+def points_on_rays(points: Tensor, origin: Tensor, distances: Tensor) -> tuple[Tensor, Tensor]:
     """Each point as a sample of the ray from `origin` through it.
 
     The other samples keep their distances, and the point takes the place of the one whose bin it
@@ -150,7 +150,7 @@ def pooled(values: Tensor, shares: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _places(samples: int, device: torch.device) -> Tensor:
-    """(S,2 octaves) sines and cosines of where on its ray a sample stands, whatever their number."""
+    """(S,2 octaves) sines and cosines of where on its ray a sample is, whatever their number."""
     middle = (torch.arange(samples, device=device) + 0.5) / samples
     angles = middle[:, None] * math.pi * 2.0 ** torch.arange(_PLACE_OCTAVES, device=device)
     return torch.cat([angles.sin(), angles.cos()], -1)
