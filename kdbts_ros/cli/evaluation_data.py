@@ -73,7 +73,7 @@ Report = Annotated[
 ]
 
 
-_TABLE_WIDTH = 130
+_TABLE_WIDTH = 240
 
 
 @dataclass(frozen=True)

@@ -83,9 +83,9 @@ class IbrnetHead(nn.Module):
     def fuse_rays(self, per_view: Tensor, seen: Tensor, samples: int) -> Tensor:
         """(B,V,M,width) and (B,V,M) to (B,M); M is of whole rays, their `samples` by depth."""
         features = self._pooled(per_view, seen)
-        rays = features.unflatten(1, (-1, samples))
+        rays = features.view(len(features), -1, samples, features.shape[-1])
         rays = rays + self.place(_places(samples, rays.device))
-        hidden = ~seen.any(1).unflatten(1, (-1, samples))
+        hidden = ~seen.any(1).view(len(seen), -1, samples)
         pre_density: Tensor = self.mlp2(self.norm(self.ray(rays, rays, hidden)))
         return pre_density.squeeze(-1).flatten(1)
 

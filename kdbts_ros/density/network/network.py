@@ -225,7 +225,7 @@ class DensityNetwork(nn.Module):
         rays, place = points_on_rays(points, origin, sample_distances(*self.spec.depths, middles))
         vectors, seen = self.vectors(features, K_ndc, T_cam_world, rays.flatten(1, 2))
         pre = fuse_along(head, head.first_layers()(vectors), seen, RAY_SAMPLES)
-        at_points = pre.unflatten(1, (-1, RAY_SAMPLES)).gather(-1, place.unsqueeze(-1))
+        at_points = pre.view(*place.shape, RAY_SAMPLES).gather(-1, place.unsqueeze(-1))
         return F.softplus(at_points.squeeze(-1)), project(K_ndc, T_cam_world, points).seen
 
     def vectors(
