@@ -207,7 +207,7 @@ def _rows(
     with Progress(console=Console(stderr=True)) as progress:
         task = progress.add_task("pictures", total=count * len(methods))
         for sample in samples:
-            known = "truth" if sample.world is not None else "LiDAR"
+            known = "truth" if sample.world is not None else "LiDAR returns"
             pictures = {known: truth(sample)}
             for method in methods:
                 pictures[method.title] = shown(method, sample)

@@ -63,14 +63,18 @@ def profile_grid(sample: Sample, resolution: float) -> AffineGrid:
 
 
 def density_profile(queries: Queries, grid: AffineGrid) -> Floats:
-    """(rows,columns): share of the height that light from above passes; NaN where nothing is seen.
+    """(rows,columns): share of the height that light from above passes, of what is seen of it.
 
-    1 is free down to the ground, which itself ends the light; 0 is as high as the slab.
+    1 is free down to the ground, which itself ends the light; 0 is as high as the slab. NaN where
+    less than half of the levels is seen.
     """
     thickness = (HEIGHTS[1] - HEIGHTS[0]) / LEVELS
-    found = queries.transparent_levels(grid, OPTICAL_LIMIT / thickness) / np.float32(LEVELS)
-    seen = queries.seen(grid.points()).reshape(grid.shape).any(0)
-    return np.where(seen, found, np.float32(np.nan)).astype(np.float32)
+    sigma = queries.grid_densities(grid)
+    seen = np.isfinite(sigma)
+    passed = seen & (np.nan_to_num(sigma).cumsum(0) * thickness <= OPTICAL_LIMIT)
+    count = seen.sum(0)
+    share = passed.sum(0) / np.maximum(count, 1)
+    return np.where(2 * count >= len(sigma), share, np.nan).astype(np.float32)
 
 
 def true_profile(sample: Sample, grid: AffineGrid) -> Floats:

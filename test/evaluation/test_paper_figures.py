@@ -10,7 +10,6 @@ import pytest
 
 from kdbts_ros.cli.main import run
 from kdbts_ros.density.checkpoints.checkpoint import save_network
-from kdbts_ros.density.engines.interface import transparent
 from kdbts_ros.density.geometry.camera import View, inverse, transform
 from kdbts_ros.errors import UserError
 from kdbts_ros.evaluation import paper_figures as paper
@@ -34,19 +33,17 @@ def sample_of(**more) -> Sample:
 
 
 class Slab:
-    """Queries of a world that is dense below a height, and unseen to the left of the camera."""
+    """Queries of a world that is dense below a height; unseen: to the left, and nearer than 5 m
+    below half a metre."""
 
     def __init__(self, top: float, T_world_base: np.ndarray) -> None:
         self.top, self.T_base_world = top, inverse(T_world_base)
 
-    def seen(self, points):
-        return transform(self.T_base_world, points)[:, 1] < 0
-
-    def transparent_levels(self, grid, limit):
-        points = grid.points()
-        sigma = np.where(transform(self.T_base_world, points)[:, 2] < self.top, 5.0, 0.0)
-        sigma[~self.seen(points)] = np.nan
-        return transparent(sigma.reshape(grid.shape).astype(np.float32), limit)
+    def grid_densities(self, grid):
+        x, y, z = transform(self.T_base_world, grid.points()).T
+        sigma = np.where(z < self.top, 5.0, 0.0)
+        sigma[(y > 0) | ((x < 5) & (z < 0.5))] = np.nan
+        return sigma.reshape(grid.shape).astype(np.float32)
 
 
 def test_the_points_of_the_profile_are_level_and_from_the_top_downwards():
@@ -69,7 +66,9 @@ def test_a_profile_says_how_far_light_from_above_gets(top, free):
     grid = paper.profile_grid(sample, 1.0)
     found = paper.density_profile(Slab(top, sample.T_world_base), grid)
     assert np.isnan(found[:, :9]).all()
-    assert (found[:, 9:] == free).all()
+    assert (found[2:, 9:] == free).all()
+    # Of what is hidden below the image nothing is said.
+    assert (found[:2, 9:] == (0.0 if top > 1 else 1.0)).all()
 
 
 def test_the_profile_of_a_scan_is_as_high_as_what_it_met():
