@@ -66,12 +66,15 @@ def column_evidence(
     """
     cells = _Cells(T_world_base, window, band)
     returns = transform(scan.T_world_velo, scan.xyz)
-    _, row, column = cells.of(returns)
+    scanner = scan.T_world_velo[:3, 3]
+    ends, start = cells.coordinates(returns), cells.coordinates(scanner[None])[0]
+    _, row, column = cells.holding(ends)
     hits = np.zeros(cells.shape[1:], np.int64)
     np.add.at(hits, (row, column), 1)
     crossed = np.zeros(cells.shape, np.bool_)
-    for points in _along_beams(scan.T_world_velo[:3, 3], returns, window):
-        crossed[cells.of(points)] = True
+    length = np.linalg.norm(returns - scanner, axis=1)
+    for points in _along_beams(start, ends, length, cells.shape, window.resolution):
+        crossed[cells.holding(points)] = True
     free = (hits == 0) & crossed[0] & (crossed.mean(0) >= FREE_SHARE)
     return Evidence(hits >= LEAST_RETURNS, free)
 
@@ -96,12 +99,12 @@ class _Cells:
         self._base, self._normal = T_world_base[:3, 3], T_world_base[:3, 2]
         self._window, self._low = window, band.low
 
-    def of(self, points: Array) -> tuple[npt.NDArray[np.int64], ...]:
-        """Level, row and column of those of (N,3) world points that lie in a cell."""
+    def coordinates(self, points: Array) -> Array:
+        """(N,3) level, row and column of world points: cell k goes from k to k + 1."""
         window = self._window
         # Vertically above the plane, as the columns of a map are vertical.
         height = (points - self._base) @ self._normal / self._normal[2]
-        index = np.stack(
+        return np.stack(
             [
                 (height - self._low) / self._thickness,
                 (points[:, 1] - window.y0) / window.resolution,
@@ -109,28 +112,32 @@ class _Cells:
             ],
             -1,
         )
-        index = np.floor(index).astype(np.int64)
-        inside = ((index >= 0) & (index < self.shape)).all(1)
-        level, row, column = index[inside].T
+
+    def holding(self, coordinates: Array) -> tuple[npt.NDArray[np.int64], ...]:
+        """Level, row and column of the cells of those that lie in one."""
+        inside = ((coordinates >= 0) & (coordinates < self.shape)).all(1)
+        level, row, column = coordinates[inside].astype(np.int64).T
         return level, row, column
 
 
-def _along_beams(origin: Array, returns: Array, window: GridWindow) -> Iterator[Array]:
-    """World points along the beams to (N,3) returns, a step at a time."""
-    beams = returns - origin
-    length = np.linalg.norm(beams, axis=1)
-    low = np.array([window.x0, window.y0])
-    high = low + window.resolution * np.array([window.width, window.height])
-    near, far = np.minimum(origin, returns)[:, :2], np.maximum(origin, returns)[:, :2]
-    meets = (length > 0) & (far >= low).all(1) & (near <= high).all(1)
-    directions, ends = beams[meets] / length[meets, None], length[meets] - BEAM_END
-    corners = np.array([[x, y] for x in (low[0], high[0]) for y in (low[1], high[1])])
-    # Beams climb and fall by little: beyond the window in plan they have left it.
-    farthest = 1.2 * np.linalg.norm(corners - origin[:2], axis=1).max()
-    order = np.argsort(-ends)
-    directions, ends = directions[order], ends[order]
-    for distance in np.arange(0, farthest, window.resolution / _PER_CELL):
-        going = int(np.searchsorted(-ends, -distance))
-        if not going:
+def _along_beams(
+    start: Array, ends: Array, length: Array, shape: tuple[int, int, int], resolution: float
+) -> Iterator[Array]:
+    """Points along beams to (N,3) ends, all in coordinates of cells, a step at a time.
+
+    length: (N,) of the beams, m.
+    """
+    low, high = np.minimum(start, ends)[:, 1:], np.maximum(start, ends)[:, 1:]
+    meets = (length > BEAM_END) & (high >= 0).all(1) & (low <= shape[1:]).all(1)
+    going = length[meets] - BEAM_END
+    order = np.argsort(-going)
+    steps = ((ends - start)[meets] / length[meets, None])[order]
+    going = going[order]
+    corners = np.array([[row, column] for row in (0, shape[1]) for column in (0, shape[2])])
+    # Beams climb and fall by little: farther away in plan they have left the window.
+    farthest = 1.2 * resolution * np.linalg.norm(corners - start[1:], axis=1).max()
+    for distance in np.arange(0, farthest, resolution / _PER_CELL):
+        count = int(np.searchsorted(-going, -distance))
+        if not count:
             return
-        yield origin + distance * directions[:going]
+        yield start + distance * steps[:count]
