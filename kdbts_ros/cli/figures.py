@@ -97,8 +97,10 @@ class Weights:
         return found
 
     def __str__(self) -> str:
-        named = {name: value for name, value in vars(self).items() if value is not None}
-        return ", ".join(f"{name} {Path(value).stem}" for name, value in named.items())
+        named = {name: Path(value) for name, value in vars(self).items() if value is not None}
+        # Runs call their files alike: the folder tells them apart.
+        short = {name: "/".join(p.with_suffix("").parts[-2:]) for name, p in named.items()}
+        return ", ".join(f"{name} {file}" for name, file in short.items())
 
 
 @app.command()

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from textwrap import fill
 from typing import NamedTuple
 
 import cv2
@@ -38,6 +39,7 @@ LEVELS = 8
 OPTICAL_LIMIT = 8 * 0.75 / 64
 NEAREST, FARTHEST = 3.0, 80.0
 _GREY = "0.7"
+_LETTERS_PER_INCH = 11
 
 
 class Row(NamedTuple):
@@ -177,8 +179,10 @@ def draw_depths(path: Path, title: str, rows: Sequence[Row]) -> None:
 
 def _shade(depth: Array) -> Array:
     """0 near to 1 far; between inverse depth, where all is near, and depth, where all is far."""
+    # Masked pixels stay masked: no conversion to a plain array here.
     inverse = 1 / np.clip(depth, NEAREST, FARTHEST) - 1 / FARTHEST
-    return np.asarray(1 - np.sqrt(np.maximum(inverse / (1 / NEAREST - 1 / FARTHEST), 0)))
+    shade: Array = 1 - np.sqrt(np.maximum(inverse / (1 / NEAREST - 1 / FARTHEST), 0))
+    return shade
 
 
 def _depth(shade: Array) -> Array:
@@ -202,7 +206,8 @@ def _grid(rows: Sequence[Row], width: float, height: float) -> tuple[Figure, lis
 
 
 def _finish(figure: Figure, path: Path, title: str) -> None:
-    figure.suptitle(title, fontsize=11)
+    width = figure.get_size_inches()[0]
+    figure.suptitle(fill(title, int(width * _LETTERS_PER_INCH)), fontsize=11)
     FigureCanvasAgg(figure)
     make_folder(path.parent)
     with writing(path):

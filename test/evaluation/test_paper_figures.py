@@ -125,6 +125,16 @@ def test_colours_of_depth_go_there_and_back():
     assert (np.diff(paper._shade(depth)) > 0).all()
 
 
+def test_what_has_no_depth_is_grey(tmp_path):
+    picture = np.full((20, 40), 10.0, np.float32)
+    picture[:10] = np.nan
+    rows = [paper.Row("a moment", np.zeros((20, 40, 3), np.uint8), {"half": picture})]
+    paper.draw_depths(tmp_path / "depth.png", "a title " * 30, rows)
+    drawn = cv2.imread(str(tmp_path / "depth.png")).reshape(-1, 3)
+    grey = (np.abs(drawn - 0.7 * 255) < 2).all(1).mean()
+    assert 0.05 < grey < 0.3
+
+
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
     folder = tmp_path_factory.mktemp("weights")
