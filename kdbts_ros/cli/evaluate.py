@@ -124,9 +124,17 @@ def depth(
     gallery = Gallery(PICTURES if report else 0)
     canonical = choose_mode(canonical_camera)
     errors = {name: DepthErrors() for name in scenes}
-    protocol = (CAP[0], cap), crop, scaling.value
-    anchored = ground_anchor is Anchoring.ON
-    tables = evaluate_depth(scenes, samples, *protocol, gallery, canonical, errors, anchored)
+    tables = evaluate_depth(
+        scenes,
+        samples,
+        (CAP[0], cap),
+        crop,
+        scaling.value,
+        gallery,
+        canonical,
+        errors,
+        ground_anchor is Anchoring.ON,
+    )
     findings = depth_findings(tables, list(scenes), errors)
     title = f"Depth of {checkpoint} (head {scenes[checkpoint].spec.head}) on {data}"
     show_table(title, findings.rows())
