@@ -90,6 +90,10 @@ def test_evaluate_writes_figures_and_a_report(tmp_path, checkpoint):
         (("evaluate", "depth", "--dataset", "kitti-raw"), ("--root",)),
         (("evaluate", "occupancy", "--views", "left,behind"), ("behind", "stereo")),
         (("evaluate", "occupancy", "--without", "noise"), ("noise", "own_depth")),
+        (
+            ("evaluate", "occupancy", "--dataset", "kitti-raw", "--ground-anchor", "on"),
+            ("--protocol truth",),
+        ),
         (("evaluate", "occupancy", "--lidar-box", "4"), ("--lidar-box",)),
         (
             ("evaluate", "occupancy", "--dataset", "kitti-raw", "--protocol", "truth"),
