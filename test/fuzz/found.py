@@ -3,9 +3,9 @@
 FOUND: dict[str, tuple[int, ...]] = {
     "KITTI odometry": (2761,),
     "KITTI raw": (3912,),
-    "compressed messages": (7059,),
     "compressed recordings": (4908,),
     "image files": (476,),
     "mcap": (2250,),
+    "messages": (991, 1691, 7059),
     "metrics of a run": (4, 21),
 }
