@@ -6,5 +6,6 @@ FOUND: dict[str, tuple[int, ...]] = {
     "compressed recordings": (4908,),
     "image files": (476,),
     "mcap": (2250,),
+    "messages": (991, 1691, 7059),
     "metrics of a run": (4, 21),
 }
