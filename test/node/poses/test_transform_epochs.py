@@ -1,5 +1,6 @@
 """Epochs of the node and what tf2_ros keeps of them: loops, jumps, activations, refusals."""
 
+import sys
 from importlib.util import find_spec
 from typing import Any
 
@@ -12,6 +13,7 @@ from kdbts_ros.node.reporting import drops
 from test.node.poses.transform_sources import (
     LIVE,
     SECOND,
+    STORE,
     Live,
     about_to_turn,
     drive,
@@ -114,6 +116,14 @@ def test_one_buffer_serves_every_activation(
     services = [name for name, _ in node.get_service_names_and_types() if "tf2_frames" in name]
     assert len(services) == 1
     assert sum("tf2_frames" in service.srv_name for service in node.services) == 1
+
+
+def test_the_fake_is_gone_after_its_test(ros_node: Any) -> None:
+    before = sys.modules.get(STORE)
+    with pytest.MonkeyPatch.context() as patch:
+        over_tf2(ros_node, patch, fake=True)
+        assert sys.modules[STORE] is not before
+    assert sys.modules.get(STORE) is before, "a node of a later test would store in the fake"
 
 
 @pytest.mark.parametrize("fake", [True, False], ids=["fake", "genuine"])

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable
 from importlib.util import find_spec, module_from_spec, spec_from_file_location
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from kdbts_ros.node.poses.transforms import Transforms, TransformUnavailable
 SECOND = 1_000_000_000
 UNIT = (0.0, 0.0, 0.0, 1.0)
 FAKE = Path(__file__).parent / "fake_tf2" / "tf2_ros.py"
+STORE = "kdbts_ros.node.poses.tf2_store"
 
 
 def about_z(angle: float) -> tuple[float, float, float, float]:
@@ -80,7 +82,9 @@ def over_tf2(node: Any, monkeypatch: pytest.MonkeyPatch, *, fake: bool) -> Any:
         module = module_from_spec(spec)
         spec.loader.exec_module(module)
         monkeypatch.setitem(sys.modules, "tf2_ros", module)
-    monkeypatch.delitem(sys.modules, "kdbts_ros.node.poses.tf2_store", raising=False)
+    # Set first: of an item that is absent, delitem alone would leave in what is imported now.
+    monkeypatch.setitem(sys.modules, STORE, ModuleType(STORE))
+    monkeypatch.delitem(sys.modules, STORE)
     from kdbts_ros.node.poses.tf2_store import Tf2Store
 
     return lambda node: Transforms(store=Tf2Store(node))
