@@ -143,7 +143,7 @@ class TrainingConfig(Section):
     precision: PrecisionChoice = Field(
         default="auto",
         description="of the encoder; densities stay in float32. auto takes bfloat16 where the "
-        "hardware multiplies it, float32 elsewhere; float16 is for GPUs without bfloat16 and "
+        "hardware has units for it, float32 elsewhere; float16 is for GPUs without bfloat16 and "
         "scales the loss",
     )
     average: float = Field(
