@@ -64,7 +64,7 @@ def _title(document: str) -> str:
 
 def training_keys() -> Iterator[str]:
     """One table for each part of a training file, the file itself first."""
-    from kdbts_ros.learning.config import stages, training
+    from kdbts_ros.learning.config import frames, stages, training
 
     parts = (
         ("The file", training.TrainingConfig),
@@ -77,8 +77,9 @@ def training_keys() -> Iterator[str]:
         ("`stages`: `kind: photometric`", stages.PhotometricStage),
         ("`stages`: `kind: distill`", stages.DistillStage),
         ("`optimiser` of a stage", stages.OptimiserConfig),
-        ("`jitter` of a stage", stages.JitterConfig),
-        ("`pool` of a stage", stages.PoolConfig),
+        ("`jitter` of a stage", frames.JitterConfig),
+        ("`streets` of a stage", frames.StreetsConfig),
+        ("`pool` of a stage", frames.PoolConfig),
     )
     for title, part in parts:
         own = [name for name in part.model_fields if name in part.__annotations__]

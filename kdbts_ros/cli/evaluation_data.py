@@ -86,7 +86,7 @@ Report = Annotated[
 ]
 
 
-_TABLE_WIDTH = 130
+_TABLE_WIDTH = 240
 
 
 @dataclass(frozen=True)
@@ -102,12 +102,17 @@ class DataChoice:
     worlds: int
     views: str
 
-    def samples(self, scans: int = 0) -> Iterable[Sample]:
-        """The samples behind a progress bar, each prepared while the one before is in use."""
+    def samples(
+        self, scans: int = 0, least: int | None = None, around: int | None = None
+    ) -> Iterable[Sample]:
+        """The samples behind a progress bar, each prepared while the one before is in use.
+
+        scans, least, around: see `RecordedSamples`.
+        """
         choice = ViewChoice.parse(self.views)
         console = Console(stderr=True)
         if self.dataset is Dataset.SYNTHETIC:
-            drawn = synthetic_samples(self.worlds, self.seed, choice, scans)
+            drawn = synthetic_samples(self.worlds, self.seed, choice, scans, around)
             return track(prefetched(drawn), "worlds", self.worlds, console=console)
         recorded = RecordedSamples(
             open_kitti(
@@ -115,6 +120,8 @@ class DataChoice:
             ),
             choice,
             scans,
+            least,
+            around,
         )
         return track(prefetched(recorded), "frames", len(recorded), console=console)
 
@@ -168,4 +175,4 @@ def show_table(title: str, rows: Rows) -> None:
 def _shown(column: str, value: float) -> str:
     if value != value:
         return "–"
-    return f"{value:.0f}" if column in ("frames", "columns") else f"{value:.3f}"
+    return f"{value:.0f}" if column in ("frames", "columns", "scans") else f"{value:.3f}"

@@ -35,6 +35,7 @@ def register() -> None:
         convert,
         demo,
         evaluate,
+        figures,
         info,
         play,
         predict,
@@ -44,6 +45,7 @@ def register() -> None:
 
     app.command()(predict.predict)
     app.add_typer(evaluate.app, name="evaluate")
+    app.add_typer(figures.app, name="figures")
     app.command()(calibrate.calibrate)
     app.command()(train.train)
     app.command()(train.distill)

@@ -227,7 +227,8 @@ class SceneCompleter:
 
     def _median_depth(self, queries: Queries, view: int, together: bool = False) -> Floats:
         # Rays of several views cost as many times more: coarser ones then.
-        rows, columns = (max(n // (1 + together), 1) for n in visibility_rays(self.spec))
+        finest = visibility_rays(self.spec.image_height, self.spec.image_width)
+        rows, columns = (max(n // (1 + together), 1) for n in finest)
         samples = self.samples_of(queries.views[view])
         return queries.visibility(view, samples, (rows, columns))
 
@@ -295,4 +296,4 @@ class SceneCompleter:
 
     def depth_samples(self, scale: float, count: int = DEPTH_SAMPLES) -> Floats:
         """Depths (count,) m at which rays of a view of that scale are sampled."""
-        return depth_samples(self.spec, scale, count)
+        return depth_samples(self.spec.depths, scale, count)

@@ -9,6 +9,7 @@ import numpy.typing as npt
 import torch
 
 from kdbts_ros.density.geometry.camera import Array, Camera, inverse, transform
+from kdbts_ros.density.network.heads import MultiViewHead, SimpleMultiViewHead
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.errors import UserError
 
@@ -39,6 +40,11 @@ def surface_columns(
     return solid.reshape(points.shape[:2]).any(0).astype(np.float32)
 
 
+def weighs_views(scene: SceneCompleter) -> bool:
+    """Whether the head weighs views by a confidence, its first layers' first output."""
+    return isinstance(scene.network.density_head, MultiViewHead | SimpleMultiViewHead)
+
+
 def averaging_scene(scene: SceneCompleter) -> SceneCompleter:
     """The same multi-view network with equal weights for all views that see a point.
 
@@ -48,8 +54,10 @@ def averaging_scene(scene: SceneCompleter) -> SceneCompleter:
     Raises:
         UserError: a head that has no confidence.
     """
-    if not scene.network.density_head.multi_view:
-        raise UserError(f"view averaging needs a multi-view head, not '{scene.spec.head}'")
+    if not weighs_views(scene):
+        raise UserError(
+            f"view averaging needs a multi-view head with confidences, not '{scene.spec.head}'"
+        )
     network = copy.deepcopy(scene.network)
     last = network.density_head.first_layers().lin_out
     with torch.no_grad():

@@ -79,7 +79,7 @@ def columns_of(sample: Sample, band: HeightBand, box: Box, resolution: float) ->
     heights, _ = band.levels()
     points = np.empty((len(heights), int(inside.sum()), 3))
     points[..., 0], points[..., 1], points[..., 2] = X[inside], Y[inside], heights[:, None]
-    seen = _in_image(sample, points)
+    seen = mostly_in_image(sample, points)
     points, compared = points[:, seen], inside.copy()
     compared[inside] = seen
     view = sample.view
@@ -91,7 +91,7 @@ def columns_of(sample: Sample, band: HeightBand, box: Box, resolution: float) ->
     return Columns(sample.name, window, compared, points, truth)
 
 
-def _in_image(sample: Sample, points: Array) -> Bools:
+def mostly_in_image(sample: Sample, points: Array) -> Bools:
     """(N,) columns of (L,N,3) points with enough levels inside the reference image."""
     camera = sample.view.camera
     local = transform(inverse(sample.view.T_world_cam), points.reshape(-1, 3))

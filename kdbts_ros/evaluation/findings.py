@@ -18,12 +18,14 @@ class Findings:
         tables: frames by method, the checkpoint's first.
         other: a second checkpoint to compare with, one of tables.
         extra: further content of the JSON file.
+        frames: measures by frame of the checkpoint, where its frames differ in what judged them.
     """
 
     checkpoint: str
     tables: Mapping[str, FrameTable]
     other: str | None = None
     extra: Mapping[str, object] = field(default_factory=dict)
+    frames: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     def rows(self) -> dict[str, dict[str, float]]:
         """Measures by method."""
@@ -49,6 +51,8 @@ class Findings:
             },
             **self.extra,
         }
+        if self.frames:
+            content["by_frame"] = dict(self.frames)
         if self.other is not None:
             first, second = rows[self.checkpoint], rows[self.other]
             content["compare"] = {
@@ -62,8 +66,12 @@ class Findings:
 
     def as_markdown(self) -> list[str]:
         """The table of measures and the table of intervals."""
+        by_frame = []
+        if self.frames:
+            by_frame = [f"{self.checkpoint} by frame:", markdown_table(self.frames)]
         return [
             markdown_table(self.rows()),
+            *by_frame,
             "95 % bootstrap intervals over frames"
             + (f"; the last row is {self._difference}, paired:" if self.other else ":"),
             interval_table(self.interval_rows()),

@@ -17,7 +17,12 @@ from kdbts_ros.density.birds_eye_map import map_around
 from kdbts_ros.density.maps.grid import HeightBand
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.evaluation.anchoring import set_views
-from kdbts_ros.evaluation.baselines import EXTRUSION, averaging_scene, surface_columns
+from kdbts_ros.evaluation.baselines import (
+    EXTRUSION,
+    averaging_scene,
+    surface_columns,
+    weighs_views,
+)
 from kdbts_ros.evaluation.columns import Box, Columns, columns_of
 from kdbts_ros.evaluation.error_map import occupancy_panel
 from kdbts_ros.evaluation.gallery import Gallery
@@ -72,7 +77,7 @@ class OccupancyEvaluation:
         self._settings = settings
         self._first = next(iter(scenes))
         first = scenes[self._first]
-        self._averaging = averaging_scene(first) if first.network.density_head.multi_view else None
+        self._averaging = averaging_scene(first) if weighs_views(first) else None
 
     def run(self, samples: Iterable[Sample]) -> OccupancyScores:
         """All samples."""

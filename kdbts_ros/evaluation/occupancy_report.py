@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
 
 from kdbts_ros.evaluation.figures import curves_figure
 from kdbts_ros.evaluation.findings import Findings
@@ -13,8 +16,17 @@ from kdbts_ros.evaluation.occupancy import OccupancyEvaluation, OccupancyScores
 from kdbts_ros.evaluation.reference import ReferenceEvaluation, ReferenceSettings
 from kdbts_ros.evaluation.report import markdown_table, write_report
 from kdbts_ros.evaluation.scores import breakdown, frame_table, reliability
+from kdbts_ros.evaluation.visible import REACH, VisibleEvaluation, visible_table
 
 CURVES = "curves.png"
+
+
+class Part(NamedTuple):
+    """Of a report: a protocol, what changes its figures, and the figures."""
+
+    heading: str
+    sentence: str
+    findings: Findings
 
 
 def truth_findings(scores: OccupancyScores, networks: Sequence[str]) -> Findings:
@@ -31,8 +43,46 @@ def truth_findings(scores: OccupancyScores, networks: Sequence[str]) -> Findings
 def reference_findings(evaluation: ReferenceEvaluation, networks: Sequence[str]) -> Findings:
     """Of the reference's LiDAR protocol."""
     tables = {name: FrameTable.of_measures(rows) for name, rows in evaluation.scores.items()}
-    extra = {"quirks": sorted(evaluation.settings.quirks)}
+    windows = evaluation.windows
+    extra = {"quirks": sorted(evaluation.settings.quirks), "scans": windows}
+    by_frame: dict[str, dict[str, float]] = {}
+    if len(set(windows.values())) > 1:
+        rows = zip(windows.items(), evaluation.scores[networks[0]], strict=True)
+        by_frame = {name: {"scans": float(count), **row} for (name, count), row in rows}
+    return Findings(networks[0], tables, _second(networks), extra, by_frame)
+
+
+def visible_findings(evaluation: VisibleEvaluation, networks: Sequence[str]) -> Findings:
+    """Of what scans themselves saw."""
+    tables = {name: visible_table(frames) for name, frames in evaluation.counts.items()}
+    extra = {"columns": judged_columns(evaluation)}
     return Findings(networks[0], tables, _second(networks), extra)
+
+
+def judged_columns(evaluation: VisibleEvaluation) -> dict[str, int]:
+    """Columns of all frames by what scans know of them."""
+    first = next(iter(evaluation.counts.values()))
+    by_others, by_own = np.sum(first, axis=(0, 2)).tolist()
+    return {
+        "free": by_own[0],
+        "occupied": by_own[1],
+        "hidden_free": by_others[0],
+        "hidden_occupied": by_others[1],
+        "disputed": sum(evaluation.disputed),
+    }
+
+
+def describe_visible(evaluation: VisibleEvaluation, neighbours: int) -> str:
+    """One sentence that names everything that changes the figures."""
+    columns = judged_columns(evaluation)
+    settings = evaluation.settings
+    counts = ", ".join(f"{count} {name.replace('_', ' and ')}" for name, count in columns.items())
+    return (
+        f"Columns {settings.box.x[0]:g}-{REACH:g} m ahead that the frame's own scan or "
+        f"{neighbours} scans before and after know, cells of {settings.resolution:g} m: {counts}. "
+        "What moves is where it was when each scan passed; columns on which scans disagree are not "
+        "judged."
+    )
 
 
 def describe_reference(settings: ReferenceSettings, scans: int) -> str:
@@ -41,7 +91,7 @@ def describe_reference(settings: ReferenceSettings, scans: int) -> str:
     off = sorted(set(QUIRKS) - settings.quirks)
     pitch = "from the mount" if settings.pitch is None else f"{settings.pitch:.4f} rad"
     return (
-        f"Reference protocol: {scans} scans, x {grid.x[0]:g}..{grid.x[1]:g}, y {grid.y[0]:g}.."
+        f"{scans} scans from each frame onwards, x {grid.x[0]:g}..{grid.x[1]:g}, y {grid.y[0]:g}.."
         f"{grid.y[1]:g} down from the camera in {grid.layers} layers, z {grid.z[0]:g}.."
         f"{grid.z[1]:g} m at {grid.per_metre:g} points a metre, pitch {pitch}; quirks switched "
         f"off: {', '.join(off) or 'none'}."
@@ -53,7 +103,7 @@ def write_occupancy_report(
     title: str,
     sentences: Sequence[str],
     truth: tuple[OccupancyEvaluation, Findings] | None,
-    reference: tuple[str, Findings] | None,
+    parts: Sequence[Part],
 ) -> None:
     """report.md, the curves and the worst frames."""
     text, pictures = list(sentences), []
@@ -66,15 +116,14 @@ def write_occupancy_report(
         text += ["## Against the exact world", *findings.as_markdown(), f"![curves]({CURVES})"]
         for name in (findings.checkpoint, findings.other):
             if name is not None:
-                parts = breakdown(scores.methods[name])
-                text += [f"Of {name}, all frames together:", markdown_table(parts)]
+                by_kind = breakdown(scores.methods[name])
+                text += [f"Of {name}, all frames together:", markdown_table(by_kind)]
         worst = ", ".join(f"{name} ({value:.3f})" for name, value in evaluation.gallery.worst())
         pictures = evaluation.gallery.pictures()
         if worst:
             text.append(f"Frames with the lowest O_acc: {worst}, shown at the end.")
-    if reference is not None:
-        sentence, findings = reference
-        text += ["## By the reference's LiDAR protocol", sentence, *findings.as_markdown()]
+    for part in parts:
+        text += [f"## {part.heading}", part.sentence, *part.findings.as_markdown()]
     write_report(folder, title, text, pictures)
 
 

@@ -10,7 +10,12 @@ import numpy.typing as npt
 
 from kdbts_ros.density.geometry.camera import Array, inverse, transform
 from kdbts_ros.density.scene import OPACITY_LENGTH, SceneCompleter
-from kdbts_ros.evaluation.baselines import EXTRUSION, averaging_scene, surface_columns
+from kdbts_ros.evaluation.baselines import (
+    EXTRUSION,
+    averaging_scene,
+    surface_columns,
+    weighs_views,
+)
 from kdbts_ros.evaluation.lidar_protocol import (
     ALL_QUIRKS,
     PosedScan,
@@ -45,16 +50,17 @@ class ReferenceSettings:
 class ReferenceEvaluation:
     """Scores networks sample by sample; the depth baselines are those of the first network.
 
-    scores: measures by method, one row a frame.
+    scores: measures by method, one row a frame. windows: by sample, how many scans it had.
     """
 
     scenes: Mapping[str, SceneCompleter]
     settings: ReferenceSettings = field(default_factory=ReferenceSettings)
     scores: dict[str, Rows] = field(default_factory=dict)
+    windows: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         first = next(iter(self.scenes.values()))
-        self._averaging = averaging_scene(first) if first.network.density_head.multi_view else None
+        self._averaging = averaging_scene(first) if weighs_views(first) else None
 
     def run(self, samples: Iterable[Sample]) -> dict[str, Rows]:
         """All samples."""
@@ -63,17 +69,21 @@ class ReferenceEvaluation:
         return self.scores
 
     def add(self, sample: Sample) -> None:
-        """One sample, which must have scans."""
+        """One sample; one without scans is left out."""
+        if not sample.scans:
+            return
         settings = self.settings
+        self.windows[sample.name] = len(sample.scans)
+        grid = self.grid_of(sample)
         T_world_level = level_frame(sample, settings.pitch)
         T_level_world = inverse(T_world_level)
         posed = [PosedScan(s.xyz, T_level_world @ s.T_world_velo) for s in sample.scans]
-        occupied, visible = lidar_occupancy(settings.grid, posed, settings.quirks)
-        points = transform(T_world_level, settings.grid.points().reshape(-1, 3))
+        occupied, visible = lidar_occupancy(grid, posed, settings.quirks)
+        points = transform(T_world_level, grid.points().reshape(-1, 3))
         for index, (name, scene) in enumerate(self.scenes.items()):
             scene.set_views(sample.views)
             own = self._own_visible(scene, sample, points)
-            predicted = {name: self._dense(scene, points)}
+            predicted = {name: self.occupied_by(scene, sample, points)}
             if index == 0:
                 predicted |= _surfaces(scene, sample, points, 1 / settings.grid.per_metre)
             for method, solid in predicted.items():
@@ -81,14 +91,18 @@ class ReferenceEvaluation:
         if self._averaging is not None and len(sample.views) > 1:
             self._averaging.set_views(sample.views)
             own = self._own_visible(self._averaging, sample, points)
-            solid = self._dense(self._averaging, points)
+            solid = self.occupied_by(self._averaging, sample, points)
             self._note("view averaging", reference_measures(solid, occupied, visible | own))
 
     def _note(self, method: str, measures: dict[str, float]) -> None:
         self.scores.setdefault(method, []).append(measures)
 
-    def _dense(self, scene: SceneCompleter, points: Array) -> Bools:
-        """Points that the network calls occupied; what no view sees is not."""
+    def grid_of(self, sample: Sample) -> ReferenceGrid:
+        """The points that are compared, in the levelled frame of the camera."""
+        return self.settings.grid
+
+    def occupied_by(self, scene: SceneCompleter, sample: Sample, points: Array) -> Bools:
+        """(N,) world points that the network calls occupied; what no view sees is not."""
         sigma = np.nan_to_num(scene.density(points)[0])
         if "raw_density" in self.settings.quirks:
             return np.asarray(sigma > _RAW_THRESHOLD)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path
 from typing import TypeVar
 
@@ -39,7 +40,10 @@ class Sample:
         T_world_base: (4,4).
         depth: (H,W) z-depth of the reference view in m, 0 where unknown or sky.
         world: the exact world of a synthetic sample, None for recorded data.
-        scans: LiDAR scans of this moment and of the frames after it; empty unless asked for.
+        scans: LiDAR scans of this moment and of the frames after it; empty unless asked for, or
+            where there are too few.
+        around: the scan of this moment, then those of frames before and after; empty unless asked
+            for.
     """
 
     name: str
@@ -48,6 +52,7 @@ class Sample:
     depth: npt.NDArray[np.float32]
     world: StreetWorld | None = None
     scans: tuple[Scan, ...] = ()
+    around: tuple[Scan, ...] = ()
 
     @property
     def view(self) -> View:
@@ -56,31 +61,45 @@ class Sample:
 
 
 def synthetic_samples(
-    worlds: int, seed: int = HELD_OUT_SEED, choice: ViewChoice | None = None, scans: int = 0
+    worlds: int,
+    seed: int = HELD_OUT_SEED,
+    choice: ViewChoice | None = None,
+    scans: int = 0,
+    around: int | None = None,
 ) -> Iterator[Sample]:
     """One moment of each of `worlds` held-out streets, seeds from `seed` upwards.
 
     With scans the street is longer, and another one: a lane is kept free for the whole drive.
+    around: how many scans after the moment's own to spin, None for none at all.
     """
+    further = 0 if around is None else around + 1
     for index in range(worlds):
-        drive = StreetDrive(seed + index, frames=max(1, scans))
+        drive = StreetDrive(seed + index, frames=max(1, scans, further))
         drawn = drive.rendered(0, "left")
         camera, T_base_cam = drive.rig["left"]
         T_world_base = drive.T_world_base(0)
         view = View(drawn.image, camera, T_world_base @ T_base_cam)
+        spun = [spun_scan(drive.world, drive.T_world_base(i)) for i in range(max(scans, further))]
         yield Sample(
             f"world {seed + index}",
             (view, *street_views(drive, 0, choice or ViewChoice())),
             T_world_base,
             np.where(np.isfinite(drawn.depth), drawn.depth, 0).astype(np.float32),
             drive.world,
-            tuple(spun_scan(drive.world, drive.T_world_base(i)) for i in range(scans)),
+            tuple(spun[:scans]),
+            tuple(spun[:further]),
         )
 
 
 @dataclass(frozen=True, eq=False)
 class RecordedSamples:
     """Moments of a KITTI drive that have a scan and all chosen views; read one by one.
+
+    Attributes:
+        scans: from a moment onwards, for protocols that accumulate them.
+        least: moments with so many of them count as well; None: all or nothing.
+        around: scans before and after a moment that judge it beside its own; moments with too few
+            scans from them onwards come along then. None: not asked for.
 
     Raises:
         UserError: there are none.
@@ -89,6 +108,8 @@ class RecordedSamples:
     drive: KittiDrive
     choice: ViewChoice = field(default_factory=ViewChoice)
     scans: int = 0
+    least: int | None = None
+    around: int | None = None
 
     def __post_init__(self) -> None:
         name = self.drive.name
@@ -96,7 +117,7 @@ class RecordedSamples:
             raise UserError(f"{name} has no LiDAR scan in these frames; nothing to compare with")
         if not self.moments:
             raise UserError(
-                f"no frame of {name} has {self.scans} scans from it onwards and the views "
+                f"no frame of {name} has {self._least} scans from it onwards and the views "
                 f"{self.choice}; ask for fewer"
             )
 
@@ -113,17 +134,39 @@ class RecordedSamples:
                 (view, *further),
                 drive.T_world_base(index),
                 drive.lidar_depth(index),
-                scans=tuple(recorded_scan(drive, index + k) for k in range(self.scans)),
+                scans=tuple(recorded_scan(drive, i) for i in self._window(index)),
+                around=tuple(recorded_scan(drive, i) for i in self._around(index)),
             )
 
     @cached_property
     def moments(self) -> dict[int, list[tuple[str, int]]]:
         """Frames with the cameras and frames of their further views."""
-        scanned = {i for i in self.drive.frames if self.drive.has_lidar(i)}
-        following = range(max(1, self.scans))
-        candidates = [i for i in self.drive.frames if all(i + k in scanned for k in following)]
+        candidates = [
+            i for i in self._scanned if self._around(i) or not self.scans or self._window(i)
+        ]
         chosen = {i: recorded_views(self.drive, i, self.choice) for i in candidates}
         return {i: views for i, views in chosen.items() if views is not None}
+
+    @cached_property
+    def _scanned(self) -> dict[int, None]:
+        return dict.fromkeys(i for i in self.drive.frames if self.drive.has_lidar(i))
+
+    @property
+    def _least(self) -> int:
+        return self.scans if self.least is None else min(self.least, self.scans)
+
+    def _window(self, index: int) -> list[int]:
+        """Frames whose scans accumulate from one onwards; none where they are too few."""
+        following = takewhile(self._scanned.__contains__, range(index, index + self.scans))
+        window = list(following)
+        return window if len(window) >= self._least else []
+
+    def _around(self, index: int) -> list[int]:
+        """Frames whose scans judge one, its own first."""
+        if self.around is None:
+            return []
+        offsets = (s * k for k in range(1, self.around + 1) for s in (-1, 1))
+        return [index, *(index + d for d in offsets if index + d in self._scanned)]
 
 
 def prefetched(samples: Iterable[T]) -> Iterator[T]:

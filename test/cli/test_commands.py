@@ -90,7 +90,15 @@ def test_evaluate_writes_figures_and_a_report(tmp_path, checkpoint):
         (("evaluate", "depth", "--dataset", "kitti-raw"), ("--root",)),
         (("evaluate", "occupancy", "--views", "left,behind"), ("behind", "stereo")),
         (("evaluate", "occupancy", "--without", "noise"), ("noise", "own_depth")),
+        (
+            ("evaluate", "occupancy", "--dataset", "kitti-raw", "--ground-anchor", "on"),
+            ("--protocol truth",),
+        ),
         (("evaluate", "occupancy", "--lidar-box", "4"), ("--lidar-box",)),
+        (
+            ("evaluate", "occupancy", "--dataset", "kitti-raw", "--protocol", "truth"),
+            ("exact truth", "synthetic"),
+        ),
         (("convert", "absent.pt", "x.safetensors"), ("absent.pt",)),
         (("benchmark", "-c", "absent.pt"), ("absent.pt",)),
         (("train", "absent.yaml"), ("absent.yaml",)),

@@ -317,11 +317,11 @@ def test_a_time_that_repeats_is_refused_with_its_file_and_line(
         ),
         (
             written(f"2011_09_26/{DRIVE}/oxts/data/0000000002.txt", "99.0 " * 30),
-            "the pose of frame 2 is no place and direction",
+            r"the pose in .*0000000002\.txt is no place and direction",
         ),
         (
             written(f"2011_09_26/{DRIVE}/oxts/data/0000000002.txt", "49 8 1e300" + " 0" * 27),
-            "the pose of frame 2 is no place and direction",
+            r"the pose in .*0000000002\.txt is no place and direction",
         ),
     ],
 )
@@ -347,5 +347,5 @@ def test_poses_that_turn_by_no_rotation_are_named(odometry_root: Path) -> None:
     rows = np.loadtxt(file)
     rows[2, 0] = 7.0
     np.savetxt(file, rows)
-    with pytest.raises(UserError, match="the pose of frame 2 is no place and direction"):
+    with pytest.raises(UserError, match=r"04\.txt line 3 is no place and direction"):
         KittiOdometrySequence(odometry_root, "04")

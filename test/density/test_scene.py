@@ -15,7 +15,6 @@ from test.density.networks import (
     against_torch,
     camera,
     forward_pose,
-    thin_spec,
     tiny_scene,
     view,
 )
@@ -243,10 +242,11 @@ def test_a_view_of_no_scale_is_refused():
 )
 def test_a_finer_image_is_not_asked_along_more_rays_where_light_ends(size, rays):
     """Sizes are (width, height), rays rows and columns."""
-    assert visibility_rays(thin_spec(size=size)) == rays
+    assert visibility_rays(*reversed(size)) == rays
 
 
 def test_light_is_asked_where_it_ends_along_the_rays_there_are():
     scene = tiny_scene("kdbts")
     scene.set_views([view()])
-    assert [found.shape for found in scene.visibility()] == [visibility_rays(scene.spec)]
+    rays = visibility_rays(scene.spec.image_height, scene.spec.image_width)
+    assert [found.shape for found in scene.visibility()] == [rays]

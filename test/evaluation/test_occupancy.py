@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
 from kdbts_ros.datasets.synthetic.drive import StreetDrive
 from kdbts_ros.datasets.synthetic.truth import column_truth
+from kdbts_ros.density.birds_eye_map import map_around
 from kdbts_ros.density.geometry.camera import Camera
 from kdbts_ros.density.maps.grid import HeightBand
 from kdbts_ros.errors import UserError
 from kdbts_ros.evaluation.baselines import averaging_scene, surface_columns
 from kdbts_ros.evaluation.columns import Box, columns_of
+from kdbts_ros.evaluation.corrected import CorrectedEvaluation
 from kdbts_ros.evaluation.gallery import Gallery
 from kdbts_ros.evaluation.occupancy import OccupancyEvaluation, OccupancySettings
-from kdbts_ros.evaluation.reference import ReferenceEvaluation, level_frame
-from kdbts_ros.evaluation.samples import HELD_OUT_SEED, Sample, prefetched, synthetic_samples
+from kdbts_ros.evaluation.reference import ReferenceEvaluation, ReferenceSettings, level_frame
+from kdbts_ros.evaluation.samples import (
+    HELD_OUT_SEED,
+    RecordedSamples,
+    Sample,
+    prefetched,
+    synthetic_samples,
+)
 from kdbts_ros.evaluation.scores import frame_measures, frame_table, score
 from kdbts_ros.evaluation.views import ViewChoice
 from test.density.networks import base_pose, camera, forward_pose, tiny_scene, view
@@ -165,3 +175,69 @@ def test_prefetching_keeps_order_and_errors():
     assert next(source) == 1
     with pytest.raises(UserError, match="no second"):
         next(source)
+
+
+class FakeDrive:
+    """A drive of frames 10 to 19 that lacks the scan of frame 16."""
+
+    name = "made up"
+    frames = tuple(range(10, 20))
+
+    def has_lidar(self, index):
+        return index != 16
+
+    def T_world_base(self, index):
+        return base_pose(x=0.8 * index)
+
+
+def windows(**asked):
+    samples = RecordedSamples(FakeDrive(), ViewChoice(), **asked)
+    return {i: (samples._window(i), samples._around(i)) for i in samples.moments}
+
+
+def test_frames_count_with_a_whole_window_or_with_as_much_of_it_as_was_said():
+    whole = windows(scans=4)
+    assert {i: len(w) for i, (w, _) in whole.items()} == {10: 4, 11: 4, 12: 4}
+    shorter = windows(scans=4, least=3)
+    assert {i: len(w) for i, (w, _) in shorter.items()} == {10: 4, 11: 4, 12: 4, 13: 3, 17: 3}
+    assert shorter[13][0] == [13, 14, 15]
+    with pytest.raises(UserError, match="no frame of made up has 7 scans"):
+        windows(scans=7)
+
+
+def test_scans_around_a_frame_judge_it_whatever_its_window():
+    found = windows(scans=4, around=2)
+    assert sorted(found) == [10, 11, 12, 13, 14, 15, 17, 18, 19]
+    assert found[14] == ([], [14, 13, 15, 12])
+    assert found[10] == ([10, 11, 12, 13], [10, 11, 12])
+    assert sorted(windows(around=0)) == sorted(found)
+
+
+def test_a_corrected_window_judges_the_map_on_its_own_band(sample):
+    scenes = {"bts": tiny_scene(), "kdbts": tiny_scene("kdbts", seed=3)}
+    maps = OccupancySettings(BAND, threshold=0.5)
+    evaluation = CorrectedEvaluation(scenes, ReferenceSettings(quirks=frozenset()), maps=maps)
+    grid = evaluation.grid_of(sample)
+    height = sample.view.T_world_cam[2, 3]
+    assert grid.y == pytest.approx((height - BAND.high, height - BAND.low))
+    evaluation.add(sample)
+    assert evaluation.windows == {sample.name: 2}
+    assert {"bts", "kdbts", "depth + 4 m"} <= set(evaluation.scores)
+    # A point is as its cell of the map.
+    points = np.array([[8.0, 0.05, 1.0], [12.3, -2.1, 1.0]])
+    scene = scenes["bts"]
+    scene.set_views(sample.views)
+    told = evaluation.occupied_by(scene, sample, points)
+    window = Box().window(sample.T_world_base, maps.resolution)
+    found = map_around(scene, sample.T_world_base, window, BAND).probability
+    cells = [
+        found[int((y - window.y0) / 0.2 + 1e-9), int((x - window.x0) / 0.2 + 1e-9)]
+        for x, y, _ in points
+    ]
+    assert told.tolist() == [bool(p >= 0.5) for p in cells]
+
+
+def test_a_sample_without_enough_scans_is_left_to_others(sample):
+    evaluation = ReferenceEvaluation({"bts": tiny_scene()})
+    evaluation.add(dataclasses.replace(sample, scans=()))
+    assert not evaluation.windows and not evaluation.scores

@@ -206,7 +206,6 @@ def notes() -> Iterable[Target]:
     from kdbts_ros.density.maps.probability import read_note
     from kdbts_ros.learning.config.config_file import load_config
     from kdbts_ros.learning.record.history import METRICS, read_history
-    from kdbts_ros.learning.weights.pieces import read_manifest, split_file
 
     root = Path(__file__).resolve().parents[2]
     curve = b'{"half": 0.5, "steepness": 1.5, "ceiling": 0.9}'
@@ -229,11 +228,6 @@ def notes() -> Iterable[Target]:
         sources = sorted((root / "config/training").glob("*.yaml"))[:6]
         return files({source.name: source.read_bytes() for source in sources})(folder)
 
-    def pieces(folder: Path) -> list[Path]:
-        (folder / "x").write_bytes(bytes(100))
-        split_file(folder / "x", folder / "pieces")
-        return [folder / "pieces" / "pieces.json"]
-
     def results(folder: Path) -> list[Path]:
         np.savez_compressed(folder / "x.npz", source=np.array("image.png"), depth=np.ones((2, 2)))
         return [folder / "x.npz"]
@@ -245,7 +239,6 @@ def notes() -> Iterable[Target]:
     split = files({"split.txt": b"2011_09_26/2011_09_26_drive_0009_sync 16 l\n2013 0000 r\n"})
     yield Target("notes of checkpoints", files(texts), read_notes)
     yield Target("training settings", configs, lambda _, damaged: load_config(damaged))
-    yield Target("pieces", pieces, lambda _, damaged: read_manifest(damaged.parent))
     yield Target("earlier results", results, lambda _, damaged: _source(damaged))
     yield Target("metrics of a run", metrics, lambda _, damaged: read_history(damaged.parent).step)
     yield Target("splits", split, lambda _, damaged: read_split(damaged))

@@ -14,6 +14,7 @@ from nav_msgs.msg import OccupancyGrid
 from rclpy.executors import SingleThreadedExecutor
 
 from kdbts_ros.density.geometry.camera import View
+from kdbts_ros.density.ground.anchor import GroundAccount
 from kdbts_ros.density.maps.grid import GridWindow
 from kdbts_ros.density.settings import Wanted
 from kdbts_ros.density.views.policy import ViewAccount
@@ -53,6 +54,7 @@ class Engine:
             preview=None,
             times_ms={},
             views=ViewAccount(),
+            ground=GroundAccount(1.05, -0.01, 1.05),
         )
 
     def forget(self) -> None:
@@ -144,7 +146,9 @@ def test_a_map_does_not_wait_for_the_executor(rig: Rig) -> None:
     assert rig.robot.spin_until(lambda: rig.stamps() == [START])
     assert not rig.robot.reports, "the executor has not turned"
     assert rig.turn(lambda: rig.robot.has_map(START))
-    assert rig.robot.reports[-1].maps_out == 1
+    report = rig.robot.reports[-1]
+    assert report.maps_out == 1
+    assert (report.ground_scale, report.ground_pitch) == pytest.approx((1.05, -0.01))
 
 
 def test_a_map_that_time_has_overtaken_is_not_published(rig: Rig) -> None:

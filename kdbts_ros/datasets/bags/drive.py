@@ -141,13 +141,16 @@ class BagDrive:
             image = self._images.read(camera, entry)
         except UserError as error:
             raise UserError(f"{where} cannot be read: {error}") from error
-        size = self.lens(name).camera
-        if image.shape[:2] != (size.height, size.width):
-            raise UserError(
-                f"{where} is {image.shape[1]}x{image.shape[0]}, but its camera_info describes "
-                f"{size.width}x{size.height}"
-            )
+        self._check_size(where, name, (image.shape[1], image.shape[0]))
         return image
+
+    def _check_size(self, where: str, name: str, size: tuple[int, int]) -> None:
+        lens = self.lens(name).camera
+        if size != (lens.width, lens.height):
+            raise UserError(
+                f"{where} is {size[0]}x{size[1]}, but its camera_info describes "
+                f"{lens.width}x{lens.height}"
+            )
 
     def image(self, index: int, name: str) -> npt.NDArray[np.uint8]:
         """(H,W,3) uint8 RGB of the pinhole camera."""
@@ -167,8 +170,19 @@ class BagDrive:
     def __getstate__(self) -> dict[str, Any]:
         return {k: v for k, v in self.__dict__.items() if k != "_warps"}
 
+    def _check_claim(self, name: str) -> None:
+        """Before memory is taken for what a camera_info claims: the first image that says so."""
+        for index, posed in enumerate(self._posed):
+            size = self._images.size(self._cameras[name], posed.images[name])
+            if size is not None:
+                self._check_size(f"{self.name}: image {index} of camera {name}", name, size)
+                return
+
     @cached_property
     def _warps(self) -> Mapping[str, Warp | None]:
+        for name in self._cameras:
+            if self.lens(name).bends:
+                self._check_claim(name)
         lenses = {name: self.lens(name) for name in self._cameras}
         return {
             name: Warp.build(lens, straight_camera(lens), np.eye(3)) if lens.bends else None

@@ -14,6 +14,7 @@ from kdbts_ros.datasets.bags.topics import COMPRESSED
 from kdbts_ros.datasets.ros.compressed_images import decode_compressed
 from kdbts_ros.datasets.ros.image_messages import PLAIN, Rgb, check_layout, decode_plain
 from kdbts_ros.datasets.ros.sample_depth import SampleDepth
+from kdbts_ros.encoded_images import image_size
 from kdbts_ros.errors import UserError
 from kdbts_ros.reading import telling
 
@@ -36,6 +37,19 @@ class RecordedImages:
         """
         with telling(str, "rosbags"):
             return decoded(self._message(camera, entry), self._depth(camera))
+
+    def size(self, camera: CameraIndex, entry: ImageEntry) -> tuple[int, int] | None:
+        """(width, height) that an image says it has, without decoding; None where it says none."""
+        try:
+            with telling(str, "rosbags"):
+                message = self._message(camera, entry)
+                if message.__msgtype__ != COMPRESSED:
+                    check_layout(message)
+                    return int(message.width), int(message.height)
+                size = image_size(bytes(message.data))
+                return None if size is None else (size.width, size.height)
+        except UserError:
+            return None
 
     def _depth(self, camera: CameraIndex) -> SampleDepth:
         topic = camera.topics.images

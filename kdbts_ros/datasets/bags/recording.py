@@ -135,7 +135,8 @@ def _check_index(reader: Reader) -> None:
     numbers = [reader.start_time, reader.end_time, reader.message_count]
     for connection in reader.connections:
         numbers.append(connection.msgcount)
-        if not all(isinstance(name, str) for name in (connection.topic, connection.msgtype)):
+        names = (connection.topic, connection.msgtype)
+        if not all(isinstance(name, str) and name.isprintable() for name in names):
             raise ValueError(f"the name of a topic is {connection.topic!r:.80}")
     # ns since 1970 until 2262, as ROS counts them.
     if not all(isinstance(number, int) and 0 <= number < 1 << 63 for number in numbers):

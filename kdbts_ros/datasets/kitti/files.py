@@ -127,9 +127,9 @@ def check_pose(T: Array, where: object) -> Array:
     Raises:
         UserError: it is nowhere, or turns by what is no rotation.
     """
-    R, t = T[:3, :3], T[:3, 3]
+    R = T[:3, :3]
     if not (
-        (np.abs(t) < FARTHEST).all()
+        (np.abs(T) < FARTHEST).all()
         and np.abs(R @ R.T - np.eye(3)).max() < 1e-2
         and np.linalg.det(R) > 0
     ):

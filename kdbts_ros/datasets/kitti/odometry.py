@@ -16,6 +16,7 @@ from kdbts_ros.datasets.kitti.drive import (
     relative_to_first,
 )
 from kdbts_ros.datasets.kitti.files import (
+    check_pose,
     entry,
     image_indices,
     naming,
@@ -127,4 +128,7 @@ def _poses(path: Path, T_rect0_base: Array) -> dict[int, Array]:
     """T_any_base by line of row-major 3x4 T_any_rect0."""
     cure = "unpack the ground-truth poses there; only sequences 00 to 10 have them"
     rows = read_table(path, 12, cure).reshape(-1, 3, 4)
-    return {i: rigid(row[:, :3], row[:, 3]) @ T_rect0_base for i, row in enumerate(rows)}
+    return {
+        i: check_pose(rigid(row[:, :3], row[:, 3]), f"{path} line {i + 1}") @ T_rect0_base
+        for i, row in enumerate(rows)
+    }

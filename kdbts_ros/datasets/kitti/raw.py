@@ -24,6 +24,7 @@ from kdbts_ros.datasets.kitti.drive import (
     relative_to_first,
 )
 from kdbts_ros.datasets.kitti.files import (
+    check_pose,
     entry,
     image_indices,
     naming,
@@ -173,9 +174,9 @@ def mercator_pose(record: Array, scale: float) -> Array:
     cosine of the first latitude; rotation Rz(yaw) Ry(pitch) Rx(roll).
     """
     latitude, longitude, altitude, roll, pitch, yaw = record[:6]
-    x = scale * _EARTH_RADIUS * np.radians(longitude)
     # Beyond the poles is no place, and refused as a pose.
-    with np.errstate(invalid="ignore", divide="ignore"):
+    with np.errstate(all="ignore"):
+        x = scale * _EARTH_RADIUS * np.radians(longitude)
         y = scale * _EARTH_RADIUS * np.log(np.tan(np.pi / 4 + np.radians(latitude) / 2))
     R = Rotation.from_euler("ZYX", (yaw, pitch, roll)).as_matrix()
     return rigid(R, (x, y, altitude))
@@ -245,7 +246,11 @@ def _oxts_poses(folder: Path, wanted: list[int]) -> dict[int, Array]:
         return {}
     scale = float(np.cos(np.radians(records[files[0][0]][0])))
     T_imu_base = rigid(np.eye(3), (0, 0, -IMU_HEIGHT))
-    return {i: mercator_pose(record, scale) @ T_imu_base for i, record in records.items()}
+    paths = dict(files)
+    return {
+        i: check_pose(mercator_pose(record, scale), f"the pose in {paths[i]}") @ T_imu_base
+        for i, record in records.items()
+    }
 
 
 def _orbslam_file(folder: Path, given: Path | str | None) -> Path:
@@ -263,4 +268,7 @@ def _orbslam_poses(path: Path, scale: float, T_base_rect0: Array) -> dict[int, A
     """T_any_base by line, from T_any_rect0 whose translations are multiplied by scale."""
     rows = read_table(path, 12, "give the folder of the ORB-SLAM pose files").reshape(-1, 3, 4)
     T_rect0_base = inverse(T_base_rect0)
-    return {i: rigid(row[:, :3], scale * row[:, 3]) @ T_rect0_base for i, row in enumerate(rows)}
+    return {
+        i: check_pose(rigid(row[:, :3], scale * row[:, 3]), f"{path} line {i + 1}") @ T_rect0_base
+        for i, row in enumerate(rows)
+    }

@@ -18,6 +18,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from kdbts_ros.density.engines.answers import Floats
+from kdbts_ros.density.network.baseline_heads import fuse_along
 from kdbts_ros.density.network.decoder import mirrored
 from kdbts_ros.density.network.heads import Head, Perceptron
 from kdbts_ros.density.network.network import DensityNetwork, NetworkSpec, sample_features
@@ -104,16 +105,18 @@ class FoldedHead:
         )
         self._ray_halves: dict[tuple[tuple[int, int], bytes], tuple[Floats, Floats, Floats]] = {}
 
-    def density(self, feature_maps: Tensor, projected: Projected) -> Tensor:
+    def density(self, feature_maps: Tensor, projected: Projected, samples: int = 1) -> Tensor:
         """σ (M,) 1/m of points projected into V views, by φ_SV or φ_MV.
 
         feature_maps (V,hidden,H,W). `projected` has no batch: uv (V,M,2), z (V,M), seen (V,M).
+        samples: of each ray that the points make up, see `fuse_along`.
         """
         views = feature_maps.shape[0] if self.head.multi_view else 1
         uv, z = projected.uv[:views], projected.z[:views]
         sampled = sample_features(feature_maps[None, :views], uv[None])[0]
         per_view = self.last(F.relu(sampled + self._positional(uv, z)))
-        return F.softplus(self.head.fuse(per_view[None], projected.seen[None, :views])[0])
+        seen = projected.seen[None, :views]
+        return F.softplus(fuse_along(self.head, per_view[None], seen, samples)[0])
 
     def own_depth(
         self, feature_maps: Tensor, t: Tensor, size: tuple[int, int]

@@ -23,8 +23,9 @@ from kdbts_ros.density.engines.interface import (
 )
 from kdbts_ros.density.geometry.affine_grid import AffineGrid
 from kdbts_ros.density.geometry.camera import Array
+from kdbts_ros.density.network.baseline_heads import RAY_SAMPLES, IbrnetHead, points_on_rays
 from kdbts_ros.density.network.projection import Projected
-from kdbts_ros.density.network.volume_rendering import composite, median_depth
+from kdbts_ros.density.network.volume_rendering import composite, depth_samples, median_depth
 
 
 class PlainTorch:
@@ -75,12 +76,23 @@ class TorchQueries:
 
     @torch.inference_mode()
     def point_densities(self, points: Array) -> Floats:
-        parts = [
-            self.head.density(self._feature_maps, self.project(points[i : i + CHUNK]))
-            for i in range(0, len(points), CHUNK)
-        ]
+        mixes = isinstance(self.head.head, IbrnetHead)
+        chunk, ask = (CHUNK // RAY_SAMPLES, self._on_rays) if mixes else (CHUNK, self._alone)
+        parts = [ask(points[i : i + chunk]) for i in range(0, len(points), chunk)]
         sigma = torch.cat([*parts, torch.empty(0, device=self._device)])
         return (sigma * self._scale).cpu().numpy()
+
+    def _alone(self, points: Array, samples: int = 1) -> Tensor:
+        """(N,) 1/m in the world the network is shown; points of rays of `samples` lie in order."""
+        return self.head.density(self._feature_maps, self.project(points), samples)
+
+    def _on_rays(self, points: Array) -> Tensor:
+        """As `_alone`, each point on the reference view's ray through it."""
+        spec, origin = self.head.spec, torch.from_numpy(self.views[0].T_world_cam[:3, 3])
+        t = torch.from_numpy(depth_samples(spec.depths, self._scale, RAY_SAMPLES)).double()
+        rays, place = points_on_rays(torch.from_numpy(points), origin, t)
+        found = self._alone(rays.reshape(-1, 3).numpy(), RAY_SAMPLES).view(-1, RAY_SAMPLES)
+        return found.gather(-1, place.unsqueeze(-1).to(self._device)).squeeze(-1)
 
     def grid_densities(self, grid: AffineGrid) -> Floats:
         points = grid.points()
@@ -158,13 +170,14 @@ class TorchQueries:
         parts = []
         for block in np.array_split(rays @ R.T, max(1, len(rays) * len(t) // CHUNK)):
             points = (origin + block[:, None] * depths).reshape(-1, 3)
-            found = np.where(self.seen(points), self.point_densities(points), np.float32(0))
+            sigma = (self._alone(points, len(t)) * self._scale).cpu().numpy()
+            found = np.where(self.seen(points), sigma, np.float32(0))
             parts.append(torch.from_numpy(found.reshape(len(block), -1)))
-        sigma = torch.cat(parts).to(self._device)
-        rendered = composite(sigma, t.expand_as(sigma), force_last=True)
+        densities = torch.cat(parts).to(self._device)
+        rendered = composite(densities, t.expand_as(densities), force_last=True)
         return (
             rendered.depth.view(size),
-            median_depth(sigma, t).view(size),
+            median_depth(densities, t).view(size),
             rendered.opacity.view(size),
         )
 

@@ -12,7 +12,6 @@ from typing import NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from kdbts_ros.density.engines.answers import Floats
 from kdbts_ros.density.engines.encoded_view import EncodedView
@@ -100,11 +99,10 @@ class _Plain:
         self.K = self._tensor(np.stack([view.camera.ndc for view in views]))
         self.T = self._tensor(np.stack([inverse(view.T_world_cam) for view in views]))
 
-    def density(self, points: Array) -> Floats:
-        """(N,) 1/m of world points (N,3)."""
-        vectors, seen = self.network.vectors(self.features, self.K, self.T, self._tensor(points))
-        pre = self.head.fuse(self.head.first_layers()(vectors), seen)
-        return F.softplus(pre)[0].cpu().numpy()
+    def density(self, points: Array, samples: int = 0) -> Floats:
+        """(N,) 1/m of world points (N,3); samples: of each ray that they make up, if they do."""
+        asked = self.features, self.K, self.T, self._tensor(points), samples
+        return self.network.density_by(self.head, *asked)[0][0].cpu().numpy()
 
     def depth(self, size: tuple[int, int]) -> tuple[Floats, Floats]:
         """The depths (S,) sampled and the expected depth (h,w) of view 0."""
@@ -112,7 +110,7 @@ class _Plain:
         t = sample_distances(spec.depth_near, spec.depth_far, torch.full((_SAMPLES,), 0.5))
         rays = self.own.camera.resized(size[1], size[0]).rays().reshape(-1, 3) @ T[:3, :3].T
         points = T[:3, 3] + rays[:, None] * t.numpy()[:, None]
-        sigma = torch.from_numpy(self.density(points.reshape(-1, 3))).view(len(rays), -1)
+        sigma = torch.from_numpy(self.density(points.reshape(-1, 3), len(t))).view(len(rays), -1)
         rendered = composite(sigma, t.expand_as(sigma), force_last=True)
         return t.numpy(), rendered.depth.view(size).numpy()
 

@@ -92,7 +92,7 @@ class _Mode(NamedTuple):
     """Where most log ratios are, and how many."""
 
     at: float
-    count: int
+    rays: int
 
 
 def _mode(ratio: Array) -> _Mode:
@@ -111,8 +111,8 @@ def _pitch(ratio: Array, ahead: Array) -> float:
     ratio: log of d/g; ahead: g/h, of rays (N,).
     """
     tried = [(_mode(ratio + np.log1p(p * ahead)), float(p)) for p in _PITCHES]
-    (level, pitch), (mode, steep) = tried[len(tried) // 2], max(tried, key=lambda t: t[0].count)
-    if mode.count > _WORTH * level.count:
+    (level, pitch), (mode, steep) = tried[len(tried) // 2], max(tried, key=lambda t: t[0].rays)
+    if mode.rays > _WORTH * level.rays:
         level, pitch = mode, steep
     log_scale = level.at
     for _ in range(3):

@@ -12,6 +12,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from kdbts_ros.density.network.baseline_heads import (
+    RAY_SAMPLES,
+    IbrnetHead,
+    PixelNerfHead,
+    fuse_along,
+    points_on_rays,
+)
 from kdbts_ros.density.network.decoder import FeatureDecoder
 from kdbts_ros.density.network.efficientnet import EfficientNetLite
 from kdbts_ros.density.network.heads import (
@@ -26,9 +33,10 @@ from kdbts_ros.density.network.positional_encoding import PositionalCode, map_de
 from kdbts_ros.density.network.projection import project
 from kdbts_ros.density.network.resnet import ResNetTrunk
 from kdbts_ros.density.network.trunk import Trunk
+from kdbts_ros.density.network.volume_rendering import sample_distances
 from kdbts_ros.errors import UserError
 
-HEADS = ("bts", "kdbts", "mvbts", "simple_multiview", "attention")
+HEADS = ("bts", "kdbts", "mvbts", "simple_multiview", "attention", "pixelnerf", "ibrnet")
 SINGLE_VIEW_HEADS = ("bts", "kdbts")
 # By the name in files: how people call it, and what builds it with random weights.
 TRUNKS: dict[str, tuple[str, Callable[[], Trunk]]] = {
@@ -50,7 +58,8 @@ class NetworkSpec:
 
     `trunk` is a name of `TRUNKS`. `resize` is how larger images are brought down: "linear" as the
     original weights were trained, "area" without aliasing. `head_widths` are the hidden widths of
-    the head: (hidden,) for one perceptron, (hidden, fused, hidden2) for "mvbts" and "attention".
+    the head: (hidden,) for one perceptron, (hidden, fused, hidden2) for the
+    heads of several views.
     `student_widths` are those of a single-view head that a multi-view network may carry beside its
     own (KDBTS: teacher and student over one trunk); empty means none. With `shared_hidden` both
     read one hidden layer, so that a view has one folded map for both. Images are stretched to
@@ -83,9 +92,10 @@ class NetworkSpec:
         if self.resize not in ("linear", "area"):
             raise UserError(f"unknown resize '{self.resize}', use linear or area")
         fused = self.head_widths[1:2]
-        if self.head == "attention" and any(width % ATTENTION_HEADS for width in fused):
+        attends = self.head in ("attention", "ibrnet")
+        if attends and any(width % ATTENTION_HEADS for width in fused):
             raise UserError(
-                f"the fused width of an attention head must be a multiple of {ATTENTION_HEADS}, "
+                f"the fused width of an {self.head} head must be a multiple of {ATTENTION_HEADS}, "
                 f"not {fused[0]}"
             )
         if self.student_widths and self.head in SINGLE_VIEW_HEADS:
@@ -157,6 +167,10 @@ def build_head(spec: NetworkSpec) -> nn.Module:
         return MultiViewHead(inputs, *spec.head_widths)
     if spec.head == "attention":
         return AttentionHead(inputs, *spec.head_widths)
+    if spec.head == "pixelnerf":
+        return PixelNerfHead(inputs, *spec.head_widths)
+    if spec.head == "ibrnet":
+        return IbrnetHead(inputs, *spec.head_widths)
     if spec.head == "simple_multiview":
         return SimpleMultiViewHead(inputs, *spec.head_widths)
     return SingleViewHead(inputs, *spec.head_widths)
@@ -215,8 +229,33 @@ class DensityNetwork(nn.Module):
         head = self.density_head
         if not head.multi_view:
             features, K_ndc, T_cam_world = features[:, :1], K_ndc[:, :1], T_cam_world[:, :1]
-        vectors, seen = self.vectors(features, K_ndc, T_cam_world, points)
-        return F.softplus(head.fuse(head.first_layers()(vectors), seen)), seen
+        return self.density_by(head, features, K_ndc, T_cam_world, points)
+
+    def density_by(
+        self,
+        head: Head,
+        features: Tensor,
+        K_ndc: Tensor,
+        T_cam_world: Tensor,
+        points: Tensor,
+        samples: int = 0,
+    ) -> tuple[Tensor, Tensor]:
+        """As `density`, by one of the network's heads about all of the views.
+
+        samples: of each of the rays that the points make up, in order; 0: they are on their own.
+        """
+        if samples or not isinstance(head, IbrnetHead):
+            vectors, seen = self.vectors(features, K_ndc, T_cam_world, points)
+            read = head.first_layers()(vectors)
+            return F.softplus(fuse_along(head, read, seen, samples or 1)), seen
+        R, t = T_cam_world[:, 0, :3, :3], T_cam_world[:, 0, :3, 3]
+        origin = -(R.mT @ t.unsqueeze(-1)).squeeze(-1)
+        middles = torch.full((RAY_SAMPLES,), 0.5, device=points.device)
+        rays, place = points_on_rays(points, origin, sample_distances(*self.spec.depths, middles))
+        vectors, seen = self.vectors(features, K_ndc, T_cam_world, rays.flatten(1, 2))
+        pre = fuse_along(head, head.first_layers()(vectors), seen, RAY_SAMPLES)
+        at_points = pre.view(*place.shape, RAY_SAMPLES).gather(-1, place.unsqueeze(-1))
+        return F.softplus(at_points.squeeze(-1)), project(K_ndc, T_cam_world, points).seen
 
     def vectors(
         self, features: Tensor, K_ndc: Tensor, T_cam_world: Tensor, points: Tensor

@@ -9,8 +9,6 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from kdbts_ros.density.network.network import NetworkSpec
-
 Floats = npt.NDArray[np.float32]
 
 DEPTH_SAMPLES = 64
@@ -34,17 +32,19 @@ def sample_distances(near: float, far: float | Tensor, jitter: Tensor) -> Tensor
     return 1 / ((1 - s) / near + s / far)
 
 
-def visibility_rays(spec: NetworkSpec) -> tuple[int, int]:
-    """Rows and columns of the rays that are asked for visibility."""
+def visibility_rays(height: int, width: int) -> tuple[int, int]:
+    """Rows and columns of the rays of an image that are asked for visibility."""
     rows, columns = VISIBILITY_RAYS
-    return min(spec.image_height // 2, rows), min(spec.image_width // 2, columns)
+    return min(height // 2, rows), min(width // 2, columns)
 
 
-def depth_samples(spec: NetworkSpec, scale: float, count: int = DEPTH_SAMPLES) -> Floats:
-    """t_i (count,) m: depths at which rays of a view of that scale are sampled."""
-    # The network knows nothing nearer than `depth_near` in the world it is shown.
-    near = spec.depth_near / scale
-    return sample_distances(near, spec.depth_far, torch.full((count,), 0.5)).numpy()
+def depth_samples(depths: tuple[float, float], scale: float, count: int = DEPTH_SAMPLES) -> Floats:
+    """t_i (count,) m: depths at which rays of a view of that scale are sampled.
+
+    depths: nearest and farthest that the network knows, the nearest in the world it is shown, m.
+    """
+    near, far = depths
+    return sample_distances(near / scale, far, torch.full((count,), 0.5)).numpy()
 
 
 def lengths(t: Floats) -> Floats:

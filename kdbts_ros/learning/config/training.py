@@ -6,7 +6,12 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
 from kdbts_ros.learning.config.section import Field, Section, model_validator
-from kdbts_ros.learning.config.stages import AnyStage, DistillStage, SupervisedStage
+from kdbts_ros.learning.config.stages import (
+    AnyStage,
+    DistillStage,
+    PhotometricStage,
+    SupervisedStage,
+)
 
 Precision: TypeAlias = Literal["float32", "bfloat16", "float16"]
 PrecisionChoice: TypeAlias = Precision | Literal["auto"]
@@ -29,16 +34,20 @@ class NetworkConfig(Section):
     decoder_channels: tuple[int, int, int, int, int] = Field(
         default=(64, 64, 64, 128, 256), description="decoder widths, finest level first"
     )
-    head: Literal["bts", "kdbts", "mvbts", "simple_multiview", "attention"] = Field(
-        default="bts", description="the head to train; bts and kdbts read one view"
+    head: Literal[
+        "bts", "kdbts", "mvbts", "simple_multiview", "attention", "pixelnerf", "ibrnet"
+    ] = Field(
+        default="bts",
+        description="the head to train; bts and kdbts read one view, pixelnerf and ibrnet fuse "
+        "views as those methods do, to compare with",
     )
     head_width: int = Field(
         default=64, ge=8, le=512, description="hidden units of a head that reads one view"
     )
     multi_view_widths: tuple[int, ...] = Field(
         default=(128, 16, 16),
-        description="hidden, fused and second hidden units of mvbts and attention; [64, 32, 16] "
-        "suits attention, whose fused width is a multiple of 4",
+        description="hidden, fused and second hidden units of a head that fuses features; "
+        "[64, 32, 16] suits attention, whose fused width, as that of ibrnet, is a multiple of 4",
     )
     student: bool = Field(
         default=False, description="give a multi-view network a single-view head beside its own"
@@ -134,7 +143,7 @@ class TrainingConfig(Section):
     precision: PrecisionChoice = Field(
         default="auto",
         description="of the encoder; densities stay in float32. auto takes bfloat16 where the "
-        "hardware multiplies it, float32 elsewhere; float16 is for GPUs without bfloat16 and "
+        "hardware has units for it, float32 elsewhere; float16 is for GPUs without bfloat16 and "
         "scales the loss",
     )
     average: float = Field(
@@ -174,6 +183,11 @@ class TrainingConfig(Section):
     def _stages_fit_the_network(self) -> TrainingConfig:
         single = self.network.head in ("bts", "kdbts")
         for index, stage in enumerate(self.stages):
+            if self.network.head == "ibrnet" and not isinstance(stage, PhotometricStage):
+                raise ValueError(
+                    f"stages.{index} is of kind {stage.kind}, whose points lie on no rays: the "
+                    "head 'ibrnet' learns in stages of kind photometric"
+                )
             if isinstance(stage, DistillStage):
                 if stage.teacher is None and (single or not self.network.student):
                     raise ValueError(

@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from kdbts_ros.density.geometry.camera import inverse
+from kdbts_ros.density.network.baseline_heads import fuse_along
 from kdbts_ros.density.network.network import DensityNetwork, sample_features
 from kdbts_ros.density.network.projection import project, rays_world
 from kdbts_ros.density.network.volume_rendering import composite, sample_distances
@@ -161,7 +162,8 @@ def photometric_step(
     loss = torch.zeros((), device=vectors.device)
     for name, head in network.heads().items():
         usable = drop_views(seen, stage.view_dropout, draws) if head.multi_view else seen
-        sigma = F.softplus(head.fuse(head.first_layers()(vectors), usable))
+        read = head.first_layers()(vectors)
+        sigma = F.softplus(fuse_along(head, read, usable, stage.samples))
         terms = judge(sigma, rays, stage)
         loss = loss + terms.total
         found |= {f"{name}{term}": value for term, value in figures(terms).items()}

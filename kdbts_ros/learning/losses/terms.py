@@ -59,7 +59,7 @@ def ssim_distance(a: Tensor, b: Tensor) -> Tensor:
 
 
 def photometric_distance(rendered: Tensor, truth: Tensor) -> Tensor:
-    """Distance of each patch pixel to its rendering from each view.
+    """L_ph of each patch pixel: its distance to its rendering from each view.
 
     Args:
         rendered: (B,P,h,w,K,3) colours in [0,1], one rendering per render view.
@@ -77,7 +77,7 @@ def photometric_distance(rendered: Tensor, truth: Tensor) -> Tensor:
 
 
 def smoothness_map(depth: Tensor, truth: Tensor) -> Tensor:
-    """Edge-aware slope of the inverse depth: (B,P,h,w) m and (B,P,h,w,3) to (B,P,h,w).
+    """L_eas: edge-aware slope of the inverse depth, (B,P,h,w) m and (B,P,h,w,3) to (B,P,h,w).
 
     Inverse depths are divided by their mean over the patch, so that far patches count as near
     ones do; forward differences, none for the last row and column.
@@ -108,7 +108,7 @@ def invalid_rays(invalid: Tensor, weights: Tensor, policy: InvalidPolicy) -> Ten
 
 
 def distillation_loss(student_logit: Tensor, teacher_logit: Tensor, seen: Tensor) -> Tensor:
-    """L1 between densities clipped to [0, 2] 1/m where view 0 sees the point; teacher detached.
+    """L_kd: L1 between densities clipped to [0, 2] 1/m where view 0 sees the point.
 
     All three of one shape. KDBTS, CVPR 2024, section 3.3.
     """
@@ -116,7 +116,7 @@ def distillation_loss(student_logit: Tensor, teacher_logit: Tensor, seen: Tensor
 
 
 def density_distance(student: Tensor, teacher: Tensor, seen: Tensor) -> Tensor:
-    """The same of densities in 1/m."""
+    """`distillation_loss` of densities in 1/m. The stop-gradient of KDBTS is here: `detach`."""
     taught = teacher.detach().clamp(0, DISTILLED_DENSITY)
     return masked_mean((student.clamp(0, DISTILLED_DENSITY) - taught).abs(), seen)
 

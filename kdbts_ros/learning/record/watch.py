@@ -52,6 +52,9 @@ class Watcher:
         self._config = config.watch
         self._size = config.network.image_width, config.network.image_height
         self._folder = folder
+        # Opened at once: a folder that is not there must not end a run at its first look.
+        root, drive = self._config.kitti_root, self._config.kitti_drive
+        self._recording = None if root is None else KittiRawDrive(root, drive)
 
     def look(self, network: DensityNetwork, step: int) -> dict[str, float]:
         """Figures of held-out worlds and of the real drive, where one is set."""
@@ -60,7 +63,7 @@ class Watcher:
         device = next(network.parameters()).device
         scene = SceneCompleter(watched, info, device, "float32")
         figures = self._look_at_worlds(scene, step)
-        if self._config.kitti_root is not None:
+        if self._recording is not None:
             figures |= self._look_at_drive(scene, step)
         return figures
 
@@ -153,8 +156,8 @@ class Watcher:
 
     @cached_property
     def _drive(self) -> list[tuple[View, npt.NDArray[np.float32]]]:
-        assert self._config.kitti_root is not None
-        drive = KittiRawDrive(self._config.kitti_root, self._config.kitti_drive)
+        assert self._recording is not None
+        drive = self._recording
         scanned = [i for i in drive.frames if drive.lidar(i) is not None]
         picked = np.linspace(0, len(scanned) - 1, min(self._config.kitti_frames, len(scanned)))
         frames = [scanned[round(k)] for k in picked]

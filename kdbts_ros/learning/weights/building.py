@@ -20,9 +20,8 @@ def build_network(config: NetworkConfig) -> DensityNetwork:
             or ImageNet's weights are not at hand.
     """
     single = config.head in SINGLE_VIEW_HEADS
-    widths: tuple[int, ...] = (config.head_width,)
-    if config.head in ("mvbts", "attention"):
-        widths = config.multi_view_widths
+    narrow = single or config.head == "simple_multiview"
+    widths = (config.head_width,) if narrow else config.multi_view_widths
     spec = NetworkSpec(
         trunk=config.trunk,
         feature_channels=config.feature_channels,

@@ -157,6 +157,7 @@ def test_there_are_more_than_twenty_kinds() -> None:
     assert len(KINDS) >= 20
 
 
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")
 def test_a_program_of_torchscript_is_refused(tmp_path: Path, mark: Path) -> None:
     program = torch.jit.script(torch.nn.ReLU())
     program.save(str(tmp_path / "program.pt"))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
+from kdbts_ros.density.engines.choose import inference_precision
 from kdbts_ros.density.network.precision import choose_precision
 from kdbts_ros.errors import UserError
 from kdbts_ros.learning.losses.encoding import encoder_precision
@@ -16,18 +17,19 @@ CPU = torch.device("cpu")
     ("capabilities", "expected"),
     [
         ({"avx2": True, "avx512_bf16": False}, "float32"),
-        ({"avx2": True, "avx512_bf16": True}, "bfloat16"),
+        ({"avx2": True, "avx512_bf16": True}, "float32"),
         ({"amx_bf16": True}, "bfloat16"),
         ({"neon": True, "bf16": True}, "bfloat16"),
         ({}, "float32"),
     ],
 )
-def test_a_processor_gets_bfloat16_if_it_multiplies_it(
+def test_a_processor_gets_bfloat16_if_it_has_units_for_it(
     monkeypatch: pytest.MonkeyPatch, capabilities: dict[str, bool], expected: str
 ) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: capabilities, raising=False)
     assert choose_precision("auto", CPU) == expected
     assert encoder_precision("auto", CPU) == expected
+    assert inference_precision("auto", CPU) == "float32", "engines lay weights out for it"
 
 
 def test_a_torch_that_does_not_tell_is_not_trusted_with_it(monkeypatch: pytest.MonkeyPatch) -> None:

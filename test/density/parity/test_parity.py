@@ -90,8 +90,8 @@ class Case:
         for index, T in enumerate(self.T_encoded):
             xyz = self.xyz @ T[:3, :3].T + T[:3, 3]
             q = xyz @ self.K.T
-            visibility = (q[:, :2] / q[:, 2:].clamp_min(1e-3)).abs().amax(1)
-            good &= (xyz[:, 2] > 0.2) & (visibility < (3 if index == 0 else 50))
+            farthest = (q[:, :2] / q[:, 2:].clamp_min(1e-3)).abs().amax(1)
+            good &= (xyz[:, 2] > 0.2) & (farthest < (3 if index == 0 else 50))
         return good.numpy()
 
 

@@ -6,8 +6,10 @@ import copy
 from pathlib import Path
 
 import numpy as np
+import pytest
 import torch
 
+from kdbts_ros.errors import UserError
 from kdbts_ros.learning.config.config_file import parse_config
 from kdbts_ros.learning.config.training import NetworkConfig
 from kdbts_ros.learning.record.run_folder import RunFolder
@@ -50,3 +52,11 @@ def test_overlap_counts() -> None:
     predicted = np.array([True, True, False, False])
     true = np.array([True, False, True, False])
     assert overlap(predicted, true) == (1, 1, 1)
+
+
+def test_a_drive_that_is_not_there_is_told_before_the_first_step(tmp_path: Path) -> None:
+    stages = [{"kind": "supervised", "steps": 1}]
+    watch = {"kitti_root": str(tmp_path / "nowhere")}
+    config = parse_config({"name": "a", "out": str(tmp_path), "stages": stages, "watch": watch})
+    with pytest.raises(UserError, match="is not a folder"):
+        Watcher(config, RunFolder(config))

@@ -36,10 +36,16 @@ class CpuEngine:
         ]
         self.votes = VoteStore(len(field.heads[0].arrays.out_bias))
         self._refused: tuple[str, ...] = ()
+        self._unknown = [
+            f"compiled loops do not know the head '{head.name}'"
+            for head in field.heads
+            if head.head.multi_view and not FusedQueries.supports(head)
+        ]
 
     @property
     def note(self) -> str:
-        return passed_over("half as fast", self._refused)
+        effect = "slow" if self._unknown else "half as fast"
+        return passed_over(effect, (*self._unknown, *self._refused))
 
     def encode(self, images: Tensor) -> list[Tensor]:
         if self.trunk is None:

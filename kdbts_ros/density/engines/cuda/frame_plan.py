@@ -49,7 +49,7 @@ class FramePlan:
             if isinstance(picture, Warp)
             else Sampling(Separable.resize(picture, target, spec.resize))
         )
-        visibility = visibility_rays(spec)
+        visibility = visibility_rays(spec.image_height, spec.image_width)
         return cls(sampling, shape, samples * np.float32(view.scale), visibility, view.valid)
 
 
