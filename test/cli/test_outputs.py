@@ -22,6 +22,8 @@ WRITES = {
     "evaluate occupancy": ([], {"--json": "file", "--report": "folder"}),
     "evaluate cameras": ([], {"--json": "file", "--report": "folder"}),
     "evaluate drive": ([], {"--json": "file", "--report": "folder"}),
+    "figures density": (["worlds"], {"--out": "folder"}),
+    "figures depth": (["worlds"], {"--out": "folder"}),
     "calibrate": (["bts"], {"--out": "file", "--json": "file"}),
     "train": (["x.yaml"], {"--out": "file"}),
     "distill": (["x.yaml"], {"--out": "file"}),
