@@ -48,7 +48,7 @@ def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
         started.append(LogInfo(msg=view.sentence))
     if view.start:
         # Before the node: what can still fail here must not leave one behind.
-        started.append(_rviz(sim_time))
+        started.append(_rviz(sim_time, value["namespace"]))
     started.append(
         LifecycleNode(
             package="kdbts_ros",
@@ -69,10 +69,12 @@ def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     return started
 
 
-def _rviz(sim_time: bool) -> Node:
+def _rviz(sim_time: bool, namespace: str) -> Node:
+    # The view names its topics without a leading slash: they are those of the node's namespace.
     return Node(
         package="rviz2",
         executable="rviz2",
+        namespace=namespace,
         arguments=["-d", str(CONFIG / "kdbts.rviz")],
         parameters=[{"use_sim_time": sim_time}],
         output="screen",

@@ -53,7 +53,7 @@ def load(name: str) -> ModuleType:
 def context_of(module: ModuleType, **values: str) -> Any:
     """A launch whose arguments have these values and else their defaults."""
     context = launch.LaunchContext()
-    for table in ("ARGUMENTS", "NODE_ARGUMENTS", "PLAYER_ARGUMENTS"):
+    for table in ("ARGUMENTS", "NODE_ARGUMENTS", "PLAYER_ARGUMENTS", "COSTMAP_ARGUMENTS"):
         for name, (default, _) in getattr(module, table, {}).items():
             context.launch_configurations[name] = default
     context.launch_configurations.update(values)
@@ -70,7 +70,9 @@ def exited(process: Any, code: int) -> Any:
     )
 
 
-@pytest.mark.parametrize("name", ["kdbts.launch.py", "kitti_replay.launch.py"])
+@pytest.mark.parametrize(
+    "name", ["kdbts.launch.py", "kitti_replay.launch.py", "nav2_costmap.launch.py"]
+)
 def test_every_argument_has_a_default_that_can_be_read(prefix: Path, name: str) -> None:
     context = launch.LaunchContext()
     described = load(name).generate_launch_description().get_launch_arguments()
@@ -135,8 +137,12 @@ def test_without_rviz_the_node_starts_alone(prefix: Path) -> None:
     (node,) = module._start(context_of(module, rviz="auto"))
     assert isinstance(node, launch_ros.actions.LifecycleNode)
     program(prefix, "rviz2", "rviz2")
-    first, _ = module._start(context_of(module, rviz="true"))
+    context = context_of(module, rviz="true", namespace="robot1")
+    first, _ = module._start(context)
     assert first.node_package == "rviz2", "what can fail comes before the node"
+    assert first.expanded_node_namespace == first.UNSPECIFIED_NODE_NAMESPACE
+    first._perform_substitutions(context)
+    assert first.expanded_node_namespace == "/robot1", "the view's topics are relative"
 
 
 @pytest.mark.parametrize(
@@ -174,3 +180,49 @@ def test_one_profile_is_named_to_fast_dds(prefix: Path, monkeypatch: pytest.Monk
         for name, _ in node.process_description.additional_env
     ]
     assert len(named) == 1 and named[0].endswith("_DEFAULT_PROFILES_FILE")
+
+
+def nav2(prefix: Path) -> None:
+    program(prefix, "nav2_costmap_2d", "nav2_costmap_2d")
+    program(prefix, "nav2_lifecycle_manager", "lifecycle_manager")
+
+
+@pytest.mark.parametrize(
+    ("namespace", "costmap"),
+    [("", "/local_costmap/local_costmap"), ("/robot1/", "/robot1/local_costmap/local_costmap")],
+)
+def test_one_manager_brings_up_the_node_and_its_costmap(
+    prefix: Path, namespace: str, costmap: str
+) -> None:
+    nav2(prefix)
+    module = load("nav2_costmap.launch.py")
+    context = context_of(module, namespace=namespace)
+    node, layers, manager = module._start(context)
+    assert isinstance(node, launch.actions.IncludeLaunchDescription)
+    passed = dict(node.launch_arguments)
+    assert set(passed) == set(load("kdbts.launch.py").ARGUMENTS)
+    assert passed["autostart"] == "false", "the manager does it"
+    for action in (layers, manager):
+        action._perform_substitutions(context)
+    assert layers.node_name == costmap
+    assert manager.node_name == costmap.removesuffix("local_costmap/local_costmap") + (
+        "lifecycle_manager_kdbts"
+    )
+
+
+def test_without_nav2_nothing_starts(prefix: Path) -> None:
+    module = load("nav2_costmap.launch.py")
+    with pytest.raises(UserError, match="navigation2"):
+        module._start(context_of(module))
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"use_sim_time": "treu"}, {"autostart": "2"}, {"costmap_params_file": "/gone"}]
+)
+def test_a_wrong_argument_ends_the_costmap_before_anything(
+    prefix: Path, wrong: dict[str, str]
+) -> None:
+    nav2(prefix)
+    module = load("nav2_costmap.launch.py")
+    with pytest.raises(UserError, match=next(iter(wrong))):
+        module._start(context_of(module, **wrong))

@@ -9,11 +9,18 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import yaml
 
 from kdbts_ros.errors import UserError
 
 TRUE, FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 PLAYERS = ("ros2bag", "kdbts")
+NAV2_PROGRAMS = {
+    "nav2_costmap_2d": "nav2_costmap_2d",
+    "nav2_lifecycle_manager": "lifecycle_manager",
+}
 
 
 @dataclass(frozen=True)
@@ -104,6 +111,53 @@ def check_replay(bag: str, player: str) -> None:
             f"ros2 bag is not installed: {_cure('ros2bag')}, or use the package's own player with "
             "player:=kdbts"
         )
+
+
+def check_nav2() -> None:
+    """Find out whether a costmap of its own and a lifecycle manager can be started.
+
+    Raises:
+        UserError: one of the two is not installed.
+    """
+    for package, program in NAV2_PROGRAMS.items():
+        if not installed(package, program):
+            raise UserError(
+                f"Nav2's {package} is not installed: {_cure('navigation2')}, or start "
+                "the node alone with kdbts.launch.py"
+            )
+
+
+def costmap_parameters(path: str, namespace: str) -> dict[str, Any]:
+    """The parameters of `local_costmap` in a Nav2 parameter file.
+
+    Absolute topics of the node, `/kdbts/...`, become those of a node in `namespace`.
+
+    Raises:
+        UserError: no such file, no YAML, or no local costmap in it.
+    """
+    check_file("costmap_params_file", path)
+    try:
+        # Not by kdbts_ros.yaml_files, which needs what `ros2 launch` has not: pip's packages.
+        level = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        reason = " ".join(str(error).split())
+        raise UserError(f"costmap_params_file:={path} cannot be read: {reason}") from error
+    for name in ("local_costmap", "local_costmap", "ros__parameters"):
+        level = level.get(name) if isinstance(level, dict) else None
+    if not isinstance(level, dict):
+        raise UserError(
+            f"costmap_params_file:={path} has no local_costmap: local_costmap: ros__parameters:"
+        )
+    inside = namespace.strip("/")
+    return {name: _in_namespace(value, inside) for name, value in level.items()}
+
+
+def _in_namespace(value: Any, namespace: str) -> Any:
+    if isinstance(value, dict):
+        return {name: _in_namespace(below, namespace) for name, below in value.items()}
+    if namespace and isinstance(value, str) and value.startswith("/kdbts/"):
+        return f"/{namespace}{value}"
+    return value
 
 
 def _cure(package: str) -> str:

@@ -36,25 +36,12 @@ def test_the_launch_file_declares_every_argument() -> None:
     }
 
 
-def test_the_nav2_fragment_avoids_the_traps_of_the_static_layer() -> None:
-    text = (ROOT / "config" / "nav2_static_layer.yaml").read_text()
-    costmap = yaml.safe_load(text)["local_costmap"]["local_costmap"]["ros__parameters"]
-    layer = costmap["kdbts_layer"]
-    assert layer["plugin"] == "nav2_costmap_2d::StaticLayer"
-    assert layer["map_topic"] == "/kdbts/occupancy"
-    assert layer["map_subscribe_transient_local"] is True
-    assert layer["use_maximum"] is False
-    assert costmap["rolling_window"] is True
-    assert costmap["track_unknown_space"] is False
-    assert costmap["plugins"][0] == "kdbts_layer"
-    assert costmap["global_frame"] == "odom"
-
-
-def test_rviz_asks_for_the_latched_map() -> None:
+def test_rviz_asks_for_the_latched_map_of_its_own_namespace() -> None:
     view = yaml.safe_load((ROOT / "config" / "kdbts.rviz").read_text())["Visualization Manager"]
     assert view["Global Options"]["Fixed Frame"] == "odom"
     topics = {d["Topic"]["Value"]: d["Topic"] for d in view["Displays"] if "Topic" in d}
-    assert topics["/kdbts/occupancy"]["Durability Policy"] == "Transient Local"
+    assert topics["kdbts/occupancy"]["Durability Policy"] == "Transient Local"
+    assert [topic for topic in topics if topic.startswith("/")] == [], "hides a node in a namespace"
 
 
 def test_the_profile_makes_room_for_an_image() -> None:

@@ -93,3 +93,47 @@ def test_a_replay_that_cannot_be_is_refused(prefix: Path) -> None:
         launching.check_replay(bag, "ros2bag")
     install(prefix, "ros2bag")
     launching.check_replay(bag, "ros2bag")
+
+
+def test_without_nav2_there_is_no_costmap(prefix: Path) -> None:
+    with pytest.raises(UserError, match=r"costmap_2d is not installed.*ros-jazzy-navigation2"):
+        launching.check_nav2()
+    install(prefix, "nav2_costmap_2d", "nav2_costmap_2d")
+    with pytest.raises(UserError, match="nav2_lifecycle_manager is not installed"):
+        launching.check_nav2()
+    install(prefix, "nav2_lifecycle_manager", "lifecycle_manager")
+    launching.check_nav2()
+
+
+STATIC_LAYER = Path(__file__).resolve().parents[2] / "config" / "nav2_static_layer.yaml"
+
+
+@pytest.mark.parametrize(
+    ("namespace", "topic"),
+    [
+        ("", "/kdbts/occupancy"),
+        ("robot1", "/robot1/kdbts/occupancy"),
+        ("/a/b/", "/a/b/kdbts/occupancy"),
+    ],
+)
+def test_a_costmap_listens_to_the_node_of_its_namespace(namespace: str, topic: str) -> None:
+    parameters = launching.costmap_parameters(str(STATIC_LAYER), namespace)
+    assert parameters["kdbts_layer"]["map_topic"] == topic
+    assert parameters["obstacle_layer"]["scan"]["topic"] == "/scan", "a topic of somebody else"
+    assert parameters["plugins"][0] == "kdbts_layer" and parameters["rolling_window"] is True
+
+
+@pytest.mark.parametrize(
+    "content", ["", "a: 1", "local_costmap: 3", "local_costmap: {local_costmap: {}}", "[1", "\t"]
+)
+def test_a_file_without_a_costmap_is_refused(tmp_path: Path, content: str) -> None:
+    path = tmp_path / "nav2.yaml"
+    path.write_text(content)
+    with pytest.raises(UserError, match=r"costmap_params_file:=.*nav2\.yaml") as told:
+        launching.costmap_parameters(str(path), "")
+    assert "\n" not in str(told.value)
+
+
+def test_a_missing_costmap_file_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="costmap_params_file:="):
+        launching.costmap_parameters(str(tmp_path / "gone.yaml"), "")
