@@ -84,12 +84,12 @@ def _map_by(
 ) -> OccupancyMap:
     grid, thickness = band_columns(T_fixed_base, window, band)
     sums = speaker.queries.column_sums(grid, speaker.visibility)
-    # A density that is not a number is not free space: it makes its column unknown.
     known = (sums.seen >= MIN_SEEN_SHARE * grid.shape[0]) & _within_range(
         speaker.views, depth_near, grid
     )
     observed = known & (sums.visible * 2 >= sums.seen)
     probability = np.full(known.shape, np.nan, np.float32)
+    # NaN stays NaN: a density that is not a number makes its column unknown, not free.
     probability[known] = speaker.curves.probability(
         sums.density[known] * np.float32(thickness), observed[known]
     )
