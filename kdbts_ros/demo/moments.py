@@ -70,20 +70,6 @@ def moments(outputs: Path, recording: Recording) -> Iterator[Moment]:
             )
 
 
-def first_image(recording: Recording) -> npt.NDArray[np.uint8]:
-    """(H,W,3) RGB of the first image of a recording.
-
-    Raises:
-        UserError: it cannot be decoded.
-    """
-    with Reader(recording.path) as reader:
-        data = next(data for _, data in _stamped(reader, recording.images))
-    try:
-        return _picture(data, recording.compressed)
-    except Dropped as fault:
-        raise UserError(f"the first image of {recording.images}: {fault.detail}") from None
-
-
 def poses(recording: Recording) -> PoseGraph:
     """All transforms of a recording."""
     graph = PoseGraph()
