@@ -22,10 +22,8 @@ from kdbts_ros.demo.recorder import DEPTHS, GRIDS
 from kdbts_ros.demo.recording import Recording
 from kdbts_ros.density.geometry.poses import Matrix
 from kdbts_ros.density.maps.grid import GridWindow
-from kdbts_ros.errors import UserError
 from kdbts_ros.node.inputs.camera_messages import decode, decode_compressed
 from kdbts_ros.node.outputs.messages import to_ns
-from kdbts_ros.node.reporting.drops import Dropped
 
 
 @dataclass(frozen=True)
