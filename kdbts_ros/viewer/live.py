@@ -30,7 +30,7 @@ class Listener:
         self._node = node
         self._log = log
         self._on_topics = on_topics
-        self._executor = SingleThreadedExecutor()
+        self._executor = SingleThreadedExecutor(context=node.context)
         self._executor.add_node(node)
         self._refused: set[str] = set()
         self._subscriptions: dict[str, Any] = {}
