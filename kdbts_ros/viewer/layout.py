@@ -70,7 +70,11 @@ def blueprint(topics: Topics, base_frame: str) -> Any:
     )
     beside = [rrb.Spatial2DView(name=topic, origin=topic) for topic in topics.pictures]
     beside += [
-        rrb.TimeSeriesView(name="views behind a map", origin=topic, contents=f"{topic}/views_*")
+        rrb.TimeSeriesView(
+            name="views behind a map",
+            origin=topic,
+            contents=[f"+ {topic}/views_used", f"+ {topic}/views_kept"],
+        )
         for topic in topics.reports
     ]
     beside += [

@@ -42,7 +42,7 @@ def test_a_drive_is_shown_whole(tmp_path: Path, stream: Stream, log: MessageLog)
     assert np.frombuffer(grids[0][2].named["data"], np.int8).reshape(8, 10)[3, 0] == 100
     assert grids[0][2].named["cell_size"] == 0.5
     depths = [k.positional[0] for _, e, k in stream.of("DepthImage") if e == DEPTHS]
-    assert [float(d[0, 0]) for d in depths] == [7, 8, 9, 10, 11]
+    assert [int(d[0, 0]) for d in depths] == [7000, 8000, 9000, 10_000, 11_000]
     assert len(stream.of("Points3D")) == 5
 
 
