@@ -10,11 +10,15 @@ import pytest
 
 from kdbts_ros.density.checkpoints.checkpoint import save_network
 from kdbts_ros.density.geometry.camera import inverse, transform
-from kdbts_ros.density.maps.grid import OCCUPIED
+from kdbts_ros.density.maps.grid import OCCUPIED, MapArea
 from kdbts_ros.density.pipeline import FrameResult, Pipeline, PipelineSettings
 from kdbts_ros.density.settings import FrameStamp, Wanted
 from kdbts_ros.density.views.keyframes import BufferRules
-from test.density.networks import base_pose, tiny_network, view
+from kdbts_ros.density.whole_frame.beside import Beside
+from kdbts_ros.density.whole_frame.frame import Frame, QueriedFrame, WholeFrame
+from kdbts_ros.density.whole_frame.single_view import SingleViewMaps
+from test.density.networks import base_pose, tiny_network, tiny_scene, view, with_numbers
+from test.density.whole_frame.test_single_view_maps import BAND, BENT, Graphs, map_of, taken
 
 SECOND = 1_000_000_000
 MAP_ONLY = Wanted(depth=False, percent=False)
@@ -148,3 +152,27 @@ def test_a_frame_that_nothing_is_remembered_of_is_told_of_alone(pipeline: Pipeli
     alone = pipeline.process(view(5), base_pose(), MAP_ONLY)
     assert len(alone.beside.frusta()) == 1
     np.testing.assert_array_equal(alone.beside.frusta()[0].edges[0], view(5).T_world_cam[:3, 3])
+
+
+def test_a_frame_from_a_gpu_tells_what_one_of_queries_tells() -> None:
+    scene = with_numbers(tiny_scene("bts"), "floats")
+    engine, posed = SingleViewMaps(scene, Graphs(scene)), taken(BENT, "on")
+    finished = map_of(engine, posed)
+    assert finished is not None and finished.trinary is not None
+    area = MapArea(base_pose(), finished.occupancy.window, BAND)
+
+    def beside(frame: Frame) -> Beside:
+        return Beside(scene, frame, (), area, finished.trinary, 2)
+
+    # Another frame was asked since.
+    scene.set_views([taken(BENT, "on", 1)])
+    one_go = beside(WholeFrame(scene, engine, posed, finished))
+    surface, told = one_go.surface(posed.T_world_cam), one_go.volume()
+    image = engine.depth(posed, 2)
+    assert image is not None and len(surface) > 20
+    uv, z = posed.camera.resized(64, 32).project(xyz(surface))
+    column, row = np.floor(uv).astype(int).T
+    np.testing.assert_allclose(z, image.valid[row, column], rtol=1e-4)
+    queried = beside(QueriedFrame(scene, scene.encode(posed))).volume()
+    np.testing.assert_allclose(told.probability, queried.probability, atol=1e-3)
+    assert (told.state != queried.state).mean() < 0.01
