@@ -179,7 +179,8 @@ class Pipeline:
             with _timed(times, "preview"):
                 maps = [(_map_caption(account), trinary)]
                 preview = preview_panel(view, image.valid, occupancy.window, maps, T_fixed_base)
-        beside = Beside(self.scene, frame, chosen, area, trinary, settings.depth_stride)
+        stride = settings.depth_stride
+        beside = Beside(self.scene, frame, chosen, area, T_fixed_base, trinary, stride)
         return FrameResult(
             occupancy.window, trinary, percent, occupancy, depth, depth_camera, preview, times,
             rule.threshold, beside, account, self._ground,

@@ -12,7 +12,7 @@ from kdbts_ros.density.cell_volume import CellVolume, cells_of, volume_around
 from kdbts_ros.density.clouds import Points, cell_points, solid_cells, surface_points
 from kdbts_ros.density.engines.encoded_view import EncodedView
 from kdbts_ros.density.geometry.camera import Array, inverse
-from kdbts_ros.density.maps.grid import OCCUPIED, Int8s, MapArea, band_columns
+from kdbts_ros.density.maps.grid import OCCUPIED, Int8s, MapArea, Pose, band_columns
 from kdbts_ros.density.novel_view import FollowingCamera
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.density.views.frusta import Frustum, frusta
@@ -31,7 +31,8 @@ class Beside:
     Attributes:
         frame: what the network has looked at.
         chosen: views of the map, the frame's first; empty: the frame's alone.
-        area: of the map, whose base frame is where the robot was.
+        area: of the map; its pose tells the ground of the band.
+        T_fixed_base: (4,4) where the robot was.
         trinary: (H,W) the map as it is published.
         depth_stride: of the surface, as of depth images.
     """
@@ -40,6 +41,7 @@ class Beside:
     frame: Frame
     chosen: tuple[EncodedView, ...]
     area: MapArea
+    T_fixed_base: Pose
     trinary: Int8s
     depth_stride: int
 
@@ -62,7 +64,7 @@ class Beside:
         columns, _ = band_columns(*self.area)
         probability, observed = cells_of(self._scene(), columns)
         cells = solid_cells(probability, self.trinary == OCCUPIED)
-        T_base_fixed = inverse(self.area.T_fixed_base)
+        T_base_fixed = inverse(self.T_fixed_base)
         return cell_points(columns, cells, probability, observed, T_base_fixed)
 
     def surface(self, T_fixed_frame: Array) -> Points:
@@ -79,7 +81,7 @@ class Beside:
         """(H,W,3) what a virtual camera so far behind and above the robot, m, would see, darker
         the less of a pixel's light the views know the colour of."""
         following = FollowingCamera(behind, above)
-        T_fixed_cam = following.pose(self.area.T_fixed_base)
+        T_fixed_cam = following.pose(self.T_fixed_base)
         rgb, weight = self._scene().render(following.camera, T_fixed_cam, stop=DARK)
         return np.asarray(np.rint(rgb * weight.clip(0, 1)[..., None]), np.uint8)
 

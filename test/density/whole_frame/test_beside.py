@@ -162,7 +162,7 @@ def test_a_frame_from_a_gpu_tells_what_one_of_queries_tells() -> None:
     area = MapArea(base_pose(), finished.occupancy.window, BAND)
 
     def beside(frame: Frame) -> Beside:
-        return Beside(scene, frame, (), area, finished.trinary, 2)
+        return Beside(scene, frame, (), area, base_pose(), finished.trinary, 2)
 
     # Another frame was asked since.
     scene.set_views([taken(BENT, "on", 1)])
