@@ -227,9 +227,23 @@ class Table(BaseModel):
     )
     silence_timeout: float = parameter(
         5.0,
-        "Silence of an input that turns into a warning, seconds of wall time.",
+        "Silence of an input, or of the model, that is an error; seconds of wall time.",
         0.5,
         3600.0,
+        live=True,
+    )
+    inference_timeout: float = parameter(
+        60.0,
+        "An image that the model is not done with after this is given up, with the model: the node "
+        "goes to unconfigured; seconds of wall time.",
+        1.0,
+        3600.0,
+        live=True,
+    )
+    clear_on_stale: bool = parameter(
+        True,
+        "Whether a map that no other followed for silence_timeout is replaced, once, by one that "
+        "is all unknown.",
         live=True,
     )
 

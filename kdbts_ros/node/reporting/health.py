@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kdbts_ros.node.reporting import drops
@@ -185,11 +186,25 @@ def _overdue(counters: Counters, around: Surroundings, now: float, silence: floa
     return ""
 
 
+def stopped_maps(counters: Counters, now: float, silence: float) -> bool:
+    """Whether the newest map of this activation, or of one before, has grown old."""
+    return counters.map_at is not None and quiet(counters.map_at, counters.since, now, silence)
+
+
 def no_map(counters: Counters, now: float, silence: float) -> str:
     """For how long there was no map, and the newest reason why an image became none."""
     last = counters.since if counters.map_at is None else max(counters.map_at, counters.since)
     reason = counters.losses.newest(now - silence)
     return f"no map for {now - last:.1f} s" + (f"; the newest reason is {reason}" if reason else "")
+
+
+def why_no_map(counters: Counters, statuses: Sequence[Status], now: float, silence: float) -> str:
+    """The newest reason why there is no map, or the most serious trouble, or that there is none."""
+    reason = counters.losses.newest(now - silence)
+    if reason:
+        return reason
+    worst = max(statuses, key=lambda status: (status.level, not status.said))
+    return "no image came that could become one" if worst.level == OK else worst.message
 
 
 def _camera(counters: Counters, now: float, silence: float) -> Status:

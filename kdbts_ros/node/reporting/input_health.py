@@ -21,6 +21,7 @@ _CAUSES = (
     drops.FUTURE_STAMP,
     drops.DUPLICATE,
     drops.OUT_OF_ORDER,
+    drops.UNFORESEEN,
 )
 # Names in a sentence at most.
 _MAX_NAMES = 4
