@@ -20,7 +20,6 @@ from kdbts_ros.density.settings import Wanted
 from kdbts_ros.density.views.policy import ViewAccount
 from kdbts_ros.node import kdbts_node
 from kdbts_ros.node.outputs.messages import to_ns
-from kdbts_ros.node.outputs.reports import tells_of_a_map
 from test.ros.robot import LATCHED, SECOND, Robot
 
 START = 700 * SECOND
@@ -73,6 +72,7 @@ class Rig:
         self.late: list[Any] = []
         robot.grids.clear()
         robot.reports.clear()
+        robot.accounts.clear()
         self.node = kdbts_node.KdbtsNode()
         self.executor = SingleThreadedExecutor()
         self.executor.add_node(self.node)
@@ -145,7 +145,7 @@ def test_a_map_does_not_wait_for_the_executor(rig: Rig) -> None:
     rig.begin(START)
     rig.engine.go_on.set()
     assert rig.robot.spin_until(lambda: rig.stamps() == [START])
-    assert not any(map(tells_of_a_map, rig.robot.reports)), "the executor has not turned"
+    assert not rig.robot.reports, "the executor has not turned"
     assert rig.turn(lambda: rig.robot.has_map(START))
     report = rig.robot.reports[-1]
     assert report.maps_out == 1

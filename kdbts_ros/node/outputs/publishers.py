@@ -188,9 +188,8 @@ class Outputs:
         """Send the account of a second without a map, unless one of a map has just gone out."""
         if time.monotonic() - self._reported_at < REPORT_SECONDS / 2:
             return
-        frame_id, clock_ns = self._parameters().fixed_frame, self._node.get_clock().now()
-        report = self._reports.without_map(why, model, counters, frame_id, clock_ns.nanoseconds)
-        self._send_report(report)
+        frame_id = self._parameters().fixed_frame
+        self._send_report(self._reports.without_map(why, model, counters, frame_id))
 
     def _send_report(self, report: InferenceReport) -> None:
         self._report.publish(report)

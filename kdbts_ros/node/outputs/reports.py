@@ -45,18 +45,16 @@ class Reports:
         return report
 
     def without_map(
-        self, why: str, model: Mapping[str, str], counters: Counters, frame_id: str, clock_ns: int
+        self, why: str, model: Mapping[str, str], counters: Counters, frame_id: str
     ) -> InferenceReport:
         """The account of a second without a map: counters of now, and why in `mode_note`.
 
-        `mode` is empty, the stamp is that of the newest map (0 before the first), `age_ms` how old
-        that is by a clock of nanoseconds, and no stage took any time.
+        `mode` is empty, the stamp is that of the newest map (0 before the first), and no stage took
+        any time.
         """
         report = self._counted(model, counters, frame_id)
         report.mode_note = why
         report.ground_scale = report.ground_pitch = float("nan")
-        if self._stamp_ns:
-            report.age_ms = (clock_ns - self._stamp_ns) / 1e6
         return report
 
     def _counted(
