@@ -20,7 +20,8 @@ from kdbts_ros.node.outputs.reports import tells_of_a_map
 from test.ros.robot import SECOND, Robot, base_at, picture
 from test.ros.test_kdbts_node_publishing import START, Engine, Rig, knows_nothing
 
-OK, ERROR, STALE = DiagnosticStatus.OK, DiagnosticStatus.ERROR, DiagnosticStatus.STALE
+OK, WARN = DiagnosticStatus.OK, DiagnosticStatus.WARN
+ERROR, STALE = DiagnosticStatus.ERROR, DiagnosticStatus.STALE
 
 
 class Watched(Rig):
@@ -174,21 +175,20 @@ def test_every_image_is_accounted_for_once_nothing_is_under_way(watched: Watched
     assert watched.turn(lambda: counters.dropped["unforeseen"] == 1)
     inside._calibrations.expect = working
     assert watched.turn(lambda: not len(inside._queue) and not counters.debts.jobs)
-    watched.robot.accounts.clear()
-    assert watched.turn(lambda: bool(watched.robot.accounts))
-    frames_in, accounted = watched.account()
-    assert frames_in == accounted == counters.frames_in > 30
+    accounted = counters.maps_out + counters.views_in + sum(counters.dropped.values())
+    assert counters.frames_in == accounted > 5
     assert counters.maps_out and counters.dropped.keys() & {"extrapolation", "too_old", "no_tf"}
+    assert watched.turn(lambda: watched.account() == (accounted, accounted)), "the report as well"
 
 
 def test_two_nodes_of_one_name_are_noticed(watched: Watched) -> None:
-    assert watched.told("name", OK, "no other node has this name") or "killed" in (
-        watched.said("name")[1]
-    ), "tests before this one may have killed a node"
+    # Nodes of tests before, and of other runs on this machine, may still be listed.
+    watched.told("name", OK, "no other node has this name")
+    before = watched.said("name")[1]
     other = rclpy.create_node("kdbts")
     try:
-        known = watched.said("name")[1]
-        assert watched.turn(lambda: watched.said("name")[1] != known)
-        assert "other node(s) have this name" in watched.said("name")[1]
+        assert watched.turn(lambda: watched.said("name")[1] != before)
+        level, sentence = watched.said("name")
+        assert level in (WARN, ERROR) and "other node(s) have this name" in sentence
     finally:
         other.destroy_node()
