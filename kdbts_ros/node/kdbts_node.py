@@ -65,7 +65,7 @@ class KdbtsNode(LifecycleNode):
         self._supervision = Supervision(self, self._faults)
         # Wall time: simulated time may stand still, and then there is something to report.
         self._wall = Clock(clock_type=ClockType.STEADY_TIME)
-        self._health_timer = self.create_timer(HEALTH_PERIOD, self._assess, clock=self._wall)
+        self._health_timer = self.create_timer(HEALTH_PERIOD, self._watch, clock=self._wall)
         self._start_timer = self.create_timer(0.0, self._autostart, clock=self._wall)
 
     @property
@@ -212,11 +212,16 @@ class KdbtsNode(LifecycleNode):
         wanted = self._outputs.wanted() if frame.camera == self._intake.reference else None
         self._jobs.submit(frame, needs, self._settings, wanted)
 
-    def _assess(self) -> None:
+    def _watch(self) -> None:
+        """Look after everything; by a timer, since a transition cannot begin within another."""
         overdue = self._jobs.counters.debts.answer_overdue(time.monotonic())
         # While a model loads the debts are those of the one before.
         if self._state in ("active", "inactive") and overdue > self._values.inference_timeout:
             self._give_up(overdue)
+        else:
+            self._assess()
+
+    def _assess(self) -> None:
         self._supervision.tell(
             self._state,
             self._fault,
@@ -239,7 +244,7 @@ class KdbtsNode(LifecycleNode):
         if self._outputs is not None and active:
             if self._values.clear_on_stale:
                 self._outputs.clear()
-            self._outputs.publish_silence(self._given_up, {}, self._jobs.counters)
+            self._outputs.publish_silence(self._given_up, {}, self._jobs.counters, at_once=True)
         (self.trigger_deactivate if active else self.trigger_cleanup)()
 
 

@@ -178,7 +178,8 @@ def test_every_image_is_accounted_for_once_nothing_is_under_way(watched: Watched
     accounted = counters.maps_out + counters.views_in + sum(counters.dropped.values())
     assert counters.frames_in == accounted > 5
     assert counters.maps_out and counters.dropped.keys() & {"extrapolation", "too_old", "no_tf"}
-    assert watched.turn(lambda: watched.account() == (accounted, accounted)), "the report as well"
+    # What the middleware still held comes later: the newest report is of all of it.
+    assert watched.turn(lambda: set(watched.account()) == {counters.frames_in})
 
 
 def test_two_nodes_of_one_name_are_noticed(watched: Watched) -> None:

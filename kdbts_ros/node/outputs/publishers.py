@@ -191,9 +191,12 @@ class Outputs:
         frame_id = self._parameters().fixed_frame
         self._send_report(self._reports.of_map(outcome, stages, model, counters, frame_id))
 
-    def publish_silence(self, why: str, model: dict[str, str], counters: Counters) -> None:
-        """Send the account of a second without a map, unless one of a map has just gone out."""
-        if time.monotonic() - self._reported_at < REPORT_SECONDS / 2:
+    def publish_silence(
+        self, why: str, model: dict[str, str], counters: Counters, *, at_once: bool = False
+    ) -> None:
+        """Send the account of a second without a map; not after one that has just gone out, unless
+        it is to go at once."""
+        if not at_once and time.monotonic() - self._reported_at < REPORT_SECONDS / 2:
             return
         frame_id = self._parameters().fixed_frame
         self._send_report(self._reports.without_map(why, model, counters, frame_id))
