@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from contextlib import closing
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Optional
@@ -65,7 +66,8 @@ def play(
             signal.signal(how, _interrupt)
         node = rclpy.create_node("kdbts_player")
         try:
-            _run(Player(node, reader, playback), playback)
+            with closing(Player(node, reader, playback)) as player:
+                _run(player, playback)
         finally:
             node.destroy_node()
             rclpy.shutdown()
