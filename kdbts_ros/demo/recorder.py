@@ -14,8 +14,9 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
 from rclpy.signals import SignalHandlerOptions
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_msgs.msg import Header
+from visualization_msgs.msg import MarkerArray
 
 from kdbts_ros.demo import interrupt
 from kdbts_ros.demo.output_bag import OutputBag
@@ -38,6 +39,8 @@ _OUTPUTS: tuple[tuple[str, str, Any, QoSProfile], ...] = (
     (f"{NODE}/occupancy_probability", "nav_msgs/msg/OccupancyGrid", OccupancyGrid, _LATCHED),
     (DEPTHS, "sensor_msgs/msg/Image", Image, _ALL),
     (f"{NODE}/depth/camera_info", "sensor_msgs/msg/CameraInfo", CameraInfo, _ALL),
+    (f"{NODE}/points", "sensor_msgs/msg/PointCloud2", PointCloud2, _ALL),
+    (f"{NODE}/views", "visualization_msgs/msg/MarkerArray", MarkerArray, _ALL),
     (f"{NODE}/report", "kdbts_ros/msg/InferenceReport", InferenceReport, _ALL),
     ("/diagnostics", "diagnostic_msgs/msg/DiagnosticArray", DiagnosticArray, _ALL),
 )
@@ -135,7 +138,7 @@ class Recorder:
         latched = qos is _LATCHED
 
         def take(data: bytes, info: Any) -> None:
-            stamp_ns = to_ns(_header(data).stamp)
+            stamp_ns = _stamp_ns(kind, data)
             if topic == GRIDS:
                 self.received_ns[stamp_ns] = info["received_timestamp"]
             elif kind is InferenceReport:
@@ -151,6 +154,14 @@ class Recorder:
 
     def _on_image(self, data: bytes, info: Any) -> None:
         self.sent_ns[to_ns(_header(data).stamp)] = info["source_timestamp"]
+
+
+def _stamp_ns(kind: Any, data: bytes) -> int:
+    """Of a message's header; markers have one each, of one image."""
+    if kind is not MarkerArray:
+        return to_ns(_header(data).stamp)
+    markers = deserialize_message(data, MarkerArray).markers
+    return to_ns(markers[0].header.stamp) if markers else 0
 
 
 def _header(data: bytes) -> Any:
