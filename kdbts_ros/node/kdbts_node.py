@@ -23,6 +23,7 @@ from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
+from kdbts_ros.density.geometry.poses import Matrix
 from kdbts_ros.errors import UserError
 from kdbts_ros.node.fastdds import use_large_messages
 from kdbts_ros.node.inference import loading
@@ -110,7 +111,9 @@ class KdbtsNode(LifecycleNode):
         self._values, self._fault = self._declared.read(), ""
         self._settings = loading.settings(self._values)
         self._counters = Counters(time.monotonic())
-        self._outputs = Outputs(self, lambda: self._values, self._epochs)
+        self._outputs = Outputs(
+            self, lambda: self._values, self._epochs, self._pose_of, self.caught
+        )
         self._enter("inactive")
         tell("model ready: " + ", ".join(f"{k} {v}" for k, v in thread.description.items()))
         return SUCCESS
@@ -232,6 +235,12 @@ class KdbtsNode(LifecycleNode):
         if self._thread.submit(job) is not None:
             newer = Dropped(drops.SUPERSEDED, "a newer image came before inference was free")
             self._counters.drop(newer, time.monotonic(), frame.camera)
+
+    def _pose_of(self, frame: str, stamp_ns: int) -> Matrix:
+        """T_fixed_frame at a stamp, for who asks the node about places in that frame."""
+        if self._intake is None:
+            raise UserError("the node is not active: activate it")
+        return self._intake.pose(frame, stamp_ns)
 
     def _publish(self, job: Job, result: Any) -> Published | None:
         """In the inference thread: send what listeners wait for."""
