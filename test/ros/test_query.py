@@ -150,7 +150,7 @@ def test_footprints_agree_with_the_published_map(mapped: Robot) -> None:
 def test_a_polygon_turns_with_its_pose(mapped: Robot) -> None:
     asked = request(poses=[pose(5.0), pose(-6.0), pose(100.0)])
     asked.polygon.points = [
-        Point32(x=x, y=y) for x, y in ((1, 0.4), (-1, 0.4), (-1, -0.4), (1, -0.4))
+        Point32(x=x, y=y) for x, y in ((1.0, 0.4), (-1.0, 0.4), (-1.0, -0.4), (1.0, -0.4))
     ]
     answer = ask(mapped, asked)
     assert answer.success and len(answer.collision) == 3
