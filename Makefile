@@ -64,7 +64,7 @@ $(DONE)/tf2_msgs: cmake/install_interfaces.py $(wildcard third_party_interfaces/
 	@touch $@
 
 $(DONE)/messages: cmake/install_interfaces.py cmake/prune_missing_includes.cmake CMakeLists.txt \
-		$(wildcard msg/*.msg) | $(DONE)/packages
+		$(wildcard msg/*.msg srv/*.srv) | $(DONE)/packages
 	@echo "[4/6] messages of kdbts_ros"
 	@mkdir -p build
 	@$(call logged,messages,--source . --python-dir share/kdbts_ros/python)

@@ -28,6 +28,7 @@ from kdbts_ros.node.inference.handover import Epochs
 from kdbts_ros.node.inference.worker import Job, Outcome, Published
 from kdbts_ros.node.outputs import messages
 from kdbts_ros.node.outputs.beside import BesideOutputs
+from kdbts_ros.node.outputs.query_service import Pose, QueryService
 from kdbts_ros.node.outputs.reports import Reports
 from kdbts_ros.node.parameters.values import Parameters
 from kdbts_ros.node.reporting.counters import Counters
@@ -46,10 +47,21 @@ PATIENCE = 1.0
 
 
 class Outputs:
-    """The publishers of a configured node. `parameters` gives the values of now."""
+    """The publishers of a configured node, and who answers questions about what they sent.
+
+    Args:
+        parameters: gives the values of now.
+        pose: gives T_fixed_frame of a frame at a stamp in ns; raises Dropped or UserError.
+        caught: told of what nobody foresaw.
+    """
 
     def __init__(
-        self, node: LifecycleNode, parameters: Callable[[], Parameters], epochs: Epochs
+        self,
+        node: LifecycleNode,
+        parameters: Callable[[], Parameters],
+        epochs: Epochs,
+        pose: Pose,
+        caught: Callable[[str, Exception], None],
     ) -> None:
         self._node = node
         self._parameters = parameters
@@ -70,6 +82,7 @@ class Outputs:
             lambda kind, topic: self._publisher(kind, topic, NEWEST), parameters, epochs
         )
         self._report = self._publisher(InferenceReport, "~/report", QoSProfile(depth=10))
+        self._queries = QueryService(node, parameters, self.newest, pose, caught)
 
     def _publisher(self, kind: type, topic: str, qos: QoSProfile, **options: Any) -> Any:
         overrides = QoSOverridingOptions.with_default_policies()
@@ -79,12 +92,19 @@ class Outputs:
         self._publishers.append(publisher)
         return publisher
 
+    def newest(self) -> tuple[Job, Any] | None:
+        """The job and the result of the last map of this epoch, for the executor's thread."""
+        # Without the lock, which is held while a map is sent: it alone ends epochs.
+        found = self._last
+        return found if found is not None and found[0].epoch == self._epochs.now else None
+
     def wanted(self) -> Wanted:
-        """What somebody listens to."""
+        """What somebody listens to, or asks about."""
         return Wanted(
             depth=self._depth.get_subscription_count() > 0,
             percent=self._probability.get_subscription_count() > 0,
             preview=self._preview.get_subscription_count() > 0,
+            queries=self._queries.wanted(),
         )
 
     def publish(self, job: Job, result: Any) -> Published | None:
@@ -207,6 +227,7 @@ class Outputs:
 
     def close(self) -> None:
         """Destroy the publishers; the epoch of the jobs under way must have ended."""
+        self._queries.close()
         for publisher in self._publishers:
             self._node.destroy_lifecycle_publisher(publisher)
         self._publishers = []
