@@ -175,12 +175,7 @@ def assumed_camera(width: int, height: int) -> Camera:
 def _camera(intrinsics: str | None, width: int, height: int) -> Camera:
     if intrinsics is None:
         return assumed_camera(width, height)
-    try:
-        fx, fy, cx, cy = (float(part) for part in intrinsics.split(","))
-    except ValueError:
-        raise UserError(
-            f"--intrinsics must be four numbers FX,FY,CX,CY, got '{intrinsics}'"
-        ) from None
+    fx, fy, cx, cy = options.split_intrinsics(intrinsics)
     return Camera.from_integer_centres(
         [[fx, 0.0, cx], [0.0, fy, cy], [0.0, 0.0, 1.0]], width, height
     )

@@ -182,7 +182,14 @@ def prefetched(samples: Iterable[T]) -> Iterator[T]:
 def open_kitti(
     dataset: str, root: Path | None, drive: str | None, sequence: str | None, frames: range | None
 ) -> KittiDrive:
-    """A KITTI drive by the name of its layout."""
+    """A KITTI drive by the name of its layout.
+
+    Raises:
+        UserError: another layout, or anything the reader misses.
+    """
+    if dataset == "rgbd":
+        raise UserError("folders of an RGB-D camera are for `kdbts evaluate depth` alone: they "
+                        "have neither scans nor a second camera")  # fmt: skip
     if root is None:
         raise UserError(f"--dataset {dataset} needs --root DIR, the folder of the dataset")
     return open_drive(dataset, root, drive, sequence, frames)
