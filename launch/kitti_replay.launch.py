@@ -34,6 +34,7 @@ NODE_ARGUMENTS = {
         str(SHARE / "config" / "kdbts.yaml"),
         "Parameter file of the node; image_transport there for a compressed recording.",
     ),
+    "preset": ("", "Sizes and heights for a kind of place, over params_file: indoor or yard."),
     "checkpoint": ("", "Weights: a shipped name or a file."),
     "device": ("", "auto, cpu, cuda or cuda:N."),
     "image_topic": ("/camera/left/image_rect_color", "Recorded images the node takes."),

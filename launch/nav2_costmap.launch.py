@@ -20,6 +20,7 @@ SHARE = Path(get_package_share_directory("kdbts_ros"))
 # Passed on to kdbts.launch.py under the same names.
 NODE_ARGUMENTS = {
     "params_file": (str(SHARE / "config" / "kdbts.yaml"), "Parameter file of the node."),
+    "preset": ("", "Sizes and heights for a kind of place, over params_file: indoor or yard."),
     "checkpoint": ("", "Weights: a shipped name or a file."),
     "device": ("", "auto, cpu, cuda or cuda:N."),
     "image_topic": ("image", "Topic of the camera; its camera_info is expected beside it."),

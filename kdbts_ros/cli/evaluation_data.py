@@ -155,7 +155,9 @@ class DataChoice:
             self.root,
             split_frames(self.frames),
             sequence=self.sequence,
-            intrinsics=None if self.intrinsics is None else options.split_intrinsics(self.intrinsics),
+            intrinsics=None
+            if self.intrinsics is None
+            else options.split_intrinsics(self.intrinsics),
             camera_height=self.camera_height,
         )
         lost = f"{found.without_depth} images without depth and {found.without_pose} without a pose"

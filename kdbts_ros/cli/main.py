@@ -14,7 +14,6 @@ app = typer.Typer(
     name="kdbts",
     help="Bird's-eye occupancy and depth from a camera, including the space behind what it sees.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )

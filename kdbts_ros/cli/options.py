@@ -50,7 +50,5 @@ def split_intrinsics(text: str) -> tuple[float, float, float, float]:
     try:
         fx, fy, cx, cy = (float(part) for part in text.split(","))
     except ValueError:
-        raise UserError(
-            f"--intrinsics must be four numbers FX,FY,CX,CY, got '{text}'"
-        ) from None
+        raise UserError(f"--intrinsics must be four numbers FX,FY,CX,CY, got '{text}'") from None
     return fx, fy, cx, cy

@@ -14,9 +14,11 @@ from typing import Any
 import yaml
 
 from kdbts_ros.errors import UserError
+from kdbts_ros.suggestions import did_you_mean
 
 TRUE, FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 PLAYERS = ("ros2bag", "kdbts")
+PRESETS = ("indoor", "yard")
 NAV2_PROGRAMS = {
     "nav2_costmap_2d": "nav2_costmap_2d",
     "nav2_lifecycle_manager": "lifecycle_manager",
@@ -66,6 +68,25 @@ def check_file(name: str, path: str) -> None:
     """
     if not Path(path).is_file():
         raise UserError(f"{name}:={path}: there is no such file")
+
+
+def preset_files(preset: str, config: Path) -> list[str]:
+    """The parameter file of a preset, to follow params_file; none where no preset is named.
+
+    Args:
+        config: folder of the package's parameter files.
+
+    Raises:
+        UserError: there is no preset of that name.
+    """
+    name = preset.strip()
+    if not name:
+        return []
+    if name not in PRESETS:
+        raise UserError(
+            f"preset:={preset} is unknown; use {' or '.join(PRESETS)}{did_you_mean(name, PRESETS)}"
+        )
+    return [str(config / f"{name}.yaml")]
 
 
 def installed(package: str, program: str = "") -> bool:

@@ -20,6 +20,7 @@ from kdbts_ros.datasets.ros.pose_rules import frame_name
 from kdbts_ros.errors import UserError
 from kdbts_ros.files import shown
 from kdbts_ros.reading import reading
+from kdbts_ros.suggestions import did_you_mean
 
 # What helps where one message is no message.
 DAMAGED = "the file is damaged; copy it again, or record anew"
@@ -76,6 +77,7 @@ def _pose_topics(types: dict[str, str], odometry: str | None, path: Path) -> dic
         if odometry not in held:
             raise UserError(
                 f"{path} has no odometry {odometry}; it has {', '.join(held) or 'none'}"
+                f"{did_you_mean(odometry, held)}"
             )
         return {**{t: k for t, k in found.items() if t.endswith("_static")}, odometry: ODOMETRY}
     if any(topic.endswith("/tf") for topic in found):

@@ -246,4 +246,3 @@ def _check_size(path: Path, shape: Sequence[int], camera: Camera) -> None:
             f"{shown(path)} is {shape[1]}x{shape[0]}, but its camera has "
             f"{camera.width}x{camera.height} pixels; unpack the sequence again"
         )
-
