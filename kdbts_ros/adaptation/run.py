@@ -112,7 +112,8 @@ def adapt(
     _check_disk(request, network)
     settings, plans = request.settings, inspection.plans
     training = TrainingCamera.from_notes(info.notes)
-    clips = BagClips(drives, plans.learn, training, (info.spec.image_width, info.spec.image_height))
+    size = info.spec.image_width, info.spec.image_height
+    clips = BagClips(drives, plans.learn, training, size, info.spec.depth_near)
     say(f"matching the images of {min(HELD_OUT_CLIPS, len(plans.held_out))} held-out clips")
     judge = Judge(_held_out(clips, plans.held_out))
     device = choose_device(request.device)
@@ -121,7 +122,7 @@ def adapt(
     if saved is not None:
         session.restore(saved)
     say(
-        f"before: photometric error {session.before.photometric:.4f}, depth against matching "
+        f"before: photometric error {session.before.photometric:.4f}, depth against {judge.truth} "
         f"{session.before.depth:.3f}, on held-out clips"
     )
     wanted = min(FIRST_CLIPS, len(plans.learn))
@@ -244,7 +245,7 @@ def _conclude(
     improved = found and high < 0
     change = (
         f"photometric error {before.photometric:.4f} -> {after.photometric:.4f} (95 % interval of "
-        f"the change {low:+.4f} to {high:+.4f}), depth against matching {before.depth:.3f} -> "
+        f"the change {low:+.4f} to {high:+.4f}), depth against {judge.truth} {before.depth:.3f} -> "
         f"{after.depth:.3f} on held-out clips"
     )
     if improved:
@@ -267,7 +268,9 @@ def _conclude(
         save_network(request.out, session.network, notes)
     title = "Adaptation to " + ", ".join(drive.name for drive in drives)
     pictures = judge.pictures(looks_before, looks_after)
-    outcome = report.Outcome(title, inspection.checks, before, after, verdict, pictures)
+    outcome = report.Outcome(
+        title, inspection.checks, before, after, verdict, pictures, judge.truth
+    )
     return Result(True, improved, verdict, report.write(request.folder, outcome))
 
 

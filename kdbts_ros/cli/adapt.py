@@ -59,6 +59,14 @@ def adapt(
     base: Annotated[
         Optional[str], typer.Option(help="TF frame on the ground, where not base_link.")
     ] = None,
+    depth: Annotated[
+        str,
+        typer.Option(
+            metavar="TOPIC|auto|none",
+            help="Depth images to learn from instead of matching; auto: where the recording has "
+            "some.",
+        ),
+    ] = "auto",
     rate: Annotated[float, typer.Option(min=1e-7, max=1e-2, help="Learning rate.")] = 3e-4,
     held_out: Annotated[
         float, typer.Option(min=0.05, max=0.5, help="Share that is never learnt from.")
@@ -91,7 +99,13 @@ def adapt(
     wanted = None if cameras is None else [name.strip() for name in cameras.split(",")]
     drives = [
         BagDrive(
-            path, cameras=wanted, odometry=odometry, world=world, base=base, rectified=straight
+            path,
+            cameras=wanted,
+            odometry=odometry,
+            world=world,
+            base=base,
+            rectified=straight,
+            depth=depth,
         )
         for path in find_bags(bags)
     ]

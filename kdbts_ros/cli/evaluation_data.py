@@ -151,13 +151,12 @@ class DataChoice:
             raise UserError("--dataset rgbd needs the folder of a sequence: DIR, or --root DIR")
         if self.drive is not None:
             raise UserError("--drive belongs to kitti-raw; name a sequence with --sequence")
+        given = self.intrinsics
         found = RgbdSequence(
             self.root,
             split_frames(self.frames),
             sequence=self.sequence,
-            intrinsics=None
-            if self.intrinsics is None
-            else options.split_intrinsics(self.intrinsics),
+            intrinsics=None if given is None else options.split_intrinsics(given),
             camera_height=self.camera_height,
         )
         lost = f"{found.without_depth} images without depth and {found.without_pose} without a pose"

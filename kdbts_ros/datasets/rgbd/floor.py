@@ -39,8 +39,8 @@ class Floor:
     def sentence(self) -> str:
         """What was found, for reports."""
         if self.share:
-            return f"the floor has {self.share:.0%} of the depth, the camera is {self.height:.2f} m"\
-                " above it"  # fmt: skip
+            found = f"the floor has {self.share:.0%} of the depth"
+            return f"{found}, the camera is {self.height:.2f} m above it"
         return f"no floor was found: the camera is taken as {self.height:.2f} m above one"
 
 
