@@ -8,7 +8,7 @@ import sys
 import pytest
 import typer
 
-from kdbts_ros.cli.main import run
+from kdbts_ros.cli.main import app, register, run
 from kdbts_ros.datasets.bags.topics import CAMERA_INFO, IMAGE, camera_topics
 from kdbts_ros.density.checkpoints.checkpoint import resolve
 from kdbts_ros.errors import UserError
@@ -73,9 +73,12 @@ def test_commands_and_options(monkeypatch: pytest.MonkeyPatch, capfd) -> None:
 
 
 def test_the_shell_completes(monkeypatch: pytest.MonkeyPatch, capfd) -> None:
-    monkeypatch.setattr(sys, "argv", ["kdbts", "--show-completion", "bash"])
-    monkeypatch.setenv("_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION", "1")
+    """What the function that `kdbts --install-completion` installs asks for."""
+    register()
+    asked = {"_KDBTS_COMPLETE": "complete_bash", "COMP_WORDS": "kdbts eval", "COMP_CWORD": "1"}
+    for name, value in asked.items():
+        monkeypatch.setenv(name, value)
     with pytest.raises(SystemExit) as ended:
-        run()
+        app(prog_name="kdbts")
     assert not ended.value.code
-    assert "_KDBTS_COMPLETE" in capfd.readouterr().out
+    assert capfd.readouterr().out.split() == ["evaluate"]

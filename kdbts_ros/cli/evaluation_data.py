@@ -91,10 +91,7 @@ GroundAnchor = Annotated[
     Anchoring,
     typer.Option("--ground-anchor", help="Tie each frame to the ground that poses give: on, off."),
 ]
-Json = Annotated[
-    Optional[Path],
-    typer.Option("--json", help="Write the figures here.", callback=options.file_to_write),
-]
+Json = options.Json
 Report = Annotated[
     Optional[Path],
     typer.Option("--report", help="Folder for Markdown and PNG.", callback=options.folder_to_write),

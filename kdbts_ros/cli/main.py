@@ -33,6 +33,7 @@ def register() -> None:
         checkpoint,
         convert,
         demo,
+        doctor,
         evaluate,
         figures,
         info,
@@ -56,6 +57,7 @@ def register() -> None:
     app.add_typer(checkpoint.app, name="checkpoint")
     app.command()(benchmark.benchmark)
     app.command()(demo.demo)
+    app.command()(doctor.doctor)
     app.command()(warm_up.warm_up)
 
 

@@ -41,6 +41,12 @@ def folder_to_write(path: Path | None) -> Path | None:
     return path
 
 
+Json = Annotated[
+    Optional[Path],
+    typer.Option("--json", help="Write the figures here.", callback=file_to_write),
+]
+
+
 def split_intrinsics(text: str) -> tuple[float, float, float, float]:
     """FX,FY,CX,CY of an option.
 

@@ -168,7 +168,7 @@ def test_which_topic_is_the_depth() -> None:
     other = depth_topic(types, "/eye/depth/image_rect_raw", LEADING, "bag")
     assert other is not None and other.infos == "/eye/depth/camera_info"
     assert depth_topic({LEADING.images: IMAGE}, AUTO, LEADING, "bag") is None
-    with pytest.raises(UserError, match="no camera_info beside /lone/depth/image.*--depth none"):
+    with pytest.raises(UserError, match=r"no camera_info beside /lone/depth/image.*--depth none"):
         depth_topic(types, "/lone/depth/image", LEADING, "bag")
     with pytest.raises(UserError, match=r"did you mean '/eye/depth/image_rect_raw'\?"):
         depth_topic(types, "/eye/depth/image_rect", LEADING, "bag")

@@ -52,8 +52,8 @@ class BagDrive:
 
     World is the recording's `odom` frame (or the root of the camera's transforms); base is
     `base_footprint` or `base_link`, whose z = 0 is taken as the ground. Images of lenses that bend
-    lines are straightened. Every view is posed at the stamp of its own image. `depth` is what a depth
-    camera measured beside them, None without one.
+    lines are straightened. Every view is posed at the stamp of its own image. `depth` is what a
+    depth camera measured beside them, None without one.
     """
 
     def __init__(
