@@ -40,6 +40,7 @@ NODE_ARGUMENTS = {
     "image_topic": ("/camera/left/image_rect_color", "Recorded images the node takes."),
     "camera_info_topic": ("camera_info", "Topic of the CameraInfo, where it is not beside it."),
     "namespace": ("", "Namespace of the node."),
+    "namespaced_tf": ("false", "Take tf and tf_static of the namespace, as Nav2 does for robots."),
     "use_sim_time": ("true", "Follow the /clock that the player publishes."),
     "rviz": ("auto", "Start RViz with a view of the outputs; auto: where it can be."),
     "log_level": ("info", "debug, info, warn, error or fatal."),

@@ -95,7 +95,7 @@ def _weights(checkpoint: str) -> Finding:
 def _device() -> Finding:
     if not torch.cuda.is_available():
         built = "PyTorch sees none" if torch.version.cuda else "this PyTorch is built without CUDA"
-        return Finding("GPU", "note", f"{built}: the node runs on the CPU, at a few maps a second")
+        return Finding("GPU", "note", f"{built}: the node runs on the CPU")
     return Finding("GPU", "good", torch.cuda.get_device_name())
 
 

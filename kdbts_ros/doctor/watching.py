@@ -44,6 +44,7 @@ _PARAMETERS = (
 _BEST_EFFORT = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
 _LATCHED = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 _LATCHED_MAP = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
+_TRANSFORMS = "tf2_msgs/msg/TFMessage"
 _ODOMETRY = "nav_msgs/msg/Odometry"
 # Stamps that are kept: the newest image may be younger than its transform.
 _STAMPS = 30
@@ -97,15 +98,17 @@ class Watch:
         asked = self._asked
         state = self._state()
         told = self._parameters() if state else {}
-        image, info, odom = self._topics() if state is not None else (asked.image, "", "")
-        info = info or asked.camera_info
+        listens = {} if state is None else self._subscriptions()
+        image = next((t for k in (IMAGE, COMPRESSED) for t in listens.get(k, ())), asked.image)
+        info = next(iter(listens.get(CAMERA_INFO, ())), asked.camera_info)
+        odometry = listens.get(_ODOMETRY, ()) if told.get("pose_source") == "odometry" else ()
         self._complaints.clear()
         with _Listening(self._node, partial(self._spin, seconds)) as ears:
             kind = self._kind_of(image)
             ears.raw("image", Image if kind == IMAGE else CompressedImage, image, _BEST_EFFORT)
             latched = [p.latched for p in publishers(self._node, info)]
             ears.infos(info, _LATCHED if latched and all(latched) else _BEST_EFFORT)
-            ears.transforms(odom if told.get("pose_source") == "odometry" else "")
+            ears.transforms(listens.get(_TRANSFORMS) or ("/tf", "/tf_static"), odometry)
             maps = f"{asked.node}/occupancy"
             ears.raw("maps", OccupancyGrid, maps, _LATCHED_MAP)
         seen = Observation(
@@ -173,17 +176,15 @@ class Watch:
         finally:
             self._node.destroy_client(client)
 
-    def _topics(self) -> tuple[str, str, str]:
-        """Images, camera_info and odometry that the node listens to; the asked ones without any."""
+    def _subscriptions(self) -> dict[str, list[str]]:
+        """What the node listens to, by the type of messages."""
         namespace, _, name = self._asked.node.rpartition("/")
+        found: dict[str, list[str]] = {}
         listens = self._node.get_subscriber_names_and_types_by_node(name, namespace or "/")
-        by_kind: dict[str, str] = {}
         for topic, kinds in listens:
             for kind in kinds:
-                by_kind.setdefault(kind, topic)
-        image = by_kind.get(IMAGE) or by_kind.get(COMPRESSED) or self._asked.image
-        info = by_kind.get(CAMERA_INFO) or self._asked.camera_info
-        return image, info, by_kind.get(_ODOMETRY, "")
+                found.setdefault(kind, []).append(topic)
+        return found
 
     def _kind_of(self, topic: str) -> str:
         kinds = {publisher.kind for publisher in publishers(self._node, topic)}
@@ -236,13 +237,14 @@ class _Listening:
         """The camera_info."""
         self._add(CameraInfo, topic, self._info, qos)
 
-    def transforms(self, odometry: str) -> None:
-        """/tf_static, and /tf or odometry."""
-        self._add(TFMessage, "/tf_static", partial(self._take, True), _LATCHED)
-        if odometry:
-            self._add(Odometry, odometry, self._odometry, _BEST_EFFORT)
-        else:
-            self._add(TFMessage, "/tf", partial(self._take, False), QoSProfile(depth=100))
+    def transforms(self, topics: Sequence[str], odometry: Sequence[str]) -> None:
+        """Topics of transforms, told apart by their names, and of odometry."""
+        for topic in topics:
+            static = topic.endswith("_static")
+            qos = _LATCHED if static else QoSProfile(depth=100)
+            self._add(TFMessage, topic, partial(self._take, static), qos)
+        for topic in odometry:
+            self._add(Odometry, topic, self._odometry, _BEST_EFFORT)
 
     def _add(self, kind: type, topic: str, hear: Any, qos: QoSProfile, raw: bool = False) -> None:
         made = self._node.create_subscription(kind, topic, hear, qos, raw=raw)
