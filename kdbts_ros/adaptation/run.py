@@ -8,7 +8,7 @@ import math
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ import torch
 from kdbts_ros.adaptation import report
 from kdbts_ros.adaptation.checks import Inspection, inspect
 from kdbts_ros.adaptation.clips import BagClips, Clip, ClipPlan
-from kdbts_ros.adaptation.judge import Judge
+from kdbts_ros.adaptation.judge import Judge, Score
 from kdbts_ros.adaptation.origin import origin_of
 from kdbts_ros.adaptation.recalibration import refit
 from kdbts_ros.adaptation.rehearsal import REUSE, WORLDS, KnownWorlds, Rehearsal
@@ -68,12 +68,23 @@ class Request:
 
 @dataclass(frozen=True)
 class Result:
-    """finished False: interrupted, --resume continues. improved: on held-out clips."""
+    """finished False: interrupted, --resume continues. improved: on held-out clips.
+
+    before, after: on those clips; None where it was interrupted.
+    """
 
     finished: bool
     improved: bool
     sentence: str
     page: Path | None
+    before: Score | None = None
+    after: Score | None = None
+
+    def figures(self) -> dict[str, object]:
+        """What --json writes."""
+        scores = {"before": self.before, "after": self.after}
+        told = {name: None if score is None else asdict(score) for name, score in scores.items()}
+        return {"finished": self.finished, "improved": self.improved, **told}
 
 
 def check(drives: Sequence[BagDrive], request: Request) -> Inspection:
@@ -271,7 +282,8 @@ def _conclude(
     outcome = report.Outcome(
         title, inspection.checks, before, after, verdict, pictures, judge.truth
     )
-    return Result(True, improved, verdict, report.write(request.folder, outcome))
+    page = report.write(request.folder, outcome)
+    return Result(True, improved, verdict, page, before, after)
 
 
 def _tell_refit(display: Display, share: float) -> None:

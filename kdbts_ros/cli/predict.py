@@ -30,6 +30,7 @@ from kdbts_ros.density.pipeline import Pipeline, PipelineSettings
 from kdbts_ros.density.settings import Wanted
 from kdbts_ros.encoded_images import read_image
 from kdbts_ros.errors import UserError
+from kdbts_ros.evaluation.report import write_json
 from kdbts_ros.evaluation.samples import open_kitti
 from kdbts_ros.files import shown
 
@@ -78,6 +79,7 @@ def predict(
     force: Annotated[
         bool, typer.Option("--force", help="Replace files in --out that are of other images.")
     ] = False,
+    json: options.Json = None,
 ) -> None:
     """Write a panel (camera, depth, map) and the arrays of every image.
 
@@ -121,6 +123,8 @@ def predict(
             continue
         predictions.write(prediction, result, taken.camera)
     typer.echo(predictions.account())
+    if json is not None:
+        write_json(json, predictions.figures())
     if predictions.failed == len(posed):
         raise UserError(f"none of {len(posed)} images gave a result")
     if predictions.failed:

@@ -10,10 +10,19 @@ from functools import partial
 
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from kdbts_ros import loops
+from kdbts_ros.cli.options import Json
 from kdbts_ros.errors import UserError
+from kdbts_ros.evaluation.report import write_json
 
 
 @dataclass(frozen=True)
@@ -24,7 +33,7 @@ class Part:
     run: Callable[[], object]
 
 
-def warm_up() -> None:
+def warm_up(json: Json = None) -> None:
     """Compile every loop for this processor, so that the node's first start is as quick as others.
 
     The loops are kept between runs, for the user who runs this: run it as the one who will run the
@@ -36,7 +45,8 @@ def warm_up() -> None:
     began, compiled = time.monotonic(), 0
     chosen = parts()
     columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()]
-    with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as progress:
+    times = TimeElapsedColumn(), TimeRemainingColumn()
+    with Progress(*columns, *times, console=console, transient=True) as progress:
         task = progress.add_task("", total=len(chosen))
         for part in chosen:
             progress.update(task, description=part.name)
@@ -48,6 +58,8 @@ def warm_up() -> None:
     else:
         sentence = f"nothing to compile: every loop was kept already ({seconds:.0f} s)"
     Console().print(sentence, highlight=False, soft_wrap=True)
+    if json is not None:
+        write_json(json, {"loops_compiled": compiled, "seconds": round(seconds, 1)})
 
 
 def _run(part: Part, console: Console, progress: Progress, task: object) -> int:
