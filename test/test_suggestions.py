@@ -53,8 +53,8 @@ def test_weights() -> None:
 def test_topics_and_cameras_of_a_recording() -> None:
     with pytest.raises(UserError, match=r"did you mean '/rear/image_raw'\?"):
         camera_topics(TOPICS, ["/rear/image_rw"], "bag")
-    with pytest.raises(UserError, match=r"no camera fron; it has .*, did you mean 'front'\?"):
-        camera_topics(TOPICS, ["fron"], "bag")
+    with pytest.raises(UserError, match=r"no camera frnt; it has .*, did you mean 'front'\?"):
+        camera_topics(TOPICS, ["frnt"], "bag")
     with pytest.raises(UserError, match=r"did you mean '/front/camera_info'\?"):
         camera_topics(TOPICS, ["/front/image_raw=/front/camera_inf"], "bag")
 

@@ -268,7 +268,7 @@ class _Listening:
         names = message.header.frame_id, message.child_frame_id
         self._insert(names, message.header.stamp, pose.position, pose.orientation, False)
 
-    def _insert(self, names: Sequence[str], stamp: Any, t: Any, q: Any, static: bool) -> None:
+    def _insert(self, names: tuple[str, str], stamp: Any, t: Any, q: Any, static: bool) -> None:
         self.static += static
         self.moving += not static
         stamp_ns = stamp.sec * 1_000_000_000 + stamp.nanosec

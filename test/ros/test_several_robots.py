@@ -36,6 +36,8 @@ def nodes(
         words = ["-r", f"__ns:=/{name}", "-r", "/tf:=tf", "-r", "/tf_static:=tf_static"]
         words += ["-p", f"checkpoint:={checkpoint}", "-p", "max_stamp_lead:=3600.0"]
         started[name] = NodeProcess(log, words)
+        # One after the other: a first start compiles, and two would compile the same.
+        started[name].wait_for_log("active on", 400)
     for robot in robots.values():
         robot.wait_until_connected()
     yield started
