@@ -10,9 +10,17 @@ _ALIKE, _TOPICS_ALIKE = 0.6, 0.7
 
 
 def closest(name: str, names: Iterable[str]) -> str | None:
-    """The name most like another one; None where none is much like it."""
+    """The name most like another one; None where none is much like it.
+
+    A topic that lies in some namespace as the wanted one does in none is the most like it.
+    """
     by_lower = {known.lower(): known for known in names}
     wanted = name.lower()
+    inside = [
+        known for known in by_lower if "/" in name and known.endswith(f"/{wanted.strip('/')}")
+    ]
+    if inside and wanted not in by_lower:
+        return by_lower[min(inside, key=lambda known: (len(known), known))]
     cutoff = _TOPICS_ALIKE if "/" in name else _ALIKE
     found = get_close_matches(wanted, by_lower, n=1, cutoff=cutoff)
     return by_lower[found[0]] if found else None

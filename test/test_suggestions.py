@@ -36,6 +36,11 @@ def test_the_nearest_name_is_offered_and_nothing_far_fetched() -> None:
 def test_a_topic_is_like_another_one_only_as_a_whole() -> None:
     assert closest("/front/image_rwa", TOPICS) == "/front/image_raw"
     assert closest("/scan", TOPICS) is None
+    # What lies in a namespace is meant, however long the namespace's name is.
+    assert closest("/image", ["/a_robot_of_a_fleet/image", "/b/depth"]) == (
+        "/a_robot_of_a_fleet/image"
+    )
+    assert closest("/image", ["/image", "/b/image"]) == "/image"
 
 
 def test_parameters() -> None:
