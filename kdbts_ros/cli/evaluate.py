@@ -25,6 +25,8 @@ from kdbts_ros.cli.evaluation_data import (
     GroundAnchor,
     Intrinsics,
     Json,
+    Orbslam,
+    OrbslamScale,
     Report,
     Root,
     Seed,
@@ -33,6 +35,7 @@ from kdbts_ros.cli.evaluation_data import (
     Views,
     Worlds,
     load_scenes,
+    orbslam_poses,
     show_table,
 )
 from kdbts_ros.cli.occupancy_protocols import (
@@ -86,6 +89,8 @@ def depth(
     drive: Drive = None,
     sequence: Sequence_ = None,
     frames: Frames = ":",
+    orbslam: Orbslam = None,
+    orbslam_scale: OrbslamScale = 1.0,
     seed: Seed = HELD_OUT_SEED,
     worlds: Worlds = 20,
     views: Views = "left",
@@ -115,7 +120,7 @@ def depth(
         raise UserError("--camera-height and --intrinsics belong to --dataset rgbd")
     data = DataChoice(
         dataset, folder or root, drive, sequence, frames, seed, worlds, views,
-        camera_height, intrinsics,
+        orbslam_poses(orbslam, orbslam_scale), camera_height, intrinsics,
     )  # fmt: skip
     samples = data.samples()
     scenes = load_scenes([checkpoint, compare], device, precision, head)
@@ -154,6 +159,8 @@ def occupancy(
     drive: Drive = None,
     sequence: Sequence_ = None,
     frames: Frames = ":",
+    orbslam: Orbslam = None,
+    orbslam_scale: OrbslamScale = 1.0,
     seed: Seed = HELD_OUT_SEED,
     worlds: Worlds = 20,
     views: Views = "left",
@@ -189,7 +196,10 @@ def occupancy(
     Example: `kdbts evaluate occupancy --dataset kitti-raw --root KITTI --drive 0009 --protocol all`
     """
     protocols = chosen_protocols(protocol, dataset)
-    data = DataChoice(dataset, root, drive, sequence, frames, seed, worlds, views)
+    data = DataChoice(
+        dataset, root, drive, sequence, frames, seed, worlds, views,
+        orbslam_poses(orbslam, orbslam_scale),
+    )  # fmt: skip
     settings = OccupancySettings(
         HeightBand(height_min, height_max, 0.25),
         threshold=threshold,

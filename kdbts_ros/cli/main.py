@@ -40,6 +40,7 @@ def register() -> None:
         play,
         predict,
         train,
+        view,
         warm_up,
     )
 
@@ -58,6 +59,7 @@ def register() -> None:
     app.command()(benchmark.benchmark)
     app.command()(demo.demo)
     app.command()(doctor.doctor)
+    app.command()(view.view)
     app.command()(warm_up.warm_up)
 
 

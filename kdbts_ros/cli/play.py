@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from contextlib import closing
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Optional
@@ -30,6 +31,14 @@ def play(
     wait_for_subscribers: Annotated[
         float, typer.Option(metavar="SECONDS", help="Wait at most so long for a listener.")
     ] = 0.0,
+    after_map: Annotated[
+        str,
+        typer.Option(
+            metavar="TOPIC",
+            help="Each image of the camera waits for the map of the one before: no faster than "
+            "the node.",
+        ),
+    ] = "",
 ) -> None:
     """Publish a recording with its stored QoS and timing; Ctrl-C ends it.
 
@@ -48,7 +57,7 @@ def play(
             "use the environment `make venv` makes"
         ) from error
     names = tuple(t if t.startswith("/") else f"/{t}" for t in (topics or "").split(",") if t)
-    playback = Playback(rate, loop, clock, names, wait_for_subscribers)
+    playback = Playback(rate, loop, clock, names, wait_for_subscribers, after_map)
     with open_bag(bag) as reader:
         use_large_messages()
         # The player ends on its own KeyboardInterrupt, between messages, with every child tidy.
@@ -57,7 +66,8 @@ def play(
             signal.signal(how, _interrupt)
         node = rclpy.create_node("kdbts_player")
         try:
-            _run(Player(node, reader, playback), playback)
+            with closing(Player(node, reader, playback)) as player:
+                _run(player, playback)
         finally:
             node.destroy_node()
             rclpy.shutdown()

@@ -10,12 +10,12 @@ from kdbts_ros.doctor.observation import Heard, Observation
 from kdbts_ros.errors import UserError
 from kdbts_ros.node.reporting.counters import StreamCounters
 from kdbts_ros.node.reporting.input_health import StreamSurroundings, input_status
-from kdbts_ros.node.reporting.status import ERROR, WARN
+from kdbts_ros.node.reporting.status import ERROR, STALE, WARN
 from kdbts_ros.suggestions import did_you_mean
 
 # Stamps further from now than this, s, are those of another clock.
 _CLOCKS_APART = 1.0
-_LEVELS: dict[int, Level] = {WARN: "note", ERROR: "bad"}
+_LEVELS: dict[int, Level] = {WARN: "note", ERROR: "bad", STALE: "bad"}
 
 
 def diagnose(seen: Observation) -> list[Finding]:

@@ -199,7 +199,7 @@ class Watch:
                 line = status.name.rpartition(": ")[2]
                 self._complaints.pop(line, None)
                 if level:
-                    self._complaints[line] = (min(level, 2), status.message)
+                    self._complaints[line] = (level, status.message)
 
     def _spin(self, seconds: float) -> None:
         end = time.monotonic() + seconds
