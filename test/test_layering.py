@@ -16,7 +16,7 @@ PACKAGE = Path(__file__).resolve().parent.parent / "kdbts_ros"
 PURE = (
     *("density", "learning", "evaluation", "datasets", "adaptation"),
     *("encoded_images.py", "errors.py", "files.py", "loops.py", "pictures.py"),
-    *("reading.py", "tether.py", "yaml_files.py"),
+    *("reading.py", "suggestions.py", "tether.py", "yaml_files.py"),
 )
 IN_STRINGS = [
     file

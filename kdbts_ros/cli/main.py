@@ -14,7 +14,6 @@ app = typer.Typer(
     name="kdbts",
     help="Bird's-eye occupancy and depth from a camera, including the space behind what it sees.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
@@ -34,6 +33,7 @@ def register() -> None:
         checkpoint,
         convert,
         demo,
+        doctor,
         evaluate,
         figures,
         info,
@@ -58,6 +58,7 @@ def register() -> None:
     app.add_typer(checkpoint.app, name="checkpoint")
     app.command()(benchmark.benchmark)
     app.command()(demo.demo)
+    app.command()(doctor.doctor)
     app.command()(view.view)
     app.command()(warm_up.warm_up)
 

@@ -89,24 +89,30 @@ def until(condition: Callable[[], bool], seconds: float) -> bool:
 
 
 class Robot:
-    """Drives along x at 1 m/s with a camera 1.5 m up, and listens to the node."""
+    """Drives along x at 1 m/s with a camera 1.5 m up, and listens to the node.
 
-    def __init__(self) -> None:
-        self.node = rclpy.create_node("robot")
+    In a namespace its topics are there, those of transforms included.
+    """
+
+    def __init__(self, namespace: str = "") -> None:
+        self.node = rclpy.create_node("robot", namespace=namespace)
+        space = f"/{namespace}" if namespace else ""
         self.executor = SingleThreadedExecutor()
         self.executor.add_node(self.node)
         reliable = QoSProfile(depth=10)
         self.images = self.node.create_publisher(Image, "image", reliable)
         self.infos = self.node.create_publisher(CameraInfo, "camera_info", reliable)
-        self.tf = self.node.create_publisher(TFMessage, "/tf", QoSProfile(depth=100))
-        self.tf_static = self.node.create_publisher(TFMessage, "/tf_static", LATCHED)
+        self.tf = self.node.create_publisher(TFMessage, f"{space}/tf", QoSProfile(depth=100))
+        self.tf_static = self.node.create_publisher(TFMessage, f"{space}/tf_static", LATCHED)
         self.tf_static.publish(TFMessage(transforms=[camera_mount()]))
         self.grids: list[OccupancyGrid] = []
         # Every account, and those of maps.
         self.accounts: list[InferenceReport] = []
         self.reports: list[InferenceReport] = []
-        self.listen(OccupancyGrid, "/kdbts/occupancy", self.grids, LATCHED)
-        self.node.create_subscription(InferenceReport, "/kdbts/report", self._hear, reliable)
+        self.listen(OccupancyGrid, f"{space}/kdbts/occupancy", self.grids, LATCHED)
+        self.node.create_subscription(
+            InferenceReport, f"{space}/kdbts/report", self._hear, reliable
+        )
 
     def _hear(self, report: InferenceReport) -> None:
         self.accounts.append(report)

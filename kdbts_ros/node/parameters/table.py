@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, fie
 
 from kdbts_ros.errors import UserError
 from kdbts_ros.node.parameters.rules import Rule, Value, parameter
+from kdbts_ros.suggestions import did_you_mean
 
 
 class Table(BaseModel):
@@ -290,6 +291,6 @@ def _sentence(error: ValidationError, given: dict[str, Any]) -> str:
         return str(first["ctx"]["error"])
     name = str(first["loc"][0])
     if name not in RULES:
-        return f"unknown parameter '{name}'"
+        return f"unknown parameter '{name}'{did_you_mean(name, RULES)}"
     of_an_item = len(first["loc"]) > 1
     return RULES[name].sentence(first["type"], given[name] if of_an_item else first["input"])
