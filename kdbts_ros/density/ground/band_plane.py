@@ -7,20 +7,26 @@ slopes that begin ahead, kerbs and a base that sways leave the obstacles on thei
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 from kdbts_ros.density.engines.answers import Floats, stretched
-from kdbts_ros.density.geometry.camera import Array, Camera
+from kdbts_ros.density.geometry.camera import Array, Camera, inverse
+from kdbts_ros.errors import UserError
 
 # Where ground counts, m before the camera's foot as the network is shown it, and how far aside.
 AHEAD, ASIDE = (4.0, 20.0), 3.0
 # Bounds around the plane of transforms: slopes ahead and aside, and the height at the near end, m.
 MOST_AHEAD, MOST_ASIDE, MOST_STEP = 0.12, 0.06, 0.3
-# Points this near to a plane are on it, m; a slope must win this many more than none does.
-_WITHIN, _BIN, _WORTH = 0.12, 0.04, 1.05
+# Points this near to a plane are on it, m: what one plane needs for a ground that breaks by 10 %. A
+# slope must win this many more than none does. Every metre ahead counts alike.
+_WITHIN, _BIN, _WORTH, _METRE = 0.2, 0.04, 1.05, 1.0
+# A slope aside below the first of these is what kerbs and networks make of a level street, and
+# counts for nothing; from the second on it counts wholly.
+_KERBS = 0.02, 0.03
 # A plane no further than the first of these from that of transforms, m anywhere in the strip, is
 # what networks bend a level ground by, and counts for nothing; from the second on it counts wholly.
 _BENT = 0.12, 0.24
@@ -85,31 +91,35 @@ def fit_band_plane(
         return None
     ahead, aside, z = strip.T
     near, far = AHEAD[0] / scale, AHEAD[1] / scale
-    slope = _best_slope(z, ahead - near, MOST_AHEAD, 0.01)
-    roll = _best_slope(z - slope * (ahead - near), aside, MOST_ASIDE, 0.015)
-    level = z - slope * (ahead - near) - roll * aside
-    step = _mode(level)[0]
-    design = np.stack([np.ones_like(z), ahead - near, aside], 1)
-    found = np.array([step, slope, roll])
-    for _ in range(3):
+    beyond = ahead - near
+    metre = (beyond * scale / _METRE).astype(np.int64)
+    weight = 1.0 / np.maximum(np.bincount(metre), 3.0)[metre]
+    slope = _best_slope(z, beyond, weight)
+    found = np.array([_mode(z - slope * beyond, weight).at, slope, 0.0])
+    design = np.stack([np.ones_like(z), beyond, aside], 1)
+    most = np.array([MOST_STEP, MOST_AHEAD, MOST_ASIDE])
+    for _ in range(4):
         on_it = np.abs(z - design @ found) < _WITHIN
         if on_it.sum() < LEAST_POINTS // 2:
             return None
-        # Aside there is little to tell a roll by: it is held to what the search found.
-        found[:2] = np.linalg.lstsq(
-            design[on_it, :2], z[on_it] - found[2] * aside[on_it], rcond=None
-        )[0]
-        found = np.clip(
-            found, [-MOST_STEP, -MOST_AHEAD, -MOST_ASIDE], [MOST_STEP, MOST_AHEAD, MOST_ASIDE]
-        )
-    if (np.abs(z - design @ found) < _WITHIN).mean() < LEAST_SHARE:
+        root = np.sqrt(weight[on_it])
+        found = np.linalg.lstsq(design[on_it] * root[:, None], z[on_it] * root, rcond=None)[0]
+        found = np.clip(found, -most, most)
+    on_it = np.abs(z - design @ found) < _WITHIN
+    if weight[on_it].sum() < LEAST_SHARE * weight.sum():
         return None
-    most = np.abs([found[0], found[0] + found[1] * (far - near)]).max() + abs(found[2]) * ASIDE
-    found *= np.clip((most - _BENT[0]) / (_BENT[1] - _BENT[0]), 0.0, 1.0)
+    found[2] *= _counted(abs(found[2]), _KERBS)
+    reach = np.abs([found[0], found[0] + found[1] * (far - near)]).max() + abs(found[2]) * ASIDE
+    found *= _counted(float(reach), _BENT)
     left = np.array([-heading[1], heading[0]])
     gradient = found[1] * heading + found[2] * left
     foot = T_base_cam[:2, 3] + near * heading
     return GroundPlane(float(found[0] - gradient @ foot), float(gradient[0]), float(gradient[1]))
+
+
+def _counted(size: float, between: tuple[float, float]) -> float:
+    """0 below the first of two sizes, 1 from the second on."""
+    return float(np.clip((size - between[0]) / (between[1] - between[0]), 0.0, 1.0))
 
 
 def _near_ground(
@@ -131,26 +141,86 @@ def _near_ground(
     z = points[..., 2] + centre[2]
     near, far = AHEAD[0] / scale, AHEAD[1] / scale
     inside = (ahead > near) & (ahead < far) & (np.abs(aside) < ASIDE / scale)
-    inside &= np.abs(z) < MOST_STEP + MOST_AHEAD * (ahead - near) + _WITHIN
+    inside &= np.abs(z) < MOST_STEP + MOST_AHEAD * (ahead - near)
     if valid is not None:
         inside &= stretched(valid, (h, w))
     return np.stack([ahead[inside], aside[inside], z[inside]], 1), heading
 
 
-def _best_slope(z: Array, along: Array, most: float, step: float) -> float:
+class _Mode(NamedTuple):
+    """Where most heights are, m, and what they weigh."""
+
+    at: float
+    weight: float
+
+
+def _best_slope(z: Array, along: Array, weight: Array) -> float:
     """The slope along which most heights (N,) lie on one line; 0 where it wins nothing."""
-    tried = np.arange(-most, most + step / 2, step)
-    counts = [_mode(z - slope * along)[1] for slope in tried]
-    best = int(np.argmax(counts))
-    level = counts[len(tried) // 2]
-    return float(tried[best]) if counts[best] > _WORTH * level else 0.0
+    tried = np.linspace(-MOST_AHEAD, MOST_AHEAD, 25)
+    found = [_mode(z - slope * along, weight).weight for slope in tried]
+    best = int(np.argmax(found))
+    return float(tried[best]) if found[best] > _WORTH * found[len(tried) // 2] else 0.0
 
 
-def _mode(z: Array) -> tuple[float, int]:
-    """Of heights (N,) m: the middle of the `_WITHIN` either side with the most, and how many."""
+def _mode(z: Array, weight: Array) -> _Mode:
+    """Of heights (N,) m: the middle of the `_WITHIN` to either side that weighs most."""
     bins = 2 * round(MOST_STEP / _BIN)
-    index = np.floor((z + MOST_STEP) / _BIN).astype(np.int64)
-    counts = np.bincount(index[(index >= 0) & (index < bins)], minlength=bins)
-    wide = np.convolve(counts, np.ones(2 * round(_WITHIN / _BIN) - 1, np.int64), "same")
+    index = np.floor(z / _BIN).astype(np.int64) + bins // 2
+    inside = (index >= 0) & (index < bins)
+    counts = np.bincount(index[inside], weight[inside], bins)
+    wide = np.convolve(counts, np.ones(2 * round(_WITHIN / _BIN) - 1), "same")
     best = int(wide.argmax())
-    return (best + 0.5) * _BIN - MOST_STEP, int(wide[best])
+    return _Mode((best + 0.5 - bins // 2) * _BIN, float(wide[best]))
+
+
+@dataclass(frozen=True)
+class PlaneRules:
+    """Times in s: `settle`, in which the filter follows to 1/e; `hold`, for which the last clear
+    ground stands; `release`, in which it then returns to that of transforms by 1/e."""
+
+    settle: float = 0.3
+    hold: float = 1.0
+    release: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not min(self.settle, self.hold, self.release) > 0:
+            raise UserError(f"a followed ground needs times above 0, got {self}")
+
+
+@dataclass
+class PlaneTrack:
+    """The plane that one camera sees, over time. It lies in the fixed frame: what was fitted before
+    the robot drove or swayed stands where it was."""
+
+    rules: PlaneRules = field(default_factory=PlaneRules)
+    _plane: GroundPlane | None = None
+    _last_ns: int = 0
+    _clear_ns: int = 0
+
+    @property
+    def known(self) -> bool:
+        """Whether there was clear ground."""
+        return self._plane is not None
+
+    def at(self, T_fixed_base: Array) -> GroundPlane:
+        """In the base frame of a frame to come, within the bounds; `AS_TOLD` before any."""
+        if self._plane is None:
+            return AS_TOLD
+        height, slope_x, slope_y = self._plane.seen_from(inverse(T_fixed_base))
+        most = MOST_STEP + MOST_AHEAD * AHEAD[0]
+        steep = max(1.0, float(np.hypot(slope_x, slope_y)) / MOST_AHEAD)
+        return GroundPlane(float(np.clip(height, -most, most)), slope_x / steep, slope_y / steep)
+
+    def add(self, fit: GroundPlane | None, T_fixed_base: Array, stamp_ns: int) -> None:
+        """Take what a frame saw, None where its ground was not clear; stamps never go back."""
+        seconds = max(0, stamp_ns - self._last_ns) / 1e9
+        self._last_ns = stamp_ns
+        before = self.at(T_fixed_base)
+        if fit is not None:
+            share = 1.0 - np.exp(-seconds / self.rules.settle) if self.known else 1.0
+            self._clear_ns, now = stamp_ns, before.mixed(fit, float(share))
+        elif self.known and stamp_ns - self._clear_ns > self.rules.hold * 1e9:
+            now = before.mixed(AS_TOLD, float(1.0 - np.exp(-seconds / self.rules.release)))
+        else:
+            return
+        self._plane = now.seen_from(T_fixed_base)
