@@ -68,9 +68,7 @@ class StreetDrive:
         When cars move it is empty of them: see `world_at`.
         """
         distance = self.frames * self.speed / self.rate_hz
-        world = StreetWorld.generate(
-            self.seed, distance + 100.0, distance + 8.0, hill=self.hill
-        )
+        world = StreetWorld.generate(self.seed, distance + 100.0, distance + 8.0, hill=self.hill)
         return without_traffic(world) if self.moving else world
 
     @cached_property

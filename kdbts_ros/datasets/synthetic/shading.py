@@ -92,7 +92,13 @@ def nearest_hit(
 
 @kernel
 def _straight_hit(
-    scene: SceneArrays, items: Ints, nearest: Array, o: Vector, d: Vector, passed: float, rest: float
+    scene: SceneArrays,
+    items: Ints,
+    nearest: Array,
+    o: Vector,
+    d: Vector,
+    passed: float,
+    rest: float,
 ) -> tuple[float, int, int]:
     """As `nearest_hit`, on the level street: of a ray that has come as far as `passed`, from there
     to a parameter of `rest`."""

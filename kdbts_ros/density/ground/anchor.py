@@ -17,7 +17,6 @@ from kdbts_ros.errors import UserError
 Mode = Literal["auto", "off"]
 
 
-
 class GroundUse(NamedTuple):
     """What the ground that views see is used for: to tie distances to it, and for the height band
     to follow it. What follows is not turned down as well: the band takes all of its pitch."""

@@ -30,6 +30,8 @@ _KERBS = 0.02, 0.03
 # A plane no further than the first of these from that of transforms, m anywhere in the strip, is
 # what networks bend a level ground by, and counts for nothing; from the second on it counts wholly.
 _BENT = 0.12, 0.24
+# A plane that rises or falls by less is parallel to that of transforms.
+_PARALLEL = 0.015
 # Fewer points near the ground, or a smaller share of them on the plane, are no clear ground.
 LEAST_POINTS, LEAST_SHARE = 60, 0.5
 
@@ -40,6 +42,11 @@ class GroundPlane(NamedTuple):
     height: float = 0.0
     slope_x: float = 0.0
     slope_y: float = 0.0
+
+    @property
+    def slopes(self) -> bool:
+        """Whether it is no plane that is only seen in another scale: that would be parallel."""
+        return bool(np.hypot(self.slope_x, self.slope_y) > _PARALLEL)
 
     @property
     def pose(self) -> Array:

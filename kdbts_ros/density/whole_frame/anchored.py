@@ -15,7 +15,7 @@ from kdbts_ros.density.ground.anchor import (
     GroundUse,
     Track,
 )
-from kdbts_ros.density.ground.band_plane import AS_TOLD, PlaneTrack, fit_band_plane
+from kdbts_ros.density.ground.band_plane import AS_TOLD, GroundPlane, PlaneTrack, fit_band_plane
 from kdbts_ros.density.ground.plane_fit import fit_ground
 from kdbts_ros.density.maps.grid import CellRule, MapArea
 from kdbts_ros.density.scene import SceneCompleter
@@ -25,7 +25,7 @@ from kdbts_ros.density.whole_frame.single_view import SingleViewMaps
 
 
 class Look(NamedTuple):
-    """A frame, what its distances are tied to, and the area of its map: on the ground it follows."""
+    """A frame, what ties its distances, and the area of its map: on the ground it follows."""
 
     frame: Frame
     ground: GroundAccount
@@ -87,18 +87,23 @@ class AnchoredFrames:
     ) -> None:  # fmt: skip
         """Take what the frame, anchored by what the track had, sees of the ground."""
         seen, stamp_ns = frame.shown_visibility(), 0 if stamp is None else stamp.stamp_ns
-        T_base_cam = inverse(T_fixed_base) @ view.T_world_cam
-        applied, first = track.anchor_for(use), not track.known
+        T_base_cam, first = inverse(T_fixed_base) @ view.T_world_cam, not track.known
+
+        def plane_seen() -> GroundPlane | None:
+            scale = view.scale * anchor.scale
+            depth = seen / np.float32(scale)
+            return fit_band_plane(depth, view.camera, T_base_cam, scale, view.valid)
+
+        anchor = track.anchor_for(use)
+        found = plane_seen() if use.followed else None
         if use.anchored:
-            track.add(
-                fit_ground(seen, view.camera, T_base_cam, view.scale, view.valid), stamp_ns
-            )
+            fit = fit_ground(seen, view.camera, T_base_cam, view.scale, view.valid)
+            # A scale is read on ground that lies as transforms say, not on a slope.
+            track.add(None if found is not None and found.slopes else fit, stamp_ns)
         if use.followed:
-            scale = view.scale * (track.anchor_for(use) if first else applied).scale
-            fit = fit_band_plane(
-                seen / np.float32(scale), view.camera, T_base_cam, scale, view.valid
-            )
-            plane.add(fit, T_fixed_base, stamp_ns)
+            if first and (anchor := track.anchor_for(use)) is not AS_SEEN:
+                found = plane_seen()
+            plane.add(found, T_fixed_base, stamp_ns)
 
     def _encode(self, view: View, area: MapArea, rule: CellRule, anchor: Anchor) -> Frame:
         """Where a GPU can, the map of a view comes along."""

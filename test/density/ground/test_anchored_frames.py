@@ -151,7 +151,7 @@ def test_the_band_follows_what_frames_before_saw(
     frames = frames_of(tiny_scene(), whole)
     ground += [GroundFit(1.1, 0.02, 0.9)] * 3
     ramp = GroundPlane(-0.4, 0.1, 0.0)
-    planes += [None, ramp, ramp]
+    planes += [None, None, ramp, ramp]
     use, asked = GroundUse(anchored=True, followed=True), area(0)
     for frame, expected in enumerate((AS_TOLD, ramp, ramp)):
         stamp = FrameStamp("front", frame * SECOND)
@@ -173,6 +173,23 @@ def test_the_band_follows_what_frames_before_saw(
     assert frames.look(view_of(0), asked, RULE, stamp, use).area is asked
 
 
+def test_no_scale_is_read_on_a_slope(
+    ground: list[GroundFit | None], planes: list[GroundPlane | None]
+) -> None:
+    """A level frame's scale is held on the slope after it; a slope alone says nothing of scale."""
+    frames, use = frames_of(tiny_scene(), False), GroundUse(True, True)
+    lower, ramp = GroundPlane(-0.2, 0.0, 0.0), GroundPlane(-0.4, 0.1, 0.0)
+    ground += [GroundFit(1.1, 0.0, 0.9), GroundFit(1.3, 0.0, 0.9)]
+    planes += [lower, AS_TOLD, ramp]
+    for frame in range(2):
+        frames.look(view_of(0), area(0), RULE, FrameStamp("front", frame * SECOND), use)
+        assert frames.anchor_of("front", use).scale == pytest.approx(1.1, rel=0.003)
+    ground += [GroundFit(1.3, 0.0, 0.9)]
+    planes += [ramp]
+    frames.look(view_of(0), area(0), RULE, FrameStamp("side", 0), use)
+    assert frames.anchor_of("side", use) is AS_SEEN
+
+
 def test_the_band_follows_distances_as_they_are_tied(
     ground: list[GroundFit | None], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -191,7 +208,7 @@ def test_the_band_follows_distances_as_they_are_tied(
         tied = found.encoded()
         frames._scene.use([tied])
         expected = float(frames._scene.visibility()[0][-1, 30]), tied.scale
-        assert seen[frame] == pytest.approx(expected, rel=1e-5)
+        assert seen[-1] == pytest.approx(expected, rel=1e-5)
 
 
 def test_every_kept_view_keeps_the_anchor_of_its_own_frame(

@@ -1,4 +1,4 @@
-"""Marks that last until they are cleared, specks that are not told, and what a trinary map may say."""
+"""Marks that last until they are cleared, specks that are not told, what a trinary map may say."""
 
 from __future__ import annotations
 
