@@ -163,7 +163,7 @@ class _Mode(NamedTuple):
 
 def _best_slope(z: Array, along: Array, weight: Array) -> float:
     """The slope along which most heights (N,) lie on one line; 0 where it wins nothing."""
-    tried = np.linspace(-MOST_AHEAD, MOST_AHEAD, 25)
+    tried = np.linspace(-MOST_AHEAD, MOST_AHEAD, 13)
     found = [_mode(z - slope * along, weight).weight for slope in tried]
     best = int(np.argmax(found))
     return float(tried[best]) if found[best] > _WORTH * found[len(tried) // 2] else 0.0
