@@ -101,7 +101,6 @@ class StreetWorld:
 
     def digest(self) -> str:
         """SHA-256 of everything that defines the world."""
-        parts = (self.table, self.ground, self.patches, self.light)
-        if self.hill.slope:
-            parts = (*parts, self.hill.array)
+        hill = (self.hill.array,) if self.hill.slope else ()
+        parts = (self.table, self.ground, self.patches, self.light, *hill)
         return hashlib.sha256(b"".join(p.tobytes() for p in parts)).hexdigest()
