@@ -40,6 +40,7 @@ def register() -> None:
         play,
         predict,
         train,
+        view,
         warm_up,
     )
 
@@ -57,6 +58,7 @@ def register() -> None:
     app.add_typer(checkpoint.app, name="checkpoint")
     app.command()(benchmark.benchmark)
     app.command()(demo.demo)
+    app.command()(view.view)
     app.command()(warm_up.warm_up)
 
 

@@ -32,6 +32,8 @@ class Engine:
         self.settings: Any = None
         self.begun, self.go_on = threading.Event(), threading.Event()
         self.cells: Any = np.zeros((4, 4), np.int8)
+        # Nobody listens to what is beside the map.
+        self.beside: Any = None
 
     def update(self, settings: Any) -> None:
         self.settings = settings
@@ -57,6 +59,7 @@ class Engine:
             depth=None,
             preview=None,
             times_ms={},
+            beside=self.beside,
             views=ViewAccount(),
             ground=GroundAccount(1.05, -0.01, 1.05),
         )

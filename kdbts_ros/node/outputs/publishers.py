@@ -1,7 +1,8 @@
 """What the node publishes, and what of it anybody wants.
 
-Maps, depth and preview are sent by the inference thread, which has them first; the report and a
-late joiner's map by the executor. The lock of `Epochs` keeps the two apart.
+Maps, depth and preview are sent by the inference thread, which has them first, and after them what
+`beside` adds; the report and a late joiner's map by the executor. The lock of `Epochs` keeps the
+two apart.
 
 A middleware gives late joiners the last sample of a latched topic, whatever has happened since. So
 a new epoch begins by replacing what is latched of an earlier one with a map that knows nothing.
@@ -27,6 +28,7 @@ from kdbts_ros.msg import InferenceReport
 from kdbts_ros.node.inference.handover import Epochs
 from kdbts_ros.node.inference.worker import Job, Outcome, Published
 from kdbts_ros.node.outputs import messages
+from kdbts_ros.node.outputs.beside import BesideOutputs
 from kdbts_ros.node.parameters.values import Parameters
 from kdbts_ros.node.reporting.counters import Counters
 from kdbts_ros.node.reporting.faults import with_place
@@ -61,6 +63,9 @@ class Outputs:
         self._depth = self._publisher(Image, "~/depth/image", NEWEST)
         self._depth_info = self._publisher(CameraInfo, "~/depth/camera_info", NEWEST)
         self._preview = self._publisher(Image, "~/preview", NEWEST)
+        self._beside = BesideOutputs(
+            lambda kind, topic: self._publisher(kind, topic, NEWEST), parameters, epochs
+        )
         self._report = self._publisher(InferenceReport, "~/report", QoSProfile(depth=10))
 
     def _publisher(self, kind: type, topic: str, qos: QoSProfile, **options: Any) -> Any:
@@ -94,7 +99,9 @@ class Outputs:
             self._last = (job, result)
             fault = self._send_beside(job, result)
         ended, clock_ns = time.monotonic(), self._node.get_clock().now().nanoseconds
-        return Published(began, ended, (clock_ns - job.frame.stamp_ns) / 1e6, fault)
+        # Only now, and not in the age of the map: nobody who waits for the map waits for this.
+        faults = filter(None, (fault, self._beside.send(job, result.beside)))
+        return Published(began, ended, (clock_ns - job.frame.stamp_ns) / 1e6, "; ".join(faults))
 
     def _send_beside(self, job: Job, result: Any) -> str:
         """Send what was wanted beside the map; why that failed, or nothing."""

@@ -170,6 +170,20 @@ class Table(BaseModel):
         live=True,
     )
     depth_stride: int = parameter(1, "Publish depth at 1/stride of the image size.", 1, 16)
+    novel_view_behind: float = parameter(
+        4.0,
+        "How far behind base_frame the camera of ~/novel_view hovers, metres.",
+        0.0,
+        50.0,
+        live=True,
+    )
+    novel_view_above: float = parameter(
+        3.0,
+        "How far above base_frame the camera of ~/novel_view hovers, metres.",
+        0.2,
+        50.0,
+        live=True,
+    )
     tf_timeout: float = parameter(
         0.3,
         "How long an image waits for its pose and calibration, seconds of wall time.",
