@@ -13,7 +13,6 @@ from kdbts_ros.cli import options
 from kdbts_ros.cli.evaluate_cameras import cameras
 from kdbts_ros.cli.evaluate_drive import drive as along_drives
 from kdbts_ros.cli.evaluation_data import (
-    Anchoring,
     CameraHeight,
     Compare,
     Data,
@@ -54,6 +53,7 @@ from kdbts_ros.cli.occupancy_protocols import (
 from kdbts_ros.density.cameras.adapter import choose_mode
 from kdbts_ros.density.maps.grid import HeightBand
 from kdbts_ros.errors import UserError
+from kdbts_ros.evaluation.anchoring import Anchoring
 from kdbts_ros.evaluation.depth import depth_findings, evaluate_depth
 from kdbts_ros.evaluation.depth_errors import DepthErrors, steadiness_rows
 from kdbts_ros.evaluation.depth_metrics import CAP, Crop
@@ -130,7 +130,7 @@ def depth(
     errors = {name: DepthErrors() for name in scenes}
     tables = evaluate_depth(
         scenes, samples, (CAP[0], cap), crop, scaling.value, gallery, canonical, errors,
-        anchored=ground_anchor is Anchoring.ON,
+        anchoring=_along(ground_anchor, dataset),
     )  # fmt: skip
     findings = depth_findings(tables, list(scenes), errors)
     title = f"Depth of {checkpoint} (head {scenes[checkpoint].spec.head}) on {data}"
@@ -225,8 +225,20 @@ def occupancy(
         write_occupancy_report(report, title, [sentence], truth, evaluations.parts(findings))
 
 
+def _along(asked: Anchoring, dataset: Dataset) -> Anchoring:
+    """Worlds do not follow one another."""
+    if asked is Anchoring.FILTERED and dataset is Dataset.SYNTHETIC:
+        raise UserError(
+            "--ground-anchor filtered needs a drive, whose frames follow one another: name one "
+            "with --dataset, or use on"
+        )
+    return asked
+
+
 def _anchored(asked: Anchoring, protocols: Sequence[Protocol]) -> bool:
     """Only maps are anchored: the reference's protocol stays what was published."""
+    if asked is Anchoring.FILTERED:
+        raise UserError("--ground-anchor filtered is for depth: maps are tied by on, or off")
     if asked is Anchoring.ON and any(p is not Protocol.TRUTH for p in protocols):
         raise UserError("--ground-anchor on needs --protocol truth: the others are as published")
     return asked is Anchoring.ON

@@ -21,6 +21,7 @@ from kdbts_ros.datasets.rgbd.sequence import RgbdSequence
 from kdbts_ros.density.maps.probability import ProbabilityCurves
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.errors import UserError
+from kdbts_ros.evaluation.anchoring import Anchoring
 from kdbts_ros.evaluation.report import Rows
 from kdbts_ros.evaluation.rgbd_samples import RgbdSamples
 from kdbts_ros.evaluation.samples import (
@@ -88,16 +89,13 @@ Uncalibrated = Annotated[
 ]
 
 
-class Anchoring(str, Enum):
-    """Whether every frame is tied to the ground."""
-
-    ON = "on"
-    OFF = "off"
-
-
 GroundAnchor = Annotated[
     Anchoring,
-    typer.Option("--ground-anchor", help="Tie each frame to the ground that poses give: on, off."),
+    typer.Option(
+        "--ground-anchor",
+        help="Tie frames to the ground that poses give: on (each by itself), filtered (by those "
+        "before it along the drive, as the node does), off.",
+    ),
 ]
 Json = options.Json
 Report = Annotated[
