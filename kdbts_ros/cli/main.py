@@ -39,6 +39,7 @@ def register() -> None:
         info,
         play,
         predict,
+        soak,
         train,
         warm_up,
     )
@@ -56,6 +57,7 @@ def register() -> None:
     app.command()(info.info)
     app.add_typer(checkpoint.app, name="checkpoint")
     app.command()(benchmark.benchmark)
+    app.command()(soak.soak)
     app.command()(demo.demo)
     app.command()(warm_up.warm_up)
 

@@ -12,7 +12,7 @@ from types import FrameType
 from kdbts_ros import ending
 
 # SIGHUP: the terminal was closed.
-_CODES = {**ending.CODES, signal.SIGHUP: 129}
+_CODES: dict[int, int] = {**ending.CODES, signal.SIGHUP: 129}
 _asked: list[int] = []
 
 

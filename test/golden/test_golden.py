@@ -95,8 +95,17 @@ def test_a_change_is_noticed(held: Arrays) -> None:
 
 
 @interpreted
+# Half a minute a frame, and two without a map of their own.
+@pytest.mark.parametrize(
+    ("mode", "frames"), [("kdbts", 1), pytest.param("mvbts", 2, marks=pytest.mark.nightly)]
+)
 def test_the_gpus_kernels_give_it_too(
-    drive: Arrays, held: Arrays, checkpoint: Path, monkeypatch: pytest.MonkeyPatch
+    mode: Mode,
+    frames: int,
+    drive: Arrays,
+    held: Arrays,
+    checkpoint: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """As a CPU interprets them. Its float32 with approximations of exp is held to as the integers
     are."""
@@ -105,12 +114,10 @@ def test_the_gpus_kernels_give_it_too(
     monkeypatch.setattr(
         SceneCompleter, "load", lambda *wanted: fake_gpu.scene_on_gpu(load(*wanted))
     )
-    for mode, frames in (("kdbts", 1), ("mvbts", 2)):
-        pipeline = Pipeline(settings(checkpoint, mode))  # type: ignore[arg-type]
-        assert pipeline.describe()["engine"] == "fast"
-        found = results(drive, pipeline, frames)
-        exact = Change.between(expected(held, mode, "torch"), found)  # type: ignore[arg-type]
-        assert exact.within(INTEGERS), f"{mode}: {exact}"
+    pipeline = Pipeline(settings(checkpoint, mode))
+    assert pipeline.describe()["engine"] == "fast"
+    exact = Change.between(expected(held, mode, "torch"), results(drive, pipeline, frames))
+    assert exact.within(INTEGERS), exact
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="this machine has no GPU")
