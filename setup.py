@@ -109,7 +109,7 @@ setup(
     package_data={NAME: ["weights/*", "py.typed", "**/*.j2"]},
     data_files=DATA_FILES,
     install_requires=requirements("base.txt"),
-    extras_require={"train": requirements("train.txt")},
+    extras_require={"train": requirements("train.txt"), "viewer": requirements("viewer.txt")},
     entry_points={
         "console_scripts": [
             f"kdbts = {NAME}.cli.start:main",

@@ -130,7 +130,15 @@ def test_every_requirement_is_pinned_to_one_version() -> None:
         match = CONSTRAINT.match(line)
         assert match, f"constraints.txt: {line!r} does not pin a version"
         pinned.add(normal(match[1]))
-    for file in ("base.txt", "ros.txt", "dev.txt", "docs.txt", "robot.txt", "train.txt"):
+    for file in (
+        "base.txt",
+        "ros.txt",
+        "dev.txt",
+        "docs.txt",
+        "robot.txt",
+        "train.txt",
+        "viewer.txt",
+    ):
         for line in significant(file):
             name = re.split(r"[<>=!~ ]", line)[0]
             assert normal(name) in pinned, f"{file}: {name} has no version in constraints.txt"

@@ -22,6 +22,8 @@ from kdbts_ros.cli.evaluation_data import (
     Frames,
     GroundAnchor,
     Json,
+    Orbslam,
+    OrbslamScale,
     Report,
     Root,
     Seed,
@@ -30,6 +32,7 @@ from kdbts_ros.cli.evaluation_data import (
     Views,
     Worlds,
     load_scenes,
+    orbslam_poses,
     show_table,
 )
 from kdbts_ros.cli.occupancy_protocols import (
@@ -81,6 +84,8 @@ def depth(
     drive: Drive = None,
     sequence: Sequence_ = None,
     frames: Frames = ":",
+    orbslam: Orbslam = None,
+    orbslam_scale: OrbslamScale = 1.0,
     seed: Seed = HELD_OUT_SEED,
     worlds: Worlds = 20,
     views: Views = "left",
@@ -100,7 +105,10 @@ def depth(
 
     Example: `kdbts evaluate depth --dataset kitti-raw --root KITTI --drive 0009`
     """
-    data = DataChoice(dataset, root, drive, sequence, frames, seed, worlds, views)
+    data = DataChoice(
+        dataset, root, drive, sequence, frames, seed, worlds, views,
+        orbslam_poses(orbslam, orbslam_scale),
+    )  # fmt: skip
     samples = data.samples()
     scenes = load_scenes([checkpoint, compare], device, precision, head)
     crop: Crop = "none" if dataset is Dataset.SYNTHETIC else "garg"
@@ -138,6 +146,8 @@ def occupancy(
     drive: Drive = None,
     sequence: Sequence_ = None,
     frames: Frames = ":",
+    orbslam: Orbslam = None,
+    orbslam_scale: OrbslamScale = 1.0,
     seed: Seed = HELD_OUT_SEED,
     worlds: Worlds = 20,
     views: Views = "left",
@@ -173,7 +183,10 @@ def occupancy(
     Example: `kdbts evaluate occupancy --dataset kitti-raw --root KITTI --drive 0009 --protocol all`
     """
     protocols = chosen_protocols(protocol, dataset)
-    data = DataChoice(dataset, root, drive, sequence, frames, seed, worlds, views)
+    data = DataChoice(
+        dataset, root, drive, sequence, frames, seed, worlds, views,
+        orbslam_poses(orbslam, orbslam_scale),
+    )  # fmt: skip
     settings = OccupancySettings(
         HeightBand(height_min, height_max, 0.25),
         threshold=threshold,

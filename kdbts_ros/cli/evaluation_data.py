@@ -16,6 +16,7 @@ from rich.table import Table
 
 from kdbts_ros.cli import options
 from kdbts_ros.datasets.kitti.files import split_frames
+from kdbts_ros.datasets.opening import OrbslamPoses
 from kdbts_ros.density.maps.probability import ProbabilityCurves
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.errors import UserError
@@ -55,6 +56,13 @@ Views = Annotated[
         "--views",
         help="Beside the left image: stereo, temporal or temporal:N (earlier ones, 1.6 m apart).",
     ),
+]
+Orbslam = Annotated[
+    Optional[Path],
+    typer.Option("--orbslam", help="Poses of kitti-raw by ORB-SLAM: folder of DRIVE_sync.txt."),
+]
+OrbslamScale = Annotated[
+    float, typer.Option("--orbslam-scale", min=0.1, max=10, help="Factor on their translations.")
 ]
 Compare = Annotated[
     Optional[str],
@@ -101,6 +109,7 @@ class DataChoice:
     seed: int
     worlds: int
     views: str
+    orbslam: OrbslamPoses | None = None
 
     def samples(
         self, scans: int = 0, least: int | None = None, around: int | None = None
@@ -110,13 +119,20 @@ class DataChoice:
         scans, least, around: see `RecordedSamples`.
         """
         choice = ViewChoice.parse(self.views)
+        if self.orbslam is not None and self.dataset is Dataset.SYNTHETIC:
+            raise UserError("--orbslam gives poses to kitti-raw; worlds have exact ones")
         console = Console(stderr=True)
         if self.dataset is Dataset.SYNTHETIC:
             drawn = synthetic_samples(self.worlds, self.seed, choice, scans, around)
             return track(prefetched(drawn), "worlds", self.worlds, console=console)
         recorded = RecordedSamples(
             open_kitti(
-                self.dataset.value, self.root, self.drive, self.sequence, split_frames(self.frames)
+                self.dataset.value,
+                self.root,
+                self.drive,
+                self.sequence,
+                split_frames(self.frames),
+                self.orbslam,
             ),
             choice,
             scans,
@@ -130,7 +146,16 @@ class DataChoice:
             which = f"{self.worlds} synthetic worlds from seed {self.seed}"
         else:
             which = f"{self.dataset.value} {self.drive or self.sequence or ''} frames {self.frames}"
+            if self.orbslam is not None:
+                which += f", poses by ORB-SLAM x {self.orbslam.scale:g}"
         return f"{which}, views {ViewChoice.parse(self.views)}"
+
+
+def orbslam_poses(folder: Path | None, scale: float) -> OrbslamPoses | None:
+    """What --orbslam and --orbslam-scale say together."""
+    if folder is None and scale != 1.0:
+        raise UserError("--orbslam-scale is a factor on the poses of --orbslam DIR")
+    return None if folder is None else OrbslamPoses(folder, scale)
 
 
 def load_scenes(

@@ -41,6 +41,7 @@ def register() -> None:
         predict,
         soak,
         train,
+        view,
         warm_up,
     )
 
@@ -59,6 +60,7 @@ def register() -> None:
     app.command()(benchmark.benchmark)
     app.command()(soak.soak)
     app.command()(demo.demo)
+    app.command()(view.view)
     app.command()(warm_up.warm_up)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
@@ -29,6 +30,14 @@ def play(
     wait_for_subscribers: Annotated[
         float, typer.Option(metavar="SECONDS", help="Wait at most so long for a listener.")
     ] = 0.0,
+    after_map: Annotated[
+        str,
+        typer.Option(
+            metavar="TOPIC",
+            help="Each image of the camera waits for the map of the one before: no faster than "
+            "the node.",
+        ),
+    ] = "",
 ) -> None:
     """Publish a recording with its stored QoS and timing; Ctrl-C ends it.
 
@@ -47,14 +56,15 @@ def play(
             "use the environment `make venv` makes"
         ) from error
     names = tuple(t if t.startswith("/") else f"/{t}" for t in (topics or "").split(",") if t)
-    playback = Playback(rate, loop, clock, names, wait_for_subscribers)
+    playback = Playback(rate, loop, clock, names, wait_for_subscribers, after_map)
     with open_bag(bag) as reader:
         use_large_messages()
         # The player ends on an exception of its own, between messages, with every child tidy.
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
         node = rclpy.create_node("kdbts_player")
         try:
-            _run(Player(node, reader, playback), playback)
+            with closing(Player(node, reader, playback)) as player:
+                _run(player, playback)
         finally:
             node.destroy_node()
             rclpy.shutdown()

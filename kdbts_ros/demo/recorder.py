@@ -20,6 +20,7 @@ from kdbts_ros.demo.output_bag import OutputBag
 from kdbts_ros.demo.recording import Recording
 from kdbts_ros.msg import InferenceReport
 from kdbts_ros.node.outputs.messages import to_ns
+from kdbts_ros.node.outputs.reports import tells_of_a_map
 from kdbts_ros.replay.account import Account
 
 NODE = "/kdbts"
@@ -104,7 +105,9 @@ class Recorder:
             if topic == GRIDS:
                 self.received_ns[stamp_ns] = info["received_timestamp"]
             elif kind is InferenceReport:
-                self.node_ms.append(deserialize_message(data, InferenceReport).total_ms)
+                report = deserialize_message(data, InferenceReport)
+                if tells_of_a_map(report):
+                    self.node_ms.append(report.total_ms)
             elif kind is DiagnosticArray:
                 self.account.read(deserialize_message(data, DiagnosticArray))
             if stamp_ns:  # the node's clock stands at zero until the player starts it

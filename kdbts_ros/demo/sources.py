@@ -13,8 +13,10 @@ from kdbts_ros.datasets.synthetic.drive import StreetDrive
 from kdbts_ros.datasets.synthetic.rig import front_stereo
 from kdbts_ros.datasets.synthetic.world import StreetWorld
 
-# Far from the seeds that training draws from.
-SEED = 2_000_100_007
+# Far from the seeds that training draws from. Chosen among 400 because it looks like a street: sun
+# high and not ahead, a blue sky, eight or more parked cars along the drive (16 were left), and of
+# four that were mapped the one whose map agreed best. No figure of accuracy is measured on it.
+SEED = 2_000_100_211
 CAMERA = "left"
 
 Progress = Callable[[int], None]

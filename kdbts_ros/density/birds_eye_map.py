@@ -84,7 +84,7 @@ def _map_by(
 ) -> OccupancyMap:
     grid, thickness = band_columns(T_fixed_base, window, band)
     sums = speaker.queries.column_sums(grid, speaker.visibility)
-    known = (sums.seen >= MIN_SEEN_SHARE * grid.shape[0]) & _within_range(
+    known = (sums.seen >= MIN_SEEN_SHARE * grid.shape[0]) & within_range(
         speaker.views, depth_near, grid
     )
     observed = known & (sums.visible * 2 >= sums.seen)
@@ -96,7 +96,7 @@ def _map_by(
     return OccupancyMap(window, probability, observed)
 
 
-def _within_range(views: Sequence[EncodedView], depth_near: float, grid: AffineGrid) -> Bools:
+def within_range(views: Sequence[EncodedView], depth_near: float, grid: AffineGrid) -> Bools:
     """(H,W): columns that are not nearer to every view than depths were ever learnt.
 
     Nearer ones still lie in the image, and their densities look plausible: a wall across the lower

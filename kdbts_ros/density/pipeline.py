@@ -30,6 +30,7 @@ from kdbts_ros.density.views.novelty import probe_points
 from kdbts_ros.density.views.policy import ViewAccount, ViewUse
 from kdbts_ros.density.views.static_world import ConsistencyGate, stride_for
 from kdbts_ros.density.whole_frame.anchored import AnchoredFrames
+from kdbts_ros.density.whole_frame.beside import Beside
 from kdbts_ros.density.whole_frame.frame import Frame
 from kdbts_ros.density.whole_frame.several_views import MultiViewMaps
 from kdbts_ros.density.whole_frame.single_view import SingleViewMaps
@@ -43,7 +44,8 @@ class FrameResult:
     trinary and percent (H,W) int8 over `window`; depth (h,w) z-depth m, NaN invalid, with its
     camera, which is the real one without distortion; preview (h,w,3) uint8 RGB; times_ms per stage;
     threshold: probability from which a column was called occupied; views: those behind the map;
-    ground: what ties its distances to the ground.
+    ground: what ties its distances to the ground; beside: what else can be asked about the frame
+    until the next one.
     """
 
     window: GridWindow
@@ -55,6 +57,7 @@ class FrameResult:
     preview: npt.NDArray[np.uint8] | None
     times_ms: dict[str, float]
     threshold: float
+    beside: Beside
     views: ViewAccount = field(default_factory=ViewAccount)
     ground: GroundAccount = field(default_factory=GroundAccount)
 
@@ -159,6 +162,7 @@ class Pipeline:
             )
         with _timed(times, "views"):
             account = self._choose_views(frame, frame_stamp, window, ground)
+            chosen = () if self._views is None or frame_stamp is None else self.scene.views
         rule = self._rule_for(account.used)
         with _timed(times, "query"):
             answer = self._ask(frame, account.used, rule, area)
@@ -175,9 +179,11 @@ class Pipeline:
             with _timed(times, "preview"):
                 maps = [(_map_caption(account), trinary)]
                 preview = preview_panel(view, image.valid, occupancy.window, maps, T_fixed_base)
+        stride = settings.depth_stride
+        beside = Beside(self.scene, frame, chosen, area, T_fixed_base, trinary, stride)
         return FrameResult(
             occupancy.window, trinary, percent, occupancy, depth, depth_camera, preview, times,
-            rule.threshold, account, self._ground,
+            rule.threshold, beside, account, self._ground,
         )  # fmt: skip
 
     def remember(self, view: View, frame_stamp: FrameStamp) -> None:

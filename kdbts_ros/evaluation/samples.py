@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kdbts_ros.datasets.kitti.drive import KittiDrive
-from kdbts_ros.datasets.opening import open_drive
+from kdbts_ros.datasets.opening import OrbslamPoses, open_drive
 from kdbts_ros.datasets.synthetic.drive import StreetDrive
 from kdbts_ros.datasets.synthetic.world import StreetWorld
 from kdbts_ros.density.geometry.camera import Array, View
@@ -180,9 +180,14 @@ def prefetched(samples: Iterable[T]) -> Iterator[T]:
 
 
 def open_kitti(
-    dataset: str, root: Path | None, drive: str | None, sequence: str | None, frames: range | None
+    dataset: str,
+    root: Path | None,
+    drive: str | None,
+    sequence: str | None,
+    frames: range | None,
+    orbslam: OrbslamPoses | None = None,
 ) -> KittiDrive:
-    """A KITTI drive by the name of its layout."""
+    """A KITTI drive by the name of its layout, see `open_drive`."""
     if root is None:
         raise UserError(f"--dataset {dataset} needs --root DIR, the folder of the dataset")
-    return open_drive(dataset, root, drive, sequence, frames)
+    return open_drive(dataset, root, drive, sequence, frames, orbslam=orbslam)

@@ -21,6 +21,7 @@ from tf2_msgs.msg import TFMessage
 from kdbts_ros.density.geometry.camera import Camera
 from kdbts_ros.msg import InferenceReport
 from kdbts_ros.node.outputs import messages
+from kdbts_ros.node.outputs.reports import tells_of_a_map
 
 Quaternion = tuple[float, float, float, float]
 NODE = "/kdbts"
@@ -158,7 +159,8 @@ class LoadTest:
         return True
 
     def _hear(self, report: Any) -> None:
-        self._reports.append(report)
+        if tells_of_a_map(report):
+            self._reports.append(report)
         self._frames_in = report.frames_in
 
     def _send(self, stamp_ns: int) -> None:

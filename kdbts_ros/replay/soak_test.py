@@ -22,6 +22,7 @@ from tf2_msgs.msg import TFMessage
 from kdbts_ros.density.geometry.camera import Camera
 from kdbts_ros.msg import InferenceReport
 from kdbts_ros.node.outputs import messages
+from kdbts_ros.node.outputs.reports import tells_of_a_map
 from kdbts_ros.replay.account import Account
 from kdbts_ros.replay.load_test import NODE, SPEED, Quaternion, edge
 
@@ -93,7 +94,7 @@ class _Heard:
         self.faults.update({" ".join(fault.split()[:8]) for fault in self.account.faults})
 
     def report(self, report: Any) -> None:
-        if report.age_ms > 0:
+        if tells_of_a_map(report):
             self.ages_ms.append(float(report.age_ms))
 
     def take_ages(self) -> tuple[float, ...]:

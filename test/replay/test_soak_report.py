@@ -114,8 +114,8 @@ def test_images_of_all_cameras_are_counted() -> None:
 
 def test_only_maps_have_an_age() -> None:
     heard = _Heard()
-    for age in (0.0, 30.0):
-        heard.report(SimpleNamespace(age_ms=age))
+    for mode, age in (("", 0.0), ("mvbts", 30.0)):
+        heard.report(SimpleNamespace(mode=mode, age_ms=age))
     assert heard.take_ages() == (30.0,) and heard.take_ages() == ()
 
 

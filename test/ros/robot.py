@@ -24,6 +24,7 @@ from tf2_msgs.msg import TFMessage
 
 from kdbts_ros.msg import InferenceReport
 from kdbts_ros.node.outputs.messages import to_ns, to_time
+from kdbts_ros.node.outputs.reports import tells_of_a_map
 
 ROOT = Path(__file__).resolve().parents[2]
 LATCHED = QoSProfile(
@@ -101,9 +102,16 @@ class Robot:
         self.tf_static = self.node.create_publisher(TFMessage, "/tf_static", LATCHED)
         self.tf_static.publish(TFMessage(transforms=[camera_mount()]))
         self.grids: list[OccupancyGrid] = []
+        # Every account, and those of maps.
+        self.accounts: list[InferenceReport] = []
         self.reports: list[InferenceReport] = []
         self.listen(OccupancyGrid, "/kdbts/occupancy", self.grids, LATCHED)
-        self.listen(InferenceReport, "/kdbts/report", self.reports, reliable)
+        self.node.create_subscription(InferenceReport, "/kdbts/report", self._hear, reliable)
+
+    def _hear(self, report: InferenceReport) -> None:
+        self.accounts.append(report)
+        if tells_of_a_map(report):
+            self.reports.append(report)
 
     def listen(self, kind: type, topic: str, into: list[Any], qos: QoSProfile) -> Any:
         return self.node.create_subscription(kind, topic, into.append, qos)
@@ -148,8 +156,8 @@ class Robot:
         return all(m and to_ns(m[0].header.stamp) == stamp_ns for m in newest)
 
     def drops(self) -> dict[str, int]:
-        """Counts of the newest report."""
-        report = self.reports[-1]
+        """Counts of the newest account."""
+        report = self.accounts[-1]
         return dict(zip(report.drop_reasons, report.drop_counts, strict=True))
 
     def change_state(self, transition: int) -> bool:

@@ -210,11 +210,14 @@ def _described(header: Header, path: Path) -> CheckpointInfo:
 def _written(spec: NetworkSpec) -> str:
     """A description as JSON.
 
-    A ResNet is told by its `layers`, as before there were other trunks: earlier versions of this
-    package read such a file as ever. Of another trunk they say that the file has a damaged
-    description, with an "unexpected keyword argument 'trunk'".
+    A ResNet is told by its `layers`, as before there were other trunks, and `ground_rows` only
+    where there are any: earlier versions of this package read such a file as ever. Of another
+    trunk they say that the file has a damaged description, with an "unexpected keyword argument
+    'trunk'".
     """
     fields = dataclasses.asdict(spec)
+    if not spec.ground_rows:
+        del fields["ground_rows"]
     depth = re.fullmatch(r"resnet(\d+)", spec.trunk)
     if depth is not None:
         del fields["trunk"]

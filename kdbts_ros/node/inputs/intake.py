@@ -56,6 +56,7 @@ class Intake:
                         parameters,
                         self._poses.transforms,
                         counters,
+                        self._poses.catch_up,
                         ready,
                         self._begin_epoch,
                     )

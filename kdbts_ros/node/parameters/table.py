@@ -149,6 +149,20 @@ class Table(BaseModel):
         live=True,
     )
     depth_stride: int = parameter(1, "Publish depth at 1/stride of the image size.", 1, 16)
+    novel_view_behind: float = parameter(
+        4.0,
+        "How far behind base_frame the camera of ~/novel_view hovers, metres.",
+        0.0,
+        50.0,
+        live=True,
+    )
+    novel_view_above: float = parameter(
+        3.0,
+        "How far above base_frame the camera of ~/novel_view hovers, metres.",
+        0.2,
+        50.0,
+        live=True,
+    )
     tf_timeout: float = parameter(
         0.3,
         "How long an image waits for its pose and calibration, seconds of wall time.",
@@ -227,9 +241,23 @@ class Table(BaseModel):
     )
     silence_timeout: float = parameter(
         5.0,
-        "Silence of an input that turns into a warning, seconds of wall time.",
+        "Silence of an input, or of the model, that is an error; seconds of wall time.",
         0.5,
         3600.0,
+        live=True,
+    )
+    inference_timeout: float = parameter(
+        60.0,
+        "An image that the model is not done with after this is given up, with the model: the node "
+        "goes to unconfigured; seconds of wall time.",
+        1.0,
+        3600.0,
+        live=True,
+    )
+    clear_on_stale: bool = parameter(
+        True,
+        "Whether a map that no other followed for silence_timeout is replaced, once, by one that "
+        "is all unknown.",
         live=True,
     )
 

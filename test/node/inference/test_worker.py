@@ -165,6 +165,34 @@ def test_loading_can_be_given_up(outcomes: queue.Queue[Outcome]) -> None:
     assert thread.stop(10)
 
 
+def test_nothing_comes_of_a_thread_that_was_parted_with(outcomes: queue.Queue[Outcome]) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def hang(view: View) -> Any:
+        begun.set()
+        assert go_on.wait(10)
+        return "late"
+
+    thread = started(Engine(hang), outcomes)
+    thread.submit(job(1))
+    assert begun.wait(10)
+    thread.submit(job(2))
+    assert not thread.stop(0.05)
+    assert [lost.frame.stamp_ns for lost in thread.abandon()] == [1, 2], "begun, and waiting"
+    assert thread.alive
+    go_on.set()
+    assert thread.stop(10) and not thread.alive
+    assert outcomes.empty()
+
+
+def test_a_thread_that_is_done_owes_nothing(outcomes: queue.Queue[Outcome]) -> None:
+    thread = started(Engine(), outcomes)
+    thread.submit(job(1))
+    assert outcomes.get(timeout=10).drop is None
+    assert thread.abandon() == []
+    assert thread.stop(10)
+
+
 def test_an_exception_costs_one_frame_and_no_more(outcomes: queue.Queue[Outcome]) -> None:
     def process(view: View) -> Any:
         if process.calls == 0:  # type: ignore[attr-defined]
