@@ -38,8 +38,12 @@ def findings(result: SoakResult, ended: int | None) -> list[str]:
         found.append(
             f"{result.open} of {end.frames_in} images are neither a map nor a view nor dropped"
         )
-    if not end.maps_out:
-        found.append("no map came")
+    late = result.samples[-(len(result.samples) // 4 + 1)]
+    if end.maps_out == late.maps_out:
+        found.append(
+            f"no map came in the last {end.seconds - late.seconds:.0f} s, of "
+            f"{end.frames_in - late.frames_in} images that the node received"
+        )
     for name, unit, values, least in (
         ("resident memory", "MB", [s.usage.resident_mb for s in result.samples], LEAST_GROWTH_MB),
         ("memory of the GPU", "MB", _gpu(result.samples), LEAST_GROWTH_MB),

@@ -59,6 +59,14 @@ def test_a_steady_node_is_well() -> None:
     [
         (replace(SOUND, open=18), None, "18 of 1131 images are neither a map nor a view"),
         (replace(SOUND, open=-1), None, "-1 of 1131"),
+        (
+            replace(
+                SOUND,
+                samples=tuple(replace(s, maps_out=min(s.maps_out, 90)) for s in SOUND.samples),
+            ),
+            None,
+            "no map came in the last 10 s, of 290 images",
+        ),
         (SOUND, -11, "the node ended, exit code -11"),
         (replace(SOUND, samples=()), 1, "nothing was measured"),
         (replace(SOUND, samples=samples(5.0)), None, "resident memory grew from 572 to 672 MB"),
