@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
 import rclpy
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from diagnostic_msgs.msg import DiagnosticArray
 from nav_msgs.msg import OccupancyGrid
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
@@ -24,6 +22,7 @@ from kdbts_ros.demo.recording import Recording
 from kdbts_ros.msg import InferenceReport
 from kdbts_ros.node.outputs.messages import to_ns
 from kdbts_ros.node.outputs.reports import tells_of_a_map
+from kdbts_ros.replay.account import Account
 
 NODE = "/kdbts"
 GRIDS, DEPTHS = f"{NODE}/occupancy", f"{NODE}/depth/image"
@@ -44,39 +43,6 @@ _OUTPUTS: tuple[tuple[str, str, Any, QoSProfile], ...] = (
     (f"{NODE}/report", "kdbts_ros/msg/InferenceReport", InferenceReport, _ALL),
     ("/diagnostics", "diagnostic_msgs/msg/DiagnosticArray", DiagnosticArray, _ALL),
 )
-
-
-@dataclass
-class Account:
-    """What the node says became of the images, from its diagnostics. `reports`: how many came."""
-
-    frames_in: int = 0
-    maps_out: int = 0
-    drops: Counter[str] = field(default_factory=Counter)
-    faults: list[str] = field(default_factory=list)
-    reports: int = 0
-
-    @property
-    def settled(self) -> bool:
-        """Every image became a map or was dropped."""
-        return self.frames_in == self.maps_out + sum(self.drops.values())
-
-    def read(self, message: Any) -> None:
-        """Take a DiagnosticArray of the node."""
-        faults = []
-        for status in message.status:
-            values = {entry.key: entry.value for entry in status.values}
-            self.frames_in = int(values.get("frames in", self.frames_in))
-            self.maps_out = int(values.get("maps out", self.maps_out))
-            for key, value in values.items():
-                what, _, reason = key.partition(", ")
-                if what == "dropped":
-                    self.drops[reason] = int(value)
-            if status.level == DiagnosticStatus.ERROR:
-                faults.append(status.message)
-        self.drops = +self.drops
-        self.faults = faults
-        self.reports += 1
 
 
 class Recorder:

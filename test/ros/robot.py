@@ -30,7 +30,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LATCHED = QoSProfile(
     depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
 )
-NODE = ("-m", "kdbts_ros.node.kdbts_node")
+NODE = ("-m", "kdbts_ros.node.start")
 WIDTH, HEIGHT = 96, 64
 SECOND = 1_000_000_000
 # A quaternion from the optical frame to a body frame (x forward, z up).
