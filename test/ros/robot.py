@@ -22,6 +22,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 from tf2_msgs.msg import TFMessage
 
+from kdbts_ros import tether
 from kdbts_ros.msg import InferenceReport
 from kdbts_ros.node.outputs.messages import to_ns, to_time
 from kdbts_ros.node.outputs.reports import tells_of_a_map
@@ -50,11 +51,13 @@ def environment() -> dict[str, str]:
 
 
 class NodeProcess:
-    """`kdbts_node` as users start it."""
+    """`kdbts_node` as users start it, but tied to this process: killed tests leave none behind."""
 
     def __init__(self, log: Path, arguments: list[str], program: tuple[str, ...] = NODE) -> None:
         self.log = log
         command = [sys.executable, *program, "--ros-args", *arguments]
+        if program[0] == "-m":
+            command = tether.command(program[1], [*program[2:], "--ros-args", *arguments])
         with log.open("w") as output:
             self.process = subprocess.Popen(
                 command, stdout=output, stderr=subprocess.STDOUT, env=environment(), cwd=ROOT
