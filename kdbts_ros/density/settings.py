@@ -75,11 +75,15 @@ class PipelineSettings:
 
 @dataclass(frozen=True)
 class Wanted:
-    """What to compute of a frame besides its trinary map."""
+    """What to compute of a frame besides its trinary map.
+
+    queries: a snapshot to ask, where that costs anything.
+    """
 
     depth: bool = True
     percent: bool = True
     preview: bool = False
+    queries: bool = False
 
 
 MAP_AND_DEPTH = Wanted()

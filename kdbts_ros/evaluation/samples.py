@@ -190,7 +190,14 @@ def open_kitti(
     frames: range | None,
     orbslam: OrbslamPoses | None = None,
 ) -> KittiDrive:
-    """A KITTI drive by the name of its layout, see `open_drive`."""
+    """A KITTI drive by the name of its layout, see `open_drive`.
+
+    Raises:
+        UserError: another layout, or anything the reader misses.
+    """
+    if dataset == "rgbd":
+        raise UserError("folders of an RGB-D camera are for `kdbts evaluate depth` alone: they "
+                        "have neither scans nor a second camera")  # fmt: skip
     if root is None:
         raise UserError(f"--dataset {dataset} needs --root DIR, the folder of the dataset")
     return open_drive(dataset, root, drive, sequence, frames, orbslam=orbslam)

@@ -79,6 +79,7 @@ class Rig:
         self.late: list[Any] = []
         robot.grids.clear()
         robot.reports.clear()
+        robot.accounts.clear()
         self.node = kdbts_node.KdbtsNode()
         self.executor = SingleThreadedExecutor()
         self.executor.add_node(self.node)
@@ -162,7 +163,7 @@ def test_a_map_that_time_has_overtaken_is_not_published(rig: Rig) -> None:
     rig.begin(START)
     early = START - 100 * SECOND
     rig.see(early)
-    assert rig.turn(lambda: rig.node._counters.time_jumps == 1)
+    assert rig.turn(lambda: rig.node._jobs.counters.time_jumps == 1)
     rig.map_of(early + SECOND)
     assert START not in rig.stamps()
     assert rig.robot.drops()["time_jump"] == 1
@@ -172,7 +173,7 @@ def test_a_map_is_not_published_after_deactivation(rig: Rig) -> None:
     rig.begin(START)
     rig.node.trigger_deactivate()
     rig.engine.go_on.set()
-    assert rig.turn(lambda: rig.node._counters.dropped["deactivated"] == 1)
+    assert rig.turn(lambda: rig.node._jobs.counters.dropped["deactivated"] == 1)
     rig.node.trigger_activate()
     rig.connect()
     rig.map_of(START + SECOND)
@@ -185,8 +186,8 @@ def test_a_failure_to_publish_is_counted_and_the_next_map_is_published(rig: Rig)
     good, rig.engine.cells = rig.engine.cells, None
     rig.engine.go_on.set()
     rig.see(START)
-    assert rig.turn(lambda: rig.node._counters.dropped["inference_error"] == 1)
-    assert "publishing failed" in rig.node._counters.losses.details["inference_error"]
+    assert rig.turn(lambda: rig.node._jobs.counters.dropped["inference_error"] == 1)
+    assert "publishing failed" in rig.node._jobs.counters.losses.details["inference_error"]
     rig.engine.cells = good
     rig.map_of(START + SECOND)
     assert rig.stamps() == [START + SECOND]
@@ -225,7 +226,7 @@ def test_a_late_listener_gets_no_map_of_a_past_life(rig: Rig) -> None:
     early = START - 100 * SECOND
     # Only the image that announces the jump, without a pose: no map of the new epoch yet.
     rig.robot.see(early)
-    assert rig.turn(lambda: rig.node._counters.time_jumps == 1)
+    assert rig.turn(lambda: rig.node._jobs.counters.time_jumps == 1)
     grids = listen(rig, "/kdbts/occupancy")
     percent = listen(rig, "/kdbts/occupancy_probability")
     assert rig.turn(lambda: bool(grids))
@@ -238,7 +239,7 @@ def test_a_late_listener_gets_no_map_of_a_past_life(rig: Rig) -> None:
     assert [to_ns(grid.header.stamp) for grid in percent] == [early + SECOND]
     # Somebody has listened: from now on the middleware has a sample to give.
     rig.robot.see(early - 50 * SECOND)
-    assert rig.turn(lambda: rig.node._counters.time_jumps == 2)
+    assert rig.turn(lambda: rig.node._jobs.counters.time_jumps == 2)
     late = listen(rig, "/kdbts/occupancy_probability")
     assert rig.turn(lambda: bool(late))
     assert all(map(knows_nothing, late))

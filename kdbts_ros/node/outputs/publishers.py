@@ -29,6 +29,8 @@ from kdbts_ros.node.inference.handover import Epochs
 from kdbts_ros.node.inference.worker import Job, Outcome, Published
 from kdbts_ros.node.outputs import messages
 from kdbts_ros.node.outputs.beside import BesideOutputs
+from kdbts_ros.node.outputs.query_service import Pose, QueryService
+from kdbts_ros.node.outputs.reports import Reports
 from kdbts_ros.node.parameters.values import Parameters
 from kdbts_ros.node.reporting.counters import Counters
 from kdbts_ros.node.reporting.faults import with_place
@@ -38,15 +40,29 @@ LATCHED = QoSProfile(
     depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
 )
 # Depth and preview exceed what a middleware sends in one piece: best effort would lose them.
-STAGES = ("decode", "wait", "network", "query", "publish", "ros", "total", "age")
 NEWEST = QoSProfile(depth=1, reliability=ReliabilityPolicy.RELIABLE)
+# So often comes a report, whether there is a map or not.
+REPORT_SECONDS = 1.0
+# How long the executor waits for what is being sent, seconds: a middleware may never return.
+PATIENCE = 1.0
 
 
 class Outputs:
-    """The publishers of a configured node. `parameters` gives the values of now."""
+    """The publishers of a configured node, and who answers questions about what they sent.
+
+    Args:
+        parameters: gives the values of now.
+        pose: gives T_fixed_frame of a frame at a stamp in ns; raises Dropped or UserError.
+        caught: told of what nobody foresaw.
+    """
 
     def __init__(
-        self, node: LifecycleNode, parameters: Callable[[], Parameters], epochs: Epochs
+        self,
+        node: LifecycleNode,
+        parameters: Callable[[], Parameters],
+        epochs: Epochs,
+        pose: Pose,
+        caught: Callable[[str, Exception], None],
     ) -> None:
         self._node = node
         self._parameters = parameters
@@ -54,6 +70,7 @@ class Outputs:
         self._publishers: list[Any] = []
         self._last: tuple[Job, Any] | None = None
         self._probability_latched = self._confidence_latched = False
+        self._reports, self._reported_at = Reports(), float("-inf")
         self._occupancy = self._publisher(OccupancyGrid, "~/occupancy", LATCHED)
         joined = PublisherEventCallbacks(matched=self._on_probability_matched)
         self._probability = self._publisher(
@@ -67,6 +84,7 @@ class Outputs:
             lambda kind, topic: self._publisher(kind, topic, NEWEST), parameters, epochs
         )
         self._report = self._publisher(InferenceReport, "~/report", QoSProfile(depth=10))
+        self._queries = QueryService(node, parameters, self.newest, pose, caught)
 
     def _publisher(self, kind: type, topic: str, qos: QoSProfile, **options: Any) -> Any:
         overrides = QoSOverridingOptions.with_default_policies()
@@ -76,12 +94,19 @@ class Outputs:
         self._publishers.append(publisher)
         return publisher
 
+    def newest(self) -> tuple[Job, Any] | None:
+        """The job and the result of the last map of this epoch, for the executor's thread."""
+        # Without the lock, which is held while a map is sent: it alone ends epochs.
+        found = self._last
+        return found if found is not None and found[0].epoch == self._epochs.now else None
+
     def wanted(self) -> Wanted:
-        """What somebody listens to."""
+        """What somebody listens to, or asks about."""
         return Wanted(
             depth=self._depth.get_subscription_count() > 0,
             percent=self._probability.get_subscription_count() > 0,
             preview=self._preview.get_subscription_count() > 0,
+            queries=self._queries.wanted(),
         )
 
     def publish(self, job: Job, result: Any) -> Published | None:
@@ -140,26 +165,41 @@ class Outputs:
         Called in the executor's thread, once the publishers are active. stamp_ns: where the new
         epoch begins; None for the stamp of the map that is replaced.
         """
-        with self._epochs.lock:
-            if self._last is None or self._last[0].epoch == self._epochs.now:
-                return
-            (job, result), self._last = self._last, None
-            unknown = np.full_like(result.trinary, -1)
-            grid = self._grid(job, result, unknown, stamp_ns)
-            self._occupancy.publish(grid)
-            if self._probability_latched:
-                self._probability.publish(grid)
-            if self._confidence_latched:
-                self._confidence.publish(grid)
-            self._probability_latched = self._confidence_latched = False
+        with self._epochs.held(PATIENCE) as held:
+            if held and self._last is not None and self._last[0].epoch != self._epochs.now:
+                self._send_unknown(*self._last, stamp_ns)
+
+    def clear(self) -> bool:
+        """Replace what is latched by a map of the same cells, all unknown: it has grown old.
+
+        Called in the executor's thread, while the publishers are active. Whether anything was: what
+        is cleared already is left alone. The stamp is a nanosecond after that of the old map.
+        """
+        with self._epochs.held(PATIENCE) as held:
+            if not held or self._last is None:
+                return False
+            job, result = self._last
+            self._send_unknown(job, result, job.frame.stamp_ns + 1)
+            return True
+
+    def _send_unknown(self, job: Job, result: Any, stamp_ns: int | None) -> None:
+        self._last = None
+        unknown = np.full_like(result.trinary, -1)
+        grid = self._grid(job, result, unknown, stamp_ns)
+        self._occupancy.publish(grid)
+        if self._probability_latched:
+            self._probability.publish(grid)
+        if self._confidence_latched:
+            self._confidence.publish(grid)
+        self._probability_latched = self._confidence_latched = False
 
     def _on_probability_matched(self, event: Any) -> None:
         """A late joiner gets the latched map, though nobody wanted it when it was made."""
         if event.current_count_change < 1:
             return
         # A newer map that is sent meanwhile must not be followed, and unlatched, by this one.
-        with self._epochs.lock:
-            if self._last is None or self._last[0].epoch != self._epochs.now:
+        with self._epochs.held(PATIENCE) as held:
+            if not held or self._last is None or self._last[0].epoch != self._epochs.now:
                 return
             job, result = self._last
             if result.percent is None:
@@ -174,53 +214,26 @@ class Outputs:
         counters: Counters,
     ) -> None:
         """Send the account of one map; `stages` in milliseconds as `stages_ms` names them."""
-        views, ground = outcome.result.views, outcome.result.ground
-        report = InferenceReport(
-            header=messages.header(outcome.job.frame.stamp_ns, self._parameters().fixed_frame),
-            mode=views.mode,
-            mode_note=views.note,
-            views_used=views.used,
-            views_kept=views.kept,
-            views_bytes=views.kept_bytes,
-            pose_jumps=views.pose_jumps,
-            ground_scale=ground.scale,
-            ground_pitch=ground.pitch,
-            time_jumps=counters.time_jumps,
-            frames_in=counters.frames_in,
-            maps_out=counters.maps_out,
-            views_in=counters.views_in,
-        )
-        for name in ("head", "checkpoint", "device", "precision"):
-            setattr(report, name, model.get(name, ""))
-        for name in STAGES:
-            setattr(report, f"{name}_ms", float(stages.get(name, 0.0)))
-        reasons = sorted(counters.dropped)
-        report.drop_reasons = reasons
-        report.drop_counts = [counters.dropped[reason] for reason in reasons]
+        frame_id = self._parameters().fixed_frame
+        self._send_report(self._reports.of_map(outcome, stages, model, counters, frame_id))
+
+    def publish_silence(
+        self, why: str, model: dict[str, str], counters: Counters, *, at_once: bool = False
+    ) -> None:
+        """Send the account of a second without a map; not after one that has just gone out, unless
+        it is to go at once."""
+        if not at_once and time.monotonic() - self._reported_at < REPORT_SECONDS / 2:
+            return
+        frame_id = self._parameters().fixed_frame
+        self._send_report(self._reports.without_map(why, model, counters, frame_id))
+
+    def _send_report(self, report: InferenceReport) -> None:
         self._report.publish(report)
+        self._reported_at = time.monotonic()
 
     def close(self) -> None:
         """Destroy the publishers; the epoch of the jobs under way must have ended."""
+        self._queries.close()
         for publisher in self._publishers:
             self._node.destroy_lifecycle_publisher(publisher)
         self._publishers = []
-
-
-def stages_ms(outcome: Outcome, published: Published) -> dict[str, float]:
-    """Where the time of one map went."""
-    times = outcome.result.times_ms
-    arrived = outcome.job.frame.arrived
-    wait, total = (outcome.started - arrived) * 1e3, (published.ended - arrived) * 1e3
-    network = times.get("network", 0.0)
-    query = sum(times.get(stage, 0.0) for stage in ("views", "query", "depth", "preview"))
-    return {
-        "decode": outcome.decode_ms,
-        "wait": wait,
-        "network": network,
-        "query": query,
-        "publish": (published.ended - published.began) * 1e3,
-        # What is left is the node's own: decoding, the executor's turns, messages, publishing.
-        "ros": total - wait - network - query,
-        "total": total,
-        "age": published.age_ms,
-    }

@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, fie
 
 from kdbts_ros.errors import UserError
 from kdbts_ros.node.parameters.rules import Rule, Value, parameter
+from kdbts_ros.suggestions import did_you_mean
 
 
 class Table(BaseModel):
@@ -262,9 +263,23 @@ class Table(BaseModel):
     )
     silence_timeout: float = parameter(
         5.0,
-        "Silence of an input that turns into a warning, seconds of wall time.",
+        "Silence of an input, or of the model, that is an error; seconds of wall time.",
         0.5,
         3600.0,
+        live=True,
+    )
+    inference_timeout: float = parameter(
+        60.0,
+        "An image that the model is not done with after this is given up, with the model: the node "
+        "goes to unconfigured; seconds of wall time.",
+        1.0,
+        3600.0,
+        live=True,
+    )
+    clear_on_stale: bool = parameter(
+        True,
+        "Whether a map that no other followed for silence_timeout is replaced, once, by one that "
+        "is all unknown.",
         live=True,
     )
 
@@ -297,6 +312,6 @@ def _sentence(error: ValidationError, given: dict[str, Any]) -> str:
         return str(first["ctx"]["error"])
     name = str(first["loc"][0])
     if name not in RULES:
-        return f"unknown parameter '{name}'"
+        return f"unknown parameter '{name}'{did_you_mean(name, RULES)}"
     of_an_item = len(first["loc"]) > 1
     return RULES[name].sentence(first["type"], given[name] if of_an_item else first["input"])
