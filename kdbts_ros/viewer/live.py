@@ -10,9 +10,10 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 
+from kdbts_ros.datasets.bags.topics import TRANSFORMS
 from kdbts_ros.errors import UserError
 from kdbts_ros.replay.player import message_class
-from kdbts_ros.viewer.messages import TRANSFORMS, MessageLog, is_shown
+from kdbts_ros.viewer.messages import MessageLog, is_shown
 
 # How often new topics are looked for.
 LOOKING_SECONDS = 1.0
