@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo demo-ready viewer test fuzz lint format docs clean
+.PHONY: help venv demo demo-ready viewer test kernels nightly golden fuzz lint format docs clean
 
 # Without byte code every child process compiles torch again, ten seconds each.
 unexport PYTHONDONTWRITEBYTECODE
@@ -29,6 +29,9 @@ help:
 	@echo "make demo [KITTI=DIR | BAG=DIR] [OUT=demo_out]   a drive becomes a map, over ROS topics"
 	@echo "make viewer                                      the rerun viewer, for kdbts view and drive.rrd"
 	@echo "make test [ARGS='-k parity']                     the tests"
+	@echo "make kernels                                     those of the GPU's kernels, interpreted on a CPU"
+	@echo "make nightly                                     the tests that take long, and make fuzz"
+	@echo "make golden [DRIVE=new]                          the golden clip anew, and what changed in it"
 	@echo "make fuzz [CASES=10000]                          every reader on so many damaged files"
 	@echo "make lint                                        ruff, mypy, codespell"
 	@echo "make format                                      lay the code out with ruff"
@@ -64,7 +67,7 @@ $(DONE)/tf2_msgs: cmake/install_interfaces.py $(wildcard third_party_interfaces/
 	@touch $@
 
 $(DONE)/messages: cmake/install_interfaces.py cmake/prune_missing_includes.cmake CMakeLists.txt \
-		$(wildcard msg/*.msg) | $(DONE)/packages
+		$(wildcard msg/*.msg srv/*.srv) | $(DONE)/packages
 	@echo "[4/6] messages of kdbts_ros"
 	@mkdir -p build
 	@$(call logged,messages,--source . --python-dir share/kdbts_ros/python)
@@ -107,6 +110,7 @@ logged = $(BIN)/python cmake/install_interfaces.py $(2) --build build/$(1) --pre
 	>build/$(1).log 2>&1 || { cat build/$(1).log; exit 1; }
 
 demo-ready: $(DONE)/demo-maps $(DONE)/links $(DONE)/demo-worlds
+	@:
 
 # Two steps at a time: compiling loops takes one core, and so does compiling messages.
 demo:
@@ -119,6 +123,30 @@ test: export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 test: export OMP_NUM_THREADS ?= 1
 test: venv
 	@$(BIN)/python -m pytest --strict-config $(ARGS)
+
+# Triton is large, and a torch for GPUs brings its own: it stays out of what everyone installs.
+TRITON := $(CURDIR)/$(VENV)/triton
+$(DONE)/triton: requirements/triton.txt | $(DONE)/packages
+	@$(BIN)/python -c 'import triton' 2>/dev/null || $(BIN)/python -m pip install -q --no-compile \
+		--no-deps --upgrade --target $(TRITON) -r requirements/triton.txt
+	@touch $@
+
+kernels nightly: export TRITON_INTERPRET := 1
+kernels nightly: export PYTHONPATH := $(TRITON)$(if $(PYTHONPATH),:$(PYTHONPATH))
+kernels nightly golden: export OMP_NUM_THREADS ?= 1
+KERNEL_TESTS := test/density/engines/test_gpu.py test/density/whole_frame/test_gpu_frames.py \
+	test/golden/test_golden.py
+kernels: venv $(DONE)/triton
+	@$(BIN)/python -m pytest --strict-config -o timeout=600 $(KERNEL_TESTS) $(ARGS)
+
+nightly: export ROS_PYTHON_CHECK_FIELDS := 1
+nightly: export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
+nightly: venv $(DONE)/triton
+	@$(BIN)/python -m pytest --strict-config -m nightly -o timeout=7200 $(ARGS)
+	@$(MAKE) --no-print-directory fuzz
+
+golden: venv
+	@$(BIN)/python -m test.golden $(if $(DRIVE),--drive)
 
 # Decoders tell of each damaged picture on stderr; what fails is told on stdout.
 CASES ?= 10000

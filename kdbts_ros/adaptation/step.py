@@ -21,7 +21,7 @@ from kdbts_ros.density.network.volume_rendering import composite, sample_distanc
 from kdbts_ros.learning.config.frames import JitterConfig
 from kdbts_ros.learning.frames.augmentation import jitter_colours, mirror_intrinsics
 from kdbts_ros.learning.frames.draws import Draws
-from kdbts_ros.learning.frames.labels import FAR, NEAR
+from kdbts_ros.learning.frames.labels import FAR
 from kdbts_ros.learning.frames.sampling import PATCH, draw_patches, split_frames
 from kdbts_ros.learning.losses.encoding import encode_views
 from kdbts_ros.learning.losses.supervised import depth_loss
@@ -127,7 +127,7 @@ def adapt_step(
     for name, head in network.heads().items():
         logit = _logits(network, head, features, batch, points)
         sigma = F.softplus(logit)
-        depth = _hint_loss(sigma[:, :count].view(t_hinted.shape), t_hinted, batch.z)
+        depth = _hint_loss(sigma[:, :count].view(t_hinted.shape), t_hinted, batch.z, near)
         photometric = _photometric(
             sigma[:, count:].view(t_judged.shape), t_judged, judged, truth, images, batch
         )
@@ -196,7 +196,7 @@ def _anchor(start: DensityNetwork, features: Tensor, batch: AdaptBatch, points: 
     return F.softplus(logit).clamp(max=DISTILLED_DENSITY)
 
 
-def _hint_loss(sigma: Tensor, t: Tensor, z: Tensor) -> Tensor:
+def _hint_loss(sigma: Tensor, t: Tensor, z: Tensor, near: float) -> Tensor:
     """|log| of expected depth and of expected inverse depth against the hints.
 
     Both, because each is blind where the other sees: a twentieth of the light that leaks past a
@@ -205,7 +205,7 @@ def _hint_loss(sigma: Tensor, t: Tensor, z: Tensor) -> Tensor:
     known = z > 0
     if not known.any():
         return sigma.sum() * 0
-    truth = z[known].clamp(NEAR, FAR)
+    truth = z[known].clamp(near, FAR)
     expected = composite(sigma[known], t[known], force_last=True).depth
     leaked = (torch.log(expected) - torch.log(truth)).abs().mean()
     return 0.5 * (depth_loss(sigma[known], t[known], truth) + leaked)

@@ -12,10 +12,19 @@ from typing import Annotated, Optional
 import numpy as np
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from kdbts_ros import loops
+from kdbts_ros.cli.options import Json
 from kdbts_ros.errors import UserError
+from kdbts_ros.evaluation.report import write_json
 
 
 @dataclass(frozen=True)
@@ -33,6 +42,7 @@ def warm_up(
             metavar="worlds|maps", help="What the demo needs of it: two parts that may run at once."
         ),
     ] = None,
+    json: Json = None,
 ) -> None:
     """Compile every loop for this processor, so that the node's first start is as quick as others.
 
@@ -47,7 +57,8 @@ def warm_up(
     began, compiled = time.monotonic(), 0
     chosen = parts() if only is None else [DEMO[only]]
     columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()]
-    with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as progress:
+    times = TimeElapsedColumn(), TimeRemainingColumn()
+    with Progress(*columns, *times, console=console, transient=True) as progress:
         task = progress.add_task("", total=len(chosen))
         for part in chosen:
             progress.update(task, description=part.name)
@@ -59,6 +70,8 @@ def warm_up(
     else:
         sentence = f"nothing to compile: every loop was kept already ({seconds:.0f} s)"
     Console().print(sentence, highlight=False, soft_wrap=True)
+    if json is not None:
+        write_json(json, {"loops_compiled": compiled, "seconds": round(seconds, 1)})
 
 
 def _run(part: Part, console: Console, progress: Progress, task: object) -> int:

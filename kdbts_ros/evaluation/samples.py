@@ -44,6 +44,7 @@ class Sample:
             where there are too few.
         around: the scan of this moment, then those of frames before and after; empty unless asked
             for.
+        stamp_ns: of the image; 0 where each sample is a world of its own.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Sample:
     world: StreetWorld | None = None
     scans: tuple[Scan, ...] = ()
     around: tuple[Scan, ...] = ()
+    stamp_ns: int = 0
 
     @property
     def view(self) -> View:
@@ -136,6 +138,7 @@ class RecordedSamples:
                 drive.lidar_depth(index),
                 scans=tuple(recorded_scan(drive, i) for i in self._window(index)),
                 around=tuple(recorded_scan(drive, i) for i in self._around(index)),
+                stamp_ns=drive.stamp_ns(index),
             )
 
     @cached_property
@@ -187,7 +190,14 @@ def open_kitti(
     frames: range | None,
     orbslam: OrbslamPoses | None = None,
 ) -> KittiDrive:
-    """A KITTI drive by the name of its layout, see `open_drive`."""
+    """A KITTI drive by the name of its layout, see `open_drive`.
+
+    Raises:
+        UserError: another layout, or anything the reader misses.
+    """
+    if dataset == "rgbd":
+        raise UserError("folders of an RGB-D camera are for `kdbts evaluate depth` alone: they "
+                        "have neither scans nor a second camera")  # fmt: skip
     if root is None:
         raise UserError(f"--dataset {dataset} needs --root DIR, the folder of the dataset")
     return open_drive(dataset, root, drive, sequence, frames, orbslam=orbslam)

@@ -22,6 +22,7 @@ from rclpy.callback_groups import ReentrantCallbackGroup
 from rclpy.clock import Clock, ClockType
 from rclpy.lifecycle import LifecycleNode, LifecycleState, TransitionCallbackReturn
 
+from kdbts_ros.density.geometry.poses import Matrix
 from kdbts_ros.errors import UserError
 from kdbts_ros.node.fastdds import use_large_messages
 from kdbts_ros.node.inference import loading
@@ -101,7 +102,9 @@ class KdbtsNode(LifecycleNode):
         self._values, self._fault = self._declared.read(), ""
         self._settings = loading.settings(self._values)
         self._jobs.counters = Counters(time.monotonic())
-        self._outputs = Outputs(self, lambda: self._values, self._jobs.epochs)
+        self._outputs = Outputs(
+            self, lambda: self._values, self._jobs.epochs, self._pose_of, self.caught
+        )
         self._enter("inactive")
         tell("model ready: " + ", ".join(f"{k} {v}" for k, v in thread.description.items()))
         return SUCCESS
@@ -211,6 +214,12 @@ class KdbtsNode(LifecycleNode):
             return
         wanted = self._outputs.wanted() if frame.camera == self._intake.reference else None
         self._jobs.submit(frame, needs, self._settings, wanted)
+
+    def _pose_of(self, frame: str, stamp_ns: int) -> Matrix:
+        """T_fixed_frame at a stamp, for who asks the node about places in that frame."""
+        if self._intake is None:
+            raise UserError("the node is not active: activate it")
+        return self._intake.pose(frame, stamp_ns)
 
     def _watch(self) -> None:
         """Look after everything; by a timer, since a transition cannot begin within another."""

@@ -178,6 +178,11 @@ class Player:
             on_message(time_ns - start)
         self._wait_for_acknowledgements()
 
+    def close(self) -> None:
+        """Hear no more."""
+        if self._answers is not None:
+            self._answers.close()
+
     def _add(self, node: Node, connection: Connection) -> None:
         topic = connection.topic
         if self._playback.topics and topic not in self._playback.topics:

@@ -11,6 +11,7 @@ import numpy as np
 from kdbts_ros.datasets.sample import PosedFrame
 from kdbts_ros.datasets.synthetic.casting import Floats
 from kdbts_ros.datasets.synthetic.ground import heading, street_to_world
+from kdbts_ros.datasets.synthetic.hill import LEVEL, Hill
 from kdbts_ros.datasets.synthetic.raycast import RenderedView, render
 from kdbts_ros.datasets.synthetic.rig import Rig, front_stereo
 from kdbts_ros.datasets.synthetic.traffic import (
@@ -36,6 +37,7 @@ class StreetDrive:
         rate_hz: frames per second.
         start_ns: stamp of frame 0.
         moving: cars in the lanes drive (see traffic.py) instead of standing.
+        hill: on which the street lies; the base stands on it.
     """
 
     seed: int
@@ -45,6 +47,7 @@ class StreetDrive:
     rate_hz: float = 10.0
     start_ns: int = 1_000_000_000
     moving: bool = False
+    hill: Hill = LEVEL
 
     def __post_init__(self) -> None:
         if self.frames < 1 or self.speed < 0 or self.rate_hz <= 0:
@@ -65,7 +68,7 @@ class StreetDrive:
         When cars move it is empty of them: see `world_at`.
         """
         distance = self.frames * self.speed / self.rate_hz
-        world = StreetWorld.generate(self.seed, distance + 100.0, distance + 8.0)
+        world = StreetWorld.generate(self.seed, distance + 100.0, distance + 8.0, hill=self.hill)
         return without_traffic(world) if self.moving else world
 
     @cached_property
@@ -97,7 +100,7 @@ class StreetDrive:
         T = np.eye(4)
         T[:2, :2] = [[math.cos(yaw), -math.sin(yaw)], [math.sin(yaw), math.cos(yaw)]]
         T[:2, 3] = wx, wy
-        return T
+        return world.hill.on_it(T)
 
     def rendered(self, i: int, name: str, threads: int | None = None) -> RenderedView:
         """Image and exact depth of one camera at frame i.

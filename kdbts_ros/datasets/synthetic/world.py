@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 
 from kdbts_ros.datasets.synthetic.appearance import SUN_X, SUN_Y, SUN_Z, random_appearance
+from kdbts_ros.datasets.synthetic.hill import LEVEL, Hill
 from kdbts_ros.datasets.synthetic.index import ShearedGrid
 from kdbts_ros.datasets.synthetic.kinds import STREETS, kind_of
 from kdbts_ros.datasets.synthetic.layout import BEHIND
@@ -35,6 +36,7 @@ class StreetWorld:
         lane_d: distance d of the robot's lane to the left of the centre line, m.
         traffic_rows: first row of the cars that stand in the lanes, and the first one after them.
         clear_m: a camera further along the robot's lane than this may stand in something.
+        hill: by which all of the above, which is level, is shifted upwards.
     """
 
     seed: int
@@ -46,6 +48,7 @@ class StreetWorld:
     lane_d: float
     traffic_rows: tuple[int, int] = (0, 0)
     clear_m: float = math.inf
+    hill: Hill = LEVEL
 
     @classmethod
     def generate(
@@ -54,6 +57,7 @@ class StreetWorld:
         length_m: float = 120.0,
         keep_clear_m: float = 8.0,
         streets: Mapping[str, float] | None = None,
+        hill: Hill = LEVEL,
     ) -> StreetWorld:
         """Make the street of a seed.
 
@@ -63,9 +67,10 @@ class StreetWorld:
             keep_clear_m: nothing stands in the robot's lane up to this x, m.
             streets: chances that the street is of a kind of `STREETS` instead of the usual one,
                 which is the same whatever the chances.
+            hill: on which it lies.
 
         Raises:
-            UserError: a negative seed or a street shorter than 20 m.
+            UserError: a negative seed, a street shorter than 20 m, or a hill no street has.
         """
         if seed < 0:
             raise UserError(f"a world's seed must be 0 or more, got {seed}")
@@ -77,7 +82,7 @@ class StreetWorld:
         light = random_appearance(rng)
         return cls(
             seed, street.table.array(), street.ground, street.patch_array(), light, length_m,
-            street.lane_d, street.traffic_rows, street.clear_m,
+            street.lane_d, street.traffic_rows, street.clear_m, hill.checked(),
         )  # fmt: skip
 
     @cached_property
@@ -90,11 +95,12 @@ class StreetWorld:
         sun = ShearedGrid.build(self.table, shear, bounds)
         up = ShearedGrid.build(self.table, (0.0, 0.0), bounds)
         return SceneArrays(
-            self.table, self.ground, self.patches, light,
+            self.table, self.ground, self.hill.array, self.patches, light,
             sun.frame, sun.starts, sun.items, up.frame, up.starts, up.items,
         )  # fmt: skip
 
     def digest(self) -> str:
         """SHA-256 of everything that defines the world."""
-        parts = (self.table, self.ground, self.patches, self.light)
+        hill = (self.hill.array,) if self.hill.slope else ()
+        parts = (self.table, self.ground, self.patches, self.light, *hill)
         return hashlib.sha256(b"".join(p.tobytes() for p in parts)).hexdigest()

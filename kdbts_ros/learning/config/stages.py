@@ -134,6 +134,9 @@ class SupervisedStage(Stage):
         description="lowest (0.3 to 1.5 m) and highest (1.8 to 4 m) of these cameras",
     )
     streets: StreetsConfig = Field(default_factory=lambda: StreetsConfig())
+    hills: float = Field(
+        default=0.0, ge=0, le=1, description="share of the worlds on a slope of 2 to 10 %"
+    )
     one_camera: float = Field(
         default=0.0,
         ge=0,

@@ -33,7 +33,8 @@ class LabelledWorlds:
     `high_share` high ones, down to and up to `heights` m: their world is enlarged or shrunk until
     they look from the training camera's height, which is what the canonical camera makes of what
     they see. `alone_share` of the further views are what one moving camera saw before. `streets`:
-    shares of other kinds of streets, see `STREETS`. near, near_share: see `label_frame`.
+    shares of other kinds of streets, see `STREETS`; `hills`: share on one, see `hill_of`. near,
+    near_share: see `label_frame`.
     """
 
     def __init__(
@@ -50,11 +51,13 @@ class LabelledWorlds:
         streets: Mapping[str, float] | None = None,
         near: float = NEAR,
         near_share: float = 0.0,
+        hills: float = 0.0,
     ) -> None:
         self._size = width, height
         self._points, self._columns, self._extra = points, columns, extra
         self._mounts = Mounts(low_share, high_share, heights)
         self._alone, self._streets = alone_share, dict(streets or {})
+        self._hills = hills
         self._near, self._near_share = near, near_share
 
     def __call__(self, seed: int) -> LabelledFrame:
@@ -65,6 +68,7 @@ class LabelledWorlds:
             mounts=self._mounts,
             alone_share=self._alone,
             streets=self._streets,
+            hills=self._hills,
         )
         height = frame.height
         scale = 1.0 if is_usual(height) else TrainingCamera().height / height
@@ -72,7 +76,7 @@ class LabelledWorlds:
         return label_frame(
             view,
             frame.depth * scale,
-            level_base(view.T_world_cam),
+            frame.world.hill.on_it(level_base(view.T_world_cam)),
             lambda points: occupied(frame.world, points / scale),
             self._points,
             np.random.default_rng([seed, 1]),

@@ -106,6 +106,7 @@ class SupervisedTask:
             high_share=self._stage.high_cameras,
             heights=self._stage.camera_heights,
             streets=dict(self._stage.streets),
+            hills=self._stage.hills,
             near=self._config.network.depth_near,
             near_share=self._stage.near_share,
         )

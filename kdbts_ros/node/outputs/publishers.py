@@ -22,12 +22,14 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, Image
 
+from kdbts_ros.density.maps.confidence import confidence_percent
 from kdbts_ros.density.settings import Wanted
 from kdbts_ros.msg import InferenceReport
 from kdbts_ros.node.inference.handover import Epochs
 from kdbts_ros.node.inference.worker import Job, Outcome, Published
 from kdbts_ros.node.outputs import messages
 from kdbts_ros.node.outputs.beside import BesideOutputs
+from kdbts_ros.node.outputs.query_service import Pose, QueryService
 from kdbts_ros.node.outputs.reports import Reports
 from kdbts_ros.node.parameters.values import Parameters
 from kdbts_ros.node.reporting.counters import Counters
@@ -46,23 +48,35 @@ PATIENCE = 1.0
 
 
 class Outputs:
-    """The publishers of a configured node. `parameters` gives the values of now."""
+    """The publishers of a configured node, and who answers questions about what they sent.
+
+    Args:
+        parameters: gives the values of now.
+        pose: gives T_fixed_frame of a frame at a stamp in ns; raises Dropped or UserError.
+        caught: told of what nobody foresaw.
+    """
 
     def __init__(
-        self, node: LifecycleNode, parameters: Callable[[], Parameters], epochs: Epochs
+        self,
+        node: LifecycleNode,
+        parameters: Callable[[], Parameters],
+        epochs: Epochs,
+        pose: Pose,
+        caught: Callable[[str, Exception], None],
     ) -> None:
         self._node = node
         self._parameters = parameters
         self._epochs = epochs
         self._publishers: list[Any] = []
         self._last: tuple[Job, Any] | None = None
-        self._probability_latched = False
+        self._probability_latched = self._confidence_latched = False
         self._reports, self._reported_at = Reports(), float("-inf")
         self._occupancy = self._publisher(OccupancyGrid, "~/occupancy", LATCHED)
         joined = PublisherEventCallbacks(matched=self._on_probability_matched)
         self._probability = self._publisher(
             OccupancyGrid, "~/occupancy_probability", LATCHED, event_callbacks=joined
         )
+        self._confidence = self._publisher(OccupancyGrid, "~/confidence", LATCHED)
         self._depth = self._publisher(Image, "~/depth/image", NEWEST)
         self._depth_info = self._publisher(CameraInfo, "~/depth/camera_info", NEWEST)
         self._preview = self._publisher(Image, "~/preview", NEWEST)
@@ -70,6 +84,7 @@ class Outputs:
             lambda kind, topic: self._publisher(kind, topic, NEWEST), parameters, epochs
         )
         self._report = self._publisher(InferenceReport, "~/report", QoSProfile(depth=10))
+        self._queries = QueryService(node, parameters, self.newest, pose, caught)
 
     def _publisher(self, kind: type, topic: str, qos: QoSProfile, **options: Any) -> Any:
         overrides = QoSOverridingOptions.with_default_policies()
@@ -79,12 +94,19 @@ class Outputs:
         self._publishers.append(publisher)
         return publisher
 
+    def newest(self) -> tuple[Job, Any] | None:
+        """The job and the result of the last map of this epoch, for the executor's thread."""
+        # Without the lock, which is held while a map is sent: it alone ends epochs.
+        found = self._last
+        return found if found is not None and found[0].epoch == self._epochs.now else None
+
     def wanted(self) -> Wanted:
-        """What somebody listens to."""
+        """What somebody listens to, or asks about."""
         return Wanted(
             depth=self._depth.get_subscription_count() > 0,
             percent=self._probability.get_subscription_count() > 0,
             preview=self._preview.get_subscription_count() > 0,
+            queries=self._queries.wanted(),
         )
 
     def publish(self, job: Job, result: Any) -> Published | None:
@@ -111,6 +133,10 @@ class Outputs:
         try:
             if result.percent is not None:
                 self._send_probability(job, result, result.percent)
+            if self._confidence.get_subscription_count() > 0:
+                sure = confidence_percent(result.occupancy, result.views.used, result.trinary)
+                self._confidence.publish(self._grid(job, result, sure))
+                self._confidence_latched = True
             optical = messages.header(job.frame.stamp_ns, job.frame.frame_id)
             if job.wanted is not None and job.wanted.depth and result.depth is not None:
                 self._depth.publish(messages.depth_image(optical, result.depth))
@@ -163,7 +189,9 @@ class Outputs:
         self._occupancy.publish(grid)
         if self._probability_latched:
             self._probability.publish(grid)
-        self._probability_latched = False
+        if self._confidence_latched:
+            self._confidence.publish(grid)
+        self._probability_latched = self._confidence_latched = False
 
     def _on_probability_matched(self, event: Any) -> None:
         """A late joiner gets the latched map, though nobody wanted it when it was made."""
@@ -175,9 +203,7 @@ class Outputs:
                 return
             job, result = self._last
             if result.percent is None:
-                percent = result.occupancy.percent(
-                    result.threshold, self._parameters().completed_cells
-                )
+                percent = result.occupancy.percent_beside(result.trinary)
                 self._send_probability(job, result, percent)
 
     def publish_report(
@@ -207,6 +233,7 @@ class Outputs:
 
     def close(self) -> None:
         """Destroy the publishers; the epoch of the jobs under way must have ended."""
+        self._queries.close()
         for publisher in self._publishers:
             self._node.destroy_lifecycle_publisher(publisher)
         self._publishers = []
