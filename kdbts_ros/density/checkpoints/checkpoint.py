@@ -215,6 +215,9 @@ def _written(spec: NetworkSpec) -> str:
     description, with an "unexpected keyword argument 'trunk'".
     """
     fields = dataclasses.asdict(spec)
+    if spec.depth_spacing == "inverse":
+        # So it was before there was another.
+        del fields["depth_spacing"]
     depth = re.fullmatch(r"resnet(\d+)", spec.trunk)
     if depth is not None:
         del fields["trunk"]
