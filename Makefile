@@ -26,7 +26,7 @@ export LD_LIBRARY_PATH := $(CURDIR)/$(VENV)/lib$(if $(LD_LIBRARY_PATH),:$(LD_LIB
 endif
 
 help:
-	@echo "make demo [KITTI=DIR | BAG=DIR] [OUT=demo_out]   a drive becomes a map, over ROS topics"
+	@echo "make demo [KITTI=DIR | BAG=DIR | PLACE=office]   a drive becomes a map, over ROS topics"
 	@echo "make test [ARGS='-k parity']                     the tests"
 	@echo "make fuzz [CASES=10000]                          every reader on so many damaged files"
 	@echo "make lint                                        ruff, mypy, codespell"
@@ -87,7 +87,7 @@ logged = $(BIN)/python cmake/install_interfaces.py $(2) --build build/$(1) --pre
 	>build/$(1).log 2>&1 || { cat build/$(1).log; exit 1; }
 
 demo: venv
-	@$(BIN)/kdbts demo $(if $(KITTI),--kitti "$(KITTI)") $(if $(BAG),--bag "$(BAG)") --out "$(OUT)"
+	@$(BIN)/kdbts demo $(if $(KITTI),--kitti "$(KITTI)") $(if $(BAG),--bag "$(BAG)") $(if $(PLACE),--place "$(PLACE)") --out "$(OUT)"
 
 # Message fields are type-checked, and nothing is heard from or sent to other machines.
 test: export ROS_PYTHON_CHECK_FIELDS := 1

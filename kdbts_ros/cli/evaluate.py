@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, Any, Optional
 
 import typer
 
@@ -22,6 +22,7 @@ from kdbts_ros.cli.evaluation_data import (
     Frames,
     GroundAnchor,
     Json,
+    PlaceName,
     Report,
     Root,
     Seed,
@@ -45,9 +46,11 @@ from kdbts_ros.cli.occupancy_protocols import (
     chosen_protocols,
     lidar_settings,
 )
+from kdbts_ros.datasets.synthetic.places.kinds import STREET
 from kdbts_ros.density.cameras.adapter import choose_mode
 from kdbts_ros.density.maps.grid import HeightBand
 from kdbts_ros.errors import UserError
+from kdbts_ros.evaluation.columns import Box
 from kdbts_ros.evaluation.depth import depth_findings, evaluate_depth
 from kdbts_ros.evaluation.depth_errors import DepthErrors, steadiness_rows
 from kdbts_ros.evaluation.depth_metrics import CAP, Crop
@@ -63,6 +66,8 @@ app.command()(cameras)
 app.command("drive")(along_drives)
 
 PICTURES = 4
+# Columns of places that are no streets, in the base frame, m.
+NEAR_BOX = Box((0.5, 8.0), (-4.0, 4.0))
 
 
 class Scaling(str, Enum):
@@ -83,6 +88,7 @@ def depth(
     frames: Frames = ":",
     seed: Seed = HELD_OUT_SEED,
     worlds: Worlds = 20,
+    place: PlaceName = STREET,
     views: Views = "left",
     scaling: Annotated[Scaling, typer.Option(help="none, or median per frame.")] = Scaling.NONE,
     cap: Annotated[float, typer.Option(min=1.0, help="Farthest depth that counts, m.")] = CAP[1],
@@ -100,7 +106,7 @@ def depth(
 
     Example: `kdbts evaluate depth --dataset kitti-raw --root KITTI --drive 0009`
     """
-    data = DataChoice(dataset, root, drive, sequence, frames, seed, worlds, views)
+    data = DataChoice(dataset, root, drive, sequence, frames, seed, worlds, views, place)
     samples = data.samples()
     scenes = load_scenes([checkpoint, compare], device, precision, head)
     crop: Crop = "none" if dataset is Dataset.SYNTHETIC else "garg"
@@ -140,6 +146,7 @@ def occupancy(
     frames: Frames = ":",
     seed: Seed = HELD_OUT_SEED,
     worlds: Worlds = 20,
+    place: PlaceName = STREET,
     views: Views = "left",
     protocol: Protocols = None,
     threshold: Annotated[
@@ -168,16 +175,19 @@ def occupancy(
 ) -> None:
     """The map against exact worlds (3-20 m ahead, 9 m aside), or against LiDAR scans.
 
+    Places that are no streets are compared 0.5 to 8 m ahead and 4 m aside, in cells of 0.1 m.
+
     Example: `kdbts evaluate occupancy --worlds 20 --views stereo --report occupancy_report`
 
     Example: `kdbts evaluate occupancy --dataset kitti-raw --root KITTI --drive 0009 --protocol all`
     """
     protocols = chosen_protocols(protocol, dataset)
-    data = DataChoice(dataset, root, drive, sequence, frames, seed, worlds, views)
+    data = DataChoice(dataset, root, drive, sequence, frames, seed, worlds, views, place)
     settings = OccupancySettings(
         HeightBand(height_min, height_max, 0.25),
         threshold=threshold,
         anchored=_anchored(ground_anchor, protocols),
+        **_near_by(place),
     )
     by_lidar = lidar_settings(lidar_box, layers, without, pitch_deg)
     accumulates = any(p in ACCUMULATING for p in protocols)
@@ -197,6 +207,11 @@ def occupancy(
         exact = evaluations.exact
         truth = None if exact is None else (exact, findings[Protocol.TRUTH.value])
         write_occupancy_report(report, title, [sentence], truth, evaluations.parts(findings))
+
+
+def _near_by(place: str) -> dict[str, Any]:
+    """What is compared where robots work: nearer columns, finer cells."""
+    return {} if place == STREET else {"box": NEAR_BOX, "resolution": 0.1}
 
 
 def _anchored(asked: Anchoring, protocols: Sequence[Protocol]) -> bool:

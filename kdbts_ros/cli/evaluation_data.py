@@ -16,6 +16,7 @@ from rich.table import Table
 
 from kdbts_ros.cli import options
 from kdbts_ros.datasets.kitti.files import split_frames
+from kdbts_ros.datasets.synthetic.places.kinds import PLACES, STREET, check_place
 from kdbts_ros.density.maps.probability import ProbabilityCurves
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.errors import UserError
@@ -40,6 +41,10 @@ class Dataset(str, Enum):
     KITTI_360 = "kitti-360"
 
 
+def _known_place(name: str) -> str:
+    return name if name == STREET else check_place(name)
+
+
 Data = Annotated[Dataset, typer.Option("--dataset", help="Where truth comes from.")]
 Root = Annotated[Optional[Path], typer.Option("--root", help="Folder of a recorded dataset.")]
 Drive = Annotated[Optional[str], typer.Option("--drive", help="Drive of kitti-raw, e.g. 0009.")]
@@ -48,6 +53,14 @@ Sequence_ = Annotated[
 ]
 Frames = Annotated[str, typer.Option("--frames", metavar="A:B", help="Frames A to B - 1.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="First synthetic world.")]
+PlaceName = Annotated[
+    str,
+    typer.Option(
+        "--place",
+        help=f"Of the synthetic worlds: {STREET}, {', '.join(PLACES)}.",
+        callback=_known_place,
+    ),
+]
 Worlds = Annotated[int, typer.Option("--worlds", min=1, help="Number of synthetic worlds.")]
 Views = Annotated[
     str,
@@ -101,6 +114,13 @@ class DataChoice:
     seed: int
     worlds: int
     views: str
+    place: str = STREET
+
+    def __post_init__(self) -> None:
+        if self.place != STREET and self.dataset is not Dataset.SYNTHETIC:
+            raise UserError(
+                f"--place names synthetic worlds: it does not go with {self.dataset.value}"
+            )
 
     def samples(
         self, scans: int = 0, least: int | None = None, around: int | None = None
@@ -112,7 +132,7 @@ class DataChoice:
         choice = ViewChoice.parse(self.views)
         console = Console(stderr=True)
         if self.dataset is Dataset.SYNTHETIC:
-            drawn = synthetic_samples(self.worlds, self.seed, choice, scans, around)
+            drawn = synthetic_samples(self.worlds, self.seed, choice, scans, around, self.place)
             return track(prefetched(drawn), "worlds", self.worlds, console=console)
         recorded = RecordedSamples(
             open_kitti(
@@ -127,7 +147,8 @@ class DataChoice:
 
     def __str__(self) -> str:
         if self.dataset is Dataset.SYNTHETIC:
-            which = f"{self.worlds} synthetic worlds from seed {self.seed}"
+            kind = "worlds" if self.place == STREET else f"{self.place} worlds"
+            which = f"{self.worlds} synthetic {kind} from seed {self.seed}"
         else:
             which = f"{self.dataset.value} {self.drive or self.sequence or ''} frames {self.frames}"
         return f"{which}, views {ViewChoice.parse(self.views)}"

@@ -9,11 +9,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from kdbts_ros.density.cameras.adapter import CameraAdapter, Mode
-from kdbts_ros.density.cameras.lenses import Lens
-from kdbts_ros.density.cameras.training_camera import TrainingCamera
+from kdbts_ros.density.cameras.adapter import Mode
 from kdbts_ros.density.engines.answers import DepthMap
-from kdbts_ros.density.geometry.camera import Camera, OwnCamera, View, inverse
+from kdbts_ros.density.geometry.camera import Camera, OwnCamera
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.evaluation.anchoring import set_views
 from kdbts_ros.evaluation.depth_errors import DepthErrors
@@ -30,6 +28,7 @@ from kdbts_ros.evaluation.findings import Findings
 from kdbts_ros.evaluation.gallery import Gallery
 from kdbts_ros.evaluation.intervals import FrameTable
 from kdbts_ros.evaluation.samples import Sample
+from kdbts_ros.evaluation.shown import adapter_of, shown
 from kdbts_ros.pictures import Rgb, depth_picture, panel
 
 Metrics = dict[str, float]
@@ -60,13 +59,13 @@ def evaluate_depth(
     """
     gallery = gallery or Gallery(0)
     methods: dict[str, list[Metrics]] = {name: [] for name in scenes}
-    adapters = {name: _adapter(scene, canonical_camera) for name, scene in scenes.items()}
+    adapters = {name: adapter_of(scene, canonical_camera) for name, scene in scenes.items()}
     # Truth of the frames as flat depths: all that the best constant needs of them.
     counted: list[Depth] = []
     for sample in samples:
         told, truth = dict[str, Depth](), sample.depth
         for name, scene in scenes.items():
-            views = [_shown(view, sample, adapters[name]) for view in sample.views]
+            views = [shown(view, sample, adapters[name]) for view in sample.views]
             set_views(scene, views, sample.T_world_base, anchored)
             told[name], seen = told_depth(scene.depth_map(), sample.view.camera, truth.shape)
             truth = np.where(seen, truth, np.float32(0))
@@ -103,8 +102,8 @@ def told_depth(
     if found.own is None:
         return _resized(found.published(min_opacity=0.0)[0], size), np.ones(size, np.bool_)
     whole = replace(found, own=OwnCamera(camera, found.own.R_own_view))
-    shown, _ = replace(whole, depth=np.ones_like(found.depth)).published(min_opacity=0.0)
-    return whole.published(min_opacity=0.0)[0], np.isfinite(shown)
+    covered, _ = replace(whole, depth=np.ones_like(found.depth)).published(min_opacity=0.0)
+    return whole.published(min_opacity=0.0)[0], np.isfinite(covered)
 
 
 def depth_findings(
@@ -116,16 +115,6 @@ def depth_findings(
     tables = {name: FrameTable.of_measures(frames) for name, frames in methods.items()}
     extra = {"networks": {name: found.as_json() for name, found in errors.items()}}
     return Findings(networks[0], tables, networks[1] if len(networks) > 1 else None, extra)
-
-
-def _adapter(scene: SceneCompleter, mode: Mode) -> CameraAdapter:
-    size = scene.spec.image_width, scene.spec.image_height
-    return CameraAdapter(TrainingCamera.from_notes(scene.info.notes), size, mode)
-
-
-def _shown(view: View, sample: Sample, adapter: CameraAdapter) -> View:
-    T_base_cam = inverse(sample.T_world_base) @ view.T_world_cam
-    return adapter.view(view.image, Lens(view.camera), T_base_cam, view.T_world_cam)
 
 
 def _resized(depth: Depth, size: tuple[int, ...]) -> Depth:

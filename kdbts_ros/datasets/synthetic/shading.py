@@ -44,7 +44,10 @@ SKY, GROUND, KERB_SIDE = -1, -2, -3
 
 
 class SceneArrays(NamedTuple):
-    """What the kernels read of a world; the grids are `ShearedGrid`s along the sun and upwards."""
+    """What the kernels read of a world; the grids are `ShearedGrid`s along the sun and upwards.
+
+    lamps and room: see interior.py; empty under open sky.
+    """
 
     table: Array
     ground: Array
@@ -56,6 +59,8 @@ class SceneArrays(NamedTuple):
     up_frame: Array
     up_starts: Ints
     up_items: Ints
+    lamps: Array
+    room: Array
 
 
 @kernel

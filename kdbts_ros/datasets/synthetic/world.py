@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 
 import numpy as np
 
 from kdbts_ros.datasets.synthetic.appearance import SUN_X, SUN_Y, SUN_Z, random_appearance
 from kdbts_ros.datasets.synthetic.index import ShearedGrid
+from kdbts_ros.datasets.synthetic.interior import LAMP_COLUMNS
 from kdbts_ros.datasets.synthetic.kinds import STREETS, kind_of
 from kdbts_ros.datasets.synthetic.layout import BEHIND
+from kdbts_ros.datasets.synthetic.places.kinds import PLACES, check_place, lay_out_place
 from kdbts_ros.datasets.synthetic.shading import SceneArrays
 from kdbts_ros.density.geometry.camera import Array
 from kdbts_ros.errors import UserError
@@ -35,6 +37,9 @@ class StreetWorld:
         lane_d: distance d of the robot's lane to the left of the centre line, m.
         traffic_rows: first row of the cars that stand in the lanes, and the first one after them.
         clear_m: a camera further along the robot's lane than this may stand in something.
+        lamps: (L, LAMP_COLUMNS) and room (ROOM_PARAMETERS,): what lights a place inside (see
+            interior.py); both empty under open sky.
+        cell_m: side of the cells of its look-up grids, m.
     """
 
     seed: int
@@ -46,6 +51,9 @@ class StreetWorld:
     lane_d: float
     traffic_rows: tuple[int, int] = (0, 0)
     clear_m: float = math.inf
+    lamps: Array = field(default_factory=lambda: np.zeros((0, LAMP_COLUMNS)))
+    room: Array = field(default_factory=lambda: np.zeros(0))
+    cell_m: float = 1.0
 
     @classmethod
     def generate(
@@ -80,21 +88,49 @@ class StreetWorld:
             street.lane_d, street.traffic_rows, street.clear_m,
         )  # fmt: skip
 
+    @classmethod
+    def of_place(cls, place: str, seed: int, free_m: float = 3.0) -> StreetWorld:
+        """Make a place of a seed: rooms, halls, yards and paths, see `PLACES`.
+
+        As along a street, the robot drives along x from 0, here along y = 0.
+
+        Args:
+            place: its name.
+            seed: at least 0.
+            free_m: nothing stands in the robot's lane up to this x, m.
+
+        Raises:
+            UserError: no such place, a negative seed, or a lane of less than 0 or over 200 m.
+        """
+        if seed < 0:
+            raise UserError(f"a world's seed must be 0 or more, got {seed}")
+        if not 0.0 <= free_m <= 200.0:
+            raise UserError(f"a place's lane must be free for 0 m to 200 m, got {free_m:g} m")
+        rng = np.random.default_rng([27, PLACES.index(check_place(place)), seed])
+        made, light, lamps, room = lay_out_place(place, rng, free_m)
+        patches = np.array(made.spots, np.float64).reshape(-1, 6)
+        return cls(
+            seed, made.table.array(), made.ground, patches, light, made.length_m, 0.0,
+            clear_m=made.free_m, lamps=lamps, room=room, cell_m=0.5 if len(room) else 1.0,
+        )  # fmt: skip
+
     @cached_property
     def arrays(self) -> SceneArrays:
         """The world with its look-up grids, as the kernels take it."""
         y = self.table[:, 2] if len(self.table) else np.zeros(1)
-        bounds = (-BEHIND - 20, self.length_m + 40, y.min() - HALF_WIDTH, y.max() + HALF_WIDTH)
+        beside, before = (HALF_WIDTH, BEHIND + 20) if not len(self.room) else (2.0, 12.0)
+        bounds = (-before, self.length_m + 40, y.min() - beside, y.max() + beside)
         light = self.light
         shear = (light[SUN_X] / light[SUN_Z], light[SUN_Y] / light[SUN_Z])
-        sun = ShearedGrid.build(self.table, shear, bounds)
-        up = ShearedGrid.build(self.table, (0.0, 0.0), bounds)
+        sun = ShearedGrid.build(self.table, shear, bounds, self.cell_m)
+        up = ShearedGrid.build(self.table, (0.0, 0.0), bounds, self.cell_m)
         return SceneArrays(
             self.table, self.ground, self.patches, light,
             sun.frame, sun.starts, sun.items, up.frame, up.starts, up.items,
+            self.lamps, self.room,
         )  # fmt: skip
 
     def digest(self) -> str:
         """SHA-256 of everything that defines the world."""
-        parts = (self.table, self.ground, self.patches, self.light)
+        parts = (self.table, self.ground, self.patches, self.light, self.lamps, self.room)
         return hashlib.sha256(b"".join(p.tobytes() for p in parts)).hexdigest()

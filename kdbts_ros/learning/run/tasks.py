@@ -105,6 +105,7 @@ class SupervisedTask:
             streets=dict(self._stage.streets),
             near=self._config.network.depth_near,
             near_share=self._stage.near_share,
+            places=dict(self._stage.places),
         )
 
     def losses(
