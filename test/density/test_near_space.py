@@ -40,7 +40,9 @@ def near_scene(head: str, spacing: str = "log") -> SceneCompleter:
     spec = replace(network.spec, depth_near=NEAR, depth_spacing=spacing)
     fresh = DensityNetwork(spec).eval()
     fresh.load_state_dict(network.state_dict())
-    return SceneCompleter(fresh, CheckpointInfo("near", spec, "0" * 64), torch.device("cpu"), "float32")
+    return SceneCompleter(
+        fresh, CheckpointInfo("near", spec, "0" * 64), torch.device("cpu"), "float32"
+    )
 
 
 def seen_from(scale: float) -> View:

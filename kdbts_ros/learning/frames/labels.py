@@ -260,7 +260,8 @@ def seen_columns(
     else:
         uv, _ = view.camera.project(points.reshape(-1, 3))
         with np.errstate(invalid="ignore"):
-            inside = ((uv >= 0) & (uv <= [view.camera.width, view.camera.height])).all(-1)
+            within = (uv >= 0) & (uv <= [view.camera.width, view.camera.height])
+        inside = np.asarray(within.all(-1))
     half = inside.reshape(len(feet), LEVELS).mean(1) >= 0.5
     return feet[half][:count]
 
