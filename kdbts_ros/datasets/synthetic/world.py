@@ -20,6 +20,8 @@ from kdbts_ros.datasets.synthetic.shading import SceneArrays
 from kdbts_ros.density.geometry.camera import Array
 from kdbts_ros.errors import UserError
 
+# Table tops and shelves are thin.
+COLUMN_STEP = 0.012
 HALF_WIDTH = 70.0  # m of world indexed to either side of the street
 
 
@@ -40,6 +42,7 @@ class StreetWorld:
         lamps: (L, LAMP_COLUMNS) and room (ROOM_PARAMETERS,): what lights a place inside (see
             interior.py); both empty under open sky.
         cell_m: side of the cells of its look-up grids, m.
+        column_step_m: how finely a column is looked at for what stands in it, m.
     """
 
     seed: int
@@ -54,6 +57,7 @@ class StreetWorld:
     lamps: Array = field(default_factory=lambda: np.zeros((0, LAMP_COLUMNS)))
     room: Array = field(default_factory=lambda: np.zeros(0))
     cell_m: float = 1.0
+    column_step_m: float = 0.1
 
     @classmethod
     def generate(
@@ -112,6 +116,7 @@ class StreetWorld:
         return cls(
             seed, made.table.array(), made.ground, patches, light, made.length_m, 0.0,
             clear_m=made.free_m, lamps=lamps, room=room, cell_m=0.5 if len(room) else 1.0,
+            column_step_m=COLUMN_STEP,
         )  # fmt: skip
 
     @cached_property

@@ -24,6 +24,8 @@ BAND = (0.3, 2.0)
 LEVELS = 7
 LEVEL_THICKNESS = (BAND[1] - BAND[0]) / LEVELS
 TRUTH_HEIGHTS: Array = np.linspace(*BAND, 18)
+# The same for worlds of thin things, boards of shelves among them.
+FINE_HEIGHTS: Array = np.linspace(*BAND, 86)
 LEVEL_HEIGHTS: Array = BAND[0] + (np.arange(LEVELS, dtype=np.float64) + 0.5) * LEVEL_THICKNESS
 COLUMN_BOX = ((3.0, 28.0), (-10.0, 10.0))
 # What stands this high above the ground and this near is an obstacle. Half of the surfaces that
@@ -93,6 +95,7 @@ def label_frame(
     near: float = NEAR,
     near_share: float = 0.0,
     seen: npt.NDArray[np.bool_] | None = None,
+    heights: Array = TRUTH_HEIGHTS,
 ) -> LabelledFrame:
     """Choose and label about `count` points and `columns` columns of a view of an exact world.
 
@@ -103,6 +106,7 @@ def label_frame(
         occupied: (N,3) world points to (N,) whether they are inside something.
         far, near, seen: see `LabelledFrame`.
         near_share: of the points around surfaces, those around near things.
+        heights: (L,) of the band, m, that decide whether anything stands in a column.
     """
     z = np.where(np.isfinite(depth), depth, far)
     shown = np.True_ if seen is None else seen
@@ -135,7 +139,7 @@ def label_frame(
         points=points.astype(np.float32),
         occupied=occupied(transform(view.T_world_cam, points)),
         columns=_over(feet, LEVEL_HEIGHTS, T_ref_world @ T_world_base),
-        column_occupied=_stands_in(feet, occupied, T_world_base),
+        column_occupied=_stands_in(feet, heights, occupied, T_world_base),
         far=far,
         near=near,
         seen=seen,
@@ -286,9 +290,11 @@ def _over(feet: Array, heights: Array, T_cam_base: Array) -> npt.NDArray[np.floa
     return transform(T_cam_base, xyz).astype(np.float32)
 
 
-def _stands_in(feet: Array, occupied: Occupied, T_world_base: Array) -> npt.NDArray[np.bool_]:
-    points = _over(feet, TRUTH_HEIGHTS, T_world_base).reshape(-1, 3).astype(np.float64)
-    return np.asarray(occupied(points).reshape(len(feet), len(TRUTH_HEIGHTS)).any(1))
+def _stands_in(
+    feet: Array, heights: Array, occupied: Occupied, T_world_base: Array
+) -> npt.NDArray[np.bool_]:
+    points = _over(feet, heights, T_world_base).reshape(-1, 3).astype(np.float64)
+    return np.asarray(occupied(points).reshape(len(feet), len(heights)).any(1))
 
 
 def _along_rays(camera: Camera, columns: Array, rows: Array, z: Array) -> Array:

@@ -24,7 +24,14 @@ from kdbts_ros.density.cameras.training_camera import TrainingCamera
 from kdbts_ros.density.geometry.camera import View
 from kdbts_ros.errors import UserError
 from kdbts_ros.learning.config.stages import ClipStage
-from kdbts_ros.learning.frames.labels import FAR, NEAR, LabelledFrame, label_frame, level_base
+from kdbts_ros.learning.frames.labels import (
+    FAR,
+    FINE_HEIGHTS,
+    NEAR,
+    LabelledFrame,
+    label_frame,
+    level_base,
+)
 from kdbts_ros.learning.losses.photometric import Clip
 
 
@@ -85,6 +92,7 @@ class LabelledWorlds:
             self._near,
             self._near_share,
             made.seen,
+            FINE_HEIGHTS,
         )
 
     def _of_street(self, seed: int) -> LabelledFrame:

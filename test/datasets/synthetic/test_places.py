@@ -36,7 +36,7 @@ from kdbts_ros.datasets.synthetic.primitives import (
 from kdbts_ros.datasets.synthetic.raycast import exact_depth, render
 from kdbts_ros.datasets.synthetic.rig import mount
 from kdbts_ros.datasets.synthetic.truth import column_truth, occupied, visible
-from kdbts_ros.datasets.synthetic.world import StreetWorld
+from kdbts_ros.datasets.synthetic.world import COLUMN_STEP, StreetWorld
 from kdbts_ros.density.geometry.camera import Camera, inverse, transform
 from kdbts_ros.errors import UserError
 from kdbts_ros.evaluation.samples import CALIBRATION_SEED, HELD_OUT_SEED
@@ -128,6 +128,7 @@ def bare(table: PrimitiveTable, gloss: float = 0.0, lamps: int = 1) -> StreetWor
     return StreetWorld(
         0, table.array(), place.ground, np.zeros((0, 6)), light, 20.0, 0.0,
         lamps=np.array([row] * lamps), room=room, cell_m=0.5,
+        column_step_m=COLUMN_STEP,
     )  # fmt: skip
 
 

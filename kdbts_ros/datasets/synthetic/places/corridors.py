@@ -61,7 +61,7 @@ def corridor(rng: np.random.Generator, free_m: float) -> tuple[Place, float]:
         (float(rng.uniform(0.1, 0.6)), float(rng.uniform(0.06, 0.3))),
     )  # fmt: skip
     _along_walls(place, (back, end), sides)
-    in_lane(place, (decor.add_people, machines.add_cart, storage.add_carton, decor.add_wet_sign,
+    in_lane(place, (decor.add_figure, machines.add_cart, storage.add_carton, decor.add_wet_sign,
                      seats.add_chair, machines.add_robot, decor.add_bin))  # fmt: skip
     return place, gloss
 
@@ -133,7 +133,7 @@ def _along_walls(place: Place, x: tuple[float, float], sides: tuple[float, float
             elif sort < 0.87:
                 place.put(at, wall - side * 0.4, 0.35, yaw, storage.add_carton)
             elif sort < 0.94:
-                place.put(at, wall - side * 0.4, 0.3, yaw, decor.add_people)
+                place.put(at, wall - side * 0.4, 0.3, yaw, decor.add_figure)
             else:
                 place.put(at, wall - side * 0.18, 0.1, yaw, decor.add_radiator)
             at += float(rng.uniform(0.7, 4.0))

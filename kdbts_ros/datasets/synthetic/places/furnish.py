@@ -64,7 +64,7 @@ def in_lane(place: Place, choices: tuple[object, ...]) -> None:
     """Now and then something in the robot's way."""
     rng = place.rng
     if rng.random() < 0.45:
-        place.in_the_way(0.35, choices[int(rng.integers(len(choices)))])  # type: ignore[arg-type]
+        place.in_the_way(0.6, choices[int(rng.integers(len(choices)))])  # type: ignore[arg-type]
     if rng.random() < 0.2:
         x, y = (
             float(rng.uniform(0.5, 4.0)),

@@ -60,14 +60,14 @@ def warehouse(rng: np.random.Generator, free_m: float) -> tuple[Place, float]:
         tone = 0.5
         for edge in (low + 0.15, high - 0.15):
             place.spot((x[0], x[1]), (edge - 0.05, edge + 0.05), PAINT, tone)
-    in_lane(place, (storage.add_carton, storage.add_crates, decor.add_people, storage.add_barrel,
+    in_lane(place, (storage.add_carton, storage.add_crates, decor.add_figure, storage.add_barrel,
                     machines.add_hand_truck, machines.add_trolley, decor.add_wet_sign))  # fmt: skip
     if rng.random() < 0.35:
         place.in_the_way(0.75, storage.add_load, 1.3)
     if rng.random() < 0.35 and aisle > 2.8:
-        ahead_x = free_m + float(rng.uniform(1.5, 8.0))
+        ahead_x = free_m + float(rng.uniform(2.1, 8.0))
         yaw = float(rng.choice([0.0, math.pi, rng.uniform(0, 6)]))
-        place.put(ahead_x, shift, 1.2, yaw, machines.add_forklift)
+        place.put(ahead_x, shift, 2.0, yaw, machines.add_forklift)
     return place, gloss
 
 
@@ -99,7 +99,7 @@ def _goods_beside(
         elif sort < 0.92:
             place.put(at, y, 0.8, turn, machines.add_pallet_jack)
         else:
-            place.put(at, y + side * 0.4, 1.3, place.turn(), machines.add_forklift)
+            place.put(at, y + side * 0.8, 2.0, place.turn(), machines.add_forklift)
         at += float(rng.uniform(1.2, 2.6))
 
 
@@ -149,9 +149,9 @@ def shop(rng: np.random.Generator, free_m: float) -> tuple[Place, float]:
         if rng.random() < 0.3:
             sign = place.stand(float(k), shift, 0.0, 0.0)
             sign.box((0, 0, height - 0.5), (0.02, 0.6, 0.18), any_colour(rng, 0.1, 0.6), PICTURE)
-    place.scatter(5, (0.8, x[1] - 0.5), (-3.0, 3.0), 0.35, decor.add_people)
+    place.scatter(5, (0.8, x[1] - 0.5), (-3.0, 3.0), 1.2, decor.add_people)
     place.scatter(2, (0.8, x[1] - 0.5), (-2.0, 2.0), 0.5, machines.add_trolley)
-    in_lane(place, (machines.add_trolley, decor.add_people, storage.add_crates, decor.add_wet_sign,
+    in_lane(place, (machines.add_trolley, decor.add_figure, storage.add_crates, decor.add_wet_sign,
                     storage.add_carton, machines.add_robot))  # fmt: skip
     return place, gloss
 
@@ -188,11 +188,12 @@ def underground(rng: np.random.Generator, free_m: float) -> tuple[Place, float]:
     half = float(rng.uniform(0.15, 0.3))
     rows = list(np.arange(x[0] + 2 * bay, x[1], 3 * bay))
     add_pillars(place, rows, [-lane - 0.4, lane + 0.4], half, height, stripe)
-    for y in rng.uniform(-wide + 0.5, wide - 0.5, int(rng.integers(1, 5))):
+    for away in rng.uniform(1.0, wide - 0.5, int(rng.integers(1, 5))):
+        y = float(rng.choice([-1, 1])) * float(away)
         radius = float(rng.uniform(0.05, 0.2))
-        pipe = place.stand((x[0] + x[1]) / 2, float(y), 0.0, math.pi / 2)
+        pipe = place.stand((x[0] + x[1]) / 2, y, 0.0, math.pi / 2)
         pipe.roll((0, 0, height - radius - 0.05), radius, (x[1] - x[0]) / 2, grey(rng, 0.2, 0.6))
-    in_lane(place, (decor.add_people, machines.add_trolley, decor.add_wet_sign, storage.add_carton))
+    in_lane(place, (decor.add_figure, machines.add_trolley, decor.add_wet_sign, storage.add_carton))
     return place, gloss
 
 

@@ -51,9 +51,9 @@ def living(rng: np.random.Generator, free_m: float) -> tuple[Place, float]:
             _next_room(place, x, (low, high), k, height)
     add_ceiling(place, x, (low, high), height, (0.7, 0.7, 0.7))
     centre = place.length_m / 2, (low + high) / 2
-    add_bulb(place, *centre, height - 0.5, 1.0)
-    place.stand(*centre, height - 0.5).ball((0, 0, 0.0), (0.16, 0.16, 0.12), (1.0, 0.9, 0.7), LAMP)
-    place.stand(*centre, height - 0.3).box((0, 0, 0.15), (0.008, 0.008, 0.15), (0.1, 0.1, 0.1))
+    add_bulb(place, *centre, height - 0.22, 1.0)
+    place.stand(*centre, height - 0.22).ball((0, 0, 0.0), (0.16, 0.16, 0.1), (1.0, 0.9, 0.7), LAMP)
+    place.stand(*centre, height - 0.1).box((0, 0, 0.05), (0.008, 0.008, 0.05), (0.1, 0.1, 0.1))
     if rng.random() < 0.6:
         half = rng.uniform(0.7, 1.4, 2)
         mid = float(rng.uniform(1.0, place.length_m)), float(rng.uniform(low, high)) * 0.5
@@ -70,8 +70,8 @@ def living(rng: np.random.Generator, free_m: float) -> tuple[Place, float]:
             tall = decor.add_floor_lamp(place.stand(*spot), rng, float(rng.uniform(5, 15)))
             add_bulb(place, *spot, tall, 0.3)
     place.scatter(6, (0.4, x[1] - 0.3), (low + 0.3, high - 0.3), 0.2, decor.add_clutter)
-    place.scatter(2, (0.8, x[1] - 0.3), (low + 0.4, high - 0.4), 0.35, decor.add_people)
-    in_lane(place, (seats.add_chair, seats.add_stool, decor.add_clutter, decor.add_people,
+    place.scatter(2, (0.8, x[1] - 0.3), (low + 0.4, high - 0.4), 0.35, decor.add_figure)
+    in_lane(place, (seats.add_chair, seats.add_stool, decor.add_clutter, decor.add_figure,
                      machines.add_robot, decor.add_plant))  # fmt: skip
     return place, gloss
 
@@ -111,17 +111,18 @@ def _groups(place: Place, x: tuple[float, float], y: tuple[float, float]) -> Non
     for _ in range(24):
         sort, turn = rng.random(), float(rng.choice(turns)) + float(rng.normal(0, 0.05))
         if sort < 0.3:
-            place.put(*somewhere(0.6), 0.75, turn, seats.add_sofa, int(rng.integers(2, 4)))
+            count = int(rng.integers(2, 4))
+            place.put(*somewhere(0.6), 0.12 + 0.4 * count, turn, seats.add_sofa, count)
         elif sort < 0.45:
-            place.put(*somewhere(0.6), 0.5, turn, seats.add_sofa, 1)
+            place.put(*somewhere(0.6), 0.6, turn, seats.add_sofa, 1)
         elif sort < 0.65:
             place.put(*somewhere(0.6), 0.5, turn, _coffee_table)
         elif sort < 0.8:
-            place.put(*somewhere(0.9), 1.0, turn, seats.add_dining)
+            place.put(*somewhere(0.9), 1.4, turn, seats.add_dining)
         elif sort < 0.87:
-            place.put(*somewhere(0.9), 0.9, turn, seats.add_desk)
+            place.put(*somewhere(0.9), 1.15, turn, seats.add_desk)
         elif sort < 0.93:
-            place.put(*somewhere(1.1), 1.0, turn, seats.add_bed)
+            place.put(*somewhere(1.1), 1.15, turn, seats.add_bed)
         else:
             place.put(*somewhere(0.4), 0.3, turn, seats.add_stool)
 
@@ -141,7 +142,7 @@ def _wall_ahead(place: Place, x: float, y: tuple[float, float]) -> None:
         if sort < 0.2:
             place.put(*at, 0.6, math.pi, decor.add_television)
         elif sort < 0.4:
-            place.put(x - 0.6, at[1], 0.7, math.pi, seats.add_sofa, 2)
+            place.put(x - 0.6, at[1], 0.9, math.pi, seats.add_sofa, 2)
         elif sort < 0.6:
             place.put(*at, half, math.pi, storage.add_bookshelf, half, float(rng.uniform(0.8, 2.1)))
         elif sort < 0.75:

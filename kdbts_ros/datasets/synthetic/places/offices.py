@@ -68,10 +68,10 @@ def office(rng: np.random.Generator, free_m: float) -> tuple[Place, float]:
         else:
             _desks(place, x, side, abs(wall))
         along_wall(place, x, side, wall)
-    in_lane(place, (seats.add_office_chair, decor.add_people, storage.add_carton, decor.add_bin,
+    in_lane(place, (seats.add_office_chair, decor.add_figure, storage.add_carton, decor.add_bin,
                     machines.add_cart, decor.add_plant, machines.add_robot,
                     seats.add_stool))  # fmt: skip
-    place.scatter(3, (0.5, x[1] - 0.5), (low + 0.5, high - 0.5), 0.35, decor.add_people)
+    place.scatter(3, (0.5, x[1] - 0.5), (low + 0.5, high - 0.5), 1.2, decor.add_people)
     return place, gloss
 
 
@@ -95,7 +95,7 @@ def _desks(place: Place, x: tuple[float, float], side: int, reach: float) -> Non
     panel = any_colour(rng, 0.05, 0.5)
     at = x[0] + 1.0
     while at < x[1] - 0.8:
-        y = 0.75 + float(rng.uniform(0.6, 0.9))
+        y = 0.75 + float(rng.uniform(0.75, 1.05))
         while y < reach - 0.7:
             if paired:
                 for turn, shift in ((math.pi, -0.42), (0.0, 0.42)):
@@ -127,5 +127,5 @@ def _glass_rooms(
     while at < x[1]:
         build_wall(place, (at, min(side * front, wall)), (at, max(side * front, wall)), look)
         middle = at + 1.9, side * front + (wall - side * front) / 2
-        place.put(*middle, 1.2, math.pi / 2, seats.add_dining)
+        place.put(*middle, 1.45, math.pi / 2, seats.add_dining)
         at += float(rng.uniform(3.6, 5.0))

@@ -39,7 +39,7 @@ def car_park(rng: np.random.Generator, free_m: float) -> Place:
         if rng.random() < 0.6:
             add_bays(place, x, side, lane + 6.2, bay, full)
     _around(place, x, (lane + 13.0, 40.0))
-    in_lane(place, (decor.add_people, machines.add_trolley, decor.add_wet_sign, storage.add_carton,
+    in_lane(place, (decor.add_figure, machines.add_trolley, decor.add_wet_sign, storage.add_carton,
                     machines.add_bicycle))  # fmt: skip
     return place
 
@@ -117,15 +117,15 @@ def courtyard(rng: np.random.Generator, free_m: float) -> Place:
                    int(rng.choice([gr.GRASS, gr.SOIL, gr.GRAVEL])), 0.3)  # fmt: skip
     ahead, across = (0.8, x[1] - 0.8), (float(low) + 0.8, float(high) - 0.8)
     place.scatter(4, ahead, across, 0.6, _planter)
-    place.scatter(3, ahead, across, 0.8, seats.add_bench)
-    place.scatter(4, ahead, across, 0.6, machines.add_bicycle)
+    place.scatter(3, ahead, across, 1.1, seats.add_bench)
+    place.scatter(4, ahead, across, 0.9, machines.add_bicycle)
     place.scatter(5, ahead, across, 0.4, decor.add_bin)
-    place.scatter(2, ahead, across, 1.2, seats.add_dining)
-    place.scatter(3, ahead, across, 0.4, decor.add_people)
-    place.scatter(3, ahead, across, 0.4, _tree)
+    place.scatter(2, ahead, across, 1.6, seats.add_dining)
+    place.scatter(3, ahead, across, 1.2, decor.add_people)
+    place.scatter(3, ahead, across, 2.2, _tree)
     place.scatter(3, ahead, across, 0.4, storage.add_carton)
     in_lane(
-        place, (_planter, machines.add_bicycle, decor.add_people, decor.add_bin, seats.add_chair)
+        place, (_planter, machines.add_bicycle, decor.add_figure, decor.add_bin, seats.add_chair)
     )
     return place
 
@@ -142,7 +142,7 @@ def _planter(here: Stand, rng: np.random.Generator) -> None:
 
 
 def _tree(here: Stand, rng: np.random.Generator) -> None:
-    add_tree(here.table, rng, here.at((0.0, 0.0, 0.0)), float(rng.uniform(2.5, 8.0)), 8)
+    add_tree(here.table, rng, here.at((0.0, 0.0, 0.0)), float(rng.uniform(4.5, 9.0)), 8)
 
 
 def path(rng: np.random.Generator, free_m: float) -> Place:
@@ -169,8 +169,8 @@ def path(rng: np.random.Generator, free_m: float) -> Place:
         at = float(rng.uniform(4.0, 30.0))
         place.spot((at, at + wide), (-40.0, 40.0), int(g[gr.ROAD]), float(g[gr.ROAD_TONE]))
     _around(place, x, (18.0, 45.0))
-    in_lane(place, (decor.add_people, machines.add_bicycle, decor.add_people, machines.add_robot))
-    place.scatter(4, (2.0, 20.0), (-2.0, 2.0), 0.4, decor.add_people)
+    in_lane(place, (decor.add_figure, machines.add_bicycle, decor.add_figure, machines.add_robot))
+    place.scatter(4, (2.0, 20.0), (-2.0, 2.0), 1.2, decor.add_people)
     return place
 
 
@@ -182,7 +182,7 @@ def _verge(place: Place, x: tuple[float, float], side: int, edge: float) -> None
         away = side * (edge + float(rng.uniform(0.3, 1.2)))
         far = side * (edge + float(rng.uniform(1.5, 14.0)))
         spot, sort = (at, away, 0.0), rng.random()
-        if sort < 0.28 and place.is_free(at, far, 0.5):
+        if sort < 0.28 and place.is_free(at, far, 1.6):
             add_tree(place.table, rng, (at, far, 0.0), float(rng.uniform(3, 14)), 7)
         elif sort < 0.45 and place.is_free(at, far, 0.8):
             add_bush(place.table, rng, (at, far, 0.0), float(rng.uniform(0.3, 1.2)), 6)
@@ -220,23 +220,23 @@ def yard(rng: np.random.Generator, free_m: float) -> Place:
         at, y = float(rng.uniform(1.0, 25.0)), -side * float(rng.uniform(2.5, 14.0))
         sort = rng.random()
         if sort < 0.35:
-            place.put(at, y, 2.2, place.turn(), machines.add_container)
+            place.put(at, y, 3.3, place.turn(), machines.add_container)
         elif sort < 0.6:
-            place.put(at, y, 2.0, place.turn(), _van)
+            place.put(at, y, 3.6, place.turn(), _van)
         else:
-            place.put(at, y, 1.3, place.turn(), machines.add_forklift)
+            place.put(at, y, 2.0, place.turn(), machines.add_forklift)
     across = (-9.0, 9.0)
     place.scatter(16, (0.8, 18.0), across, 0.75, storage.add_load, float(rng.uniform(0.4, 1.9)))
     place.scatter(4, (0.8, 14.0), across, 0.7, storage.add_pallet)
     place.scatter(4, (0.8, 14.0), across, 0.35, storage.add_crates)
     place.scatter(4, (0.8, 14.0), across, 0.3, storage.add_barrel)
     place.scatter(3, (0.8, 14.0), across, 0.8, machines.add_pallet_jack)
-    place.scatter(3, (0.8, 20.0), across, 0.4, decor.add_people)
+    place.scatter(3, (0.8, 20.0), across, 1.2, decor.add_people)
     place.scatter(3, (0.8, 20.0), across, 0.3, decor.add_wet_sign)
     back = -side * float(rng.uniform(12.0, 25.0))
     add_rail_fence(place.table, rng, (20.0, back, 0.0), 0.0, 60.0, 2.0)
     _around(place, x, (27.0, 50.0))
-    in_lane(place, (decor.add_people, storage.add_crates, storage.add_barrel,
+    in_lane(place, (decor.add_figure, storage.add_crates, storage.add_barrel,
                     machines.add_hand_truck, machines.add_trolley))  # fmt: skip
     return place
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kdbts_ros.datasets.synthetic.indoor_surfaces import BLINDS, GLASS, PANEL
-from kdbts_ros.datasets.synthetic.places.place import Place
+from kdbts_ros.datasets.synthetic.places.place import LANE_HALF, Place
 from kdbts_ros.datasets.synthetic.places.stand import Stand, any_colour, grey, metal, pick, wood
 from kdbts_ros.datasets.synthetic.primitives import BRICK, PLAIN, Colour
 
@@ -105,7 +105,10 @@ def _fill(place: Place, here: Stand, start: float, width: float, hole: Opening, 
         here.box((middle, 0, tall / 2), (width / 2, 0.025, tall / 2), leaf, PANEL)
     elif hole.fill == OPEN:
         leaf, side = (wood(rng) if rng.random() < 0.6 else paint(rng)), float(rng.choice([-1, 1]))
-        swing = math.radians(float(rng.uniform(20, 110))) * float(rng.choice([-1, 1]))
+        swing, inward = math.radians(float(rng.uniform(20, 110))), rng.random() < 0.5
+        # Into the place only where the leaf leaves the lane free.
+        apart = abs(here.at((middle, 0.0, 0.0))[1]) > LANE_HALF + 1.5 * width
+        swing *= side if inward and apart else -side
         hinge = here.on(middle - side * width / 2, 0.0, 0.0, swing + (0 if side > 0 else math.pi))
         hinge.box((width / 2, 0, tall / 2), (width / 2, 0.022, tall / 2), leaf, PANEL)
     elif hole.fill == ROLLER:
