@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo test fuzz lint format docs clean
+.PHONY: help venv demo demo-ready viewer test kernels nightly golden fuzz lint format docs clean
 
 # Without byte code every child process compiles torch again, ten seconds each.
 unexport PYTHONDONTWRITEBYTECODE
@@ -27,7 +27,11 @@ endif
 
 help:
 	@echo "make demo [KITTI=DIR | BAG=DIR | PLACE=office]   a drive becomes a map, over ROS topics"
+	@echo "make viewer                                      the rerun viewer, for kdbts view and drive.rrd"
 	@echo "make test [ARGS='-k parity']                     the tests"
+	@echo "make kernels                                     those of the GPU's kernels, interpreted on a CPU"
+	@echo "make nightly                                     the tests that take long, and make fuzz"
+	@echo "make golden [DRIVE=new]                          the golden clip anew, and what changed in it"
 	@echo "make fuzz [CASES=10000]                          every reader on so many damaged files"
 	@echo "make lint                                        ruff, mypy, codespell"
 	@echo "make format                                      lay the code out with ruff"
@@ -35,7 +39,7 @@ help:
 	@echo "make venv [PYTHON=python3.12]                    set up .venv, which the others do as well"
 	@echo "make clean                                       remove builds, caches and demo_out; .venv stays"
 
-venv: $(DONE)/links $(DONE)/kernels
+venv: $(DONE)/links $(DONE)/tools $(DONE)/kernels
 
 $(DONE)/python:
 	@scripts/check_machine.sh $(PYTHON) $(ROS)
@@ -44,10 +48,14 @@ $(DONE)/python:
 		$(PYTHON) -m venv $(if $(filter sourced,$(ROS)),--system-site-packages) $(VENV)
 	@mkdir -p $(DONE) && touch $@
 
-$(DONE)/packages: requirements/base.txt requirements/dev.txt requirements/docs.txt requirements/train.txt \
-		requirements/ros.txt requirements/constraints.txt | $(DONE)/python
+$(DONE)/packages: requirements/base.txt requirements/ros.txt requirements/constraints.txt | $(DONE)/python
 	@echo "[2/6] packages, pinned in requirements/constraints.txt"
-	@scripts/install_packages.sh $(BIN)/python $(ROS)
+	@scripts/install_packages.sh $(BIN)/python $(ROS) run
+	@touch $@
+
+# What tests, checks, documentation and training need besides.
+$(DONE)/tools: requirements/dev.txt requirements/docs.txt requirements/train.txt $(DONE)/packages
+	@scripts/install_packages.sh $(BIN)/python $(ROS) tools
 	@touch $@
 
 $(DONE)/tf2_msgs: cmake/install_interfaces.py $(wildcard third_party_interfaces/tf2_msgs/*) \
@@ -59,7 +67,7 @@ $(DONE)/tf2_msgs: cmake/install_interfaces.py $(wildcard third_party_interfaces/
 	@touch $@
 
 $(DONE)/messages: cmake/install_interfaces.py cmake/prune_missing_includes.cmake CMakeLists.txt \
-		$(wildcard msg/*.msg) | $(DONE)/packages
+		$(wildcard msg/*.msg srv/*.srv) | $(DONE)/packages
 	@echo "[4/6] messages of kdbts_ros"
 	@mkdir -p build
 	@$(call logged,messages,--source . --python-dir share/kdbts_ros/python)
@@ -77,8 +85,23 @@ $(DONE)/links: scripts/link_source_tree.py $(wildcard launch/* config/* config/t
 	@$(BIN)/python scripts/link_source_tree.py
 	@touch $@
 
+viewer: $(DONE)/viewer
+
+$(DONE)/viewer: requirements/viewer.txt requirements/constraints.txt | $(DONE)/packages
+	@$(BIN)/python -m pip install --no-compile -c requirements/constraints.txt -r requirements/viewer.txt
+	@touch $@
+
+# What a demo runs, compiled while the steps above go on: that needs the sources, not the package.
+NUMBA_SOURCES := $(shell grep -rl --include='*.py' numba kdbts_ros)
+$(DONE)/demo-%: $(NUMBA_SOURCES) | $(DONE)/packages
+	@echo "[6/6] compiled loops of the demo: $*"
+	@mkdir -p build
+	@$(BIN)/python -m kdbts_ros.cli.main warm-up --only $* >build/demo-$*.log 2>&1 || \
+		{ cat build/demo-$*.log; exit 1; }
+	@touch $@
+
 # Compiled loops lie beside their sources; each source that changed is compiled again.
-$(DONE)/kernels: $(shell grep -rl --include='*.py' numba kdbts_ros) | $(DONE)/links
+$(DONE)/kernels: $(NUMBA_SOURCES) | $(DONE)/links
 	@echo "[6/6] compiled loops, so that the first start of the node need not wait for them"
 	@$(BIN)/kdbts warm-up
 	@touch $@
@@ -86,7 +109,12 @@ $(DONE)/kernels: $(shell grep -rl --include='*.py' numba kdbts_ros) | $(DONE)/li
 logged = $(BIN)/python cmake/install_interfaces.py $(2) --build build/$(1) --prefix $(VENV) \
 	>build/$(1).log 2>&1 || { cat build/$(1).log; exit 1; }
 
-demo: venv
+demo-ready: $(DONE)/demo-maps $(DONE)/links $(DONE)/demo-worlds
+	@:
+
+# Two steps at a time: compiling loops takes one core, and so does compiling messages.
+demo:
+	@$(MAKE) --no-print-directory -j2 demo-ready
 	@$(BIN)/kdbts demo $(if $(KITTI),--kitti "$(KITTI)") $(if $(BAG),--bag "$(BAG)") $(if $(PLACE),--place "$(PLACE)") --out "$(OUT)"
 
 # Message fields are type-checked, and nothing is heard from or sent to other machines.
@@ -95,6 +123,30 @@ test: export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 test: export OMP_NUM_THREADS ?= 1
 test: venv
 	@$(BIN)/python -m pytest --strict-config $(ARGS)
+
+# Triton is large, and a torch for GPUs brings its own: it stays out of what everyone installs.
+TRITON := $(CURDIR)/$(VENV)/triton
+$(DONE)/triton: requirements/triton.txt | $(DONE)/packages
+	@$(BIN)/python -c 'import triton' 2>/dev/null || $(BIN)/python -m pip install -q --no-compile \
+		--no-deps --upgrade --target $(TRITON) -r requirements/triton.txt
+	@touch $@
+
+kernels nightly: export TRITON_INTERPRET := 1
+kernels nightly: export PYTHONPATH := $(TRITON)$(if $(PYTHONPATH),:$(PYTHONPATH))
+kernels nightly golden: export OMP_NUM_THREADS ?= 1
+KERNEL_TESTS := test/density/engines/test_gpu.py test/density/whole_frame/test_gpu_frames.py \
+	test/golden/test_golden.py
+kernels: venv $(DONE)/triton
+	@$(BIN)/python -m pytest --strict-config -o timeout=600 $(KERNEL_TESTS) $(ARGS)
+
+nightly: export ROS_PYTHON_CHECK_FIELDS := 1
+nightly: export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
+nightly: venv $(DONE)/triton
+	@$(BIN)/python -m pytest --strict-config -m nightly -o timeout=7200 $(ARGS)
+	@$(MAKE) --no-print-directory fuzz
+
+golden: venv
+	@$(BIN)/python -m test.golden $(if $(DRIVE),--drive)
 
 # Decoders tell of each damaged picture on stderr; what fails is told on stdout.
 CASES ?= 10000
@@ -113,7 +165,7 @@ format: venv
 	@$(BIN)/ruff format .
 
 # The notice that is turned off says that a later mkdocs will have no plugins: it is pinned.
-docs: $(DONE)/packages
+docs: $(DONE)/tools
 	@NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --quiet --clean
 	@echo "the site is build/site/index.html; its search needs a server:"
 	@echo "$(PYTHON) -m http.server --bind 127.0.0.1 --directory build/site"
@@ -121,4 +173,4 @@ docs: $(DONE)/packages
 clean:
 	rm -rf build install log dist demo_out *.egg-info .pytest_cache .mypy_cache .ruff_cache .hypothesis
 	find kdbts_ros test launch cmake scripts -name __pycache__ -type d -prune -exec rm -rf {} +
-	rm -f $(DONE)/kernels
+	rm -f $(DONE)/kernels $(DONE)/demo-*

@@ -109,10 +109,10 @@ setup(
     package_data={NAME: ["weights/*", "py.typed", "**/*.j2"]},
     data_files=DATA_FILES,
     install_requires=requirements("base.txt"),
-    extras_require={"train": requirements("train.txt")},
+    extras_require={"train": requirements("train.txt"), "viewer": requirements("viewer.txt")},
     entry_points={
         "console_scripts": [
-            f"kdbts = {NAME}.cli.main:run",
+            f"kdbts = {NAME}.cli.start:main",
             f"kdbts_node = {NAME}.node.start:main",
         ]
     },

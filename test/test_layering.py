@@ -15,8 +15,8 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "kdbts_ros"
 PURE = (
     *("density", "learning", "evaluation", "datasets", "adaptation"),
-    *("encoded_images.py", "errors.py", "files.py", "loops.py", "pictures.py"),
-    *("reading.py", "tether.py", "yaml_files.py"),
+    *("encoded_images.py", "ending.py", "errors.py", "files.py", "loops.py", "memory.py"),
+    *("pictures.py", "reading.py", "suggestions.py", "tether.py", "yaml_files.py"),
 )
 IN_STRINGS = [
     file

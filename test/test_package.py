@@ -111,8 +111,11 @@ def test_linked_launch_files_are_found_as_ros2_launch_looks_for_them(
 
 
 def test_every_message_is_generated() -> None:
-    listed = set(re.findall(r'"(msg/\w+\.msg)"', (ROOT / "CMakeLists.txt").read_text()))
-    assert listed == {f"msg/{path.name}" for path in (ROOT / "msg").glob("*.msg")}
+    listed = set(re.findall(r'"((?:msg|srv)/\w+\.\w+)"', (ROOT / "CMakeLists.txt").read_text()))
+    found = [*(ROOT / "msg").glob("*.msg"), *(ROOT / "srv").glob("*.srv")]
+    assert listed == {f"{path.parent.name}/{path.name}" for path in found}
+    # `make venv` generates them again when any of them changes.
+    assert "$(wildcard msg/*.msg srv/*.srv)" in (ROOT / "Makefile").read_text()
 
 
 @pytest.mark.parametrize(
@@ -130,7 +133,15 @@ def test_every_requirement_is_pinned_to_one_version() -> None:
         match = CONSTRAINT.match(line)
         assert match, f"constraints.txt: {line!r} does not pin a version"
         pinned.add(normal(match[1]))
-    for file in ("base.txt", "ros.txt", "dev.txt", "docs.txt", "robot.txt", "train.txt"):
+    for file in (
+        "base.txt",
+        "ros.txt",
+        "dev.txt",
+        "docs.txt",
+        "robot.txt",
+        "train.txt",
+        "viewer.txt",
+    ):
         for line in significant(file):
             name = re.split(r"[<>=!~ ]", line)[0]
             assert normal(name) in pinned, f"{file}: {name} has no version in constraints.txt"
@@ -142,7 +153,7 @@ def test_every_message_package_of_the_node_is_a_dependency() -> None:
         top
         for path in (ROOT / "kdbts_ros").rglob("*.py")
         for top in re.findall(
-            r"^\s*from (\w+_(?:msgs|interfaces))\.msg import", path.read_text(), re.M
+            r"^\s*from (\w+_(?:msgs|interfaces))\.(?:msg|srv) import", path.read_text(), re.M
         )
     }
     assert used <= declared

@@ -55,6 +55,9 @@ def benchmark(
     repeats: Annotated[int, typer.Option(min=1, max=1000, help="Runs per stage.")] = 10,
     threads: Annotated[Optional[int], typer.Option(min=1, max=1024, help="CPU threads.")] = None,
     node: Annotated[bool, typer.Option("--node", help="Time kdbts_node over DDS instead.")] = False,
+    query: Annotated[
+        bool, typer.Option("--query", help="As --node, and ask ~/query meanwhile.")
+    ] = False,
     rates: Annotated[str, typer.Option(help="Of the camera with --node, Hz.")] = "10,30,60",
     seconds: Annotated[float, typer.Option(min=1, max=3600, help="Of each rate.")] = 10.0,
     json: Json = None,
@@ -68,12 +71,12 @@ def benchmark(
     Each stage runs once to warm up: compiled loops come from the cache or are compiled then.
 
     Example: `kdbts benchmark --network r50 --size 192x640 --json timings.json`, or
-    `kdbts benchmark --node --rates 10,30`
+    `kdbts benchmark --node --query --rates 10`
     """
-    if node:
+    if node or query:
         values = {"checkpoint": checkpoint, "device": device, "precision": precision}
         values["head"] = head or "auto"
-        figures_of_rates = benchmark_node(values, split_rates(rates), seconds, Console())
+        figures_of_rates = benchmark_node(values, split_rates(rates), seconds, Console(), query)
         if json is not None:
             write_json(json, {"node": figures_of_rates})
         return

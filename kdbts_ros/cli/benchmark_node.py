@@ -22,8 +22,9 @@ from kdbts_ros.errors import UserError
 
 if TYPE_CHECKING:
     from kdbts_ros.replay.load_test import LoadTest, RateFigures
+    from kdbts_ros.replay.query_load import QueryFigures
 
-NODE_MODULE = "kdbts_ros.node.kdbts_node"
+NODE_MODULE = "kdbts_ros.node.start"
 # KITTI's colour cameras.
 WIDTH, HEIGHT = 1242, 375
 # A first start compiles kernels, on a slow and busy machine.
@@ -32,13 +33,18 @@ WARM_UP_MAPS = 5
 
 
 def benchmark_node(
-    parameters: dict[str, str], rates_hz: Sequence[float], seconds: float, console: Console
+    parameters: dict[str, str],
+    rates_hz: Sequence[float],
+    seconds: float,
+    console: Console,
+    queries: bool = False,
 ) -> list[dict[str, Any]]:
     """Time `kdbts_node` in a process of its own, on a domain of its own.
 
     Args:
         parameters: of the node.
         rates_hz: of the camera, one after the other for so many seconds each.
+        queries: ask `~/query` meanwhile.
 
     Returns:
         For each rate the fields of `RateFigures`: rate_hz, p50_ms, p95_ms, dropped and more.
@@ -64,8 +70,13 @@ def benchmark_node(
             LoadTest(image, camera) as load,
         ):
             _wait_until_active(node, load, console)
+            if queries:
+                load.ask_beside()
             figures = _measure(load, rates_hz, seconds, console)
     console.print(_table(figures))
+    for row in figures:
+        if row.queries is not None:
+            console.print(_said(row.rate_hz, row.queries), highlight=False)
     return [asdict(row) for row in figures]
 
 
@@ -106,6 +117,17 @@ def _measure(
             task = progress.add_task(f"{rate:g} Hz", total=max(2, round(rate * seconds)))
             figures.append(load.run(rate, seconds, partial(progress.advance, task)))
     return figures
+
+
+def _said(rate_hz: float, found: QueryFigures) -> str:
+    """What came of questions beside a camera of that rate."""
+    sentence = (
+        f"~/query beside {rate_hz:g} Hz: {found.answered} of {found.asked} questions about "
+        f"{found.points:,} points answered, p50 {found.round_trip_p50_ms} ms and p95 "
+        f"{found.round_trip_p95_ms} ms from call to answer, of that in the node "
+        f"{found.node_p50_ms} and {found.node_p95_ms} ms"
+    )
+    return f"{sentence}; {found.refused} refused: {found.message}" if found.refused else sentence
 
 
 def _table(figures: Sequence[RateFigures]) -> Table:

@@ -35,7 +35,13 @@ def demo(
     out: Annotated[
         Path, typer.Option(help="Folder of the results.", callback=folder_to_write)
     ] = Path("demo_out"),
-    checkpoint: Checkpoint = "kdbts",
+    checkpoint: Checkpoint = "mvbts",
+    accumulate: Annotated[
+        bool,
+        typer.Option(
+            "--accumulate/--single", help="Maps that remember, or one of each image alone."
+        ),
+    ] = True,
     device: Device = "auto",
     frames: Annotated[
         Optional[int],
@@ -51,7 +57,7 @@ def demo(
         Optional[float],
         typer.Option(
             min=0.01,
-            help="Recorded seconds per second; measured to suit this machine by default.",
+            help="Recorded seconds per second; as fast as the node makes maps by default.",
         ),
     ] = None,
     fixed_frame: Annotated[
@@ -86,15 +92,14 @@ def demo(
 
         resolve(checkpoint)
         source = bag or _drive(kitti, drive, frames, place)
-        node = NodeSettings(checkpoint, device, fixed_frame, base_frame)
+        node = NodeSettings(checkpoint, device, fixed_frame, base_frame, accumulate)
         console = Console(stderr=True)
         console.print(f"look in with ROS_DOMAIN_ID={domain}", highlight=False)
         summary = run_demo(Request(source, results, node, rate), work, console)
     Console().print(summary.table())
-    typer.echo(
-        f"{shown(out)}: {results.panels.name}/, {results.film.name}, {results.outputs.name}/, "
-        f"{results.summary.name}"
-    )
+    files = [results.overview, results.film, results.viewer_file, results.summary]
+    left = [file.name for file in files if file.is_file()]
+    typer.echo(f"{shown(out)}: {', '.join([*left, 'panels/', 'outputs/'])}")
 
 
 def _require_ros() -> None:

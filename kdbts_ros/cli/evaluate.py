@@ -13,15 +13,19 @@ from kdbts_ros.cli import options
 from kdbts_ros.cli.evaluate_cameras import cameras
 from kdbts_ros.cli.evaluate_drive import drive as along_drives
 from kdbts_ros.cli.evaluation_data import (
-    Anchoring,
+    CameraHeight,
     Compare,
     Data,
     DataChoice,
     Dataset,
     Drive,
+    Folder,
     Frames,
     GroundAnchor,
+    Intrinsics,
     Json,
+    Orbslam,
+    OrbslamScale,
     PlaceName,
     Report,
     Root,
@@ -31,6 +35,7 @@ from kdbts_ros.cli.evaluation_data import (
     Views,
     Worlds,
     load_scenes,
+    orbslam_poses,
     show_table,
 )
 from kdbts_ros.cli.occupancy_protocols import (
@@ -50,6 +55,7 @@ from kdbts_ros.datasets.synthetic.places.kinds import STREET
 from kdbts_ros.density.cameras.adapter import choose_mode
 from kdbts_ros.density.maps.grid import HeightBand
 from kdbts_ros.errors import UserError
+from kdbts_ros.evaluation.anchoring import Anchoring
 from kdbts_ros.evaluation.columns import Box
 from kdbts_ros.evaluation.depth import depth_findings, evaluate_depth
 from kdbts_ros.evaluation.depth_errors import DepthErrors, steadiness_rows
@@ -60,6 +66,7 @@ from kdbts_ros.evaluation.occupancy import OccupancySettings
 from kdbts_ros.evaluation.occupancy_report import write_occupancy_report
 from kdbts_ros.evaluation.report import write_json, write_report
 from kdbts_ros.evaluation.samples import HELD_OUT_SEED
+from kdbts_ros.files import shown
 
 app = typer.Typer(no_args_is_help=True, help="Measure a checkpoint against truth.")
 app.command()(cameras)
@@ -79,6 +86,7 @@ class Scaling(str, Enum):
 
 @app.command()
 def depth(
+    folder: Folder = None,
     checkpoint: options.Checkpoint = "kdbts",
     compare: Compare = None,
     dataset: Data = Dataset.SYNTHETIC,
@@ -86,6 +94,8 @@ def depth(
     drive: Drive = None,
     sequence: Sequence_ = None,
     frames: Frames = ":",
+    orbslam: Orbslam = None,
+    orbslam_scale: OrbslamScale = 1.0,
     seed: Seed = HELD_OUT_SEED,
     worlds: Worlds = 20,
     place: PlaceName = STREET,
@@ -96,26 +106,37 @@ def depth(
         str, typer.Option(help="Show other cameras as the node does: auto, on or off.")
     ] = "auto",
     ground_anchor: GroundAnchor = Anchoring.OFF,
+    camera_height: CameraHeight = None,
+    intrinsics: Intrinsics = None,
     head: options.Head = None,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
     json: Json = None,
     report: Report = None,
 ) -> None:
-    """Depth by the Eigen protocol: Garg crop (recorded data), 80 m cap, no scaling by default.
+    """Depth by the Eigen protocol: Garg crop (KITTI), 80 m cap, no scaling by default.
 
     Example: `kdbts evaluate depth --dataset kitti-raw --root KITTI --drive 0009`
+
+    Example: `kdbts evaluate depth --dataset rgbd rgbd_dataset_freiburg1_desk --frames 0:100`
     """
-    data = DataChoice(dataset, root, drive, sequence, frames, seed, worlds, views, place)
+    if folder is not None and root is not None:
+        raise UserError(f"two folders of data: {shown(folder)} and --root {shown(root)}")
+    if dataset is not Dataset.RGBD and (camera_height, intrinsics) != (None, None):
+        raise UserError("--camera-height and --intrinsics belong to --dataset rgbd")
+    data = DataChoice(
+        dataset, folder or root, drive, sequence, frames, seed, worlds, views,
+        orbslam_poses(orbslam, orbslam_scale), camera_height, intrinsics, place,
+    )  # fmt: skip
     samples = data.samples()
     scenes = load_scenes([checkpoint, compare], device, precision, head)
-    crop: Crop = "none" if dataset is Dataset.SYNTHETIC else "garg"
+    crop: Crop = "none" if dataset in (Dataset.SYNTHETIC, Dataset.RGBD) else "garg"
     gallery = Gallery(PICTURES if report else 0)
     canonical = choose_mode(canonical_camera)
     errors = {name: DepthErrors() for name in scenes}
     tables = evaluate_depth(
         scenes, samples, (CAP[0], cap), crop, scaling.value, gallery, canonical, errors,
-        anchored=ground_anchor is Anchoring.ON,
+        anchoring=_along(ground_anchor, dataset),
     )  # fmt: skip
     findings = depth_findings(tables, list(scenes), errors)
     title = f"Depth of {checkpoint} (head {scenes[checkpoint].spec.head}) on {data}"
@@ -144,6 +165,8 @@ def occupancy(
     drive: Drive = None,
     sequence: Sequence_ = None,
     frames: Frames = ":",
+    orbslam: Orbslam = None,
+    orbslam_scale: OrbslamScale = 1.0,
     seed: Seed = HELD_OUT_SEED,
     worlds: Worlds = 20,
     place: PlaceName = STREET,
@@ -182,7 +205,10 @@ def occupancy(
     Example: `kdbts evaluate occupancy --dataset kitti-raw --root KITTI --drive 0009 --protocol all`
     """
     protocols = chosen_protocols(protocol, dataset)
-    data = DataChoice(dataset, root, drive, sequence, frames, seed, worlds, views, place)
+    data = DataChoice(
+        dataset, root, drive, sequence, frames, seed, worlds, views,
+        orbslam_poses(orbslam, orbslam_scale), place=place,
+    )  # fmt: skip
     settings = OccupancySettings(
         HeightBand(height_min, height_max, 0.25),
         threshold=threshold,
@@ -214,8 +240,20 @@ def _near_by(place: str) -> dict[str, Any]:
     return {} if place == STREET else {"box": NEAR_BOX, "resolution": 0.1}
 
 
+def _along(asked: Anchoring, dataset: Dataset) -> Anchoring:
+    """Worlds do not follow one another."""
+    if asked is Anchoring.FILTERED and dataset is Dataset.SYNTHETIC:
+        raise UserError(
+            "--ground-anchor filtered needs a drive, whose frames follow one another: name one "
+            "with --dataset, or use on"
+        )
+    return asked
+
+
 def _anchored(asked: Anchoring, protocols: Sequence[Protocol]) -> bool:
     """Only maps are anchored: the reference's protocol stays what was published."""
+    if asked is Anchoring.FILTERED:
+        raise UserError("--ground-anchor filtered is for depth: maps are tied by on, or off")
     if asked is Anchoring.ON and any(p is not Protocol.TRUTH for p in protocols):
         raise UserError("--ground-anchor on needs --protocol truth: the others are as published")
     return asked is Anchoring.ON

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import signal
+from contextlib import closing
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from kdbts_ros.ending import Interrupted
 from kdbts_ros.errors import UserError
 
 if TYPE_CHECKING:
@@ -30,6 +30,14 @@ def play(
     wait_for_subscribers: Annotated[
         float, typer.Option(metavar="SECONDS", help="Wait at most so long for a listener.")
     ] = 0.0,
+    after_map: Annotated[
+        str,
+        typer.Option(
+            metavar="TOPIC",
+            help="Each image of the camera waits for the map of the one before: no faster than "
+            "the node.",
+        ),
+    ] = "",
 ) -> None:
     """Publish a recording with its stored QoS and timing; Ctrl-C ends it.
 
@@ -48,25 +56,18 @@ def play(
             "use the environment `make venv` makes"
         ) from error
     names = tuple(t if t.startswith("/") else f"/{t}" for t in (topics or "").split(",") if t)
-    playback = Playback(rate, loop, clock, names, wait_for_subscribers)
+    playback = Playback(rate, loop, clock, names, wait_for_subscribers, after_map)
     with open_bag(bag) as reader:
         use_large_messages()
-        # The player ends on its own KeyboardInterrupt, between messages, with every child tidy.
+        # The player ends on an exception of its own, between messages, with every child tidy.
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-        for how in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(how, _interrupt)
         node = rclpy.create_node("kdbts_player")
         try:
-            _run(Player(node, reader, playback), playback)
+            with closing(Player(node, reader, playback)) as player:
+                _run(player, playback)
         finally:
             node.destroy_node()
             rclpy.shutdown()
-
-
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    # A second Ctrl-C, as launch sends it, must not turn the way out into a traceback.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    raise KeyboardInterrupt
 
 
 def _run(player: Player, playback: Playback) -> None:
@@ -95,7 +96,7 @@ def _run(player: Player, playback: Playback) -> None:
                 player.play_once(on_message)
                 if not playback.loop:
                     break
-    except KeyboardInterrupt:
+    except (Interrupted, KeyboardInterrupt):
         typer.echo(f"stopped: {played.summary()}")
         return
     typer.echo(f"played: {played.summary()}")

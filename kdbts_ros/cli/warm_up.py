@@ -7,13 +7,24 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
+from typing import Annotated, Optional
 
 import numpy as np
+import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from kdbts_ros import loops
+from kdbts_ros.cli.options import Json
 from kdbts_ros.errors import UserError
+from kdbts_ros.evaluation.report import write_json
 
 
 @dataclass(frozen=True)
@@ -24,7 +35,15 @@ class Part:
     run: Callable[[], object]
 
 
-def warm_up() -> None:
+def warm_up(
+    only: Annotated[
+        Optional[str],
+        typer.Option(
+            metavar="worlds|maps", help="What the demo needs of it: two parts that may run at once."
+        ),
+    ] = None,
+    json: Json = None,
+) -> None:
     """Compile every loop for this processor, so that the node's first start is as quick as others.
 
     The loops are kept between runs, for the user who runs this: run it as the one who will run the
@@ -32,11 +51,14 @@ def warm_up() -> None:
 
     Example: `kdbts warm-up`
     """
+    if only is not None and only not in DEMO:
+        raise UserError(f"--only is one of {', '.join(DEMO)}, got {only!r:.40}")
     console = Console(stderr=True)
     began, compiled = time.monotonic(), 0
-    chosen = parts()
+    chosen = parts() if only is None else [DEMO[only]]
     columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()]
-    with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as progress:
+    times = TimeElapsedColumn(), TimeRemainingColumn()
+    with Progress(*columns, *times, console=console, transient=True) as progress:
         task = progress.add_task("", total=len(chosen))
         for part in chosen:
             progress.update(task, description=part.name)
@@ -48,6 +70,8 @@ def warm_up() -> None:
     else:
         sentence = f"nothing to compile: every loop was kept already ({seconds:.0f} s)"
     Console().print(sentence, highlight=False, soft_wrap=True)
+    if json is not None:
+        write_json(json, {"loops_compiled": compiled, "seconds": round(seconds, 1)})
 
 
 def _run(part: Part, console: Console, progress: Progress, task: object) -> int:
@@ -95,19 +119,27 @@ def _worlds() -> None:
 
 
 def _maps(checkpoint: str) -> None:
-    """Frames through the node's pipeline, with all that anybody may listen to."""
-    from kdbts_ros.datasets.synthetic.drive import StreetDrive
+    """Frames through the node's pipeline, with all that anybody may listen to.
+
+    Which picture they show does not matter: noise needs no loops of the synthetic worlds, so that
+    both parts can be compiled at once.
+    """
+    from kdbts_ros.datasets.synthetic.rig import front_stereo
     from kdbts_ros.density.cameras.lenses import Lens
     from kdbts_ros.density.pipeline import Pipeline, PipelineSettings
     from kdbts_ros.density.settings import FrameStamp, Wanted
 
-    drive = StreetDrive(0, frames=2, rate_hz=5.0)
+    camera, T_base_cam = front_stereo()["left"]
+    rng = np.random.default_rng(0)
     wanted = Wanted(depth=True, percent=True, preview=True)
     pipeline = Pipeline(PipelineSettings(checkpoint, accumulate=True))
-    for i in range(len(drive)):
-        T_world_base, taken = drive.T_world_base(i), drive.frame(i).views["left"]
-        view = pipeline.view(taken.image, Lens(taken.camera), taken.T_world_cam, T_world_base)
-        pipeline.process(view, T_world_base, wanted, FrameStamp("left", drive.stamp_ns(i)))
+    for i in range(2):
+        T_world_base = np.eye(4)
+        T_world_base[0, 3] = 1.6 * i
+        image = rng.integers(0, 256, (camera.height, camera.width, 3), np.uint8)
+        view = pipeline.view(image, Lens(camera), T_world_base @ T_base_cam, T_world_base)
+        stamp = FrameStamp("left", 1_000_000_000 + 200_000_000 * i)
+        pipeline.process(view, T_world_base, wanted, stamp)
 
 
 def _evaluation() -> None:
@@ -133,3 +165,19 @@ def _learning() -> None:
     from kdbts_ros.learning.frames.depth_hints import aggregate
 
     aggregate(np.zeros((4, 4, 4), np.float32))
+
+
+def _street() -> None:
+    from kdbts_ros.datasets.synthetic.drive import StreetDrive
+    from kdbts_ros.datasets.synthetic.truth import column_truth
+
+    drive = StreetDrive(0, frames=1)
+    drive.frame(0)
+    column_truth(drive.world, np.arange(2.0), np.arange(2.0), 0.3, 2.0)
+
+
+# What `kdbts demo` runs with its defaults, and nothing else.
+DEMO = {
+    "worlds": Part("the demo's street", _street),
+    "maps": Part("the demo's maps", partial(_maps, "mvbts")),
+}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from kdbts_ros import pictures
 from kdbts_ros.datasets.ros.pose_rules import NoPose
@@ -13,9 +14,12 @@ from kdbts_ros.demo.film import chosen_panels, film_at, playback_rate, save_pane
 from kdbts_ros.demo.recording import Recording
 from kdbts_ros.demo.results import Results
 from kdbts_ros.demo.score import Agreement, TruthMap, compare, masked_truth
+from kdbts_ros.demo.session import NodeSettings
 from kdbts_ros.density.geometry.camera import Array
 from kdbts_ros.density.maps.grid import HeightBand
 from kdbts_ros.density.maps.preview import map_with_robot
+
+PANEL_HEIGHT, OVERVIEW_HEIGHT = 420, 600
 
 Progress = Callable[[int], None]
 
@@ -29,33 +33,56 @@ class Album:
 
     recording: Recording
     results: Results
-    base_frame: str
+    node: NodeSettings
     truth: TruthMap | None
     latency_ms: Mapping[int, float]
 
     def draw(self, progress: Progress) -> int:
-        """Panels and film; returns the number of film frames."""
+        """Panels, film and overview; returns the number of film frames."""
         poses = moments.poses(self.recording)
         stamps = [m.stamp_ns for m in moments.maps(self.results.outputs)]
         saved = chosen_panels(len(stamps))
         count = 0
+        best: tuple[float, moments.Moment, Array] | None = None
         with film_at(self.results.film, playback_rate(stamps)) as film:
             for moment in moments.moments(self.results.outputs, self.recording):
                 try:
-                    T_fixed_base = moments.base_pose(poses, moment.map, self.base_frame)
+                    T_fixed_base = moments.base_pose(poses, moment.map, self.node.base_frame)
                 except NoPose:
                     continue  # the bag's transforms changed since; the map has no robot to show
                 picture = self._panel(moment, T_fixed_base, stamps[0])
+                worth = self._worth(moment, count, len(stamps))
+                if best is None or worth > best[0]:
+                    best = worth, moment, T_fixed_base
                 film.add(picture)
                 if count in saved:
                     save_panel(self.results.panels / f"frame_{count:04d}.png", picture)
                 count += 1
                 progress(count)
+        if best is not None:
+            large = self._panel(best[1], best[2], stamps[0], OVERVIEW_HEIGHT)
+            save_panel(self.results.overview, large)
         return count
 
-    def _panel(self, moment: moments.Moment, T_fixed_base: Array, start_ns: int) -> pictures.Rgb:
+    def _worth(self, moment: moments.Moment, index: int, count: int) -> float:
+        """How well a moment suits the overview: by its map where the truth is known, by its place
+        in the middle elsewhere."""
+        if self.truth is None:
+            return -abs(index - count / 2)
+        iou = compare(moment.map.grid, self.truth.at(moment.map.window)).iou
+        # Before there is something to accumulate a map shows little.
+        return -1.0 if iou is None or index < count / 4 else iou
+
+    def _panel(
+        self,
+        moment: moments.Moment,
+        T_fixed_base: Array,
+        start_ns: int,
+        height: int = PANEL_HEIGHT,
+    ) -> pictures.Rgb:
         shown, caption = moment.map, [f"{(moment.map.stamp_ns - start_ns) / 1e9:5.1f} s"]
-        views = [("map", shown.grid)]
+        accumulated = ", accumulated" if self.node.accumulate else ""
+        views = [(f"map of {Path(self.node.checkpoint).stem}{accumulated}", shown.grid)]
         if shown.stamp_ns in self.latency_ms:
             caption.append(f"{self.latency_ms[shown.stamp_ns]:.0f} ms from image to map")
         if self.truth is not None:
@@ -64,7 +91,7 @@ class Album:
             iou = compare(shown.grid, truth).iou
             caption.append("IoU -" if iou is None else f"IoU {iou:.2f}")
         maps = [(n, map_with_robot(shown.window, cells, T_fixed_base)) for n, cells in views]
-        picture = pictures.panel(moment.image, moment.depth, maps)
+        picture = pictures.panel(moment.image, moment.depth, maps, height)
         return pictures.captioned(picture, "    ".join(caption))
 
 

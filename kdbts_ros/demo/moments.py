@@ -22,10 +22,8 @@ from kdbts_ros.demo.recorder import DEPTHS, GRIDS
 from kdbts_ros.demo.recording import Recording
 from kdbts_ros.density.geometry.poses import Matrix
 from kdbts_ros.density.maps.grid import GridWindow
-from kdbts_ros.errors import UserError
 from kdbts_ros.node.inputs.camera_messages import decode, decode_compressed
 from kdbts_ros.node.outputs.messages import to_ns
-from kdbts_ros.node.reporting.drops import Dropped
 
 
 @dataclass(frozen=True)
@@ -68,20 +66,6 @@ def moments(outputs: Path, recording: Recording) -> Iterator[Moment]:
                 _depth(deserialize_message(depth, Image)),
                 _picture(image, recording.compressed),
             )
-
-
-def first_image(recording: Recording) -> npt.NDArray[np.uint8]:
-    """(H,W,3) RGB of the first image of a recording.
-
-    Raises:
-        UserError: it cannot be decoded.
-    """
-    with Reader(recording.path) as reader:
-        data = next(data for _, data in _stamped(reader, recording.images))
-    try:
-        return _picture(data, recording.compressed)
-    except Dropped as fault:
-        raise UserError(f"the first image of {recording.images}: {fault.detail}") from None
 
 
 def poses(recording: Recording) -> PoseGraph:

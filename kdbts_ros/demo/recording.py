@@ -14,7 +14,7 @@ IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 CAMERA_INFO, TRANSFORMS = "sensor_msgs/msg/CameraInfo", "tf2_msgs/msg/TFMessage"
 # Names of the camera to take, the more wanted first, and of pictures that are none.
 _WANTED = ("left", "front", "rect", "color", "image")
-_UNWANTED = ("depth", "right", "mask", "preview", "disparity")
+_UNWANTED = ("depth", "right", "mask", "preview", "novel", "disparity")
 
 
 @dataclass(frozen=True)

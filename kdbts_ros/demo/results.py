@@ -29,6 +29,16 @@ class Results:
         return self.folder / "drive.mp4"
 
     @property
+    def overview(self) -> Path:
+        """The PNG to look at first."""
+        return self.folder / "overview.png"
+
+    @property
+    def viewer_file(self) -> Path:
+        """What `kdbts view` opens, where the viewer is installed."""
+        return self.folder / "drive.rrd"
+
+    @property
     def outputs(self) -> Path:
         """rosbag2 folder of what the node published."""
         return self.folder / "outputs"
@@ -50,7 +60,8 @@ class Results:
         """
         try:
             self.panels.mkdir(parents=True, exist_ok=True)
-            for file in (*self.panels.glob("frame_*.png"), self.film, self.summary):
+            made = (self.film, self.summary, self.overview, self.viewer_file)
+            for file in (*self.panels.glob("frame_*.png"), *made):
                 file.unlink(missing_ok=True)
             if (self.outputs / "metadata.yaml").is_file():
                 shutil.rmtree(self.outputs)

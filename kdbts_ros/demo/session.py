@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from kdbts_ros.demo.children import Child
-from kdbts_ros.demo.recorder import NODE, Recorder
+from kdbts_ros.demo.recorder import GRIDS, NODE, Recorder
 from kdbts_ros.demo.recording import Recording
 from kdbts_ros.errors import UserError
 
@@ -15,6 +15,8 @@ from kdbts_ros.errors import UserError
 LOADING_SECONDS = 240.0
 # Beyond the length of the replay: start-up of the player's process, and catching up.
 PLAYING_SECONDS = 120.0
+# For one frame, of a machine that is slow and busy.
+FRAME_SECONDS = 5.0
 # For the last image, its map, and the diagnostics that count it.
 SETTLING_SECONDS = 30.0
 _WAIT_FOR_LISTENERS = "30"
@@ -30,6 +32,7 @@ class NodeSettings:
     device: str
     fixed_frame: str
     base_frame: str
+    accumulate: bool = True
 
 
 def node_arguments(recording: Recording, settings: NodeSettings) -> list[str]:
@@ -42,6 +45,7 @@ def node_arguments(recording: Recording, settings: NodeSettings) -> list[str]:
         "image_transport": "compressed" if recording.compressed else "raw",
         "image_reliability": "reliable" if recording.reliable else "best_effort",
         "use_sim_time": "true",
+        "accumulate": "true" if settings.accumulate else "false",
         # The demo scores every cell the network has a word on, as its published figures do.
         "completed_cells": "keep",
     }
@@ -53,14 +57,17 @@ def node_arguments(recording: Recording, settings: NodeSettings) -> list[str]:
     return arguments
 
 
-def player_arguments(recording: Recording, rate: float) -> list[str]:
-    """Command line of `kdbts` that plays a recording's camera and poses."""
+def player_arguments(recording: Recording, rate: float | None) -> list[str]:
+    """Command line of `kdbts` that plays a recording's camera and poses.
+
+    Without a rate as fast as it was recorded, but no image before the map of the one before.
+    """
+    pace = ["--after-map", GRIDS] if rate is None else ["--rate", str(rate)]
     return [
         "play",
         str(recording.path),
         "--clock",
-        "--rate",
-        str(rate),
+        *pace,
         "--topics",
         ",".join(recording.topics),
         "--wait-for-subscribers",

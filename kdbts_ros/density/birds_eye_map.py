@@ -25,6 +25,7 @@ import numpy as np
 
 from kdbts_ros.density.engines.answers import Bools
 from kdbts_ros.density.engines.encoded_view import EncodedView
+from kdbts_ros.density.engines.interface import ColumnSums
 from kdbts_ros.density.geometry.affine_grid import AffineGrid
 from kdbts_ros.density.maps.grid import (
     GridWindow,
@@ -34,6 +35,7 @@ from kdbts_ros.density.maps.grid import (
     Pose,
     band_columns,
 )
+from kdbts_ros.density.maps.probability import ProbabilityCurves
 from kdbts_ros.density.scene import SceneCompleter, Speaker
 
 # A column says something only if the views see this share of its band; what little they see of the
@@ -84,19 +86,33 @@ def _map_by(
 ) -> OccupancyMap:
     grid, thickness = band_columns(T_fixed_base, window, band)
     sums = speaker.queries.column_sums(grid, speaker.visibility)
-    known = (sums.seen >= MIN_SEEN_SHARE * grid.shape[0]) & _within_range(
-        speaker.views, depth_near, grid
-    )
+    within = within_range(speaker.views, depth_near, grid)
+    return map_of_sums(sums, within, speaker.curves, window, grid.shape[0], thickness)
+
+
+def map_of_sums(
+    sums: ColumnSums,
+    within: Bools,
+    curves: ProbabilityCurves,
+    window: GridWindow,
+    levels: int,
+    thickness: float,
+) -> OccupancyMap:
+    """What sums down columns of so many levels, `thickness` m each, say of them.
+
+    within (H,W): see `within_range`. Columns of which no level is seen are unknown.
+    """
+    known = (sums.seen >= MIN_SEEN_SHARE * levels) & within
     observed = known & (sums.visible * 2 >= sums.seen)
     probability = np.full(known.shape, np.nan, np.float32)
     # NaN stays NaN: a density that is not a number makes its column unknown, not free.
-    probability[known] = speaker.curves.probability(
+    probability[known] = curves.probability(
         sums.density[known] * np.float32(thickness), observed[known]
     )
     return OccupancyMap(window, probability, observed)
 
 
-def _within_range(views: Sequence[EncodedView], depth_near: float, grid: AffineGrid) -> Bools:
+def within_range(views: Sequence[EncodedView], depth_near: float, grid: AffineGrid) -> Bools:
     """(H,W): columns that are not nearer to every view than depths were ever learnt.
 
     Nearer ones still lie in the image, and their densities look plausible: a wall across the lower
@@ -127,13 +143,13 @@ def no_less_than(
     known = np.isfinite(alone)
     # Of what is not a number nothing is called free or occupied.
     came = newest.observed & (alone >= occupied_from) & ~(all_say >= occupied_from)
-    heard = newest.observed | (known & _around(came, newest.window.resolution))
+    heard = newest.observed | (known & around(came, newest.window.resolution))
     probability = np.where(heard, np.fmax(alone, all_say), all_say)
     observed = together.observed | newest.observed
     return replace(together, probability=probability, observed=observed)
 
 
-def _around(cells: Bools, resolution: float) -> Bools:
+def around(cells: Bools, resolution: float) -> Bools:
     """(H,W): whether one of these cells (H,W) lies within `MOVED_WITHIN`."""
     reach = round(MOVED_WITHIN / resolution)
     if reach < 1 or not cells.any():

@@ -17,11 +17,13 @@ from kdbts_ros.density.cameras.lenses import Lens
 from kdbts_ros.density.cameras.training_camera import TrainingCamera
 from kdbts_ros.density.engines.answers import DepthMap
 from kdbts_ros.density.geometry.camera import Camera, View, inverse
-from kdbts_ros.density.ground.anchor import AS_SEEN, GroundAccount
+from kdbts_ros.density.ground.anchor import GroundAccount
 from kdbts_ros.density.maps.grid import CellRule, FrameMap, GridWindow, MapArea, OccupancyMap, Pose
+from kdbts_ros.density.maps.marks import Marks
 from kdbts_ros.density.maps.preview import preview_panel
 from kdbts_ros.density.maps.rolling_map import LocalMap
 from kdbts_ros.density.network.network import NetworkSpec
+from kdbts_ros.density.queries import ViewSnapshot
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.density.settings import MAP_AND_DEPTH, FrameStamp, Wanted
 from kdbts_ros.density.settings import PipelineSettings as PipelineSettings
@@ -30,6 +32,7 @@ from kdbts_ros.density.views.novelty import probe_points
 from kdbts_ros.density.views.policy import ViewAccount, ViewUse
 from kdbts_ros.density.views.static_world import ConsistencyGate, stride_for
 from kdbts_ros.density.whole_frame.anchored import AnchoredFrames
+from kdbts_ros.density.whole_frame.beside import Beside
 from kdbts_ros.density.whole_frame.frame import Frame
 from kdbts_ros.density.whole_frame.several_views import MultiViewMaps
 from kdbts_ros.density.whole_frame.single_view import SingleViewMaps
@@ -43,7 +46,8 @@ class FrameResult:
     trinary and percent (H,W) int8 over `window`; depth (h,w) z-depth m, NaN invalid, with its
     camera, which is the real one without distortion; preview (h,w,3) uint8 RGB; times_ms per stage;
     threshold: probability from which a column was called occupied; views: those behind the map;
-    ground: what ties its distances to the ground.
+    ground: what ties its distances to the ground; beside: what else can be asked about the frame
+    until the next one; snapshot: what its views can be asked at any time.
     """
 
     window: GridWindow
@@ -55,8 +59,10 @@ class FrameResult:
     preview: npt.NDArray[np.uint8] | None
     times_ms: dict[str, float]
     threshold: float
+    beside: Beside
     views: ViewAccount = field(default_factory=ViewAccount)
     ground: GroundAccount = field(default_factory=GroundAccount)
+    snapshot: ViewSnapshot | None = None
 
 
 class Pipeline:
@@ -83,6 +89,7 @@ class Pipeline:
         self._frames = AnchoredFrames(self.scene, self._single_view_maps)
         self._ground = GroundAccount()
         self._multi_view_maps = MultiViewMaps(self.scene)
+        self._marks = Marks()
         self._warm_up()
 
     def update(self, settings: PipelineSettings) -> None:
@@ -153,19 +160,23 @@ class Pipeline:
         window = GridWindow.around(x, y, 2 * settings.range_m, settings.resolution)
         area = MapArea(T_fixed_base, window, self._band)
         with _timed(times, "network"):
-            anchored = settings.ground_anchor == "auto"
-            frame, self._ground = self._frames.look(
-                view, area, self._rule_for(1), frame_stamp, anchored
+            frame, self._ground, area = self._frames.look(
+                view, area, self._rule_for(1), frame_stamp, settings.ground_use
             )
         with _timed(times, "views"):
             account = self._choose_views(frame, frame_stamp, window, ground)
+            chosen = () if self._views is None or frame_stamp is None else self.scene.views
         rule = self._rule_for(account.used)
         with _timed(times, "query"):
             answer = self._ask(frame, account.used, rule, area)
+            snapshot = self._snapshot(frame, bool(chosen), rule, area, wanted.queries)
             if self._local is not None and frame_stamp is not None:
                 answer = FrameMap(self._local.accumulate(answer.occupancy, frame_stamp.stamp_ns))
             occupancy = answer.occupancy
-            trinary, percent = answer.published(*rule, wanted.percent)
+            stamp_ns = None if frame_stamp is None else frame_stamp.stamp_ns
+            trinary, percent = self._marks.published(
+                answer, rule, settings.marks, wanted.percent, stamp_ns
+            )
         depth, depth_camera, preview = None, None, None
         if wanted.depth or wanted.preview:
             with _timed(times, "depth"):
@@ -175,9 +186,11 @@ class Pipeline:
             with _timed(times, "preview"):
                 maps = [(_map_caption(account), trinary)]
                 preview = preview_panel(view, image.valid, occupancy.window, maps, T_fixed_base)
+        stride = settings.depth_stride
+        beside = Beside(self.scene, frame, chosen, area, T_fixed_base, trinary, stride)
         return FrameResult(
             occupancy.window, trinary, percent, occupancy, depth, depth_camera, preview, times,
-            rule.threshold, account, self._ground,
+            rule.threshold, beside, account, self._ground, snapshot,
         )  # fmt: skip
 
     def remember(self, view: View, frame_stamp: FrameStamp) -> None:
@@ -187,9 +200,7 @@ class Pipeline:
         """
         self._ground = GroundAccount()
         if self._views is not None:
-            anchor = AS_SEEN
-            if self.settings.ground_anchor == "auto":
-                anchor = self._frames.anchor_of(frame_stamp.camera)
+            anchor = self._frames.anchor_of(frame_stamp.camera, self.settings.ground_use)
             encoded = self.scene.encode(view).anchored(anchor)
             kept = KeptView(encoded, frame_stamp.camera, frame_stamp.stamp_ns)
             self._views.add(kept, frame_stamp.pose_faults)
@@ -199,6 +210,7 @@ class Pipeline:
         if self._views is not None:
             self._views.clear()
         self._frames.forget()
+        self._marks.forget()
         self.scene.forget_votes()
         if self._local is not None:
             self._local.clear()
@@ -216,6 +228,19 @@ class Pipeline:
         if frame.finished_map is not None:
             return frame.finished_map
         return FrameMap(map_around(self.scene, *area))
+
+    def _snapshot(
+        self, frame: Frame, chosen: bool, rule: CellRule, area: MapArea, wanted: bool
+    ) -> ViewSnapshot | None:
+        """None where a GPU would have to copy a view that nobody wants to ask about.
+
+        chosen: the scene has views of this frame in use.
+        """
+        if frame.finished_map is not None and not chosen:
+            if not wanted:
+                return None
+            self.scene.use([frame.encoded()])
+        return ViewSnapshot.of(self.scene, area, rule)
 
     def _make_single_view_maps(self) -> SingleViewMaps | None:
         """None where there is no GPU with kernels, or one map of a view is not enough."""
@@ -261,13 +286,17 @@ class Pipeline:
     def _warm_up(self) -> None:
         # The first frame compiles kernels and allocates; it must not count as a dropped second.
         grey = _grey_view(self.scene.spec)
-        self.process(grey, np.eye(4))
+        frame = self.process(grey, np.eye(4), Wanted(queries=True))
+        assert frame.snapshot is not None
+        frame.snapshot.rehearse()
         if self._views is not None:
             # Several views take other kernels than one.
             encoded = self.scene.encode(grey)
             self.scene.use([encoded, encoded])
             window = GridWindow.around(0.0, 0.0, 2 * self.settings.range_m, 1.0)
-            self._multi_view_maps.map(np.eye(4), window, self._band, *self._rule_for(2))
+            area, rule = MapArea(np.eye(4), window, self._band), self._rule_for(2)
+            self._multi_view_maps.map(*area, *rule)
+            ViewSnapshot.of(self.scene, area, rule).rehearse()
             self.scene.depth_map(self.settings.depth_stride, by_student=True)
 
 

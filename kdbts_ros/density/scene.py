@@ -275,17 +275,22 @@ class SceneCompleter:
 
     @torch.inference_mode()
     def render(
-        self, camera: Camera, T_world_cam: npt.NDArray[np.float64], samples: int = DEPTH_SAMPLES
+        self,
+        camera: Camera,
+        T_world_cam: npt.NDArray[np.float64],
+        samples: int = DEPTH_SAMPLES,
+        stop: float = 0.0,
     ) -> tuple[npt.NDArray[np.uint8], Floats]:
         """Novel view by image-based rendering: rgb (H,W,3) and weight (H,W).
 
         Densities weigh the colours that the views' images have at the projected samples; weight is
-        the share of a pixel's light that some view could colour.
+        the share of a pixel's light that some view could colour. stop: a ray may end where less
+        light than this is left.
         """
         if not self._views:
             raise UserError("no views yet: call set_views before rendering")
         t = self.samples_of(self._views[0], samples)
-        return render_view(self._views, self.density, camera, T_world_cam, t, self.device)
+        return render_view(self._views, self.density, camera, T_world_cam, t, self.device, stop)
 
     def samples_of(self, view: EncodedView, count: int = DEPTH_SAMPLES) -> Floats:
         """Depths (count,) m at which rays of a view are sampled: an anchor changes what they are

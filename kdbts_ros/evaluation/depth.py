@@ -12,8 +12,9 @@ import numpy.typing as npt
 from kdbts_ros.density.cameras.adapter import Mode
 from kdbts_ros.density.engines.answers import DepthMap
 from kdbts_ros.density.geometry.camera import Camera, OwnCamera
+from kdbts_ros.density.ground.anchor import Track
 from kdbts_ros.density.scene import SceneCompleter
-from kdbts_ros.evaluation.anchoring import set_views
+from kdbts_ros.evaluation.anchoring import Anchoring, set_views
 from kdbts_ros.evaluation.depth_errors import DepthErrors
 from kdbts_ros.evaluation.depth_metrics import (
     CAP,
@@ -48,25 +49,29 @@ def evaluate_depth(
     gallery: Gallery | None = None,
     canonical_camera: Mode = "auto",
     errors: Mapping[str, DepthErrors] | None = None,
-    anchored: bool = False,
+    anchoring: Anchoring = Anchoring.OFF,
 ) -> dict[str, list[Metrics]]:
     """Measures by method and frame, by the Eigen protocol (NIPS 2014).
 
     Networks are shown what the node would show them of a camera, see `CameraAdapter`; pixels of
     truth that one of them is not shown count for no method. The ground plane baseline knows the
     camera's height and pitch; the constant is the best one for these very frames. The gallery gets
-    the first network's frames. errors: filled, by network. anchored: see `anchoring`.
+    the first network's frames. errors: filled, by network.
+    anchoring: filtered means along a drive, whose samples must come in its order.
     """
     gallery = gallery or Gallery(0)
     methods: dict[str, list[Metrics]] = {name: [] for name in scenes}
     adapters = {name: adapter_of(scene, canonical_camera) for name, scene in scenes.items()}
+    tracks = {name: Track() for name in scenes}
     # Truth of the frames as flat depths: all that the best constant needs of them.
     counted: list[Depth] = []
     for sample in samples:
         told, truth = dict[str, Depth](), sample.depth
         for name, scene in scenes.items():
             views = [shown(view, sample, adapters[name]) for view in sample.views]
-            set_views(scene, views, sample.T_world_base, anchored)
+            tied = anchoring is not Anchoring.OFF
+            track = tracks[name] if anchoring is Anchoring.FILTERED else None
+            set_views(scene, views, sample.T_world_base, tied, track, sample.stamp_ns)
             told[name], seen = told_depth(scene.depth_map(), sample.view.camera, truth.shape)
             truth = np.where(seen, truth, np.float32(0))
         for name, predicted in told.items():

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kdbts_ros.datasets.kitti.drive import KittiDrive
-from kdbts_ros.datasets.opening import open_drive
+from kdbts_ros.datasets.opening import OrbslamPoses, open_drive
 from kdbts_ros.datasets.synthetic.drive import StreetDrive, place_drive
 from kdbts_ros.datasets.synthetic.places.kinds import STREET
 from kdbts_ros.datasets.synthetic.world import StreetWorld
@@ -45,6 +45,7 @@ class Sample:
             where there are too few.
         around: the scan of this moment, then those of frames before and after; empty unless asked
             for.
+        stamp_ns: of the image; 0 where each sample is a world of its own.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Sample:
     world: StreetWorld | None = None
     scans: tuple[Scan, ...] = ()
     around: tuple[Scan, ...] = ()
+    stamp_ns: int = 0
 
     @property
     def view(self) -> View:
@@ -142,6 +144,7 @@ class RecordedSamples:
                 drive.lidar_depth(index),
                 scans=tuple(recorded_scan(drive, i) for i in self._window(index)),
                 around=tuple(recorded_scan(drive, i) for i in self._around(index)),
+                stamp_ns=drive.stamp_ns(index),
             )
 
     @cached_property
@@ -186,9 +189,21 @@ def prefetched(samples: Iterable[T]) -> Iterator[T]:
 
 
 def open_kitti(
-    dataset: str, root: Path | None, drive: str | None, sequence: str | None, frames: range | None
+    dataset: str,
+    root: Path | None,
+    drive: str | None,
+    sequence: str | None,
+    frames: range | None,
+    orbslam: OrbslamPoses | None = None,
 ) -> KittiDrive:
-    """A KITTI drive by the name of its layout."""
+    """A KITTI drive by the name of its layout, see `open_drive`.
+
+    Raises:
+        UserError: another layout, or anything the reader misses.
+    """
+    if dataset == "rgbd":
+        raise UserError("folders of an RGB-D camera are for `kdbts evaluate depth` alone: they "
+                        "have neither scans nor a second camera")  # fmt: skip
     if root is None:
         raise UserError(f"--dataset {dataset} needs --root DIR, the folder of the dataset")
-    return open_drive(dataset, root, drive, sequence, frames)
+    return open_drive(dataset, root, drive, sequence, frames, orbslam=orbslam)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Any
 
@@ -21,7 +21,10 @@ from tf2_msgs.msg import TFMessage
 from kdbts_ros.density.geometry.camera import Camera
 from kdbts_ros.msg import InferenceReport
 from kdbts_ros.node.outputs import messages
+from kdbts_ros.node.outputs.reports import tells_of_a_map
+from kdbts_ros.replay.query_load import QueryFigures, QueryLoad
 
+Quaternion = tuple[float, float, float, float]
 NODE = "/kdbts"
 # A car in a town; the map then slides and views become keyframes.
 SPEED = 8.0
@@ -40,7 +43,8 @@ class RateFigures:
 
     p50_ms, p95_ms: image stamp to the end of publishing its map. dropped: images without a map.
     lost: of these, images the node never received. ros_p50_ms, ros_p95_ms: the node's own share,
-    everything but waiting, network and query; decode and publish are parts of it.
+    everything but waiting, network and query; decode and publish are parts of it. queries: what
+    came of questions meanwhile; None where none were asked.
     """
 
     rate_hz: float
@@ -57,6 +61,7 @@ class RateFigures:
     wait_p95_ms: float | None
     network_p50_ms: float | None
     query_p50_ms: float | None
+    queries: QueryFigures | None = None
 
     @classmethod
     def of(cls, rate_hz: float, sent: int, received: int, reports: list[Any]) -> RateFigures:
@@ -111,7 +116,8 @@ class LoadTest:
         self._node.create_subscription(
             OccupancyGrid, f"{NODE}/occupancy", lambda _: None, _RELIABLE
         )
-        self._tf_static.publish(TFMessage(transforms=[_edge("base_link", "camera", 0, z=1.65)]))
+        self._tf_static.publish(TFMessage(transforms=[edge("base_link", "camera", 0, z=1.65)]))
+        self._queries: QueryLoad | None = None
 
     def node_listens(self) -> bool:
         """Whether the node has subscribed to everything."""
@@ -124,20 +130,31 @@ class LoadTest:
         while (left := until - time.monotonic()) > 0:
             self._executor.spin_once(timeout_sec=left)
 
+    def ask_beside(self) -> None:
+        """Ask `~/query`, too, whenever images are sent by `run`."""
+        self._queries = QueryLoad(self._node, NODE)
+
     def run(self, rate_hz: float, seconds: float, progress: Callable[[], None]) -> RateFigures:
         """Send images for so many seconds; `progress` is called after each."""
         before = self._frames_in
         self._reports.clear()
         count = max(2, round(rate_hz * seconds))
+        if self._queries is not None:
+            self._queries.start()
         start = time.monotonic()
         first_ns = time.time_ns()
         for index in range(count):
             self.spin(start + index / rate_hz - time.monotonic())
             self._send(time.time_ns())
             progress()
+        if self._queries is not None:
+            self._queries.stop()
         self.spin(SETTLING_SECONDS)
         mine = [r for r in self._reports if messages.to_ns(r.header.stamp) >= first_ns]
-        return RateFigures.of(rate_hz, count, self._frames_in - before, mine)
+        figures = RateFigures.of(rate_hz, count, self._frames_in - before, mine)
+        if self._queries is None:
+            return figures
+        return replace(figures, queries=self._queries.figures())
 
     def warm_up(self, maps: int, patience: float) -> bool:
         """Send images that do not count, one a second at most, until so many maps came of them.
@@ -157,14 +174,15 @@ class LoadTest:
         return True
 
     def _hear(self, report: Any) -> None:
-        self._reports.append(report)
+        if tells_of_a_map(report):
+            self._reports.append(report)
         self._frames_in = report.frames_in
 
     def _send(self, stamp_ns: int) -> None:
         """The robot's place at that instant, and what its camera sees."""
         stamp = messages.to_time(stamp_ns)
         x = SPEED * (stamp_ns % 3_600_000_000_000) / 1e9
-        self._tf.publish(TFMessage(transforms=[_edge("odom", "base_link", stamp_ns, x=x)]))
+        self._tf.publish(TFMessage(transforms=[edge("odom", "base_link", stamp_ns, x=x)]))
         self._info.header.stamp = self._image.header.stamp = stamp
         self._infos.publish(self._info)
         self._images.publish(self._image)
@@ -187,13 +205,22 @@ class LoadTest:
         self.close()
 
 
-def _edge(
-    parent: str, child: str, stamp_ns: int, x: float = 0.0, z: float = 0.0
+def edge(
+    parent: str,
+    child: str,
+    stamp_ns: int,
+    x: float = 0.0,
+    z: float = 0.0,
+    rotation: Quaternion | None = None,
 ) -> TransformStamped:
+    """Transform of `child` in `parent`; (x, y, z, w) in place of that of a camera that looks along
+    x, or of none."""
     edge = TransformStamped(header=messages.header(stamp_ns, parent), child_frame_id=child)
     edge.transform.translation.x, edge.transform.translation.z = x, z
     q = edge.transform.rotation
-    q.x, q.y, q.z, q.w = _OPTICAL if child == "camera" else (0.0, 0.0, 0.0, 1.0)
+    if rotation is None:
+        rotation = _OPTICAL if child == "camera" else (0.0, 0.0, 0.0, 1.0)
+    q.x, q.y, q.z, q.w = rotation
     return edge
 
 

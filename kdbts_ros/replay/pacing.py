@@ -60,5 +60,10 @@ class Pacer:
             until = due if self._tick is None else min(due, self._next_tick)
             self._sleep(max(until - now, 0) / _SECOND)
 
+    def resume(self, bag_ns: int) -> None:
+        """Let bag time be `bag_ns` now where it is later: what stood still is not caught up."""
+        if self._bag_time(self._now()) > bag_ns:
+            self.start(bag_ns)
+
     def _bag_time(self, wall_ns: int) -> int:
         return self._bag_start + round((wall_ns - self._wall_start) * self._rate)

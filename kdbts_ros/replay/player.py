@@ -21,7 +21,9 @@ from rosbags.interfaces import Connection, ConnectionExtRosbag2, Qos
 from rosgraph_msgs.msg import Clock
 
 from kdbts_ros.datasets.bags.recording import Recording
+from kdbts_ros.datasets.bags.topics import COMPRESSED, IMAGE
 from kdbts_ros.errors import UserError
+from kdbts_ros.replay.answers import Answers
 from kdbts_ros.replay.pacing import Pacer
 
 _TYPE = re.compile(r"[a-z][a-z0-9_]*/msg/[A-Z][A-Za-z0-9]*")
@@ -41,6 +43,7 @@ class Playback:
         clock: publish /clock; the recorded one, if any, is left out then.
         topics: only these; all if empty.
         wait_for_subscribers: seconds to wait at most for somebody to listen.
+        after_map: topic of maps; each image but the first waits for the map of the one before.
     """
 
     rate: float = 1.0
@@ -48,6 +51,7 @@ class Playback:
     clock: bool = False
     topics: tuple[str, ...] = ()
     wait_for_subscribers: float = 0.0
+    after_map: str = ""
 
     def __post_init__(self) -> None:
         if not 0 < self.rate < float("inf"):
@@ -119,6 +123,7 @@ class Player:
         if not self._connections:
             raise UserError("nothing to play: " + ("; ".join(self.skipped) or "no topic is left"))
         self._clock = node.create_publisher(Clock, "/clock", 10) if playback.clock else None
+        self._answers = Answers(node, playback.after_map) if playback.after_map else None
 
     @property
     def duration_ns(self) -> int:
@@ -161,11 +166,22 @@ class Player:
         pacer = Pacer(self._playback.rate, None if self._clock is None else self._publish_clock)
         pacer.start(start)
         for connection, time_ns, data in self._reader.messages(self._connections):
+            answers = self._answers if connection.msgtype in (IMAGE, COMPRESSED) else None
+            if answers is not None:
+                answers.wait()
+                pacer.resume(time_ns)
             pacer.wait_until(time_ns)
+            if answers is not None:
+                answers.sent(bytes(data))
             if connection.topic not in _LATCHED_TOPICS:
                 self._publishers[connection.topic].publish(bytes(data))
             on_message(time_ns - start)
         self._wait_for_acknowledgements()
+
+    def close(self) -> None:
+        """Hear no more."""
+        if self._answers is not None:
+            self._answers.close()
 
     def _add(self, node: Node, connection: Connection) -> None:
         topic = connection.topic

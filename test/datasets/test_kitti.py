@@ -7,10 +7,12 @@ import cv2
 import numpy as np
 import pytest
 
+from kdbts_ros.cli.evaluation_data import DataChoice, Dataset, orbslam_poses
 from kdbts_ros.datasets.bags.writer import write_bag
 from kdbts_ros.datasets.kitti.files import split_frames
 from kdbts_ros.datasets.kitti.odometry import CAMERA_HEIGHT, KittiOdometrySequence
 from kdbts_ros.datasets.kitti.raw import IMU_HEIGHT, KittiRawDrive
+from kdbts_ros.datasets.opening import OrbslamPoses, open_drive
 from kdbts_ros.density.geometry.camera import check_rigid, inverse, transform
 from kdbts_ros.errors import UserError
 
@@ -163,6 +165,25 @@ def test_orbslam_poses_scaled(raw_root: Path, tmp_path: Path) -> None:
     step = drive.T_world_base(1)[:3, 3]
     assert np.linalg.norm(step) == pytest.approx(1.0)
     assert step[0] == pytest.approx(np.cos(0.01))
+    opened = open_drive("kitti-raw", raw_root, "0009", orbslam=OrbslamPoses(tmp_path, 0.5))
+    np.testing.assert_array_equal(opened.T_world_base(1), drive.T_world_base(1))
+
+
+@pytest.mark.parametrize("layout", ["kitti-odometry", "kitti-360"])
+def test_orbslam_poses_are_for_raw_drives(layout: str, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=f"--orbslam gives poses to kitti-raw; {layout} has its"):
+        open_drive(layout, tmp_path, sequence="04", orbslam=OrbslamPoses(tmp_path))
+
+
+def test_a_scale_alone_and_poses_of_worlds_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="a factor on the poses of --orbslam"):
+        orbslam_poses(None, 0.975)
+    assert orbslam_poses(None, 1.0) is None
+    worlds = DataChoice(
+        Dataset.SYNTHETIC, None, None, None, ":", 0, 1, "left", OrbslamPoses(tmp_path)
+    )
+    with pytest.raises(UserError, match="worlds have exact ones"):
+        worlds.samples()
 
 
 def test_odometry_sequence(odometry_root: Path) -> None:

@@ -14,7 +14,6 @@ from kdbts_ros.datasets.bags.writer import write_bag
 from kdbts_ros.datasets.sample import PosedFrame
 from kdbts_ros.datasets.synthetic.rig import mount
 from kdbts_ros.demo.moments import first_image, poses
-from kdbts_ros.demo.pace import LONGEST_REPLAY, playing_rate
 from kdbts_ros.demo.recording import (
     CAMERA_INFO,
     COMPRESSED,
@@ -95,16 +94,9 @@ def test_compressed_images_reach_the_node_as_such() -> None:
     assert "image_transport:=compressed" in arguments
     played = player_arguments(tape(images="/cam/image/compressed"), 0.5)
     assert "/cam/image/compressed,/cam/camera_info,/tf" in played
+    assert played[played.index("--rate") + 1] == "0.5" and "--after-map" not in played
 
 
-@pytest.mark.parametrize(
-    ("frame_seconds", "rate"), [(0.01, 1.0), (0.13, 0.5), (0.26, 0.25), (60.0, 0.08)]
-)
-def test_the_speed_suits_the_machine(frame_seconds: float, rate: float) -> None:
-    assert playing_rate(tape(), frame_seconds) == pytest.approx(rate, abs=0.01)
-    assert 9.9 / playing_rate(tape(), frame_seconds) <= LONGEST_REPLAY * 1.1
-
-
-def test_a_short_or_lone_recording_has_a_speed_too() -> None:
-    assert playing_rate(tape(0.7, 8), 9.0) == pytest.approx(0.0072)
-    assert playing_rate(tape(0.0, 1), 9.0) == 1.0
+def test_without_a_rate_each_image_waits_for_a_map() -> None:
+    played = player_arguments(tape(), None)
+    assert played[played.index("--after-map") + 1] == "/kdbts/occupancy" and "--rate" not in played

@@ -14,6 +14,7 @@ TESTS = Path(__file__).parent
 # The paper, and through which doors it sees engines: the choice, the protocol, and plain data.
 PAPER = (
     *("scene.py", "birds_eye_map.py", "novel_view.py", "pipeline.py", "settings.py"),
+    *("queries.py", "places.py"),
     *("network", "geometry", "cameras", "ground", "views", "maps"),
 )
 DOORS = {"choose", "interface", "answers", "encoded_view"}

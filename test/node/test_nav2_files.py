@@ -159,18 +159,39 @@ def test_frames_are_those_of_the_node(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", COSTMAPS[1:])
-def test_points_mark_the_band_and_clear_beyond_what_they_mark(name: str) -> None:
-    node = yaml.safe_load(text("kdbts"))["/**"]["ros__parameters"]
+def test_cells_mark_and_only_what_is_seen_clears(name: str) -> None:
     (layer,) = [v for k, v in costmap(name).items() if k.startswith("kdbts_")]
     mark, clear = layer["mark"], layer["clear"]
-    assert mark["topic"] == clear["topic"] == "/kdbts/depth/points"
+    # A ray to a completed cell crosses the surface before it.
+    assert (mark["topic"], clear["topic"]) == ("/kdbts/points", "/kdbts/surface_points")
     assert (mark["marking"], mark["clearing"]) == (True, False)
     assert (clear["marking"], clear["clearing"]) == (False, True)
-    band = (mark["min_obstacle_height"], mark["max_obstacle_height"])
-    assert band == (node["height_min"], node["height_max"])
+    # The range is measured from the frame of a cloud: of the base, and of the camera.
+    assert "sensor_frame" not in mark and "sensor_frame" not in clear
+
+
+@pytest.mark.parametrize("name", COSTMAPS[1:])
+def test_no_point_of_the_node_is_cut_off(name: str) -> None:
+    node = yaml.safe_load(text("kdbts"))["/**"]["ros__parameters"]
+    parameters = costmap(name)
+    (layer,) = [v for k, v in parameters.items() if k.startswith("kdbts_")]
+    mark, clear = layer["mark"], layer["clear"]
+    for limits in (mark, layer):
+        low, high = limits.get("min_obstacle_height", -9), limits.get("max_obstacle_height", 9)
+        assert low < node["height_min"] and high > node["height_max"]
     marks = mark.get("obstacle_max_range", mark.get("obstacle_range"))
     clears = clear.get("raytrace_max_range", clear.get("max_z"))
-    assert 3.0 < marks < clears
+    assert parameters["width"] / 2 * 2**0.5 < marks < clears
+
+
+@pytest.mark.parametrize("name", COSTMAPS[1:])
+def test_a_point_fills_its_cell_of_the_costmap(name: str) -> None:
+    node = yaml.safe_load(text("kdbts"))["/**"]["ros__parameters"]
+    parameters = costmap(name)
+    (layer,) = [v for k, v in parameters.items() if k.startswith("kdbts_")]
+    assert parameters["resolution"] == node["resolution"] == layer.get("voxel_size", 0.2)
+    # Nav2's voxel layer wants more than its threshold, the other as many.
+    assert layer["mark_threshold"] + (name == "nav2_voxel_layer") == 1
 
 
 def test_the_camera_is_inside_the_voxels() -> None:
@@ -190,6 +211,10 @@ def test_every_key_of_the_collision_monitor_is_read() -> None:
         assert set(polygon) <= POLYGON | ACTIONS[polygon["action_type"]]
     for source in sources.values():
         assert set(source) <= MONITOR_SOURCE | MONITOR_SOURCES[source["type"]]
+    node = yaml.safe_load(text("kdbts"))["/**"]["ros__parameters"]
+    points = sources["kdbts_points"]
+    assert points["topic"] == "/kdbts/points"
+    assert (points["min_height"], points["max_height"]) == (node["height_min"], node["height_max"])
     listed = [sources[name]["type"] for name in parameters["observation_sources"]]
     assert listed == ["pointcloud"], "the type costmap keeps older monitors from starting"
 

@@ -60,3 +60,25 @@ def test_ticks_run_with_bag_time_and_never_ahead_of_the_next_message() -> None:
     pacer.wait_until(9 * SECOND)
     assert ticks == sorted(ticks)
     assert max(ticks) <= 9 * SECOND
+
+
+def test_what_stood_still_is_not_caught_up_with() -> None:
+    wall = Wall()
+    pacer = Pacer(2.0, now=wall.now, sleep=wall.sleep)
+    pacer.start(0)
+    wall.busy(3.0)
+    pacer.resume(1 * SECOND)
+    pacer.wait_until(1 * SECOND)
+    assert wall.slept == 0
+    pacer.wait_until(2 * SECOND)
+    assert wall.slept == pytest.approx(0.5)
+
+
+def test_who_is_in_time_keeps_the_pace() -> None:
+    wall = Wall()
+    pacer = Pacer(1.0, now=wall.now, sleep=wall.sleep)
+    pacer.start(0)
+    wall.busy(0.25)
+    pacer.resume(1 * SECOND)
+    pacer.wait_until(1 * SECOND)
+    assert wall.slept == pytest.approx(0.75)

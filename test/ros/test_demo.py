@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from rosbags.rosbag2 import Reader
 
+from kdbts_ros.viewer import sdk
 from test.ros.robot import ROOT, environment, until
 
 FRAMES = 6
@@ -50,6 +51,7 @@ def demonstrated(tmp_path_factory: pytest.TempPathFactory, checkpoint: Path) -> 
     done = run(out, "--checkpoint", checkpoint, "--frames", FRAMES, "--rate", 0.2)
     assert done.returncode == 0, done.stderr + (out / "node.log").read_text()
     assert "maps out" in done.stdout and "IoU of occupied cells" in done.stdout
+    assert ("the rerun viewer is not installed" in done.stderr) != sdk.installed()
     assert "[WARN]" not in done.stderr and "[INFO]" not in done.stderr
     return out
 
@@ -67,7 +69,7 @@ def test_the_outputs_are_a_bag_with_latched_maps(demonstrated: Path) -> None:
     summary = json.loads((demonstrated / "summary.json").read_text())
     with Reader(demonstrated / "outputs") as reader:
         counts = {c.topic: c.msgcount for c in reader.connections}
-    for topic in ("occupancy", "occupancy_probability", "depth/image", "report"):
+    for topic in ("occupancy", "occupancy_probability", "depth/image", "points", "views", "report"):
         assert counts[f"/kdbts/{topic}"] == summary["maps_out"]
     assert counts["/tf"] == FRAMES and counts["/tf_static"] == 1
     assert (demonstrated / "outputs" / "outputs.mcap").is_file()
@@ -80,6 +82,8 @@ def test_pictures_and_film_can_be_opened(demonstrated: Path) -> None:
     panel = cv2.imread(str(panels[0]))
     assert panel is not None and panel.shape[1] > panel.shape[0] > 200
     assert np.unique(panel.reshape(-1, 3), axis=0).shape[0] > 50
+    overview = cv2.imread(str(demonstrated / "overview.png"))
+    assert overview is not None and overview.shape[0] > panel.shape[0]
     film = cv2.VideoCapture(str(demonstrated / "drive.mp4"))
     assert film.read()[0]
     film.release()
@@ -88,6 +92,7 @@ def test_pictures_and_film_can_be_opened(demonstrated: Path) -> None:
 def test_nothing_else_is_touched_or_left(demonstrated: Path) -> None:
     left = {path.name for path in demonstrated.iterdir()}
     kept = {"panels", "drive.mp4", "outputs", "summary.json", "node.log", "player.log"}
+    kept |= {"overview.png"} | ({"drive.rrd"} if sdk.installed() else set())
     assert left == kept | {"notes.txt"}
 
 
@@ -95,6 +100,14 @@ def test_a_broken_checkpoint_is_one_sentence(tmp_path: Path) -> None:
     done = run(tmp_path / "out", "--checkpoint", "no_such_weights", "--frames", 2)
     assert done.returncode == 2
     assert "no_such_weights" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_without_a_rate_no_image_is_lost(tmp_path: Path, checkpoint: Path) -> None:
+    done = run(tmp_path / "out", "--checkpoint", checkpoint, "--frames", FRAMES, "--single")
+    assert done.returncode == 0, done.stderr
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert summary["maps_out"] == summary["frames_played"] == FRAMES and not summary["drops"]
+    assert 0 < summary["rate"] <= 1.05
 
 
 def test_ctrl_c_ends_the_node_too(tmp_path: Path, checkpoint: Path) -> None:

@@ -15,7 +15,7 @@ from rclpy.executors import SingleThreadedExecutor
 
 from kdbts_ros.density.geometry.camera import View
 from kdbts_ros.density.ground.anchor import GroundAccount
-from kdbts_ros.density.maps.grid import GridWindow
+from kdbts_ros.density.maps.grid import GridWindow, OccupancyMap
 from kdbts_ros.density.settings import Wanted
 from kdbts_ros.density.views.policy import ViewAccount
 from kdbts_ros.node import kdbts_node
@@ -32,6 +32,8 @@ class Engine:
         self.settings: Any = None
         self.begun, self.go_on = threading.Event(), threading.Event()
         self.cells: Any = np.zeros((4, 4), np.int8)
+        # Nobody listens to what is beside the map.
+        self.beside: Any = None
 
     def update(self, settings: Any) -> None:
         self.settings = settings
@@ -49,10 +51,15 @@ class Engine:
             window=GridWindow(0.5, 4, 4, 0.0, 0.0),
             trinary=self.cells,
             percent=np.full((4, 4), 70, np.int8) if wanted.percent else None,
-            occupancy=SimpleNamespace(percent=lambda completed: np.full((4, 4), 70, np.int8)),
+            occupancy=OccupancyMap(
+                GridWindow(0.5, 4, 4, 0.0, 0.0),
+                np.full((4, 4), 0.7, np.float32),
+                np.ones((4, 4), np.bool_),
+            ),
             depth=None,
             preview=None,
             times_ms={},
+            beside=self.beside,
             views=ViewAccount(),
             ground=GroundAccount(1.05, -0.01, 1.05),
         )
@@ -72,6 +79,7 @@ class Rig:
         self.late: list[Any] = []
         robot.grids.clear()
         robot.reports.clear()
+        robot.accounts.clear()
         self.node = kdbts_node.KdbtsNode()
         self.executor = SingleThreadedExecutor()
         self.executor.add_node(self.node)
@@ -155,7 +163,7 @@ def test_a_map_that_time_has_overtaken_is_not_published(rig: Rig) -> None:
     rig.begin(START)
     early = START - 100 * SECOND
     rig.see(early)
-    assert rig.turn(lambda: rig.node._counters.time_jumps == 1)
+    assert rig.turn(lambda: rig.node._jobs.counters.time_jumps == 1)
     rig.map_of(early + SECOND)
     assert START not in rig.stamps()
     assert rig.robot.drops()["time_jump"] == 1
@@ -165,7 +173,7 @@ def test_a_map_is_not_published_after_deactivation(rig: Rig) -> None:
     rig.begin(START)
     rig.node.trigger_deactivate()
     rig.engine.go_on.set()
-    assert rig.turn(lambda: rig.node._counters.dropped["deactivated"] == 1)
+    assert rig.turn(lambda: rig.node._jobs.counters.dropped["deactivated"] == 1)
     rig.node.trigger_activate()
     rig.connect()
     rig.map_of(START + SECOND)
@@ -178,8 +186,8 @@ def test_a_failure_to_publish_is_counted_and_the_next_map_is_published(rig: Rig)
     good, rig.engine.cells = rig.engine.cells, None
     rig.engine.go_on.set()
     rig.see(START)
-    assert rig.turn(lambda: rig.node._counters.dropped["inference_error"] == 1)
-    assert "publishing failed" in rig.node._counters.losses.details["inference_error"]
+    assert rig.turn(lambda: rig.node._jobs.counters.dropped["inference_error"] == 1)
+    assert "publishing failed" in rig.node._jobs.counters.losses.details["inference_error"]
     rig.engine.cells = good
     rig.map_of(START + SECOND)
     assert rig.stamps() == [START + SECOND]
@@ -218,7 +226,7 @@ def test_a_late_listener_gets_no_map_of_a_past_life(rig: Rig) -> None:
     early = START - 100 * SECOND
     # Only the image that announces the jump, without a pose: no map of the new epoch yet.
     rig.robot.see(early)
-    assert rig.turn(lambda: rig.node._counters.time_jumps == 1)
+    assert rig.turn(lambda: rig.node._jobs.counters.time_jumps == 1)
     grids = listen(rig, "/kdbts/occupancy")
     percent = listen(rig, "/kdbts/occupancy_probability")
     assert rig.turn(lambda: bool(grids))
@@ -231,10 +239,25 @@ def test_a_late_listener_gets_no_map_of_a_past_life(rig: Rig) -> None:
     assert [to_ns(grid.header.stamp) for grid in percent] == [early + SECOND]
     # Somebody has listened: from now on the middleware has a sample to give.
     rig.robot.see(early - 50 * SECOND)
-    assert rig.turn(lambda: rig.node._counters.time_jumps == 2)
+    assert rig.turn(lambda: rig.node._jobs.counters.time_jumps == 2)
     late = listen(rig, "/kdbts/occupancy_probability")
     assert rig.turn(lambda: bool(late))
     assert all(map(knows_nothing, late))
+
+
+def test_confidence_is_made_for_listeners_alone_and_a_past_life_s_is_taken_back(rig: Rig) -> None:
+    rig.map_of(START)
+    confidence = listen(rig, "/kdbts/confidence")
+    rig.turn(lambda: False, turns=50)
+    assert confidence == [], "nobody had asked for it"
+    rig.map_of(START + SECOND)
+    assert rig.turn(lambda: bool(confidence))
+    # |2 * 0.7 - 1| of one view that observed all of it.
+    assert list(confidence[0].data) == [20] * 16
+    assert to_ns(confidence[0].header.stamp) == START + SECOND
+    rig.see(START - 5 * SECOND)
+    assert rig.turn(lambda: len(confidence) > 1)
+    assert knows_nothing(confidence[1])
 
 
 def test_the_last_map_stays_while_the_node_is_inactive_and_goes_when_it_is_active(

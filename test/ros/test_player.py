@@ -15,6 +15,7 @@ import pytest
 rclpy = pytest.importorskip("rclpy")
 pytest.importorskip("tf2_msgs.msg")
 
+from nav_msgs.msg import OccupancyGrid
 from rclpy.context import Context
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
@@ -141,6 +142,39 @@ def test_everything_arrives_in_order(node: Node, bag: Path, play) -> None:
     assert static[0].transforms[0].child_frame_id == "camera_left"
     assert clocks == sorted(clocks)
     assert START <= clocks[0] <= clocks[-1] <= START + (COUNT - 1) * STEP
+
+
+def test_each_image_waits_for_the_map_of_the_one_before(node: Node, bag: Path, play) -> None:
+    sent: list[int] = []
+    answered: list[int] = []
+    maps = node.create_publisher(OccupancyGrid, "/maps", 10)
+
+    def answer(image: Image, info: dict) -> None:
+        sent.append(info["source_timestamp"])
+        time.sleep(0.15)  # three times as long as to the next image
+        answered.append(time.time_ns())
+        maps.publish(OccupancyGrid(header=image.header))
+
+    node.create_subscription(Image, image_topic("left"), answer, 10)
+    child = play(bag, "--after-map", "/maps", "--wait-for-subscribers", 60)
+    assert spin(node, lambda: child.poll() is not None)
+    assert spin(node, lambda: len(answered) == COUNT, 20)
+    _, errors = child.communicate(timeout=30)
+    assert child.returncode == 0, errors
+    assert all(before < after for before, after in zip(answered, sent[1:], strict=False))
+
+
+def test_maps_that_never_come_hold_nothing_up_for_long(
+    node: Node, bag: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kdbts_ros.replay.answers.PATIENCE_SECONDS", 0.4)
+    with open_bag(bag) as reader:
+        player = Player(node, reader, Playback(after_map="/maps"))
+        began = time.monotonic()
+        player.play_once(lambda at: None)
+        player.close()
+    # 0.4 + 0.2 + 0.1 + … and the length of the recording.
+    assert 0.7 < time.monotonic() - began < 30
 
 
 def test_loop_restarts_stamps_and_ctrl_c_ends_politely(node: Node, bag: Path, play) -> None:

@@ -47,15 +47,15 @@ class Hits:
     labels: Ints
 
 
-def aim(table: Array, camera: Camera, T_world_cam: Array) -> Shot:
-    """What casting needs to know of a posed camera before the solids of `table`.
+def aim(scene: SceneArrays, camera: Camera, T_world_cam: Array) -> Shot:
+    """What casting needs to know of a posed camera before the solids of a scene.
 
     Raises:
         UserError: a pose that is not rigid.
     """
     check_rigid(T_world_cam, "T_world_cam")
     T = np.ascontiguousarray(T_world_cam, np.float64)
-    tiles = TileIndex.build(table, camera, T)
+    tiles = TileIndex.build(scene.table, scene.hill, camera, T)
     pinhole = np.array([camera.fx, camera.fy, camera.cx, camera.cy])
     return Shot(pinhole, T, tiles.columns, tiles.starts, tiles.items, tiles.nearest)
 

@@ -11,6 +11,7 @@ import numpy as np
 from kdbts_ros.datasets.sample import PosedFrame
 from kdbts_ros.datasets.synthetic.casting import Floats
 from kdbts_ros.datasets.synthetic.ground import heading, street_to_world
+from kdbts_ros.datasets.synthetic.hill import LEVEL, Hill
 from kdbts_ros.datasets.synthetic.places.cameras import random_camera
 from kdbts_ros.datasets.synthetic.places.kinds import STREET, check_place
 from kdbts_ros.datasets.synthetic.raycast import RenderedView, render
@@ -43,6 +44,7 @@ class StreetDrive:
         moving: cars in the lanes drive (see traffic.py) instead of standing.
         place: "street", or one of `PLACES`, which is free of things for the drive and a little
             more.
+        hill: on which the street lies; the base stands on it.
     """
 
     seed: int
@@ -53,6 +55,7 @@ class StreetDrive:
     start_ns: int = 1_000_000_000
     moving: bool = False
     place: str = STREET
+    hill: Hill = LEVEL
 
     def __post_init__(self) -> None:
         if self.frames < 1 or self.speed < 0 or self.rate_hz <= 0:
@@ -66,6 +69,8 @@ class StreetDrive:
             check_place(self.place)
             if self.moving:
                 raise UserError(f"cars drive along streets only: nothing moves in '{self.place}'")
+            if self.hill.slope:
+                raise UserError(f"streets lie on hills: '{self.place}' is level")
 
     def __len__(self) -> int:
         return self.frames
@@ -81,6 +86,7 @@ class StreetDrive:
             beyond = np.random.default_rng([29, self.seed]).uniform(*BEYOND)
             return StreetWorld.of_place(self.place, self.seed, distance + float(beyond))
         world = StreetWorld.generate(self.seed, distance + 100.0, distance + 8.0)
+        world = StreetWorld.generate(self.seed, distance + 100.0, distance + 8.0, hill=self.hill)
         return without_traffic(world) if self.moving else world
 
     @cached_property
@@ -112,7 +118,7 @@ class StreetDrive:
         T = np.eye(4)
         T[:2, :2] = [[math.cos(yaw), -math.sin(yaw)], [math.sin(yaw), math.cos(yaw)]]
         T[:2, 3] = wx, wy
-        return T
+        return world.hill.on_it(T)
 
     def rendered(self, i: int, name: str, threads: int | None = None) -> RenderedView:
         """Image and exact depth of one camera at frame i.

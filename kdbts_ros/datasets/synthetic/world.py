@@ -11,6 +11,7 @@ from functools import cached_property
 import numpy as np
 
 from kdbts_ros.datasets.synthetic.appearance import SUN_X, SUN_Y, SUN_Z, random_appearance
+from kdbts_ros.datasets.synthetic.hill import LEVEL, Hill
 from kdbts_ros.datasets.synthetic.index import ShearedGrid
 from kdbts_ros.datasets.synthetic.interior import LAMP_COLUMNS
 from kdbts_ros.datasets.synthetic.kinds import STREETS, kind_of
@@ -39,6 +40,7 @@ class StreetWorld:
         lane_d: distance d of the robot's lane to the left of the centre line, m.
         traffic_rows: first row of the cars that stand in the lanes, and the first one after them.
         clear_m: a camera further along the robot's lane than this may stand in something.
+        hill: by which all of the above, which is level, is shifted upwards.
         lamps: (L, LAMP_COLUMNS) and room (ROOM_PARAMETERS,): what lights a place inside (see
             interior.py); both empty under open sky.
         cell_m: side of the cells of its look-up grids, m.
@@ -54,6 +56,7 @@ class StreetWorld:
     lane_d: float
     traffic_rows: tuple[int, int] = (0, 0)
     clear_m: float = math.inf
+    hill: Hill = LEVEL
     lamps: Array = field(default_factory=lambda: np.zeros((0, LAMP_COLUMNS)))
     room: Array = field(default_factory=lambda: np.zeros(0))
     cell_m: float = 1.0
@@ -66,6 +69,7 @@ class StreetWorld:
         length_m: float = 120.0,
         keep_clear_m: float = 8.0,
         streets: Mapping[str, float] | None = None,
+        hill: Hill = LEVEL,
     ) -> StreetWorld:
         """Make the street of a seed.
 
@@ -75,9 +79,10 @@ class StreetWorld:
             keep_clear_m: nothing stands in the robot's lane up to this x, m.
             streets: chances that the street is of a kind of `STREETS` instead of the usual one,
                 which is the same whatever the chances.
+            hill: on which it lies.
 
         Raises:
-            UserError: a negative seed or a street shorter than 20 m.
+            UserError: a negative seed, a street shorter than 20 m, or a hill no street has.
         """
         if seed < 0:
             raise UserError(f"a world's seed must be 0 or more, got {seed}")
@@ -89,7 +94,7 @@ class StreetWorld:
         light = random_appearance(rng)
         return cls(
             seed, street.table.array(), street.ground, street.patch_array(), light, length_m,
-            street.lane_d, street.traffic_rows, street.clear_m,
+            street.lane_d, street.traffic_rows, street.clear_m, hill.checked(),
         )  # fmt: skip
 
     @classmethod
@@ -130,12 +135,14 @@ class StreetWorld:
         sun = ShearedGrid.build(self.table, shear, bounds, self.cell_m)
         up = ShearedGrid.build(self.table, (0.0, 0.0), bounds, self.cell_m)
         return SceneArrays(
-            self.table, self.ground, self.patches, light,
+            self.table, self.ground, self.hill.array, self.patches, light,
             sun.frame, sun.starts, sun.items, up.frame, up.starts, up.items,
             self.lamps, self.room,
         )  # fmt: skip
 
     def digest(self) -> str:
         """SHA-256 of everything that defines the world."""
-        parts = (self.table, self.ground, self.patches, self.light, self.lamps, self.room)
+        hill = (self.hill.array,) if self.hill.slope else ()
+        world = (self.table, self.ground, self.patches, self.light)
+        parts = (*world, self.lamps, self.room, *hill)
         return hashlib.sha256(b"".join(p.tobytes() for p in parts)).hexdigest()

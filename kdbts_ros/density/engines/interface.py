@@ -42,14 +42,32 @@ class RayDepths(NamedTuple):
     opacity: Floats
 
 
-class Queries(Protocol):
-    """Answers of one head about `views`, the first of which is the reference view."""
+class PointQueries(Protocol):
+    """Answers of one head about single points in `views`, the first of which is the reference view.
+
+    World points are (N,3), metres.
+    """
 
     views: Sequence[EncodedView]
 
     def point_densities(self, points: Array) -> Floats:
-        """σ (N,) 1/m of world points (N,3); what it says of unseen ones means nothing."""
+        """σ (N,) 1/m of points; what it says of unseen ones means nothing."""
         ...
+
+    def seen(self, points: Array) -> Bools:
+        """(N,): points that some view has in its image."""
+        ...
+
+    def visible(self, points: Array, visibility: Sequence[Floats]) -> Bools:
+        """(N,): points that light from some view reaches.
+
+        visibility: by view, the depth (h,w) m over its image up to which light gets.
+        """
+        ...
+
+
+class Queries(PointQueries, Protocol):
+    """Answers of one head about points, grids and rays in `views`."""
 
     def grid_densities(self, grid: AffineGrid) -> Floats:
         """σ (levels,rows,columns) 1/m, NaN where no view sees."""
@@ -69,17 +87,6 @@ class Queries(Protocol):
         """(rows,columns): levels whose running sum of densities is at most `limit`.
 
         Unseen levels count as 1/m, as in the reference's profile.
-        """
-        ...
-
-    def seen(self, points: Array) -> Bools:
-        """(N,): world points (N,3) that some view has in its image."""
-        ...
-
-    def visible(self, points: Array, visibility: Sequence[Floats]) -> Bools:
-        """(N,): world points that light from some view reaches.
-
-        visibility: by view, the depth (h,w) m over its image up to which light gets.
         """
         ...
 
@@ -127,6 +134,13 @@ class Engine(Protocol):
 
     def queries(self, head: int, views: Sequence[EncodedView]) -> Queries:
         """What the head of that index says about views."""
+        ...
+
+    def points(self, head: int, views: Sequence[EncodedView]) -> PointQueries:
+        """What that head says of points, for any thread while frames go on in the engine's own.
+
+        Nothing that it reads is written again.
+        """
         ...
 
     def weaker(self, head: int, fault: str) -> Engine | None:

@@ -48,6 +48,9 @@ class PlainTorch:
             self.field.heads[head], views, [view.feature_maps[head] for view in views]
         )
 
+    def points(self, head: int, views: Sequence[EncodedView]) -> TorchQueries:
+        return self.queries(head, views)
+
     def weaker(self, head: int, fault: str) -> PlainTorch | None:
         if self.precision == "float32":
             return None

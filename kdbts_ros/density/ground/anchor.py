@@ -6,7 +6,7 @@ The plane that transforms give is the metre. See docs/ground_anchor.md.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -15,6 +15,15 @@ from kdbts_ros.density.ground.plane_fit import GroundFit
 from kdbts_ros.errors import UserError
 
 Mode = Literal["auto", "off"]
+
+
+class GroundUse(NamedTuple):
+    """What the ground that views see is used for: to tie distances to it, and for the height band
+    to follow it. What follows is not turned down as well: the band takes all of its pitch."""
+
+    anchored: bool = True
+    followed: bool = False
+
 
 # Scales are applied in steps of this share: what is kept by scale is made anew less often.
 _STEP = np.log(1.005)
@@ -105,6 +114,15 @@ class Track:
         log_scale = float(np.clip(np.rint(self._log_scale / _STEP) * _STEP, -most, most))
         pitch = float(np.clip(self._pitch, -self.rules.most_pitch, self.rules.most_pitch))
         return Anchor(float(np.exp(log_scale)), pitch) if log_scale or pitch else AS_SEEN
+
+    def anchor_for(self, use: GroundUse) -> Anchor:
+        """As `anchor`, as far as the ground is used for it."""
+        if not use.anchored:
+            return AS_SEEN
+        anchor = self.anchor
+        if not use.followed or not anchor.pitch:
+            return anchor
+        return Anchor(anchor.scale) if anchor.scale != 1 else AS_SEEN
 
     def account(self, applied: Anchor) -> GroundAccount:
         """Of a frame that an anchor was applied to."""

@@ -26,6 +26,29 @@ class Conv3x3(nn.Module):
         return y
 
 
+class RowBias(nn.Module):
+    """What a level camera at one height knows of a row before it sees anything: how far the ground
+    is there.
+
+    A level ground has an inverse depth that is linear in the row below the horizon, and the
+    canonical camera is level, as high as the one in training and has its horizon near the middle.
+    So every channel gets a line over the rows, and another over those below the middle. That is a
+    convolution of two channels that hold the row and the plane (CAM-Convs, CVPR 2019), and costs
+    one addition. Starts at nothing.
+    """
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.lines = nn.Parameter(torch.zeros(channels, 2))
+
+    def forward(self, height: int) -> Tensor:
+        """(1,C,height,1) for maps of so many rows."""
+        middles = torch.arange(height, dtype=torch.float32, device=self.lines.device) + 0.5
+        row = 2 * middles / height - 1
+        bias = self.lines @ torch.stack([row, row.clamp(min=0)])
+        return bias[None, :, :, None]
+
+
 class FeatureDecoder(nn.Module):
     """Five levels of convolve, upsample, join the skip, convolve; then one linear output map.
 
@@ -33,8 +56,13 @@ class FeatureDecoder(nn.Module):
     """
 
     def __init__(
-        self, encoder_channels: Sequence[int], channels: Sequence[int], feature_channels: int
+        self,
+        encoder_channels: Sequence[int],
+        channels: Sequence[int],
+        feature_channels: int,
+        rows: bool = False,
     ) -> None:
+        """rows: every level is told its rows, see `RowBias`."""
         super().__init__()
         before, after = [], []
         inputs = encoder_channels[-1]
@@ -46,6 +74,8 @@ class FeatureDecoder(nn.Module):
         self.before = nn.ModuleList(before)
         self.after = nn.ModuleList(after)
         self.output = Conv3x3(inputs, feature_channels)
+        told = channels[::-1] if rows else ()
+        self.rows = nn.ModuleList([RowBias(width) for width in told])
 
     def forward(self, taps: Sequence[Tensor]) -> Tensor:
         """Five maps, finest first, to (N,C,H,W)."""
@@ -56,7 +86,10 @@ class FeatureDecoder(nn.Module):
         """What the output convolution reads: (N,channels[0],H,W)."""
         x = taps[-1]
         for step, (before, after) in enumerate(zip(self.before, self.after, strict=True)):
-            x = F.interpolate(F.elu(before(x)), scale_factor=2.0, mode="nearest")
+            x = before(x)
+            if self.rows:
+                x = x + self.rows[step](x.shape[-2])
+            x = F.interpolate(F.elu(x), scale_factor=2.0, mode="nearest")
             level = 4 - step
             if level > 0:
                 x = torch.cat([x, taps[level - 1]], dim=1)

@@ -63,7 +63,8 @@ class NetworkSpec:
     `student_widths` are those of a single-view head that a multi-view network may carry beside its
     own (KDBTS: teacher and student over one trunk); empty means none. With `shared_hidden` both
     read one hidden layer, so that a view has one folded map for both. Images are stretched to
-    `image_height` x `image_width`, the size the network was trained on.
+    `image_height` x `image_width`, the size the network was trained on. With `ground_rows` the
+    decoder is told its rows, and so where a level camera of one height sees the ground.
     Rays are sampled from `depth_near` to `depth_far` by `depth_spacing`, see `SPACINGS`.
     """
 
@@ -79,6 +80,7 @@ class NetworkSpec:
     resize: str = "linear"
     student_widths: tuple[int, ...] = ()
     shared_hidden: bool = False
+    ground_rows: bool = False
     depth_spacing: str = "inverse"
 
     def __post_init__(self) -> None:
@@ -193,7 +195,10 @@ class DensityNetwork(nn.Module):
         self.spec = spec
         self.encoder = build_trunk(spec.trunk)
         self.decoder = FeatureDecoder(
-            self.encoder.channels, spec.decoder_channels, spec.feature_channels
+            self.encoder.channels,
+            spec.decoder_channels,
+            spec.feature_channels,
+            spec.ground_rows,
         )
         self.code = PositionalCode()
         self.head = build_head(spec)

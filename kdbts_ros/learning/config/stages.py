@@ -135,6 +135,9 @@ class SupervisedStage(Stage):
     )
     streets: StreetsConfig = Field(default_factory=lambda: StreetsConfig())
     places: PlacesConfig = Field(default_factory=lambda: PlacesConfig())
+    hills: float = Field(
+        default=0.0, ge=0, le=1, description="share of the worlds on a slope of 2 to 10 %"
+    )
     one_camera: float = Field(
         default=0.0,
         ge=0,
@@ -168,6 +171,24 @@ class SupervisedStage(Stage):
         le=1000,
         description="weight of how far features at 1/16 and 1/32 have gone from those of the "
         "encoder the run started from: squared, over their own square",
+    )
+    feature_teacher: str | None = Field(
+        default=None,
+        description="a checkpoint whose features, of the images before `jitter`, this network's "
+        "are drawn to: every pixel of every channel is a lesson, where truth is known at points",
+    )
+    feature_weight: float = Field(
+        default=1.0,
+        ge=0,
+        le=1000,
+        description="weight of the distance to feature_teacher: squared, over the variance of "
+        "each channel",
+    )
+    truth_weight: float = Field(
+        default=1.0,
+        ge=0,
+        le=1000,
+        description="weight of what the heads say of the truth, beside feature_weight",
     )
     feature_noise: float = Field(
         default=0.0,

@@ -57,6 +57,11 @@ class NetworkConfig(Section):
         description="let the student and the multi-view head read one hidden layer, so that a view "
         "has one map for both; head_width is then the first of multi_view_widths",
     )
+    ground_rows: bool = Field(
+        default=False,
+        description="tell the decoder its rows, and so how far away a level camera of the training "
+        "height sees the ground in each: what TF knows need not be guessed from what is seen",
+    )
     image_height: int = Field(
         default=96, ge=64, le=1024, multiple_of=32, description="network input rows"
     )
@@ -92,6 +97,12 @@ class NetworkConfig(Section):
         default=False,
         description="keep of start_from its encoder and the heads that fit, and begin the decoder "
         "anew, for instance in other widths",
+    )
+
+    heads_from: str | None = Field(
+        default=None,
+        description="a checkpoint whose heads to begin with where those of start_from are not "
+        "wanted, as for a new trunk that learns the features of an old one (`feature_teacher`)",
     )
 
     @model_validator(mode="before")

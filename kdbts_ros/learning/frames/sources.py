@@ -42,9 +42,10 @@ class LabelledWorlds:
     `high_share` high ones, down to and up to `heights` m: their world is enlarged or shrunk until
     they look from the training camera's height, which is what the canonical camera makes of what
     they see. `alone_share` of the further views are what one moving camera saw before. `streets`:
-    shares of other kinds of streets, see `STREETS`. near, near_share: see `label_frame`. `places`:
-    shares of worlds that are no streets, see `PLACES`, seen by cameras of any robot as the node
-    shows them to a network; without any, streets are what they are without this.
+    shares of other kinds of streets, see `STREETS`; `hills`: share on one, see `hill_of`. near,
+    near_share: see `label_frame`. `places`: shares of worlds that are no streets, see `PLACES`,
+    seen by cameras of any robot as the node shows them to a network; without any, streets are what
+    they are without this.
     """
 
     def __init__(
@@ -61,12 +62,14 @@ class LabelledWorlds:
         streets: Mapping[str, float] | None = None,
         near: float = NEAR,
         near_share: float = 0.0,
+        hills: float = 0.0,
         places: Mapping[str, float] | None = None,
     ) -> None:
         self._size = width, height
         self._points, self._columns, self._extra = points, columns, extra
         self._mounts = Mounts(low_share, high_share, heights)
         self._alone, self._streets = alone_share, dict(streets or {})
+        self._hills = hills
         self._near, self._near_share = near, near_share
         self._places = {name: share for name, share in (places or {}).items() if share > 0}
 
@@ -103,6 +106,7 @@ class LabelledWorlds:
             mounts=self._mounts,
             alone_share=self._alone,
             streets=self._streets,
+            hills=self._hills,
         )
         height = frame.height
         scale = 1.0 if is_usual(height) else TrainingCamera().height / height
@@ -110,7 +114,7 @@ class LabelledWorlds:
         return label_frame(
             view,
             frame.depth * scale,
-            level_base(view.T_world_cam),
+            frame.world.hill.on_it(level_base(view.T_world_cam)),
             lambda points: occupied(frame.world, points / scale),
             self._points,
             np.random.default_rng([seed, 1]),

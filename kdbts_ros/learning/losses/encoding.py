@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
 from kdbts_ros.density.network.efficientnet import EfficientNetLite
 from kdbts_ros.density.network.network import DensityNetwork
@@ -82,3 +83,18 @@ def feature_distance(taps: list[Tensor], start: Trunk, images: Tensor) -> Tensor
         change = (now - then).square().flatten(1).sum(1)
         ratios.append(change / then.square().flatten(1).sum(1).clamp_min(1e-12))
     return torch.stack(ratios).mean()
+
+
+def taught_features(features: Tensor, teacher: DensityNetwork, images: Tensor) -> Tensor:
+    """How far features (B,V,C,H,W) are from the teacher's of images (B,V,3,H,W), squared, over the
+    variance of each of the teacher's channels; mean over everything.
+
+    The hint of FitNets (Romero et al., ICLR 2015), on the map that heads read.
+    """
+    with torch.no_grad():
+        flat = images.flatten(0, 1)
+        size = (teacher.spec.image_height, teacher.spec.image_width)
+        wanted = teacher.encode(F.interpolate(flat, size, mode="area"))
+        wanted = F.interpolate(wanted, features.shape[-2:], mode="area")
+        spread = wanted.var((0, 2, 3), keepdim=True).clamp_min(1e-6)
+    return ((features.flatten(0, 1) - wanted).square() / spread).mean()

@@ -33,7 +33,7 @@ from kdbts_ros.learning.frames.labels import (
     draw_pixels,
 )
 from kdbts_ros.learning.frames.sampling import draw_views, drop_views
-from kdbts_ros.learning.losses.encoding import encode_views, feature_distance
+from kdbts_ros.learning.losses.encoding import encode_views, feature_distance, taught_features
 from kdbts_ros.learning.losses.feature_styles import disturbance
 from kdbts_ros.learning.losses.terms import density_distance, distillation_loss, masked_mean
 
@@ -168,13 +168,14 @@ def supervised_step(
     draws: Draws,
     precision: Precision,
     start: Trunk | None = None,
+    teacher: DensityNetwork | None = None,
 ) -> dict[str, Tensor]:
     """Losses of a batch; `loss` is the one to descend. All heads of the network learn.
 
     With `stage.distillation` the student also learns what the multi-view head knows of a point
     from all the views that see it, at all points that the first view sees.
 
-    start: the encoder that `stage.feature_distance` is from.
+    start: the encoder that `stage.feature_distance` is from. teacher: of `stage.feature_teacher`.
     """
     images = jitter_colours(batch.images, stage.jitter, draws)
     disturbed = disturbance(images.shape[1], stage.feature_noise, stage.mix_style, draws)
@@ -225,6 +226,10 @@ def supervised_step(
         distance = feature_distance(encoded.taps, start, images.flatten(0, 1))
         loss = loss + stage.feature_distance * distance
         found["feature_distance"] = distance.detach()
+    if teacher is not None:
+        apart = taught_features(encoded.features, teacher, batch.images)
+        loss = stage.truth_weight * loss + stage.feature_weight * apart
+        found["features"] = apart.detach()
     return {"loss": loss, **found}
 
 

@@ -22,7 +22,7 @@ _FREE = re.compile(
     r"|watch\.(every_minutes|pictures|kitti_root)"
     r"|stages\.\d+\.(minutes|steps|root|split|orbslam_folder|pool\.workers)"
 )
-_CHECKPOINTS = re.compile(r"network\.start_from|stages\.\d+\.teacher")
+_CHECKPOINTS = re.compile(r"network\.(start|heads)_from|stages\.\d+\.(feature_)?teacher")
 _MOST = 4
 # Keys that begin so are not compared, but told beside what they speak of.
 TOLD = "place of "

@@ -82,6 +82,9 @@ class SupervisedTask:
         self._start = start_trunk(config.network) if stage.feature_distance else None
         if self._start is not None:
             self._start.to(device)
+        self._teacher = _feature_teacher(config, stage)
+        if self._teacher is not None:
+            self._teacher.to(device)
 
     def holding(
         self, network: DensityNetwork, warming: bool = False
@@ -103,6 +106,7 @@ class SupervisedTask:
             high_share=self._stage.high_cameras,
             heights=self._stage.camera_heights,
             streets=dict(self._stage.streets),
+            hills=self._stage.hills,
             near=self._config.network.depth_near,
             near_share=self._stage.near_share,
             places=dict(self._stage.places),
@@ -115,7 +119,26 @@ class SupervisedTask:
         draws: Draws,
     ) -> dict[str, Tensor]:
         batch = collate(frames, self._stage, draws.rngs).to(self._device)
-        return supervised_step(network, batch, self._stage, draws, self._precision, self._start)
+        return supervised_step(
+            network, batch, self._stage, draws, self._precision, self._start, self._teacher
+        )
+
+
+def _feature_teacher(config: TrainingConfig, stage: SupervisedStage) -> DensityNetwork | None:
+    """The network whose features a stage draws the learner's to.
+
+    Raises:
+        UserError: it cannot be read, or has another number of features.
+    """
+    if stage.feature_teacher is None:
+        return None
+    teacher, info = load_network(stage.feature_teacher)
+    theirs, ours = info.spec.feature_channels, config.network.feature_channels
+    if theirs != ours:
+        raise UserError(
+            f"the feature teacher {info.source} has {theirs} features, the network {ours}"
+        )
+    return teacher.requires_grad_(False)
 
 
 class ClipTask:

@@ -9,7 +9,7 @@ from kdbts_ros.density.checkpoints.imagenet import IMAGENET, imagenet_weights
 from kdbts_ros.density.network.network import SINGLE_VIEW_HEADS, DensityNetwork, NetworkSpec
 from kdbts_ros.density.network.trunk import Trunk
 from kdbts_ros.learning.config.training import NetworkConfig
-from kdbts_ros.learning.weights.start import adopt
+from kdbts_ros.learning.weights.start import adopt, adopt_heads
 
 
 def build_network(config: NetworkConfig) -> DensityNetwork:
@@ -36,6 +36,7 @@ def build_network(config: NetworkConfig) -> DensityNetwork:
         resize="area",
         student_widths=(config.head_width,) if config.student and not single else (),
         shared_hidden=config.shared_hidden,
+        ground_rows=config.ground_rows,
     )
     network = DensityNetwork(spec)
     for head in network.heads().values():
@@ -44,6 +45,8 @@ def build_network(config: NetworkConfig) -> DensityNetwork:
         network.encoder.load_state_dict(imagenet_weights(config.trunk))
     elif config.start_from is not None:
         adopt(network, *load_network(config.start_from), config.fresh_decoder)
+    if config.heads_from is not None:
+        adopt_heads(network, *load_network(config.heads_from))
     return network
 
 

@@ -36,7 +36,9 @@ def adopt(
         if source in state and state[source].shape == own[name].shape:
             adopted[name] = state[source]
     left = [name for name in own if name not in adopted]
-    fresh = ("head.", "student.", "decoder.") if fresh_decoder else ("head.", "student.")
+    # Rows that the donor was not told start at nothing and leave its features as they are.
+    untold = () if donor.spec.ground_rows else ("decoder.rows.",)
+    fresh = ("head.", "student.", *(("decoder.",) if fresh_decoder else untold))
     trunk = [name for name in left if not name.startswith(fresh)]
     if trunk:
         raise UserError(
@@ -45,3 +47,26 @@ def adopt(
         )
     network.load_state_dict(adopted, strict=False)
     return left
+
+
+def adopt_heads(network: DensityNetwork, donor: DensityNetwork, info: CheckpointInfo) -> None:
+    """Copy the donor's heads, the single-view one as `adopt` does, and nothing of its trunk.
+
+    Raises:
+        UserError: a head that the donor has in another shape, or has not.
+    """
+    state = donor.state_dict()
+    theirs = "head." if donor.spec.head in SINGLE_VIEW_HEADS else "student."
+    ours = "head." if network.spec.head in SINGLE_VIEW_HEADS else "student."
+    adopted: dict[str, Tensor] = {}
+    for name, own in network.state_dict().items():
+        if not name.startswith(("head.", "student.")):
+            continue
+        source = theirs + name.removeprefix(ours) if name.startswith(ours) else name
+        if source not in state or state[source].shape != own.shape:
+            raise UserError(
+                f"{info.source} has heads that do not fit the network section of the config "
+                f"({name} differs)"
+            )
+        adopted[name] = state[source]
+    network.load_state_dict(adopted, strict=False)

@@ -7,6 +7,8 @@ ended: a deactivation or a jump in time ends one.
 from __future__ import annotations
 
 import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -58,14 +60,29 @@ class Epochs:
     """The number of the epoch of now, which the executor ends and the inference thread asks for.
 
     Whoever sends something of an epoch holds `lock` from asking to the end of sending, and waits
-    for nothing meanwhile: once `end` has returned, nothing of that epoch is sent any more.
+    for nothing meanwhile: once `end` has returned True, nothing of that epoch is sent any more.
     """
 
     def __init__(self) -> None:
         self.lock = threading.Lock()
         self.now = 0
 
-    def end(self) -> None:
-        """Begin the next epoch, as soon as what is being sent has gone out."""
-        with self.lock:
+    @contextmanager
+    def held(self, patience: float) -> Iterator[bool]:
+        """Hold the lock; False, and not held, where that takes more than `patience` seconds."""
+        held = self.lock.acquire(timeout=patience)
+        try:
+            yield held
+        finally:
+            if held:
+                self.lock.release()
+
+    def end(self, patience: float = 1.0) -> bool:
+        """Begin the next epoch, as soon as what is being sent has gone out.
+
+        False where that does not end within `patience` seconds: a middleware may never return, and
+        the executor must not wait for it. What is being sent then goes out if it ever does.
+        """
+        with self.held(patience) as held:
             self.now += 1
+            return held

@@ -10,7 +10,6 @@ Publishing is the last thing that can turn a job into a drop. What is asked of t
 
 from __future__ import annotations
 
-import gc
 import threading
 import time
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from kdbts_ros import memory
 from kdbts_ros.density.cameras.lenses import Lens
 from kdbts_ros.density.cameras.training_camera import BadMount
 from kdbts_ros.density.geometry.camera import View, inverse
@@ -140,10 +140,14 @@ class InferenceThread:
         self._mailbox: Mailbox[Job] = Mailbox()
         self._loaded = threading.Event()
         self._fault: UserError | None = None
+        # Of the job in progress, and of whether anybody still waits for what comes of it.
+        self._handing_over = threading.Lock()
+        self._current: Job | None = None
+        self._abandoned = False
         self.as_loaded: dict[str, str] = {}
         self.description = self.as_loaded
         # A daemon: a frame that cannot be interrupted must not keep the process alive.
-        self._thread = threading.Thread(target=self._run, name="kdbts_inference", daemon=True)
+        self._thread = threading.Thread(target=self._live, name="kdbts_inference", daemon=True)
 
     def start(self, meanwhile: Callable[[], object]) -> None:
         """Load the model and return when it is ready.
@@ -175,14 +179,38 @@ class InferenceThread:
             self._thread.join(timeout)
         return not self._thread.is_alive()
 
+    @property
+    def alive(self) -> bool:
+        """Whether the thread has not ended."""
+        return self._thread.is_alive()
+
+    def abandon(self) -> list[Job]:
+        """Want nothing more of a thread that does not end; the jobs that nothing will come of.
+
+        Nothing is delivered from now on. Its epoch must have ended, so that nothing is published.
+        """
+        with self._handing_over:
+            self._abandoned = True
+            lost = [] if self._current is None else [self._current]
+        self._mailbox.close()
+        return lost + self._mailbox.clear()
+
+    def _done(self, outcome: Outcome) -> None:
+        with self._handing_over:
+            self._current = None
+            if not self._abandoned:
+                self._deliver(outcome)
+
+    def _live(self) -> None:
+        self._run()
+        # The model is gone with the call.
+        memory.give_back()
+
     def _run(self) -> None:
         try:
             engine = self._load()
             self.description = self.as_loaded = engine.describe()
-            # What was loaded stays: a search through its quarter of a million objects for garbage
-            # would hold up a frame for a tenth of a second.
-            gc.collect()
-            gc.freeze()
+            memory.settle()
         except UserError as fault:
             self._fault = fault
             return
@@ -193,15 +221,16 @@ class InferenceThread:
             self._loaded.set()
         epoch = 0
         while (job := self._mailbox.take()) is not None:
+            self._current = job
             if job.epoch != epoch:
                 # Views of a past epoch would be fused under poses of another.
                 if (drop := _forgotten(engine)) is not None:
-                    self._deliver(Outcome(job, None, drop, time.monotonic(), 0.0))
+                    self._done(Outcome(job, None, drop, time.monotonic(), 0.0))
                     continue
                 epoch = job.epoch
             outcome = run(engine, job, self._publish)
             self.description = outcome.model or self.description
-            self._deliver(outcome)
+            self._done(outcome)
 
 
 def _forgotten(engine: Engine) -> Dropped | None:

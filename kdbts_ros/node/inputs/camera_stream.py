@@ -22,7 +22,7 @@ from kdbts_ros.node.parameters.values import Parameters
 from kdbts_ros.node.poses.transforms import Transforms
 from kdbts_ros.node.reporting import drops
 from kdbts_ros.node.reporting.counters import Counters
-from kdbts_ros.node.reporting.drops import Dropped
+from kdbts_ros.node.reporting.drops import Dropped, as_dropped
 from kdbts_ros.node.reporting.graph import (
     CAMERA_INFO,
     COMPRESSED,
@@ -39,6 +39,7 @@ class CameraStream:
     Args:
         name: of the camera; empty for the only one.
         parameters: gives the values of now.
+        catch_up: called before poses are looked up; has all transforms that have arrived taken.
         ready: called with every frame whose needs are met, stamps ascending.
         jumped: called when an image begins a new epoch, with its stamp, the topic and the seconds
             by which time jumped.
@@ -54,12 +55,13 @@ class CameraStream:
         parameters: Callable[[], Parameters],
         transforms: Transforms,
         counters: Counters,
+        catch_up: Callable[[], None],
         ready: Callable[[Frame, Needs], None],
         jumped: Callable[[int, str, float], None],
     ) -> None:
         self.name = name
         self._node, self._parameters, self._counters = node, parameters, counters
-        self._transforms = transforms
+        self._transforms, self._catch_up = transforms, catch_up
         self._ready, self._jumped = ready, jumped
         self._account = counters.stream(name)
         self._queue = WaitingQueue(parameters().queue_length)
@@ -123,19 +125,22 @@ class CameraStream:
         """Hand on every frame whose needs are met; drop those that waited long enough."""
         if not len(self._queue):
             return
+        self._catch_up()
         now = time.monotonic()
         resolved = self._queue.resolve(self._needs, now, self._parameters().tf_timeout)
         for _, drop in resolved.dropped:
             self._counters.drop(drop, now, self.name)
         for frame, needs in resolved.ready:
             try:
-                self._order.check(frame.stamp_ns)
-            except Dropped as drop:
-                self._counters.drop(drop, now, self.name)
-                continue
-            self._order.used(frame.stamp_ns)
-            self._counters.posed(now, self.name)
-            self._ready(replace(frame, frame_id=self._frame_id(frame, self._reading(frame))), needs)
+                self._hand_on(frame, needs, now)
+            except Exception as error:  # the other frames must not be lost to one
+                self._counters.drop(as_dropped(error), now, self.name)
+
+    def _hand_on(self, frame: Frame, needs: Needs, now: float) -> None:
+        self._order.check(frame.stamp_ns)
+        self._order.used(frame.stamp_ns)
+        self._counters.posed(now, self.name)
+        self._ready(replace(frame, frame_id=self._frame_id(frame, self._reading(frame))), needs)
 
     def _needs(self, frame: Frame) -> Needs:
         reading = self._reading(frame)
@@ -172,19 +177,24 @@ class CameraStream:
     def _on_image(self, message: Any, about: Any) -> None:
         now = time.monotonic()
         self._counters.image(now, self.name)
-        stamp_ns = to_ns(message.header.stamp)
-        size = (message.width, message.height) if isinstance(message, Image) else None
         try:
-            self._check(message, Sender(_gid(about), message.header.frame_id, size), stamp_ns, now)
-        except Dropped as drop:
+            displaced = self._admit(message, about, now)
+        except Exception as error:  # every image is accounted for, whatever is wrong with it
+            displaced = [as_dropped(error)]
+        for drop in displaced:
             self._counters.drop(drop, now, self.name)
-            return
-        frame_id = self._parameters().camera_frame or frame_name(message.header.frame_id)
-        frame = Frame(stamp_ns, frame_id, message, size, now, self.name, self._samples)
-        self._calibrations.expect(stamp_ns, message.header.frame_id, size)
-        for _, displaced in self._queue.add(frame):
-            self._counters.drop(displaced, now, self.name)
         self.drain()
+
+    def _admit(self, message: Any, about: Any, now: float) -> list[Dropped]:
+        """Let an image wait for what it needs; why those had to go that made room for it."""
+        head = message.header
+        stamp_ns = to_ns(head.stamp)
+        size = (message.width, message.height) if isinstance(message, Image) else None
+        self._check(message, Sender(_gid(about), head.frame_id, size), stamp_ns, now)
+        frame_id = self._parameters().camera_frame or frame_name(head.frame_id)
+        frame = Frame(stamp_ns, frame_id, message, size, now, self.name, self._samples)
+        self._calibrations.expect(stamp_ns, head.frame_id, size)
+        return [drop for _, drop in self._queue.add(frame)]
 
     def _check(self, message: Any, sender: Sender, stamp_ns: int, now: float) -> None:
         """Raise Dropped for an image that cannot be used, whatever arrives besides."""

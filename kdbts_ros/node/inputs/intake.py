@@ -10,6 +10,7 @@ from rclpy.clock import Clock, ClockType, JumpThreshold
 from rclpy.duration import Duration
 from rclpy.node import Node
 
+from kdbts_ros.density.geometry.poses import Matrix
 from kdbts_ros.errors import UserError
 from kdbts_ros.node.inputs.admission import LEAP_NS, in_words, is_leap
 from kdbts_ros.node.inputs.camera_stream import CameraStream
@@ -45,6 +46,7 @@ class Intake:
         new_epoch: Callable[[int], None],
     ) -> None:
         self._node, self._counters, self._new_epoch = node, counters, new_epoch
+        self._parameters = parameters
         self._poses = PoseSource(node, parameters, self._transform_fault, self.drain)
         self._streams: list[CameraStream] = []
         try:
@@ -56,6 +58,7 @@ class Intake:
                         parameters,
                         self._poses.transforms,
                         counters,
+                        self._poses.catch_up,
                         ready,
                         self._begin_epoch,
                     )
@@ -97,6 +100,10 @@ class Intake:
     def topics(self) -> str:
         """What is listened to, in words."""
         return ", ".join(f"{s.image_topic} and {s.camera_info_topic}" for s in self._streams)
+
+    def pose(self, frame: str, stamp_ns: int) -> Matrix:
+        """(4,4) T_fixed_frame at exactly that stamp; raises TransformUnavailable."""
+        return self._poses.transforms.lookup(self._parameters().fixed_frame, frame, stamp_ns)
 
     def surroundings(self, now: float) -> tuple[StreamSurroundings, ...]:
         """What `now`, monotonic s, is to be seen of each camera's topics."""

@@ -11,7 +11,7 @@ from kdbts_ros.datasets.ros.sample_depth import SampleDepth
 from kdbts_ros.density.geometry.poses import Matrix
 from kdbts_ros.node.inputs.camera_messages import Calibration
 from kdbts_ros.node.reporting import drops
-from kdbts_ros.node.reporting.drops import Dropped
+from kdbts_ros.node.reporting.drops import Dropped, as_dropped
 
 T = TypeVar("T")
 
@@ -74,7 +74,8 @@ class WaitingQueue:
         """Try every frame, oldest first; keep those that may still wait.
 
         Args:
-            attempt: gives what the frame waits for, or raises Dropped.
+            attempt: gives what the frame waits for, or raises Dropped; what else it raises is a
+                drop too.
             now, timeout: seconds of the clock of `Frame.arrived`.
         """
         resolved: Resolved[T] = Resolved()
@@ -99,5 +100,5 @@ class WaitingQueue:
 def _outcome(attempt: Callable[[Frame], T], frame: Frame) -> T | Dropped:
     try:
         return attempt(frame)
-    except Dropped as drop:
-        return drop
+    except Exception as error:  # the other frames must not be lost to one
+        return as_dropped(error)

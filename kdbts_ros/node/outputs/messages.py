@@ -59,7 +59,7 @@ def occupancy_grid(
     grid.info.origin.position.z = ground
     # A quaternion of zeros, the default in some languages, makes Nav2 refuse the map.
     grid.info.origin.orientation.w = 1.0
-    grid.data = _array("b", cells)
+    grid.data = filled("b", cells)
     return grid
 
 
@@ -90,11 +90,12 @@ def _image(head: Header, encoding: str, pixels: npt.NDArray[Any]) -> Image:
     image = Image(header=head, height=height, width=width, encoding=encoding)
     image.is_bigendian = int(sys.byteorder == "big")
     image.step = pixels[0].nbytes
-    image.data = _array("B", pixels)
+    image.data = filled("B", pixels)
     return image
 
 
-def _array(typecode: str, values: npt.NDArray[Any]) -> Any:
-    filled: Any = array(typecode)
-    filled.frombytes(np.ascontiguousarray(values).view(np.uint8))
-    return filled
+def filled(typecode: str, values: npt.NDArray[Any]) -> Any:
+    """An `array.array` of that type with the bytes of an array."""
+    field: Any = array(typecode)
+    field.frombytes(np.ascontiguousarray(values).view(np.uint8))
+    return field

@@ -12,9 +12,13 @@ from kdbts_ros.density.geometry.poses import Matrix
 Quaternion = tuple[float, float, float, float]
 
 try:
-    from tf_transformations import quaternion_matrix
+    from tf_transformations import quaternion_from_matrix, quaternion_matrix
 except ImportError:
-    from transforms3d.quaternions import quat2mat
+    from transforms3d.quaternions import mat2quat, quat2mat
+
+    def quaternion_from_matrix(T: Matrix) -> Matrix:
+        """The quaternion x, y, z, w of the rotation of a (4,4) transform."""
+        return np.asarray(mat2quat(T[:3, :3]))[[1, 2, 3, 0]]
 
     def quaternion_matrix(quaternion_xyzw: Quaternion) -> Matrix:
         """(4,4) rotation of a quaternion in the order x, y, z, w, of any length but zero."""
@@ -29,3 +33,9 @@ def matrix(translation: tuple[float, float, float], quaternion_xyzw: Quaternion)
     T = np.array(quaternion_matrix(quaternion_xyzw), np.float64)
     T[:3, 3] = translation
     return T
+
+
+def to_quaternion(T: Matrix) -> Quaternion:
+    """The unit quaternion of the rotation of a (4,4) rigid transform, in the order x, y, z, w."""
+    x, y, z, w = np.asarray(quaternion_from_matrix(T), np.float64).tolist()
+    return x, y, z, w

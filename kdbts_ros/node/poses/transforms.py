@@ -2,6 +2,11 @@
 
 The topics are listened to by us in any case: a transform passes the rules of `TransformTree` before
 tf2 sees it, and wakes the images that wait for it. What the rules cannot say is a drop.
+
+One thread takes all messages, and of each topic one in turn, however many wait. The newest images
+push the oldest out of their queue; transforms line up. Where images cost more than there is time
+for, each would look for its pose among transforms of seconds ago: so `catch_up` takes whatever has
+arrived before an image looks.
 """
 
 from __future__ import annotations
@@ -21,6 +26,7 @@ from kdbts_ros.errors import UserError
 from kdbts_ros.node.outputs.messages import to_ns
 from kdbts_ros.node.parameters.values import Parameters
 from kdbts_ros.node.reporting.drops import Dropped
+from kdbts_ros.node.reporting.faults import with_place
 
 if TYPE_CHECKING:
     from kdbts_ros.node.poses.tf2_store import Tf2Store
@@ -29,6 +35,8 @@ STATIC_QOS = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 MOVING_QOS = QoSProfile(depth=100)
 # Drivers publish odometry either way; best effort connects to both.
 ODOMETRY_QOS = QoSProfile(depth=100, reliability=ReliabilityPolicy.BEST_EFFORT)
+# Messages taken at once at most: what a queue holds, and some that come meanwhile.
+CATCH_UP = 128
 
 
 class TransformUnavailable(Dropped):
@@ -125,7 +133,7 @@ class PoseSource:
         self._parameters = parameters
         self._fault = fault
         self._arrived = arrived
-        self._subscriptions: list[Any] = []
+        self._subscriptions: list[tuple[Any, Callable[[Any], None]]] = []
         self.transforms = Transforms(lambda: bounds(parameters()), _store_for(node))
 
     def start(self) -> None:
@@ -135,36 +143,58 @@ class PoseSource:
         listen = self._node.create_subscription
         if self._parameters().pose_source == "odometry":
             moving = listen(Odometry, "odom", self._on_odometry, ODOMETRY_QOS)
+            take = self._take_odometry
         else:
             moving = listen(TFMessage, "/tf", self._on_tf, MOVING_QOS)
+            take = self._take
         fixed = listen(TFMessage, "/tf_static", self._on_tf_static, STATIC_QOS)
-        self._subscriptions = [moving, fixed]
+        self._subscriptions = [(moving, take), (fixed, self._take_static)]
 
     def stop(self) -> None:
         """Listen no more."""
-        for subscription in self._subscriptions:
+        for subscription, _ in self._subscriptions:
             self._node.destroy_subscription(subscription)
         self._subscriptions = []
 
+    def catch_up(self) -> None:
+        """Take the transforms that have arrived and wait for their turn; wakes nobody."""
+        for subscription, take in self._subscriptions:
+            for _ in range(CATCH_UP):
+                message = _next(subscription)
+                if message is None:
+                    break
+                try:
+                    take(message)
+                except Exception as error:  # of the transform, not of the image that needs another
+                    topic = subscription.topic_name
+                    self._fault(f"a message on {topic} failed: {with_place(error)}")
+
     def _on_tf(self, message: Any) -> None:
-        self._take(message.transforms, static=False)
+        self._take(message)
+        self._arrived()
 
     def _on_tf_static(self, message: Any) -> None:
-        self._take(message.transforms, static=True)
-
-    def _take(self, transforms: Any, *, static: bool) -> None:
-        for stamped in transforms:
-            move, child = stamped.transform, stamped.child_frame_id
-            parent, stamp_ns = stamped.header.frame_id, to_ns(stamped.header.stamp)
-            self._insert(parent, child, stamp_ns, move.translation, move.rotation, static)
+        self._take_static(message)
         self._arrived()
 
     def _on_odometry(self, message: Odometry) -> None:
+        self._take_odometry(message)
+        self._arrived()
+
+    def _take_static(self, message: Any) -> None:
+        self._take(message, static=True)
+
+    def _take(self, message: Any, *, static: bool = False) -> None:
+        for stamped in message.transforms:
+            move, child = stamped.transform, stamped.child_frame_id
+            parent, stamp_ns = stamped.header.frame_id, to_ns(stamped.header.stamp)
+            self._insert(parent, child, stamp_ns, move.translation, move.rotation, static)
+
+    def _take_odometry(self, message: Odometry) -> None:
         parent = message.header.frame_id or self._parameters().fixed_frame
         child = message.child_frame_id or self._parameters().base_frame
         pose, stamp_ns = message.pose.pose, to_ns(message.header.stamp)
         self._insert(parent, child, stamp_ns, pose.position, pose.orientation, False)
-        self._arrived()
 
     def _insert(self, parent: str, child: str, stamp_ns: int, t: Any, q: Any, static: bool) -> None:
         place, turn = (t.x, t.y, t.z), (q.x, q.y, q.z, q.w)
@@ -174,6 +204,13 @@ class PoseSource:
             notice = str(error)
         if notice:
             self._fault(notice)
+
+
+def _next(subscription: Any) -> Any:
+    """The next message of a subscription, as rclpy's executors take it; None if there is none."""
+    with subscription.handle:
+        taken = subscription.handle.take_message(subscription.msg_type, subscription.raw)
+    return None if taken is None else taken[0]
 
 
 def bounds(parameters: Parameters) -> Rules:

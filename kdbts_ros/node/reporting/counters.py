@@ -17,6 +17,8 @@ NEVER = float("-inf")
 # So many jumps from one source within so many seconds are no loop of a recording worth the name.
 JUMPS_REPEATED = 3
 JUMPS_WITHIN = 10.0
+# What inference finds out about a message, before the network sees it.
+_OF_THE_IMAGE = frozenset({drops.BAD_IMAGE, drops.CAMERA_INFO_MISMATCH})
 
 
 @dataclass
@@ -32,6 +34,14 @@ class Losses:
         self.dropped[drop.reason] += 1
         self.details[drop.reason] = drop.detail
         self.drop_at[drop.reason] = now
+
+    def newest(self, since: float) -> str:
+        """The newest loss since then in words, but "superseded" only where it is the only one."""
+        recent = [reason for reason, at in self.drop_at.items() if at >= since]
+        if not recent:
+            return ""
+        telling = [reason for reason in recent if reason != drops.SUPERSEDED] or recent
+        return self.sentence(max(telling, key=self.drop_at.__getitem__))
 
     def recent(self, reasons: Iterable[str], since: float) -> tuple[str, ...]:
         """Those of the reasons for which an image was lost since then, the newest first."""
@@ -69,6 +79,7 @@ class StreamCounters:
     """What one camera sent. Times are seconds of a clock that never jumps.
 
     `good_at`: when an image was last found usable, with a calibration; `pose_at`: and with a pose.
+    `undecoded_since`: since when every image that inference looked at was none.
     concerns: why the network may do badly with the camera, and the frame that was judged.
     """
 
@@ -79,10 +90,56 @@ class StreamCounters:
     incompatible_qos: str = ""
     good_at: float | None = None
     pose_at: float | None = None
+    undecoded_since: float | None = None
     failures_in_row: int = 0
     losses: Losses = field(default_factory=Losses)
     concerns: tuple[str, ...] = ()
     frame_id: str = ""
+
+
+@dataclass
+class Debts:
+    """What the inference thread owes. Times are seconds of a clock that never jumps.
+
+    Only an answer ends a debt: images that come meanwhile do not make it younger.
+    `jobs`: that are under way. `answer_since`: when it last answered, or was given the first job
+    after; None where it owes nothing. `map_since`: when it got the first job, after the last map,
+    that asks for one.
+    """
+
+    jobs: int = 0
+    answer_since: float | None = None
+    map_since: float | None = None
+
+    def asked(self, now: float, *, for_a_map: bool, instead: bool) -> None:
+        """A job was handed over, perhaps instead of one that had not begun."""
+        self.jobs += not instead
+        if self.answer_since is None:
+            self.answer_since = now
+        if for_a_map and self.map_since is None:
+            self.map_since = now
+
+    def answered(self, now: float, *, with_a_map: bool) -> None:
+        """The inference thread is done with a job."""
+        self.jobs -= 1
+        self.answer_since = now if self.jobs else None
+        if with_a_map:
+            self.map_since = None
+
+    def taken_back(self, count: int) -> None:
+        """So many jobs will not begin; their epoch has ended, and with it the want of a map."""
+        self.jobs -= count
+        self.map_since = None
+        if not self.jobs:
+            self.answer_since = None
+
+    def answer_overdue(self, now: float) -> float:
+        """For how long there was no answer, seconds."""
+        return 0.0 if self.answer_since is None else now - self.answer_since
+
+    def map_overdue(self, now: float) -> float:
+        """For how long there was no map though one was asked for, seconds."""
+        return 0.0 if self.map_since is None else now - self.map_since
 
 
 @dataclass
@@ -101,6 +158,7 @@ class Counters:
     transform_fault_at: float = NEVER
     pose_at: float | None = None
     map_at: float | None = None
+    debts: Debts = field(default_factory=Debts)
     stages: dict[str, deque[float]] = field(default_factory=dict)
 
     def stream(self, camera: str) -> StreamCounters:
@@ -126,6 +184,15 @@ class Counters:
         if drop.reason == drops.INFERENCE_ERROR:
             account.failures_in_row += 1
 
+    def refused(self, drop: Dropped, now: float, camera: str = "") -> None:
+        """The inference thread could not use an image of a camera."""
+        account = self.stream(camera)
+        if drop.reason not in _OF_THE_IMAGE:
+            account.undecoded_since = None
+        elif account.undecoded_since is None:
+            account.undecoded_since = now
+        self.drop(drop, now, camera)
+
     @property
     def dropped(self) -> Counter[str]:
         """Images of all cameras that were not used, by reason."""
@@ -141,6 +208,7 @@ class Counters:
         account = self.stream(camera)
         account.frame_id, account.concerns = frame_id, concerns
         account.failures_in_row = 0
+        account.undecoded_since = None
 
     def map(self, now: float, stages_ms: dict[str, float]) -> None:
         """A map was published."""

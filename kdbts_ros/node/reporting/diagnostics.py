@@ -6,22 +6,26 @@ from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus, KeyValue
 from rclpy.node import Node
 from rclpy.qos import QoSProfile
 
-from kdbts_ros.node.reporting.status import ERROR, OK, WARN, Status
+from kdbts_ros.node.reporting.retelling import Retelling
+from kdbts_ros.node.reporting.status import ERROR, OK, STALE, WARN, Status
 
-# A trouble that stays is said again after this long.
-REPEAT_SECONDS = 10.0
-LEVELS = {OK: DiagnosticStatus.OK, WARN: DiagnosticStatus.WARN, ERROR: DiagnosticStatus.ERROR}
+LEVELS = {
+    OK: DiagnosticStatus.OK,
+    WARN: DiagnosticStatus.WARN,
+    ERROR: DiagnosticStatus.ERROR,
+    STALE: DiagnosticStatus.STALE,
+}
 
 
 class Diagnostics:
-    """Publishes statuses and logs each trouble once per `REPEAT_SECONDS`."""
+    """Publishes statuses, and logs what is news of them: `Retelling`."""
 
     def __init__(self, node: Node) -> None:
         self._node = node
         self._publisher = node.create_publisher(
             DiagnosticArray, "/diagnostics", QoSProfile(depth=10)
         )
-        self._logged: dict[str, tuple[int, float]] = {}
+        self._retelling = Retelling()
 
     def publish(self, statuses: list[Status], now: float) -> None:
         """Send the statuses of `now`, seconds of a clock that never jumps."""
@@ -38,22 +42,16 @@ class Diagnostics:
                     values=[KeyValue(key=k, value=v) for k, v in status.values.items()],
                 )
             )
-            if not status.said:
-                self._log(status, now)
+            if not status.said and self._retelling.is_news(status, now):
+                self._log(status)
         self._publisher.publish(message)
 
-    def _log(self, status: Status, now: float) -> None:
-        level, at = self._logged.get(status.name, (OK, 0.0))
+    def _log(self, status: Status) -> None:
+        log, sentence = self._node.get_logger(), f"{status.name}: {status.message}"
+        # A call site for each: rclpy refuses another severity from the same line.
         if status.level == OK:
-            if level != OK:
-                self._node.get_logger().info(f"{status.name}: {status.message} again")
-            self._logged.pop(status.name, None)
-        elif status.level != level or (now - at >= REPEAT_SECONDS and not status.lasting):
-            log = self._node.get_logger()
-            sentence = f"{status.name}: {status.message}"
-            # Two call sites: rclpy refuses another severity from the same line.
-            if status.level == ERROR:
-                log.error(sentence)
-            else:
-                log.warning(sentence)
-            self._logged[status.name] = (status.level, now)
+            log.info(f"{sentence} again")
+        elif status.level == WARN:
+            log.warning(sentence)
+        else:
+            log.error(sentence)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kdbts_ros.datasets.ros import pose_rules
+from kdbts_ros.node.reporting.faults import with_place
 
 ZERO_STAMP = "zero_stamp"
 FUTURE_STAMP = "future_stamp"
@@ -29,6 +30,8 @@ QUEUE_FULL = "queue_full"
 SUPERSEDED = "superseded"
 INFERENCE_ERROR = "inference_error"
 DEACTIVATED = "deactivated"
+# Handling the image failed in the node itself, in a way that nobody foresaw.
+UNFORESEEN = "unforeseen"
 
 # Why there is no pose, in recordings as well.
 POSE_REASONS = pose_rules.REASONS
@@ -47,3 +50,8 @@ class Dropped(Exception):
         self.reason = reason
         self.detail = detail
         self.final = final
+
+
+def as_dropped(error: Exception) -> Dropped:
+    """Why an image is lost to an exception: its own reason, or `unforeseen` with kind and place."""
+    return error if isinstance(error, Dropped) else Dropped(UNFORESEEN, with_place(error))

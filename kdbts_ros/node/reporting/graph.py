@@ -63,6 +63,25 @@ def clock_publishers(node: Node) -> tuple[str, ...]:
     return tuple(publisher.node for publisher in publishers(node, topic))
 
 
+class Namesakes:
+    """Other nodes of a node's full name, and since when there are any."""
+
+    def __init__(self, node: Node) -> None:
+        self._node = node
+        self._since: float | None = None
+
+    def look(self, now: float) -> tuple[int, float]:
+        """How many there are, and for how long there were some, seconds before `now`."""
+        own = (self._node.get_name(), self._node.get_namespace())
+        count = self._node.get_node_names_and_namespaces().count(own) - 1
+        if count < 1:
+            self._since = None
+            return 0, 0.0
+        if self._since is None:
+            self._since = now
+        return count, now - self._since
+
+
 def names(found: Iterable[Publisher]) -> str:
     """The nodes behind publishers, in words."""
     return ", ".join(sorted({publisher.node for publisher in found})) or "nobody"

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from kdbts_ros.node.reporting import drops
 from kdbts_ros.node.reporting.counters import JUMPS_WITHIN, Counters, StreamCounters
 from kdbts_ros.node.reporting.input_health import StreamSurroundings, input_status
-from kdbts_ros.node.reporting.status import ERROR, OK, WARN, Status, quiet
+from kdbts_ros.node.reporting.status import ERROR, OK, STALE, WARN, Status, quiet
+
+# A process that was killed is listed in the graph until its lease ends, 20 s with Fast DDS.
+LISTED_AFTER_DEATH = 30.0
 
 
 @dataclass(frozen=True)
@@ -16,6 +20,8 @@ class Surroundings:
 
     clock_runs: ROS time is not zero.
     clock_publishers: nodes that publish /clock, while the node lives by it; else empty.
+    namesakes: other nodes of this node's full name, and for how long there were any, seconds.
+    inference_timeout: after how long an inference that does not end is given up, seconds.
     """
 
     active: bool
@@ -25,19 +31,24 @@ class Surroundings:
     clock_runs: bool
     model: dict[str, str]
     clock_publishers: tuple[str, ...] = ()
+    namesakes: int = 0
+    namesakes_for: float = 0.0
+    inference_timeout: float = 60.0
 
 
 def assess(counters: Counters, around: Surroundings, now: float, silence: float) -> list[Status]:
-    """`lifecycle`; while active `input` of each camera, `time`, `pose`, `inference` and `camera`.
+    """`lifecycle`, `name`; while active also `input` of each camera, `time`, `pose`, `inference`
+    and `camera`.
 
     silence: s of patience.
     """
     level = ERROR if around.fault else OK
     lifecycle = Status("lifecycle", level, around.fault or f"node is {around.state}")
     if not around.active:
-        return [lifecycle]
+        return [lifecycle, _name(around)]
     return [
         lifecycle,
+        _name(around),
         *(
             input_status(counters.stream(stream.camera), stream, counters.since, now, silence)
             for stream in around.streams
@@ -47,6 +58,21 @@ def assess(counters: Counters, around: Surroundings, now: float, silence: float)
         _inference(counters, around, now, silence),
         _camera(counters, now, silence),
     ]
+
+
+def _name(around: Surroundings) -> Status:
+    if not around.namesakes:
+        return Status("name", OK, "no other node has this name")
+    cure = "their topics, services and parameters are mixed up; stop one, or start it with another "
+    cure += "name (--ros-args -r __node:=...)"
+    if around.namesakes_for > LISTED_AFTER_DEATH:
+        return Status("name", ERROR, f"{around.namesakes} other node(s) have this name: {cure}")
+    return Status(
+        "name",
+        WARN,
+        f"{around.namesakes} other node(s) have this name, unless they were killed a moment ago: "
+        f"{cure}",
+    )
 
 
 def _time(counters: Counters, around: Surroundings, now: float) -> Status:
@@ -135,9 +161,50 @@ def _inference(counters: Counters, around: Surroundings, now: float, silence: fl
             for name, account in failing.items()
         )
         return Status("inference", ERROR if in_row >= 3 else WARN, failures, values)
-    if counters.pose_at is not None and quiet(counters.map_at, counters.pose_at, now, silence):
-        return Status("inference", WARN, f"no map for {silence:g} s", values)
+    overdue = _overdue(counters, around, now, silence)
+    if overdue:
+        return Status("inference", ERROR, overdue, values)
+    if quiet(counters.map_at, counters.since, now, silence):
+        # Nothing came that could become a map: the other lines say why, and the log has it of them.
+        return Status("inference", STALE, no_map(counters, now, silence), values, said=True)
+    if counters.map_at is None:
+        return Status("inference", OK, "no map yet", values)
     return Status("inference", OK, "maps are published", values)
+
+
+def _overdue(counters: Counters, around: Surroundings, now: float, silence: float) -> str:
+    """Why maps do not come of images that could become some; empty if they do."""
+    waited = counters.debts.answer_overdue(now)
+    if waited > silence:
+        return (
+            f"an inference has not ended for {waited:.1f} s: given up after inference_timeout, "
+            f"{around.inference_timeout:g} s; if frames take that long on this machine, raise "
+            "silence_timeout and inference_timeout"
+        )
+    if counters.debts.map_overdue(now) > silence:
+        return no_map(counters, now, silence)
+    return ""
+
+
+def stopped_maps(counters: Counters, now: float, silence: float) -> bool:
+    """Whether the newest map of this activation, or of one before, has grown old."""
+    return counters.map_at is not None and quiet(counters.map_at, counters.since, now, silence)
+
+
+def no_map(counters: Counters, now: float, silence: float) -> str:
+    """For how long there was no map, and the newest reason why an image became none."""
+    last = counters.since if counters.map_at is None else max(counters.map_at, counters.since)
+    reason = counters.losses.newest(now - silence)
+    return f"no map for {now - last:.1f} s" + (f"; the newest reason is {reason}" if reason else "")
+
+
+def why_no_map(counters: Counters, statuses: Sequence[Status], now: float, silence: float) -> str:
+    """The newest reason why there is no map, or the most serious trouble, or that there is none."""
+    reason = counters.losses.newest(now - silence)
+    if reason:
+        return reason
+    worst = max(statuses, key=lambda status: (status.level, not status.said))
+    return "no image came that could become one" if worst.level == OK else worst.message
 
 
 def _camera(counters: Counters, now: float, silence: float) -> Status:

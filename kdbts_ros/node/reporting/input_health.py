@@ -8,9 +8,10 @@ from kdbts_ros.datasets.ros.topic_names import without_transport
 from kdbts_ros.node.reporting import drops
 from kdbts_ros.node.reporting.counters import StreamCounters
 from kdbts_ros.node.reporting.graph import CAMERA_INFO, COMPRESSED, IMAGE, Publisher, names
-from kdbts_ros.node.reporting.status import ERROR, OK, WARN, Status, quiet
+from kdbts_ros.node.reporting.status import ERROR, OK, STALE, WARN, Status, quiet
+from kdbts_ros.suggestions import did_you_mean
 
-# Losses that the camera's driver or wiring causes, the most telling first.
+# Losses that the camera's driver or wiring causes.
 _CAUSES = (
     drops.OTHER_CAMERA,
     drops.BAD_IMAGE,
@@ -21,6 +22,7 @@ _CAUSES = (
     drops.FUTURE_STAMP,
     drops.DUPLICATE,
     drops.OUT_OF_ORDER,
+    drops.UNFORESEEN,
 )
 # Names in a sentence at most.
 _MAX_NAMES = 4
@@ -87,7 +89,9 @@ def _judge(
     # A publisher that has just appeared is not silent yet, however long the node has waited for it.
     published = max(since, stream.published_since or since)
     if quiet(account.image_at, published, now, silence):
-        return _no_images(account, stream, silence)
+        # A camera that stopped is stale, so that aggregators tell it from one that never was there.
+        level = ERROR if account.image_at is None else STALE
+        return level, _no_images(account, stream, silence)
     if account.calibration_fault:
         return ERROR, account.calibration_fault
     if account.image_at is None:
@@ -96,8 +100,7 @@ def _judge(
         return ERROR, _no_infos(stream)
     recent = account.losses.recent(_CAUSES, now - silence)
     if recent:
-        reason = min(recent, key=_CAUSES.index)
-        return _loss(account, stream, reason, quiet(account.good_at, since, now, silence))
+        return _loss(account, stream, recent, _all_lost(account, since, now, silence))
     if len(stream.images) > 1 and not stream.tells_publishers:
         return WARN, (
             f"{stream.image_topic} has several publishers, {names(stream.images)}: if more than "
@@ -106,39 +109,49 @@ def _judge(
     return OK, "images and camera_info arrive"
 
 
+def _all_lost(account: StreamCounters, since: float, now: float, silence: float) -> bool:
+    """Whether nothing of the camera was of use for long, on arrival or to inference."""
+    undecoded = account.undecoded_since
+    if undecoded is not None and now - undecoded > silence:
+        return True
+    return quiet(account.good_at, since, now, silence)
+
+
 def _loss(
-    account: StreamCounters, stream: StreamSurroundings, reason: str, all_lost: bool
+    account: StreamCounters, stream: StreamSurroundings, recent: tuple[str, ...], all_lost: bool
 ) -> tuple[int, str]:
-    sentence = account.losses.sentence(reason)
-    if len(stream.images) > 1 and reason in drops.SHARED_TOPIC_REASONS:
+    """The newest of several recent reasons, as serious as the most serious of them."""
+    sentence = account.losses.sentence(recent[0])
+    if len(stream.images) > 1 and not drops.SHARED_TOPIC_REASONS.isdisjoint(recent):
         return ERROR, f"{sentence}; publishers of {stream.image_topic}: {names(stream.images)}"
-    return (ERROR if all_lost or reason == drops.OTHER_CAMERA else WARN), sentence
+    return (ERROR if all_lost or drops.OTHER_CAMERA in recent else WARN), sentence
 
 
-def _no_images(
-    account: StreamCounters, stream: StreamSurroundings, silence: float
-) -> tuple[int, str]:
-    topic = stream.image_topic
+def _no_images(account: StreamCounters, stream: StreamSurroundings, silence: float) -> str:
+    topic, stopped = stream.image_topic, account.image_at is not None
     if not stream.images:
-        return WARN, f"nobody publishes {topic}: {_cure_of_no_publisher(stream)}"
+        more = " any more" if stopped else ""
+        return f"nobody publishes {topic}{more}: {_cure_of_no_publisher(stream)}"
     usable = [publisher for publisher in stream.images if publisher.kind == stream.kind]
     if not usable:
-        return ERROR, _wrong_kind(stream)
+        return _wrong_kind(stream)
     unreliable = stream.reliability == "reliable" and not any(p.reliable for p in usable)
     if account.incompatible_qos or unreliable:
         policy = account.incompatible_qos or "RELIABILITY"
-        return ERROR, (
+        return (
             f"the publisher of {topic}, {names(usable)}, offers another QoS than asked "
             f"({policy}): set image_reliability:=best_effort"
         )
     silent = f"{topic} has a publisher, {names(usable)}, but no image came for {silence:g} s"
+    if stopped:
+        return f"{silent}: the camera has stopped"
     if stream.reliability == "best_effort":
-        return ERROR, (
+        return (
             f"{silent}: the camera is silent, or its images are large and lost by a default "
             "middleware; set image_reliability:=reliable, or start the camera with "
             "FASTDDS_DEFAULT_PROFILES_FILE=<share>/config/fastdds_large_messages.xml"
         )
-    return ERROR, f"{silent}: the camera is silent"
+    return f"{silent}: the camera is silent"
 
 
 def _cure_of_no_publisher(stream: StreamSurroundings) -> str:
@@ -149,7 +162,8 @@ def _cure_of_no_publisher(stream: StreamSurroundings) -> str:
     if f"{topic}/compressed" in others:
         return f"{topic}/compressed is published; set image_transport:=compressed"
     if others:
-        return f"start the camera, or remap image to its topic; published are {_list(others)}"
+        cure = f"start the camera, or remap image to its topic; published are {_list(others)}"
+        return cure + did_you_mean(topic, others)
     return "start the camera, or remap image to its topic"
 
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-OK, WARN, ERROR = 0, 1, 2
+# As diagnostic_msgs counts them. STALE: what was heard before is heard no more.
+OK, WARN, ERROR, STALE = 0, 1, 2, 3
 
 
 @dataclass(frozen=True)
 class Status:
     """One line of /diagnostics. A lasting trouble is logged once, since nothing will change it.
 
-    said: it is in the log already.
+    said: it is in the log already, or another line says it.
     """
 
     name: str

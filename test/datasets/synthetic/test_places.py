@@ -10,6 +10,7 @@ import pytest
 from kdbts_ros.datasets.synthetic.drive import StreetDrive, place_drive
 from kdbts_ros.datasets.synthetic.floors import FIRST_FLOOR, TILED
 from kdbts_ros.datasets.synthetic.ground import PARAMETERS, ROAD
+from kdbts_ros.datasets.synthetic.hill import Hill
 from kdbts_ros.datasets.synthetic.indoor_surfaces import FIRST_INDOOR, GLASS, LAMP
 from kdbts_ros.datasets.synthetic.interior import FLOOR_GLOSS
 from kdbts_ros.datasets.synthetic.places import decor, machines, seats, storage
@@ -178,7 +179,8 @@ def test_a_lamp_casts_shadows_and_glass_does_not() -> None:
         render(bare(boxes(*rows)), CAMERA, T).image[row, column].mean()
         for rows in ((), (board,), (glass,))
     )
-    assert shaded < 0.8 * lit
+    # Of what the lamp gives an eighth comes round; the picture's tone curve lifts it.
+    assert shaded < 0.9 * lit
     assert through == pytest.approx(lit, rel=0.1)
 
 
@@ -261,6 +263,8 @@ def test_bad_input_is_refused_in_a_sentence() -> None:
         StreetWorld.of_place("office", 0, 900.0)
     with pytest.raises(UserError, match="nothing moves in 'office'"):
         StreetDrive(0, place="office", moving=True)
+    with pytest.raises(UserError, match="'office' is level"):
+        StreetDrive(0, place="office", hill=Hill(5.0, 20.0, 0.05))
 
 
 def test_materials_of_places_are_no_materials_of_streets() -> None:

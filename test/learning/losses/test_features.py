@@ -7,7 +7,7 @@ import torch
 
 from kdbts_ros.density.network.network import DensityNetwork, NetworkSpec
 from kdbts_ros.learning.frames.draws import Draws
-from kdbts_ros.learning.losses.encoding import encode_views, feature_distance
+from kdbts_ros.learning.losses.encoding import encode_views, feature_distance, taught_features
 from kdbts_ros.learning.losses.feature_styles import disturbance, mix_style, noisy_detail
 from test.density.networks import thin_spec
 
@@ -104,3 +104,19 @@ def test_scenes_are_spared_but_by_chance_and_draws_repeat() -> None:
     first, again = (mix_style(x, 0.5, draws(7)) for _ in range(2))
     torch.testing.assert_close(first, again, rtol=0, atol=0)
     assert not torch.equal(first, mix_style(x, 0.5, draws(8)))
+
+
+def test_a_teachers_features_are_the_goal_and_channels_count_alike(network: DensityNetwork) -> None:
+    images = torch.rand(2, 2, 3, 64, 64)
+    with torch.no_grad():
+        wanted = network.encode(images.flatten(0, 1)).reshape(2, 2, -1, 64, 64)
+    assert taught_features(wanted, network, images) < 1e-9
+    spread = wanted.var((0, 1, 3, 4), keepdim=True)
+    # A standard deviation off in every channel, whatever that is in each.
+    off = taught_features(wanted + spread.sqrt(), network, images)
+    torch.testing.assert_close(off, torch.tensor(1.0), rtol=1e-3, atol=0)
+    learner = wanted.clone().requires_grad_()
+    network.zero_grad()
+    taught_features(learner * 1.1, network, images).backward()
+    assert learner.grad is not None and learner.grad.abs().sum() > 0
+    assert all(p.grad is None for p in network.parameters())

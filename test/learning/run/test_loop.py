@@ -257,15 +257,20 @@ def test_resume_may_go_on_for_longer_and_elsewhere(tmp_path: Path) -> None:
     trainer_of(tmp_path, resume=True, stages=longer, log_every=7, checkpoint_seconds=3.0)
 
 
-def test_resume_refuses_a_teacher_that_was_replaced_under_its_name(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("kind", "key"), [("distill", "teacher"), ("supervised", "feature_teacher")]
+)
+def test_resume_refuses_a_teacher_that_was_replaced_under_its_name(
+    tmp_path: Path, kind: str, key: str
+) -> None:
     teacher = tmp_path / "teacher.safetensors"
-    stage = {"kind": "distill", "steps": 2, "teacher": str(teacher)}
+    stage = {"kind": kind, "steps": 2, key: str(teacher)}
     found = []
     for content in (b"first", b"second"):
         teacher.write_bytes(content)
         config = parse_config(plain_world.settings(tmp_path, stages=[stage]))
         found.append(resuming.identity_of(config))
-    refused = "stages.0.teacher was the checkpoint of sha256 .* and is the checkpoint of sha256"
+    refused = f"stages.0.{key} was the checkpoint of sha256 .* and is the checkpoint of sha256"
     with pytest.raises(UserError, match=refused):
         resuming.refuse_other(*found, "other", "cure")
     resuming.refuse_other(found[0], found[0], "other", "cure")

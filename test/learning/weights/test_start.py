@@ -13,7 +13,7 @@ from kdbts_ros.density.network.network import DensityNetwork, NetworkSpec
 from kdbts_ros.errors import UserError
 from kdbts_ros.learning.frames.draws import Draws
 from kdbts_ros.learning.frames.sampling import draw_views, drop_views
-from kdbts_ros.learning.weights.start import adopt
+from kdbts_ros.learning.weights.start import adopt, adopt_heads
 
 SMALL = {"trunk": "resnet18", "feature_channels": 8, "decoder_channels": (8, 8, 8, 16, 16)}
 SINGLE = NetworkSpec(head="bts", head_widths=(16,), **SMALL)
@@ -91,3 +91,17 @@ def test_drawn_views_begin_with_the_reference() -> None:
     drawn = [tuple(draw_views(4, 3, rng)) for _ in range(60)]
     assert set(drawn) == {(0, 1, 2), (0, 1, 3), (0, 2, 3)}
     assert tuple(draw_views(1, 1, rng)) == (0,)
+
+
+def test_heads_alone_may_come_from_elsewhere(tmp_path: Path) -> None:
+    donor, info = load_network(saved(BOTH, tmp_path))
+    spec = NetworkSpec(**{**vars(BOTH), "trunk": "efficientnet_lite0"})
+    network = DensityNetwork(spec)
+    before = {k: v.clone() for k, v in network.state_dict().items()}
+    adopt_heads(network, donor, info)
+    for name, value in network.state_dict().items():
+        heads = name.startswith(("head.", "student."))
+        assert torch.equal(value, donor.state_dict()[name] if heads else before[name]), name
+    narrow = DensityNetwork(NetworkSpec(**{**vars(BOTH), "head_widths": (16, 4, 4)}))
+    with pytest.raises(UserError, match="heads that do not fit"):
+        adopt_heads(narrow, donor, info)

@@ -68,3 +68,17 @@ def test_nothing_of_a_life_is_sent_after_its_end() -> None:
     enough.set()
     sender.join(10)
     assert len(sent) == count
+
+
+def test_an_epoch_ends_though_what_is_being_sent_never_goes_out() -> None:
+    """A middleware may never return; the executor has others to serve."""
+    epochs = Epochs()
+    with epochs.lock:
+        assert not epochs.end(patience=0.05)
+        assert epochs.now == 1
+        with epochs.held(0.05) as held:
+            assert not held
+    assert epochs.end(patience=0.05)
+    with epochs.held(0.05) as held:
+        assert held and epochs.lock.locked()
+    assert not epochs.lock.locked() and epochs.now == 2

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import queue
 import threading
+import weakref
 from array import array
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kdbts_ros import memory
 from kdbts_ros.density.cameras.lenses import Lens
 from kdbts_ros.density.cameras.training_camera import BadMount
 from kdbts_ros.density.geometry.camera import Camera, View
@@ -134,6 +136,26 @@ def test_what_was_loaded_is_not_searched_for_garbage(outcomes: queue.Queue[Outco
     assert thread.stop(10)
 
 
+def test_memory_is_given_back_with_the_model(
+    outcomes: queue.Queue[Outcome], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known: list[weakref.ref[Engine]] = []
+    gone: list[bool] = []
+
+    def load() -> Engine:
+        engine = Engine()
+        known.append(weakref.ref(engine))
+        return engine
+
+    thread = started(load, outcomes)
+    give_back = memory.give_back
+    monkeypatch.setattr(memory, "give_back", lambda: (gone.append(known[0]() is None), give_back()))
+    thread.submit(job())
+    outcomes.get(timeout=10)
+    assert thread.stop(10)
+    assert gone == [True] and gc.get_freeze_count() == 0
+
+
 def test_a_model_that_cannot_be_loaded_says_why(outcomes: queue.Queue[Outcome]) -> None:
     def missing() -> Engine:
         raise UserError("checkpoint 'x' is not there")
@@ -162,6 +184,34 @@ def test_loading_can_be_given_up(outcomes: queue.Queue[Outcome]) -> None:
     with pytest.raises(KeyboardInterrupt):
         thread.start(meanwhile=interrupted)
     release.set()
+    assert thread.stop(10)
+
+
+def test_nothing_comes_of_a_thread_that_was_parted_with(outcomes: queue.Queue[Outcome]) -> None:
+    begun, go_on = threading.Event(), threading.Event()
+
+    def hang(view: View) -> Any:
+        begun.set()
+        assert go_on.wait(10)
+        return "late"
+
+    thread = started(Engine(hang), outcomes)
+    thread.submit(job(1))
+    assert begun.wait(10)
+    thread.submit(job(2))
+    assert not thread.stop(0.05)
+    assert [lost.frame.stamp_ns for lost in thread.abandon()] == [1, 2], "begun, and waiting"
+    assert thread.alive
+    go_on.set()
+    assert thread.stop(10) and not thread.alive
+    assert outcomes.empty()
+
+
+def test_a_thread_that_is_done_owes_nothing(outcomes: queue.Queue[Outcome]) -> None:
+    thread = started(Engine(), outcomes)
+    thread.submit(job(1))
+    assert outcomes.get(timeout=10).drop is None
+    assert thread.abandon() == []
     assert thread.stop(10)
 
 

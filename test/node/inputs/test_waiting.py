@@ -73,3 +73,19 @@ def test_every_frame_is_accounted_for(stamps: list[int], limit: int, newest: int
     ready = [value for _, value in found.ready]
     assert ready == sorted(ready)
     assert dropped + len(ready) + len(queue) == len(stamps)
+
+
+def test_one_frame_that_nobody_foresaw_costs_no_other() -> None:
+    def attempt(waiting: Frame) -> int:
+        if waiting.stamp_ns == 2:
+            raise ZeroDivisionError("a rotation of no axis")
+        return waiting.stamp_ns
+
+    queue = WaitingQueue(limit=10)
+    for stamp in (1, 2, 3):
+        queue.add(frame(stamp))
+    found = queue.resolve(attempt, now=0.1, timeout=0.3)
+    assert [value for _, value in found.ready] == [1, 3]
+    ((lost, why),) = found.dropped
+    assert (lost.stamp_ns, why.reason, len(queue)) == (2, drops.UNFORESEEN, 0)
+    assert why.detail.startswith("ZeroDivisionError: a rotation of no axis (attempt")

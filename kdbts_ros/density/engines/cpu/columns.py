@@ -176,7 +176,7 @@ def tile_densities(  # type: ignore[no-untyped-def]
         )
 
 
-@njit(parallel=True, cache=True, fastmath=FAST)
+@njit(parallel=True, nogil=True, cache=True, fastmath=FAST)
 def grid_densities(folded, size, head, int16, valid, axes, levels, rows, columns, threads):  # type: ignore[no-untyped-def]
     """Densities (levels,rows,columns) 1/m, NaN where unseen."""
     out = np.empty((levels, rows, columns), np.float32)
@@ -199,7 +199,7 @@ def grid_densities(folded, size, head, int16, valid, axes, levels, rows, columns
     return out
 
 
-@njit(parallel=True, cache=True, fastmath=FAST)
+@njit(parallel=True, nogil=True, cache=True, fastmath=FAST)
 def grid_occupancy(  # type: ignore[no-untyped-def]
     folded, size, head, int16, valid, axes, levels, rows, columns, visibility, length, threads
 ):
@@ -232,7 +232,7 @@ def become_opacity(sigma, length):  # type: ignore[no-untyped-def]
         sigma[i] = opacity if sigma[i] >= 0 else np.float32(np.nan)
 
 
-@njit(parallel=True, cache=True, fastmath=FAST)
+@njit(parallel=True, nogil=True, cache=True, fastmath=FAST)
 def column_sums(folded, size, head, int16, valid, axes, levels, rows, columns, visibility, threads):  # type: ignore[no-untyped-def]
     """Per column (rows,columns): sum of seen densities 1/m, levels seen, and levels visible.
 
@@ -261,7 +261,7 @@ def column_sums(folded, size, head, int16, valid, axes, levels, rows, columns, v
     return total, seen_levels, visible_levels
 
 
-@njit(parallel=True, cache=True, fastmath=FAST)
+@njit(parallel=True, nogil=True, cache=True, fastmath=FAST)
 def transparent_levels(  # type: ignore[no-untyped-def]
     folded, size, head, int16, valid, axes, levels, rows, columns, limit, threads
 ):

@@ -8,12 +8,13 @@ from torch import Tensor
 
 from kdbts_ros.density.engines.cpu import simd, trunk
 from kdbts_ros.density.engines.cpu.int16_map import Int16Tables, to_int16_tables
+from kdbts_ros.density.engines.cpu.lookups import compiled_points
 from kdbts_ros.density.engines.cpu.multi_view import FusedQueries
 from kdbts_ros.density.engines.cpu.single_view import CompiledQueries
 from kdbts_ros.density.engines.cpu.vote_cache import VoteStore
 from kdbts_ros.density.engines.encoded_view import EncodedView
 from kdbts_ros.density.engines.folding import FoldedField
-from kdbts_ros.density.engines.interface import Engine, Queries, passed_over
+from kdbts_ros.density.engines.interface import Engine, PointQueries, Queries, passed_over
 from kdbts_ros.density.engines.plain_torch import PlainTorch, TorchQueries
 
 
@@ -60,6 +61,11 @@ class CpuEngine:
         if FusedQueries.supports(folded):
             return FusedQueries(folded, views, feature_maps, tables, self.votes)
         return TorchQueries(folded, views, feature_maps)
+
+    def points(self, head: int, views: Sequence[EncodedView]) -> PointQueries:
+        folded, feature_maps = self.field.heads[head], [view.feature_maps[head] for view in views]
+        found = compiled_points(folded, views, feature_maps)
+        return TorchQueries(folded, views, feature_maps) if found is None else found
 
     def weaker(self, head: int, fault: str) -> Engine:
         if self.tables[head] is not None:

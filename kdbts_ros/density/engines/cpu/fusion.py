@@ -49,7 +49,7 @@ def scratch_of(views, votes):  # type: ignore[no-untyped-def]
     return weights, np.zeros(kinds * LANES, np.float32), rows, np.zeros(views, np.uint64)
 
 
-@njit(parallel=True, cache=True, fastmath=FAST)
+@njit(parallel=True, nogil=True, cache=True, fastmath=FAST)
 def fused_cells(votes, seen_rows, slots, fusion, rows, threads):  # type: ignore[no-untyped-def]
     """Densities 1/m, NaN where no view sees, and visibility, both (levels,rows,columns), no ring.
 
@@ -67,6 +67,17 @@ def fused_cells(votes, seen_rows, slots, fusion, rows, threads):  # type: ignore
     return sigma, visible
 
 
+@njit(nogil=True, cache=True, fastmath=FAST)
+def cells_here(votes, seen_rows, slots, fusion, rows):  # type: ignore[no-untyped-def]
+    """Densities of `fused_cells` in the thread that asks, whatever others compute."""
+    _, groups, columns, _, cells = votes.shape
+    sigma = np.full((cells // LANES, rows, columns), np.nan, np.float32)
+    visible, scratch = np.zeros(sigma.shape, np.bool_), scratch_of(slots.shape[0], votes)
+    for group in range(groups):
+        cells_of_row(votes, seen_rows, slots, fusion, group, scratch, sigma, visible)
+    return sigma
+
+
 @njit(fastmath=FAST, cache=True)
 def cells_of_row(votes, seen_rows, slots, fusion, group, scratch, sigma, visible):  # type: ignore[no-untyped-def]
     """`fused_cells` of a row of groups."""
@@ -82,7 +93,7 @@ def cells_of_row(votes, seen_rows, slots, fusion, group, scratch, sigma, visible
                 visible[k, first + r, column] = found[_VISIBLE, k * LANES + r] > 0
 
 
-@njit(parallel=True, cache=True, fastmath=FAST)
+@njit(parallel=True, nogil=True, cache=True, fastmath=FAST)
 def fused_sums(votes, seen_rows, slots, fusion, ring, rows, threads):  # type: ignore[no-untyped-def]
     """Per column (rows,columns): sum of seen densities 1/m, levels seen, and levels visible.
 

@@ -153,7 +153,7 @@ def to_count(value, per_value):  # type: ignore[no-untyped-def]
 
 
 # Not fast: reordered, a number minus itself would be zero whatever it is.
-@njit(parallel=True, cache=True)
+@njit(parallel=True, nogil=True, cache=True)
 def magnitudes(folded, hidden, threads):  # type: ignore[no-untyped-def]
     """Largest magnitude (threads,hidden) by channel; NaN where a number is not finite."""
     out = np.zeros((threads, hidden), np.float32)
@@ -171,7 +171,7 @@ def magnitudes(folded, hidden, threads):  # type: ignore[no-untyped-def]
     return out
 
 
-@njit(parallel=True, cache=True, fastmath=FAST)
+@njit(parallel=True, nogil=True, cache=True, fastmath=FAST)
 def to_counts(folded, per_value, threads):  # type: ignore[no-untyped-def]
     """Values (n*hidden) times per_value (hidden,), rounded to int16."""
     out = np.empty(folded.shape[0], np.int16)

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from kdbts_ros.density.engines.answers import Bools, Floats
 from kdbts_ros.density.engines.cpu import fusion
+from kdbts_ros.density.engines.cpu import point_votes as point_loops
 from kdbts_ros.density.engines.cpu import votes as vote_loops
 from kdbts_ros.density.engines.cpu.fusion import groups_of
 from kdbts_ros.density.engines.cpu.int16_map import Int16Tables
@@ -59,7 +60,7 @@ class FusedQueries(CompiledViews):
         store: VoteStore | None = None,
     ) -> None:
         super().__init__(head, views, feature_maps, tables)
-        self._fusion = _fusion(head)
+        self._fusion = fusion_of(head)
         self._store = store
 
     @staticmethod
@@ -137,7 +138,7 @@ class FusedQueries(CompiledViews):
         votes = np.empty((len(by_view), 1, blocks, self._kinds, LANES), np.float32)
         seen_rows = np.empty(votes.shape[:3], np.uint8)
         for k, q in enumerate(by_view):
-            vote_loops.point_votes(
+            point_loops.point_votes(
                 self._feature_maps[k],
                 self._size,
                 self.arrays,
@@ -220,7 +221,7 @@ class FusedQueries(CompiledViews):
         return len(self.arrays.out_bias) + 1
 
 
-def _fusion(head: FoldedHead) -> Fusion:
+def fusion_of(head: FoldedHead) -> Fusion:
     """The perceptron over the fused vote, as `fusion` takes it."""
     if isinstance(head.head, SimpleMultiViewHead):
         # x = relu(x) - relu(-x): the fused vote is the pre-density itself.

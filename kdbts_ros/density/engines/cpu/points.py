@@ -152,31 +152,44 @@ def is_visible(qx, qy, qz, visibility):  # type: ignore[no-untyped-def]
     return qz <= visibility[row, column]
 
 
-@njit(parallel=True, cache=True, fastmath=FAST)
-def point_densities(folded, size, head, valid, q, threads):  # type: ignore[no-untyped-def]
-    """Densities (N,) 1/m at q (N,3), NaN where unseen; valid: see `is_seen`."""
-    out = np.empty(q.shape[0], np.float32)
+@njit(fastmath=FAST, cache=True)
+def densities_of(folded, size, head, valid, q, first, last, out):  # type: ignore[no-untyped-def]
+    """Fill out[first:last] with the densities of `point_densities`."""
     height, width = size
     u_table, v_table, z_table, z_low, steps = head.u, head.v, head.z, head.z_low, head.steps
     waves, octaves, slope, shift = head.z_waves, head.octaves, head.slope, head.shift
     weights, bias, one = head.out, head.out_bias[0], np.float32(1)
     right, down = np.uint64(head.hidden), np.uint64(head.hidden * width)
-    last = np.int32(2 * steps) - np.int32(1)
+    last_row = np.int32(2 * steps) - np.int32(1)
+    base = np.empty(head.hidden, np.float32)
+    for i in range(first, last):
+        if not is_seen(q[i, 0], q[i, 1], q[i, 2], valid):
+            out[i] = np.nan
+            continue
+        inverse_z = one / q[i, 2]
+        u, v, mapped = q[i, 0] * inverse_z, q[i, 1] * inverse_z, slope * inverse_z + shift
+        fill_base(u_table, z_table, z_low, waves, octaves, steps, u, mapped, base)
+        left, fx = tap(u, width)
+        upper, fy = tap(v, height)
+        j, g = tap_table((v + one) * steps, last_row)
+        corner = np.uint64(upper) * down + np.uint64(left) * right
+        out[i] = bias + dot_relu(folded, corner, right, down, fx, fy, v_table, j, g, base, weights)
+        out[i] = softplus(out[i])
+
+
+@njit(parallel=True, nogil=True, cache=True, fastmath=FAST)
+def point_densities(folded, size, head, valid, q, threads):  # type: ignore[no-untyped-def]
+    """Densities (N,) 1/m at q (N,3), NaN where unseen; valid: see `is_seen`."""
+    out = np.empty(q.shape[0], np.float32)
     for thread in prange(threads):
-        base = np.empty(head.hidden, np.float32)
-        for i in range(thread * q.shape[0] // threads, (thread + 1) * q.shape[0] // threads):
-            if not is_seen(q[i, 0], q[i, 1], q[i, 2], valid):
-                out[i] = np.nan
-                continue
-            inverse_z = one / q[i, 2]
-            u, v, mapped = q[i, 0] * inverse_z, q[i, 1] * inverse_z, slope * inverse_z + shift
-            fill_base(u_table, z_table, z_low, waves, octaves, steps, u, mapped, base)
-            left, fx = tap(u, width)
-            upper, fy = tap(v, height)
-            j, g = tap_table((v + one) * steps, last)
-            corner = np.uint64(upper) * down + np.uint64(left) * right
-            out[i] = bias + dot_relu(
-                folded, corner, right, down, fx, fy, v_table, j, g, base, weights
-            )
-            out[i] = softplus(out[i])
+        first, last = thread * q.shape[0] // threads, (thread + 1) * q.shape[0] // threads
+        densities_of(folded, size, head, valid, q, first, last, out)
+    return out
+
+
+@njit(nogil=True, cache=True, fastmath=FAST)
+def densities_here(folded, size, head, valid, q):  # type: ignore[no-untyped-def]
+    """`point_densities` in the thread that asks, whatever others compute."""
+    out = np.empty(q.shape[0], np.float32)
+    densities_of(folded, size, head, valid, q, 0, q.shape[0], out)
     return out

@@ -58,7 +58,7 @@ def composite_block(sigma, step, t, begin, count, state):  # type: ignore[no-unt
     state[0], state[1], state[2] = before, expected, median
 
 
-@njit(parallel=True, cache=True, fastmath=FAST)
+@njit(parallel=True, nogil=True, cache=True, fastmath=FAST)
 def composite_rays(sigma, step, t, begin, states, threads):  # type: ignore[no-untyped-def]
     """The same for many rays: sigma (R,count), states (R,3)."""
     for thread in prange(threads):
@@ -85,7 +85,7 @@ def fill_per_ray(folded, size, u_half, v_half, i, j, rows, columns, per_ray):  #
         per_ray[c] = low + fy * (high - low) + u_half[over + c] + v_half[across + c]
 
 
-@njit(parallel=True, cache=True, fastmath=FAST)
+@njit(parallel=True, nogil=True, cache=True, fastmath=FAST)
 def ray_depths(folded, size, head, halves, t, step, shape, stop, threads):  # type: ignore[no-untyped-def]
     """Depth along rays of the encoded camera itself, on a grid of shape (h,w) over its image.
 
@@ -193,7 +193,7 @@ def ray_row(  # type: ignore[no-untyped-def]
         opacity[j] = 1 - state[0]
 
 
-@njit(parallel=True, cache=True, fastmath=FAST)
+@njit(parallel=True, nogil=True, cache=True, fastmath=FAST)
 def int16_ray_depths(folded, size, head, int16, halves, t, step, shape, stop, threads):  # type: ignore[no-untyped-def]
     """As `ray_depths`; what stays the same along a ray is summed up as floats."""
     (u_half, v_half, z_half), h, w = halves, shape[0], shape[1]
@@ -253,7 +253,7 @@ def visibility_row(  # type: ignore[no-untyped-def]
             break
 
 
-@njit(parallel=True, cache=True, fastmath=FAST)
+@njit(parallel=True, nogil=True, cache=True, fastmath=FAST)
 def int16_ray_visibility(size, head, int16, halves, t, step, shape, threads):  # type: ignore[no-untyped-def]
     """The median of `int16_ray_depths` alone: densities add up to it without an exponential."""
     (u_half, v_half, z_half), h, w = halves, shape[0], shape[1]

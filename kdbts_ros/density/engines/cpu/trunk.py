@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from kdbts_ros.density.engines.folding import FoldedHead
-from kdbts_ros.density.network.decoder import FeatureDecoder, mirrored
+from kdbts_ros.density.network.decoder import FeatureDecoder, RowBias, mirrored
 from kdbts_ros.density.network.network import DensityNetwork
 from kdbts_ros.density.network.trunk import Activation, Layer, Residual, Step, Trunk
 
@@ -157,6 +157,21 @@ def packed(step: Step) -> Callable[[Tensor], Tensor]:
     return PackedResidual(step) if isinstance(step, Residual) else step
 
 
+class KeptRows:
+    """`RowBias` as it is now, kept for the height that hardly ever changes."""
+
+    def __init__(self, rows: RowBias) -> None:
+        self._rows, self._height = rows, 0
+        self._bias = torch.empty(0)
+
+    @torch.no_grad()
+    def __call__(self, height: int) -> Tensor:
+        """(1,C,height,1)."""
+        if height != self._height:
+            self._bias, self._height = self._rows(height), height
+        return self._bias
+
+
 class PackedTrunk:
     """`Trunk` and `FeatureDecoder.trunk`, weights as they are now."""
 
@@ -165,13 +180,17 @@ class PackedTrunk:
         self._levels = [[packed(step) for step in level] for level in encoder.steps()]
         self._before = [PackedConvolution.of(layer.conv) for layer in decoder.before]  # type: ignore[arg-type]
         self._after = [PackedConvolution.of(layer.conv) for layer in decoder.after]  # type: ignore[arg-type]
+        self._rows = [KeptRows(rows) for rows in decoder.rows]  # type: ignore[arg-type]
 
     def __call__(self, images: Tensor) -> Tensor:
         """(N,3,H,W) in [0,1], channels last, to what the output convolution reads."""
         taps = self._encode(self._normalised(images))
         x = taps.pop()
-        for before, after in zip(self._before, self._after, strict=True):
-            x = F.interpolate(F.elu_(before(mirrored(x))), scale_factor=2.0, mode="nearest")
+        for step, (before, after) in enumerate(zip(self._before, self._after, strict=True)):
+            x = before(mirrored(x))
+            if self._rows:
+                x += self._rows[step](x.shape[-2])
+            x = F.interpolate(F.elu_(x), scale_factor=2.0, mode="nearest")
             if taps:
                 x = torch.cat([x, taps.pop()], dim=1)
             x = F.elu_(after(mirrored(x)))

@@ -1,4 +1,4 @@
-"""Compiled CPU loops of a multi-view head: what one view says of points and columns.
+"""Compiled CPU loops of a multi-view head: what one view says of columns.
 
 For groups of cells, blocks of votes and the ring they lie in see `fusion`; `int16`: `int16_map`.
 """
@@ -34,14 +34,7 @@ from kdbts_ros.density.engines.cpu.int16_loops import (
     pixel_code,
     row_code,
 )
-from kdbts_ros.density.engines.cpu.points import (
-    fill_base,
-    is_seen,
-    is_visible,
-    sum_of_six,
-    tap,
-    tap_table,
-)
+from kdbts_ros.density.engines.cpu.points import fill_base, is_visible, sum_of_six
 from kdbts_ros.density.engines.cpu.simd import LANES as CHANNELS
 from kdbts_ros.density.engines.cpu.simd import (
     add_product,
@@ -106,39 +99,7 @@ def fill_hidden(folded, corner, right, down, fx, fy, v_table, j, g, base, hidden
         hidden[c] = relu(h)
 
 
-@njit(parallel=True, cache=True, fastmath=FAST)
-def point_votes(folded, size, head, valid, q, votes, seen_rows, threads):  # type: ignore[no-untyped-def]
-    """Fill votes (B,2+F,LANES) float32 with what one view says of points q (N,3), eight to a block.
-
-    seen_rows (B,): not 0 where the view sees any of them.
-    """
-    height, width = size
-    u_table, v_table, z_table, z_low, steps = head.u, head.v, head.z, head.z_low, head.steps
-    waves, octaves, slope, shift = head.z_waves, head.octaves, head.slope, head.shift
-    right, down, one = np.uint64(head.hidden), np.uint64(head.hidden * width), np.float32(1)
-    last = np.int32(2 * steps) - np.int32(1)
-    weights, bias, blocks = head.out, head.out_bias, votes.shape[0]
-    for thread in prange(threads):
-        base, hidden = np.empty(head.hidden, np.float32), np.empty(head.hidden, np.float32)
-        for b in range(thread * blocks // threads, (thread + 1) * blocks // threads):
-            votes[b], seen_rows[b] = 0, 0
-            votes[b, 0, :] = MASKED
-            for i in range(b * LANES, min((b + 1) * LANES, q.shape[0])):
-                if not is_seen(q[i, 0], q[i, 1], q[i, 2], valid):
-                    continue
-                seen_rows[b] = 1
-                inverse_z = one / q[i, 2]
-                u, v, mapped = q[i, 0] * inverse_z, q[i, 1] * inverse_z, slope * inverse_z + shift
-                fill_base(u_table, z_table, z_low, waves, octaves, steps, u, mapped, base)
-                left, fx = tap(u, width)
-                upper, fy = tap(v, height)
-                j, g = tap_table((v + one) * steps, last)
-                corner = np.uint64(upper) * down + np.uint64(left) * right
-                fill_hidden(folded, corner, right, down, fx, fy, v_table, j, g, base, hidden)
-                last_layer(hidden, weights, bias, votes[b], i - b * LANES)
-
-
-@njit(parallel=True, cache=True, fastmath=FAST)
+@njit(parallel=True, nogil=True, cache=True, fastmath=FAST)
 def column_votes(  # type: ignore[no-untyped-def]
     folded, size, head, int16, valid, axes, visibility, stale, ring, votes, seen_rows, threads
 ):

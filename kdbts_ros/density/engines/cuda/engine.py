@@ -8,9 +8,10 @@ from torch import Tensor
 
 from kdbts_ros.density.engines.cuda import support
 from kdbts_ros.density.engines.cuda.frame_plan import FramePlan, Graph
+from kdbts_ros.density.engines.cuda.lookups import DownloadedPoints
 from kdbts_ros.density.engines.encoded_view import EncodedView
 from kdbts_ros.density.engines.folding import FoldedField
-from kdbts_ros.density.engines.interface import Engine, Queries, passed_over
+from kdbts_ros.density.engines.interface import Engine, PointQueries, Queries, passed_over
 from kdbts_ros.density.engines.plain_torch import PlainTorch, TorchQueries
 from kdbts_ros.density.network.precision import HALF
 
@@ -52,6 +53,12 @@ class CudaEngine:
 
             return CudaQueries(self._heads[head], views, feature_maps)
         return TorchQueries(self.field.heads[head], views, feature_maps)
+
+    def points(self, head: int, views: Sequence[EncodedView]) -> PointQueries:
+        folded, feature_maps = self.field.heads[head], [view.feature_maps[head] for view in views]
+        if head in self._fusions or head in self._heads:
+            return DownloadedPoints(folded, views, feature_maps)
+        return TorchQueries(folded, views, feature_maps)
 
     def weaker(self, head: int, fault: str) -> Engine:
         if head in self._fusions:

@@ -124,6 +124,13 @@ class CudaTrunk:
         ]
         self.before = [_Layer.of_convolution(c.conv, None, dtype) for c in decoder.before]  # type: ignore[arg-type]
         self.after = [_Layer.of_convolution(c.conv, None, dtype) for c in decoder.after]  # type: ignore[arg-type]
+        # Coarsest first: the five levels halve from 1/32 to 1/2 of the input's rows.
+        heights = [network.spec.image_height >> shift for shift in (5, 4, 3, 2, 1)]
+        with torch.no_grad():
+            self.rows = [
+                channels_last(rows(height), dtype)
+                for rows, height in zip(decoder.rows, heights, strict=False)
+            ]
         self.dtype = dtype
 
     def encode(self, x: Tensor) -> list[Tensor]:
@@ -140,7 +147,10 @@ class CudaTrunk:
         x = joined(taps[-1])
         for step, (before, after) in enumerate(zip(self.before, self.after, strict=True)):
             skip = taps[3 - step] if step < 4 else None
-            x = joined(before(x), before.bias, skip, up=2)
+            x = before(x)
+            if self.rows:
+                x += self.rows[step]
+            x = joined(x, before.bias, skip, up=2)
             x = joined(after(x), after.bias)
         return x
 
