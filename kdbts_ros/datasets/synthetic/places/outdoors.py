@@ -131,7 +131,7 @@ def courtyard(rng: np.random.Generator, free_m: float) -> Place:
 
 
 def _planter(here: Stand, rng: np.random.Generator) -> None:
-    """A trough or tub with a plant or bush in it."""
+    """A tub with a plant or bush in it."""
     half = (
         float(rng.uniform(0.2, 0.35)),
         float(rng.uniform(0.2, 0.6)),
