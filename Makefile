@@ -2,7 +2,7 @@
 SHELL := /bin/sh
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help venv demo demo-ready viewer test fuzz lint format docs clean
+.PHONY: help venv demo demo-ready viewer test kernels nightly golden fuzz lint format docs clean
 
 # Without byte code every child process compiles torch again, ten seconds each.
 unexport PYTHONDONTWRITEBYTECODE
@@ -26,9 +26,12 @@ export LD_LIBRARY_PATH := $(CURDIR)/$(VENV)/lib$(if $(LD_LIBRARY_PATH),:$(LD_LIB
 endif
 
 help:
-	@echo "make demo [KITTI=DIR | BAG=DIR] [OUT=demo_out]   a drive becomes a map, over ROS topics"
+	@echo "make demo [KITTI=DIR | BAG=DIR | PLACE=office]   a drive becomes a map, over ROS topics"
 	@echo "make viewer                                      the rerun viewer, for kdbts view and drive.rrd"
 	@echo "make test [ARGS='-k parity']                     the tests"
+	@echo "make kernels                                     those of the GPU's kernels, interpreted on a CPU"
+	@echo "make nightly                                     the tests that take long, and make fuzz"
+	@echo "make golden [DRIVE=new]                          the golden clip anew, and what changed in it"
 	@echo "make fuzz [CASES=10000]                          every reader on so many damaged files"
 	@echo "make lint                                        ruff, mypy, codespell"
 	@echo "make format                                      lay the code out with ruff"
@@ -107,11 +110,12 @@ logged = $(BIN)/python cmake/install_interfaces.py $(2) --build build/$(1) --pre
 	>build/$(1).log 2>&1 || { cat build/$(1).log; exit 1; }
 
 demo-ready: $(DONE)/demo-maps $(DONE)/links $(DONE)/demo-worlds
+	@:
 
 # Two steps at a time: compiling loops takes one core, and so does compiling messages.
 demo:
 	@$(MAKE) --no-print-directory -j2 demo-ready
-	@$(BIN)/kdbts demo $(if $(KITTI),--kitti "$(KITTI)") $(if $(BAG),--bag "$(BAG)") --out "$(OUT)"
+	@$(BIN)/kdbts demo $(if $(KITTI),--kitti "$(KITTI)") $(if $(BAG),--bag "$(BAG)") $(if $(PLACE),--place "$(PLACE)") --out "$(OUT)"
 
 # Message fields are type-checked, and nothing is heard from or sent to other machines.
 test: export ROS_PYTHON_CHECK_FIELDS := 1
@@ -119,6 +123,30 @@ test: export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
 test: export OMP_NUM_THREADS ?= 1
 test: venv
 	@$(BIN)/python -m pytest --strict-config $(ARGS)
+
+# Triton is large, and a torch for GPUs brings its own: it stays out of what everyone installs.
+TRITON := $(CURDIR)/$(VENV)/triton
+$(DONE)/triton: requirements/triton.txt | $(DONE)/packages
+	@$(BIN)/python -c 'import triton' 2>/dev/null || $(BIN)/python -m pip install -q --no-compile \
+		--no-deps --upgrade --target $(TRITON) -r requirements/triton.txt
+	@touch $@
+
+kernels nightly: export TRITON_INTERPRET := 1
+kernels nightly: export PYTHONPATH := $(TRITON)$(if $(PYTHONPATH),:$(PYTHONPATH))
+kernels nightly golden: export OMP_NUM_THREADS ?= 1
+KERNEL_TESTS := test/density/engines/test_gpu.py test/density/whole_frame/test_gpu_frames.py \
+	test/golden/test_golden.py
+kernels: venv $(DONE)/triton
+	@$(BIN)/python -m pytest --strict-config -o timeout=600 $(KERNEL_TESTS) $(ARGS)
+
+nightly: export ROS_PYTHON_CHECK_FIELDS := 1
+nightly: export ROS_AUTOMATIC_DISCOVERY_RANGE := LOCALHOST
+nightly: venv $(DONE)/triton
+	@$(BIN)/python -m pytest --strict-config -m nightly -o timeout=7200 $(ARGS)
+	@$(MAKE) --no-print-directory fuzz
+
+golden: venv
+	@$(BIN)/python -m test.golden $(if $(DRIVE),--drive)
 
 # Decoders tell of each damaged picture on stderr; what fails is told on stdout.
 CASES ?= 10000

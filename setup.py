@@ -112,7 +112,7 @@ setup(
     extras_require={"train": requirements("train.txt"), "viewer": requirements("viewer.txt")},
     entry_points={
         "console_scripts": [
-            f"kdbts = {NAME}.cli.main:run",
+            f"kdbts = {NAME}.cli.start:main",
             f"kdbts_node = {NAME}.node.start:main",
         ]
     },

@@ -130,10 +130,15 @@ def private_folder(parent: Path) -> Path | None:
     return folder
 
 
+def folders() -> tuple[str, ...]:
+    """Where the loops that are known so far are kept, sorted."""
+    found = {str(loop.stats.cache_path) for loop in _made if loop.stats.cache_path}
+    return tuple(sorted(found))
+
+
 def kept_in() -> str:
     """The folders of what is compiled, in words."""
-    folders = {str(loop.stats.cache_path) for loop in _made if loop.stats.cache_path}
-    return ", ".join(sorted(folders)) or "no folder: every start compiles again"
+    return ", ".join(folders()) or "no folder: every start compiles again"
 
 
 def signatures() -> set[tuple[str, str]]:

@@ -12,17 +12,19 @@ from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import LifecycleNode, Node
 
 from kdbts_ros.node.fastdds import large_message_environment
-from kdbts_ros.node.launching import check_file, rviz, switch
+from kdbts_ros.node.launching import check_file, preset_files, rviz, switch, transform_topics
 
 CONFIG = Path(get_package_share_directory("kdbts_ros"), "config")
 
 ARGUMENTS = {
     "params_file": (str(CONFIG / "kdbts.yaml"), "Parameter file of the node."),
+    "preset": ("", "Sizes and heights for a kind of place, over params_file: indoor or yard."),
     "checkpoint": ("", "Weights: a shipped name or a file."),
     "device": ("", "auto, cpu, cuda or cuda:N."),
     "image_topic": ("image", "Topic of the camera; its camera_info is expected beside it."),
     "camera_info_topic": ("camera_info", "Topic of the CameraInfo, where it is not beside it."),
     "namespace": ("", "Namespace of the node."),
+    "namespaced_tf": ("false", "Take tf and tf_static of the namespace, as Nav2 does for robots."),
     "use_sim_time": ("false", "Follow /clock (a bag or a simulator)."),
     "autostart": ("true", "Activate at start; false leaves it to a lifecycle manager."),
     "rviz": ("false", "Start RViz with a view of the outputs; auto: where it can be."),
@@ -42,6 +44,7 @@ def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
     for name in ("checkpoint", "device"):
         if value[name]:
             parameters[name] = value[name]
+    files = [value["params_file"], *preset_files(value["preset"], CONFIG)]
     view = rviz(value["rviz"])
     started: list[LaunchDescriptionEntity] = []
     if view.sentence:
@@ -55,10 +58,11 @@ def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             executable="kdbts_node",
             name="kdbts",
             namespace=value["namespace"],
-            parameters=[value["params_file"], parameters],
+            parameters=[*files, parameters],
             remappings=[
                 ("image", value["image_topic"]),
                 ("camera_info", value["camera_info_topic"]),
+                *transform_topics(value["namespaced_tf"]),
             ],
             ros_arguments=["--log-level", value["log_level"]],
             additional_env=large_message_environment(),

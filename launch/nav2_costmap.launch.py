@@ -13,18 +13,25 @@ from launch.launch_description_sources import PythonLaunchDescriptionSource
 from launch.substitutions import LaunchConfiguration
 from launch_ros.actions import Node
 
-from kdbts_ros.node.launching import check_nav2, costmap_parameters, switch
+from kdbts_ros.node.launching import (
+    check_nav2,
+    costmap_parameters,
+    switch,
+    transform_topics,
+)
 
 SHARE = Path(get_package_share_directory("kdbts_ros"))
 
 # Passed on to kdbts.launch.py under the same names.
 NODE_ARGUMENTS = {
     "params_file": (str(SHARE / "config" / "kdbts.yaml"), "Parameter file of the node."),
+    "preset": ("", "Sizes and heights for a kind of place, over params_file: indoor or yard."),
     "checkpoint": ("", "Weights: a shipped name or a file."),
     "device": ("", "auto, cpu, cuda or cuda:N."),
     "image_topic": ("image", "Topic of the camera; its camera_info is expected beside it."),
     "camera_info_topic": ("camera_info", "Topic of the CameraInfo, where it is not beside it."),
     "namespace": ("", "Namespace of the node, the costmap and the manager."),
+    "namespaced_tf": ("false", "Take tf and tf_static of the namespace, as Nav2 does for robots."),
     "use_sim_time": ("false", "Follow /clock (a bag or a simulator)."),
     "rviz": ("false", "Start RViz with a view of the outputs; auto: where it can be."),
     "log_level": ("info", "debug, info, warn, error or fatal."),
@@ -68,6 +75,7 @@ def _start(context: LaunchContext) -> list[LaunchDescriptionEntity]:
             name="local_costmap",
             namespace=f"{namespace}/local_costmap",
             parameters=[parameters, sim_time],
+            remappings=transform_topics(value["namespaced_tf"], f"/{namespace}"),
             ros_arguments=["--log-level", value["log_level"]],
             output="screen",
         ),

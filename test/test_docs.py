@@ -72,6 +72,21 @@ def test_every_witness_of_reliability_is_a_test() -> None:
     assert found > 20, "the table names its tests"
 
 
+def test_every_yes_beside_other_packages_links_its_test() -> None:
+    page = ROOT / "docs" / "peers.md"
+    rows = [line.strip("| ").split(" | ") for line in page.read_text().splitlines()]
+    own = [row[-1] for row in rows if len(row) == 8 and row[-1] != "kdbts_ros"]
+    said = [cell for cell in own if re.match(r"Y\b", cell)]
+    missing = []
+    for cell in said:
+        proof = re.match(r"Y \[`(test_\w+)`\]\(([^)]+)\)", cell)
+        source = page.parent / proof[2] if proof else None
+        if proof is None or source is None or f"def {proof[1]}(" not in source.read_text():
+            missing.append(cell)
+    assert missing == []
+    assert len(said) > 20, "the table has our column"
+
+
 def heading_anchors(page: Path) -> set[str]:
     """The anchors that the site gives the headings of a page."""
     text = re.sub(r"^```.*?^```", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)

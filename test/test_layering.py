@@ -15,8 +15,8 @@ import pytest
 PACKAGE = Path(__file__).resolve().parent.parent / "kdbts_ros"
 PURE = (
     *("density", "learning", "evaluation", "datasets", "adaptation"),
-    *("encoded_images.py", "errors.py", "files.py", "loops.py", "pictures.py"),
-    *("reading.py", "tether.py", "yaml_files.py"),
+    *("encoded_images.py", "ending.py", "errors.py", "files.py", "loops.py", "memory.py"),
+    *("pictures.py", "reading.py", "suggestions.py", "tether.py", "yaml_files.py"),
 )
 IN_STRINGS = [
     file
@@ -75,6 +75,12 @@ def test_the_method_imports_no_ros(module: Path) -> None:
 @pytest.mark.parametrize("module", modules("node"), ids=name_of)
 def test_the_node_imports_no_tensors(module: Path) -> None:
     assert [name for name in imported(module) if name.split(".")[0] in TENSORS] == []
+
+
+@pytest.mark.parametrize("module", modules("viewer"), ids=name_of)
+def test_recordings_are_viewed_without_ros(module: Path) -> None:
+    if module.name != "live.py":
+        assert [name for name in imported(module) if is_ros(name)] == []
 
 
 def test_the_rule_has_something_to_hold() -> None:

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
 
 import cv2
 import numpy as np
 
 from kdbts_ros.adaptation.clips import ClipPlan, Plans, camera_height, clip_step, plan_clips
+from kdbts_ros.adaptation.depth_checks import depth_checks
+from kdbts_ros.adaptation.verdict import Check, Grade
 from kdbts_ros.datasets.bags.drive import BagDrive
 from kdbts_ros.datasets.pose_check import check_poses, pose_steps
 from kdbts_ros.density.geometry.camera import View, inverse
 from kdbts_ros.errors import UserError
-
-Grade = Literal["good", "poor", "bad"]
 
 # Images looked at for sharpness and exposure, and pairs for the poses.
 SAMPLED_IMAGES, SAMPLED_PAIRS = 40, 12
@@ -26,15 +25,6 @@ FASTEST, FASTEST_TURN = 50.0, 180.0
 # Detail of an image at the scale of one pixel against that at the scale of four.
 BLURRED, SHARP = 0.25, 0.33
 DARK, GLARING = 40.0, 0.25
-
-
-@dataclass(frozen=True)
-class Check:
-    """One verdict: good, poor (it will work less well) or bad (do not start)."""
-
-    name: str
-    grade: Grade
-    sentence: str
 
 
 @dataclass(frozen=True)
@@ -64,6 +54,7 @@ def inspect(drives: Sequence[BagDrive], held_out: float) -> Inspection:
         *_pictures(images),
         *_poses(drives, [*plans.learn, *plans.held_out]),
         _height(drives),
+        *depth_checks(drives),
     ]
     return Inspection(tuple(checks), plans)
 

@@ -17,6 +17,7 @@ from kdbts_ros.density.cameras.training_camera import TrainingCamera, height_sca
 from kdbts_ros.density.geometry.camera import Array, Camera, View, inverse
 from kdbts_ros.errors import UserError
 from kdbts_ros.learning.frames.depth_hints import depth_hints
+from kdbts_ros.learning.frames.labels import FAR, NEAR
 
 # Metres between the images of a clip, for a camera at the training height; lower ones see nearer.
 STEP = 0.5
@@ -42,7 +43,7 @@ class Clip:
 
     images (V,H,W,3) uint8; K_ndc (V,3,3); T_world_cam (V,4,4); of the first image hints (H,W)
     float16 z-depth, 0 where matching is not sure, and valid (H,W) bool where it holds what the
-    camera saw.
+    camera saw. measured: the hints are those of a depth camera.
     """
 
     images: npt.NDArray[np.uint8]
@@ -50,6 +51,7 @@ class Clip:
     T_world_cam: Array
     hints: npt.NDArray[np.float16]
     valid: npt.NDArray[np.bool_]
+    measured: bool = False
 
     def views(self) -> list[View]:
         """The views, in the network's world."""
@@ -181,9 +183,10 @@ class BagClips:
         plans: Sequence[ClipPlan],
         training: TrainingCamera,
         size: tuple[int, int],
+        near: float = NEAR,
     ) -> None:
         self._drives, self._plans = tuple(drives), tuple(plans)
-        self._training, self._size = training, size
+        self._training, self._size, self._near = training, size, near
         # All clips of a batch have the same number of views.
         self._count = min(len(plan.views) for plan in plans)
 
@@ -213,15 +216,37 @@ class BagClips:
         scale = height_scale(camera_height(drive), self._training)
         views = [self._view(drive, i, name, scale) for i, name in chosen]
         valid = views[0][1]
-        partners = [k for k, (_, other) in enumerate(chosen) if other != chosen[0][1]]
-        hints = first_hints([view for view, _ in views], partners[:1])
+        measured = self._measured(drive, chosen[0][0], views[0][0], scale)
+        if measured is None:
+            partners = [k for k, (_, other) in enumerate(chosen) if other != chosen[0][1]]
+            hints = first_hints([view for view, _ in views], partners[:1])
+        else:
+            hints = measured
         return Clip(
             np.stack([view.image for view, _ in views]),
             np.stack([view.camera.ndc for view, _ in views]).astype(np.float32),
             np.stack([view.T_world_cam for view, _ in views]),
             np.where(valid, hints, 0).astype(np.float16),
             valid,
+            measured is not None,
         )
+
+    def _measured(
+        self, drive: BagDrive, index: int, view: View, scale: float
+    ) -> npt.NDArray[np.float32] | None:
+        """(H,W) what a depth camera measured of a scaled view, in its metres; None without one.
+
+        What is nearer than the network begins is left out: nothing it can say would be right.
+        """
+        if drive.depth is None:
+            return None
+        T_world_cam = view.T_world_cam.copy()
+        T_world_cam[:3, 3] /= scale
+        depth = drive.depth.seen_by(index, view.camera, T_world_cam)
+        if depth is None:
+            return None
+        scaled = depth * np.float32(scale)
+        return np.where((scaled > self._near) & (scaled < FAR), scaled, np.float32(0))
 
     def __getstate__(self) -> dict[str, Any]:
         return {k: v for k, v in self.__dict__.items() if k != "_adapter"}

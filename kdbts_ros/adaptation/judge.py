@@ -28,7 +28,8 @@ class Score:
     """Means over held-out clips.
 
     photometric: difference between an image and what its depth makes of the clip's other images,
-    0 to about 0.5. depth: |difference| over depth, against what matching is sure of.
+    0 to about 0.5. depth: |difference| over depth, against what matching is sure of, or a
+    depth camera measured.
     """
 
     photometric: float
@@ -79,6 +80,14 @@ class Judge:
         return FrameTable.of_measures(
             [self._figures(clip, look) for clip, look in zip(self._clips, looks, strict=True)]
         )
+
+    @property
+    def truth(self) -> str:
+        """What depth is held against, for sentences."""
+        measured = sum(clip.measured for clip in self._clips)
+        if not measured:
+            return "matching"
+        return "the sensor" if measured == len(self._clips) else "sensor and matching"
 
     @staticmethod
     def _figures(clip: Clip, look: Look) -> dict[str, float]:
@@ -140,7 +149,7 @@ def _panel(clip: Clip, before: Look, after: Look) -> npt.NDArray[np.uint8]:
     rows = [
         [
             captioned(clip.images[0], "held-out image"),
-            captioned(depth_picture(hint), "depth by matching"),
+            captioned(depth_picture(hint), f"depth by {'sensor' if clip.measured else 'matching'}"),
         ],
         [
             captioned(depth_picture(before.depth), "depth before"),

@@ -37,6 +37,8 @@ def origin_of(
         # Only told: a recording may move.
         found[f"{TOLD}recording {number}"] = shown(drive.path.resolve())
         found[f"cameras of recording {number}"] = ", ".join(drive.cameras)
+        if drive.depth is not None:
+            found[f"depth of recording {number}"] = drive.depth.topic
         # What --odometry, --world and --base make of it.
         places = np.array([drive.T_world_base(i)[:3, 3] for i in drive.frames])
         metres = np.linalg.norm(np.diff(places, axis=0), axis=1).sum()

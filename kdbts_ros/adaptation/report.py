@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from kdbts_ros.adaptation.checks import Check
 from kdbts_ros.adaptation.judge import Score
+from kdbts_ros.adaptation.verdict import Check
 from kdbts_ros.files import make_folder, write_png, write_text
 from kdbts_ros.learning.record.templates import rendered
 
@@ -19,7 +19,7 @@ TEMPLATES = [Path(__file__).with_name(name) for name in ("report.md.j2", "report
 
 @dataclass(frozen=True, eq=False)
 class Outcome:
-    """Everything a report tells. after None: only the checks were made."""
+    """Everything a report tells. after None: only the checks were made. truth: of depth."""
 
     title: str
     checks: Sequence[Check]
@@ -27,6 +27,7 @@ class Outcome:
     after: Score | None
     verdict: str
     pictures: Sequence[npt.NDArray[np.uint8]]
+    truth: str = "matching"
 
 
 def write(folder: Path, outcome: Outcome) -> Path:
@@ -57,5 +58,5 @@ def _rows(outcome: Outcome) -> list[tuple[str, str, str]]:
     before, after = outcome.before, outcome.after
     return [
         ("photometric error", f"{before.photometric:.4f}", f"{after.photometric:.4f}"),
-        ("depth against matching", f"{before.depth:.3f}", f"{after.depth:.3f}"),
+        (f"depth against {outcome.truth}", f"{before.depth:.3f}", f"{after.depth:.3f}"),
     ]

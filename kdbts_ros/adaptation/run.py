@@ -8,7 +8,7 @@ import math
 import shutil
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ import torch
 from kdbts_ros.adaptation import report
 from kdbts_ros.adaptation.checks import Inspection, inspect
 from kdbts_ros.adaptation.clips import BagClips, Clip, ClipPlan
-from kdbts_ros.adaptation.judge import Judge
+from kdbts_ros.adaptation.judge import Judge, Score
 from kdbts_ros.adaptation.origin import origin_of
 from kdbts_ros.adaptation.recalibration import refit
 from kdbts_ros.adaptation.rehearsal import REUSE, WORLDS, KnownWorlds, Rehearsal
@@ -68,12 +68,23 @@ class Request:
 
 @dataclass(frozen=True)
 class Result:
-    """finished False: interrupted, --resume continues. improved: on held-out clips."""
+    """finished False: interrupted, --resume continues. improved: on held-out clips.
+
+    before, after: on those clips; None where it was interrupted.
+    """
 
     finished: bool
     improved: bool
     sentence: str
     page: Path | None
+    before: Score | None = None
+    after: Score | None = None
+
+    def figures(self) -> dict[str, object]:
+        """What --json writes."""
+        scores = {"before": self.before, "after": self.after}
+        told = {name: None if score is None else asdict(score) for name, score in scores.items()}
+        return {"finished": self.finished, "improved": self.improved, **told}
 
 
 def check(drives: Sequence[BagDrive], request: Request) -> Inspection:
@@ -112,7 +123,8 @@ def adapt(
     _check_disk(request, network)
     settings, plans = request.settings, inspection.plans
     training = TrainingCamera.from_notes(info.notes)
-    clips = BagClips(drives, plans.learn, training, (info.spec.image_width, info.spec.image_height))
+    size = info.spec.image_width, info.spec.image_height
+    clips = BagClips(drives, plans.learn, training, size, info.spec.depth_near)
     say(f"matching the images of {min(HELD_OUT_CLIPS, len(plans.held_out))} held-out clips")
     judge = Judge(_held_out(clips, plans.held_out))
     device = choose_device(request.device)
@@ -121,7 +133,7 @@ def adapt(
     if saved is not None:
         session.restore(saved)
     say(
-        f"before: photometric error {session.before.photometric:.4f}, depth against matching "
+        f"before: photometric error {session.before.photometric:.4f}, depth against {judge.truth} "
         f"{session.before.depth:.3f}, on held-out clips"
     )
     wanted = min(FIRST_CLIPS, len(plans.learn))
@@ -244,7 +256,7 @@ def _conclude(
     improved = found and high < 0
     change = (
         f"photometric error {before.photometric:.4f} -> {after.photometric:.4f} (95 % interval of "
-        f"the change {low:+.4f} to {high:+.4f}), depth against matching {before.depth:.3f} -> "
+        f"the change {low:+.4f} to {high:+.4f}), depth against {judge.truth} {before.depth:.3f} -> "
         f"{after.depth:.3f} on held-out clips"
     )
     if improved:
@@ -267,8 +279,11 @@ def _conclude(
         save_network(request.out, session.network, notes)
     title = "Adaptation to " + ", ".join(drive.name for drive in drives)
     pictures = judge.pictures(looks_before, looks_after)
-    outcome = report.Outcome(title, inspection.checks, before, after, verdict, pictures)
-    return Result(True, improved, verdict, report.write(request.folder, outcome))
+    outcome = report.Outcome(
+        title, inspection.checks, before, after, verdict, pictures, judge.truth
+    )
+    page = report.write(request.folder, outcome)
+    return Result(True, improved, verdict, page, before, after)
 
 
 def _tell_refit(display: Display, share: float) -> None:

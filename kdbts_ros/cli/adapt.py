@@ -9,11 +9,18 @@ from typing import Annotated, Optional
 import typer
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.table import Table
 
 from kdbts_ros.cli import options
 from kdbts_ros.errors import UserError
+from kdbts_ros.evaluation.report import write_json
 from kdbts_ros.files import shown
 
 _RECTIFIED = {"auto": None, "true": True, "false": False}
@@ -59,6 +66,14 @@ def adapt(
     base: Annotated[
         Optional[str], typer.Option(help="TF frame on the ground, where not base_link.")
     ] = None,
+    depth: Annotated[
+        str,
+        typer.Option(
+            metavar="TOPIC|auto|none",
+            help="Depth images to learn from instead of matching; auto: where the recording has "
+            "some.",
+        ),
+    ] = "auto",
     rate: Annotated[float, typer.Option(min=1e-7, max=1e-2, help="Learning rate.")] = 3e-4,
     held_out: Annotated[
         float, typer.Option(min=0.05, max=0.5, help="Share that is never learnt from.")
@@ -66,6 +81,7 @@ def adapt(
     seed: Annotated[int, typer.Option(min=0, help="Of everything random.")] = 0,
     threads: Annotated[int, typer.Option(min=1, help="Of the trainer.")] = 2,
     device: options.Device = "auto",
+    json: options.Json = None,
 ) -> None:
     """Check recordings of images and poses, then teach the network one's own cameras and places.
 
@@ -91,7 +107,13 @@ def adapt(
     wanted = None if cameras is None else [name.strip() for name in cameras.split(",")]
     drives = [
         BagDrive(
-            path, cameras=wanted, odometry=odometry, world=world, base=base, rectified=straight
+            path,
+            cameras=wanted,
+            odometry=odometry,
+            world=world,
+            base=base,
+            rectified=straight,
+            depth=depth,
         )
         for path in find_bags(bags)
     ]
@@ -103,6 +125,9 @@ def adapt(
         colour = _COLOURS[item.grade]
         table.add_row(item.name, f"[{colour}]{item.grade}[/]", escape(item.sentence))
     console.print(table)
+    checks = {c.name: {"grade": c.grade, "sentence": c.sentence} for c in inspection.checks}
+    if json is not None:
+        write_json(json, {"checks": checks})
     if check_only:
         if inspection.bad:
             raise UserError(f"{len(inspection.bad)} of {len(inspection.checks)} checks failed")
@@ -112,6 +137,7 @@ def adapt(
         TextColumn("adapting"),
         BarColumn(),
         TimeElapsedColumn(),
+        TimeRemainingColumn(),
         TextColumn("{task.fields[text]}"),
     )
     with Progress(*columns, console=console, disable=not console.is_terminal) as bars:
@@ -124,6 +150,8 @@ def adapt(
 
         result = run(drives, inspection, request, display, say)
     say(result.sentence)
+    if json is not None:
+        write_json(json, {"checks": checks, **result.figures()})
     if not result.finished:
         again = " ".join(shown(path) for path in bags)
         say(f"continue with: kdbts adapt {again} --out {shown(out)} --resume")

@@ -11,10 +11,11 @@ from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from kdbts_ros.cli.options import folder_to_write
+from kdbts_ros.cli.options import Json, folder_to_write
 from kdbts_ros.datasets.bags.writer import Scans, write_bag
 from kdbts_ros.datasets.kitti.files import split_frames
 from kdbts_ros.datasets.opening import open_drive
+from kdbts_ros.evaluation.report import write_json
 from kdbts_ros.files import shown
 
 
@@ -62,6 +63,7 @@ def bag(
     ] = False,
     storage: Annotated[Storage, typer.Option(help="Storage plug-in of rosbag2.")] = Storage.MCAP,
     force: Annotated[bool, typer.Option("--force", help="Replace a bag that is there.")] = False,
+    json: Json = None,
 ) -> None:
     """Convert a KITTI drive into a rosbag2 recording with TF, CameraInfo and stored QoS.
 
@@ -90,5 +92,8 @@ def bag(
             force=force,
             on_frame=lambda done: progress.update(task, completed=done),
         )
-    size = sum(file.stat().st_size for file in out.iterdir()) / 1e6
-    typer.echo(f"{shown(out)}: {count} frames of {source.name}, {size:.0f} MB")
+    size = sum(file.stat().st_size for file in out.iterdir())
+    typer.echo(f"{shown(out)}: {count} frames of {source.name}, {size / 1e6:.0f} MB")
+    if json is not None:
+        told = {"bag": shown(out), "source": source.name, "frames": count, "bytes": size}
+        write_json(json, told)

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from kdbts_ros.replay.load_test import LoadTest, RateFigures
     from kdbts_ros.replay.query_load import QueryFigures
 
-NODE_MODULE = "kdbts_ros.node.kdbts_node"
+NODE_MODULE = "kdbts_ros.node.start"
 # KITTI's colour cameras.
 WIDTH, HEIGHT = 1242, 375
 # A first start compiles kernels, on a slow and busy machine.

@@ -14,6 +14,7 @@ from kdbts_ros.cli.options import Head
 from kdbts_ros.density.checkpoints.checkpoint import load_network, save_network
 from kdbts_ros.density.checkpoints.original_keys import KeyAccount
 from kdbts_ros.errors import UserError
+from kdbts_ros.evaluation.report import write_json
 from kdbts_ros.files import shown
 
 
@@ -26,6 +27,7 @@ def convert(
     half: Annotated[
         bool, typer.Option("--half/--full", help="Store convolutions in half precision.")
     ] = False,
+    json: options.Json = None,
 ) -> None:
     """Import an original checkpoint.
 
@@ -39,6 +41,10 @@ def convert(
     notes = {**info.notes, "origin_sha256": info.sha256}
     save_network(out, network, notes, half=half)
     Console().print(_summary(info.account))
+    if json is not None:
+        unused = dict(sorted(info.account.unused.items()))
+        used = len(info.account.used)
+        write_json(json, {"head": info.spec.head, "used": used, "unused": unused})
     typer.echo(f"head: {info.spec.head}   {info.spec.trunk_title}   -> {shown(out)}")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, Any, Optional
 
 import typer
 
@@ -13,17 +13,20 @@ from kdbts_ros.cli import options
 from kdbts_ros.cli.evaluate_cameras import cameras
 from kdbts_ros.cli.evaluate_drive import drive as along_drives
 from kdbts_ros.cli.evaluation_data import (
-    Anchoring,
+    CameraHeight,
     Compare,
     Data,
     DataChoice,
     Dataset,
     Drive,
+    Folder,
     Frames,
     GroundAnchor,
+    Intrinsics,
     Json,
     Orbslam,
     OrbslamScale,
+    PlaceName,
     Report,
     Root,
     Seed,
@@ -48,9 +51,12 @@ from kdbts_ros.cli.occupancy_protocols import (
     chosen_protocols,
     lidar_settings,
 )
+from kdbts_ros.datasets.synthetic.places.kinds import STREET
 from kdbts_ros.density.cameras.adapter import choose_mode
 from kdbts_ros.density.maps.grid import HeightBand
 from kdbts_ros.errors import UserError
+from kdbts_ros.evaluation.anchoring import Anchoring
+from kdbts_ros.evaluation.columns import Box
 from kdbts_ros.evaluation.depth import depth_findings, evaluate_depth
 from kdbts_ros.evaluation.depth_errors import DepthErrors, steadiness_rows
 from kdbts_ros.evaluation.depth_metrics import CAP, Crop
@@ -60,12 +66,15 @@ from kdbts_ros.evaluation.occupancy import OccupancySettings
 from kdbts_ros.evaluation.occupancy_report import write_occupancy_report
 from kdbts_ros.evaluation.report import write_json, write_report
 from kdbts_ros.evaluation.samples import HELD_OUT_SEED
+from kdbts_ros.files import shown
 
 app = typer.Typer(no_args_is_help=True, help="Measure a checkpoint against truth.")
 app.command()(cameras)
 app.command("drive")(along_drives)
 
 PICTURES = 4
+# Columns of places that are no streets, in the base frame, m.
+NEAR_BOX = Box((0.5, 8.0), (-4.0, 4.0))
 
 
 class Scaling(str, Enum):
@@ -77,6 +86,7 @@ class Scaling(str, Enum):
 
 @app.command()
 def depth(
+    folder: Folder = None,
     checkpoint: options.Checkpoint = "kdbts",
     compare: Compare = None,
     dataset: Data = Dataset.SYNTHETIC,
@@ -88,6 +98,7 @@ def depth(
     orbslam_scale: OrbslamScale = 1.0,
     seed: Seed = HELD_OUT_SEED,
     worlds: Worlds = 20,
+    place: PlaceName = STREET,
     views: Views = "left",
     scaling: Annotated[Scaling, typer.Option(help="none, or median per frame.")] = Scaling.NONE,
     cap: Annotated[float, typer.Option(min=1.0, help="Farthest depth that counts, m.")] = CAP[1],
@@ -95,29 +106,37 @@ def depth(
         str, typer.Option(help="Show other cameras as the node does: auto, on or off.")
     ] = "auto",
     ground_anchor: GroundAnchor = Anchoring.OFF,
+    camera_height: CameraHeight = None,
+    intrinsics: Intrinsics = None,
     head: options.Head = None,
     device: options.Device = "auto",
     precision: options.Precision = "auto",
     json: Json = None,
     report: Report = None,
 ) -> None:
-    """Depth by the Eigen protocol: Garg crop (recorded data), 80 m cap, no scaling by default.
+    """Depth by the Eigen protocol: Garg crop (KITTI), 80 m cap, no scaling by default.
 
     Example: `kdbts evaluate depth --dataset kitti-raw --root KITTI --drive 0009`
+
+    Example: `kdbts evaluate depth --dataset rgbd rgbd_dataset_freiburg1_desk --frames 0:100`
     """
+    if folder is not None and root is not None:
+        raise UserError(f"two folders of data: {shown(folder)} and --root {shown(root)}")
+    if dataset is not Dataset.RGBD and (camera_height, intrinsics) != (None, None):
+        raise UserError("--camera-height and --intrinsics belong to --dataset rgbd")
     data = DataChoice(
-        dataset, root, drive, sequence, frames, seed, worlds, views,
-        orbslam_poses(orbslam, orbslam_scale),
+        dataset, folder or root, drive, sequence, frames, seed, worlds, views,
+        orbslam_poses(orbslam, orbslam_scale), camera_height, intrinsics, place,
     )  # fmt: skip
     samples = data.samples()
     scenes = load_scenes([checkpoint, compare], device, precision, head)
-    crop: Crop = "none" if dataset is Dataset.SYNTHETIC else "garg"
+    crop: Crop = "none" if dataset in (Dataset.SYNTHETIC, Dataset.RGBD) else "garg"
     gallery = Gallery(PICTURES if report else 0)
     canonical = choose_mode(canonical_camera)
     errors = {name: DepthErrors() for name in scenes}
     tables = evaluate_depth(
         scenes, samples, (CAP[0], cap), crop, scaling.value, gallery, canonical, errors,
-        anchored=ground_anchor is Anchoring.ON,
+        anchoring=_along(ground_anchor, dataset),
     )  # fmt: skip
     findings = depth_findings(tables, list(scenes), errors)
     title = f"Depth of {checkpoint} (head {scenes[checkpoint].spec.head}) on {data}"
@@ -150,6 +169,7 @@ def occupancy(
     orbslam_scale: OrbslamScale = 1.0,
     seed: Seed = HELD_OUT_SEED,
     worlds: Worlds = 20,
+    place: PlaceName = STREET,
     views: Views = "left",
     protocol: Protocols = None,
     threshold: Annotated[
@@ -178,6 +198,8 @@ def occupancy(
 ) -> None:
     """The map against exact worlds (3-20 m ahead, 9 m aside), or against LiDAR scans.
 
+    Places that are no streets are compared 0.5 to 8 m ahead and 4 m aside, in cells of 0.1 m.
+
     Example: `kdbts evaluate occupancy --worlds 20 --views stereo --report occupancy_report`
 
     Example: `kdbts evaluate occupancy --dataset kitti-raw --root KITTI --drive 0009 --protocol all`
@@ -185,12 +207,13 @@ def occupancy(
     protocols = chosen_protocols(protocol, dataset)
     data = DataChoice(
         dataset, root, drive, sequence, frames, seed, worlds, views,
-        orbslam_poses(orbslam, orbslam_scale),
+        orbslam_poses(orbslam, orbslam_scale), place=place,
     )  # fmt: skip
     settings = OccupancySettings(
         HeightBand(height_min, height_max, 0.25),
         threshold=threshold,
         anchored=_anchored(ground_anchor, protocols),
+        **_near_by(place),
     )
     by_lidar = lidar_settings(lidar_box, layers, without, pitch_deg)
     accumulates = any(p in ACCUMULATING for p in protocols)
@@ -212,8 +235,25 @@ def occupancy(
         write_occupancy_report(report, title, [sentence], truth, evaluations.parts(findings))
 
 
+def _near_by(place: str) -> dict[str, Any]:
+    """What is compared where robots work: nearer columns, finer cells."""
+    return {} if place == STREET else {"box": NEAR_BOX, "resolution": 0.1}
+
+
+def _along(asked: Anchoring, dataset: Dataset) -> Anchoring:
+    """Worlds do not follow one another."""
+    if asked is Anchoring.FILTERED and dataset is Dataset.SYNTHETIC:
+        raise UserError(
+            "--ground-anchor filtered needs a drive, whose frames follow one another: name one "
+            "with --dataset, or use on"
+        )
+    return asked
+
+
 def _anchored(asked: Anchoring, protocols: Sequence[Protocol]) -> bool:
     """Only maps are anchored: the reference's protocol stays what was published."""
+    if asked is Anchoring.FILTERED:
+        raise UserError("--ground-anchor filtered is for depth: maps are tied by on, or off")
     if asked is Anchoring.ON and any(p is not Protocol.TRUTH for p in protocols):
         raise UserError("--ground-anchor on needs --protocol truth: the others are as published")
     return asked is Anchoring.ON

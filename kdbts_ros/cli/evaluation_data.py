@@ -17,10 +17,14 @@ from rich.table import Table
 from kdbts_ros.cli import options
 from kdbts_ros.datasets.kitti.files import split_frames
 from kdbts_ros.datasets.opening import OrbslamPoses
+from kdbts_ros.datasets.rgbd.sequence import RgbdSequence
+from kdbts_ros.datasets.synthetic.places.kinds import PLACES, STREET, check_place
 from kdbts_ros.density.maps.probability import ProbabilityCurves
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.errors import UserError
+from kdbts_ros.evaluation.anchoring import Anchoring
 from kdbts_ros.evaluation.report import Rows
+from kdbts_ros.evaluation.rgbd_samples import RgbdSamples
 from kdbts_ros.evaluation.samples import (
     RecordedSamples,
     Sample,
@@ -39,16 +43,41 @@ class Dataset(str, Enum):
     KITTI_RAW = "kitti-raw"
     KITTI_ODOMETRY = "kitti-odometry"
     KITTI_360 = "kitti-360"
+    RGBD = "rgbd"
+
+
+def _known_place(name: str) -> str:
+    return name if name == STREET else check_place(name)
 
 
 Data = Annotated[Dataset, typer.Option("--dataset", help="Where truth comes from.")]
 Root = Annotated[Optional[Path], typer.Option("--root", help="Folder of a recorded dataset.")]
+Folder = Annotated[
+    Optional[Path],
+    typer.Argument(metavar="[DIR]", help="Folder of a recorded dataset, as --root."),
+]
+Intrinsics = Annotated[
+    Optional[str],
+    typer.Option(metavar="FX,FY,CX,CY", help="Of rgbd images, in pixels; else as its folder says."),
+]
+CameraHeight = Annotated[
+    Optional[float],
+    typer.Option(min=0.05, max=20.0, help="Of rgbd: m above the floor; else the floor is found."),
+]
 Drive = Annotated[Optional[str], typer.Option("--drive", help="Drive of kitti-raw, e.g. 0009.")]
 Sequence_ = Annotated[
-    Optional[str], typer.Option("--sequence", help="Of kitti-odometry, kitti-360.")
+    Optional[str], typer.Option("--sequence", help="Of kitti-odometry, kitti-360, rgbd.")
 ]
 Frames = Annotated[str, typer.Option("--frames", metavar="A:B", help="Frames A to B - 1.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="First synthetic world.")]
+PlaceName = Annotated[
+    str,
+    typer.Option(
+        "--place",
+        help=f"Of the synthetic worlds: {STREET}, {', '.join(PLACES)}.",
+        callback=_known_place,
+    ),
+]
 Worlds = Annotated[int, typer.Option("--worlds", min=1, help="Number of synthetic worlds.")]
 Views = Annotated[
     str,
@@ -73,21 +102,15 @@ Uncalibrated = Annotated[
 ]
 
 
-class Anchoring(str, Enum):
-    """Whether every frame is tied to the ground."""
-
-    ON = "on"
-    OFF = "off"
-
-
 GroundAnchor = Annotated[
     Anchoring,
-    typer.Option("--ground-anchor", help="Tie each frame to the ground that poses give: on, off."),
+    typer.Option(
+        "--ground-anchor",
+        help="Tie frames to the ground that poses give: on (each by itself), filtered (by those "
+        "before it along the drive, as the node does), off.",
+    ),
 ]
-Json = Annotated[
-    Optional[Path],
-    typer.Option("--json", help="Write the figures here.", callback=options.file_to_write),
-]
+Json = options.Json
 Report = Annotated[
     Optional[Path],
     typer.Option("--report", help="Folder for Markdown and PNG.", callback=options.folder_to_write),
@@ -99,7 +122,7 @@ _TABLE_WIDTH = 240
 
 @dataclass(frozen=True)
 class DataChoice:
-    """The frames that the options name."""
+    """The frames that the options name. camera_height, intrinsics: of rgbd, None: as found."""
 
     dataset: Dataset
     root: Path | None
@@ -110,6 +133,15 @@ class DataChoice:
     worlds: int
     views: str
     orbslam: OrbslamPoses | None = None
+    camera_height: float | None = None
+    intrinsics: str | None = None
+    place: str = STREET
+
+    def __post_init__(self) -> None:
+        if self.place != STREET and self.dataset is not Dataset.SYNTHETIC:
+            raise UserError(
+                f"--place names synthetic worlds: it does not go with {self.dataset.value}"
+            )
 
     def samples(
         self, scans: int = 0, least: int | None = None, around: int | None = None
@@ -123,8 +155,11 @@ class DataChoice:
             raise UserError("--orbslam gives poses to kitti-raw; worlds have exact ones")
         console = Console(stderr=True)
         if self.dataset is Dataset.SYNTHETIC:
-            drawn = synthetic_samples(self.worlds, self.seed, choice, scans, around)
+            drawn = synthetic_samples(self.worlds, self.seed, choice, scans, around, self.place)
             return track(prefetched(drawn), "worlds", self.worlds, console=console)
+        if self.dataset is Dataset.RGBD and not scans and around is None:
+            moments = RgbdSamples(self._rgbd(console), choice)
+            return track(prefetched(moments), "frames", len(moments), console=console)
         recorded = RecordedSamples(
             open_kitti(
                 self.dataset.value,
@@ -141,9 +176,37 @@ class DataChoice:
         )
         return track(prefetched(recorded), "frames", len(recorded), console=console)
 
+    def _rgbd(self, console: Console) -> RgbdSequence:
+        """The sequence; says what of it is not used, and where its floor is."""
+        if self.root is None:
+            raise UserError("--dataset rgbd needs the folder of a sequence: DIR, or --root DIR")
+        if self.drive is not None:
+            raise UserError("--drive belongs to kitti-raw; name a sequence with --sequence")
+        given = self.intrinsics
+        found = RgbdSequence(
+            self.root,
+            split_frames(self.frames),
+            sequence=self.sequence,
+            intrinsics=None if given is None else options.split_intrinsics(given),
+            camera_height=self.camera_height,
+        )
+        lost = f"{found.without_depth} images without depth and {found.without_pose} without a pose"
+        console.print(
+            f"{shown(found.name)}: {len(found)} frames; {lost} are left out; "
+            f"{found.floor.sentence}",
+            markup=False,
+            highlight=False,
+            soft_wrap=True,
+        )
+        return found
+
     def __str__(self) -> str:
+        if self.dataset is Dataset.RGBD and self.root is not None:
+            name = "/".join(filter(None, (self.root.resolve().name, self.sequence)))
+            return f"rgbd {name} frames {self.frames}, views {ViewChoice.parse(self.views)}"
         if self.dataset is Dataset.SYNTHETIC:
-            which = f"{self.worlds} synthetic worlds from seed {self.seed}"
+            kind = "worlds" if self.place == STREET else f"{self.place} worlds"
+            which = f"{self.worlds} synthetic {kind} from seed {self.seed}"
         else:
             which = f"{self.dataset.value} {self.drive or self.sequence or ''} frames {self.frames}"
             if self.orbslam is not None:

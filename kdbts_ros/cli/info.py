@@ -9,14 +9,16 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from kdbts_ros.cli.options import Head
+from kdbts_ros.cli.options import Head, Json
 from kdbts_ros.density.checkpoints.checkpoint import load_network
+from kdbts_ros.evaluation.report import write_json
 from kdbts_ros.files import shown
 
 
 def info(
     checkpoint: Annotated[str, typer.Argument(help="A shipped name or a file.")],
     head: Head = None,
+    json: Json = None,
 ) -> None:
     """Show the network, its head, its size and the notes stored with it.
 
@@ -26,16 +28,18 @@ def info(
     spec = loaded.spec
     table = Table(show_header=False)
     parameters = sum(p.numel() for p in network.parameters())
-    for name, value in (
-        ("file", loaded.source),
-        ("sha256", loaded.sha256),
-        ("head", spec.head),
-        ("network", f"{spec.trunk_title}, decoder {spec.decoder_channels}"),
-        ("input", f"{spec.image_width}x{spec.image_height}, shrunk by {spec.resize}"),
-        ("depth range", f"{spec.depth_near:g} to {spec.depth_far:g} m"),
-        ("parameters", f"{parameters / 1e6:.1f} M"),
-        *loaded.notes.items(),
-    ):
+    told = {
+        "file": shown(loaded.source),
+        "sha256": loaded.sha256,
+        "head": spec.head,
+        "network": f"{spec.trunk_title}, decoder {spec.decoder_channels}",
+        "input": f"{spec.image_width}x{spec.image_height}, shrunk by {spec.resize}",
+        "depth range": f"{spec.depth_near:g} to {spec.depth_far:g} m",
+    }
+    rows = {**told, "parameters": f"{parameters / 1e6:.1f} M", **loaded.notes}
+    for name, value in rows.items():
         # Names and notes may hold brackets, which rich would take for styles.
         table.add_row(escape(shown(name)), escape(shown(str(value))))
     Console().print(table)
+    if json is not None:
+        write_json(json, {**told, "parameters": parameters, "notes": dict(loaded.notes)})

@@ -3,24 +3,23 @@
 from __future__ import annotations
 
 import io
+import signal
 import sys
 
 import typer
 from rich.console import Console
 
+from kdbts_ros import ending
 from kdbts_ros.errors import UserError
 
 app = typer.Typer(
     name="kdbts",
     help="Bird's-eye occupancy and depth from a camera, including the space behind what it sees.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
 
-# What a shell reports for a process that a Ctrl-C ended.
-EXIT_INTERRUPTED = 130
 EXIT_USER_ERROR = 2
 
 
@@ -34,11 +33,13 @@ def register() -> None:
         checkpoint,
         convert,
         demo,
+        doctor,
         evaluate,
         figures,
         info,
         play,
         predict,
+        soak,
         train,
         view,
         warm_up,
@@ -57,7 +58,9 @@ def register() -> None:
     app.command()(info.info)
     app.add_typer(checkpoint.app, name="checkpoint")
     app.command()(benchmark.benchmark)
+    app.command()(soak.soak)
     app.command()(demo.demo)
+    app.command()(doctor.doctor)
     app.command()(view.view)
     app.command()(warm_up.warm_up)
 
@@ -68,13 +71,18 @@ def run() -> None:
         # Inside: this imports torch, and a Ctrl-C meanwhile is no traceback either.
         register()
         _print_any_name()
+        ending.run()
         app()
     except UserError as error:
         Console(stderr=True, soft_wrap=True).print(f"kdbts: {error}", markup=False, highlight=False)
         sys.exit(EXIT_USER_ERROR)
-    except KeyboardInterrupt:
+    except (ending.Interrupted, KeyboardInterrupt) as told:
+        ending.tidy()
         print("kdbts: interrupted", file=sys.stderr)
-        sys.exit(EXIT_INTERRUPTED)
+        code = told.code if isinstance(told, ending.Interrupted) else None
+        ending.leave(code if isinstance(code, int) else ending.CODES[signal.SIGINT])
+    finally:
+        ending.over()
 
 
 def _print_any_name() -> None:
@@ -85,4 +93,5 @@ def _print_any_name() -> None:
 
 
 if __name__ == "__main__":
+    ending.begin()
     run()

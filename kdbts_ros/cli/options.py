@@ -7,6 +7,7 @@ from typing import Annotated, Optional
 
 import typer
 
+from kdbts_ros.errors import UserError
 from kdbts_ros.files import check_writable_file, check_writable_folder
 
 Checkpoint = Annotated[
@@ -38,3 +39,22 @@ def folder_to_write(path: Path | None) -> Path | None:
     if path is not None:
         check_writable_folder(path)
     return path
+
+
+Json = Annotated[
+    Optional[Path],
+    typer.Option("--json", help="Write the figures here.", callback=file_to_write),
+]
+
+
+def split_intrinsics(text: str) -> tuple[float, float, float, float]:
+    """FX,FY,CX,CY of an option.
+
+    Raises:
+        UserError: they are not four numbers.
+    """
+    try:
+        fx, fy, cx, cy = (float(part) for part in text.split(","))
+    except ValueError:
+        raise UserError(f"--intrinsics must be four numbers FX,FY,CX,CY, got '{text}'") from None
+    return fx, fy, cx, cy

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import signal
 from contextlib import closing
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 
+from kdbts_ros.ending import Interrupted
 from kdbts_ros.errors import UserError
 
 if TYPE_CHECKING:
@@ -60,10 +59,8 @@ def play(
     playback = Playback(rate, loop, clock, names, wait_for_subscribers, after_map)
     with open_bag(bag) as reader:
         use_large_messages()
-        # The player ends on its own KeyboardInterrupt, between messages, with every child tidy.
+        # The player ends on an exception of its own, between messages, with every child tidy.
         rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-        for how in (signal.SIGINT, signal.SIGTERM):
-            signal.signal(how, _interrupt)
         node = rclpy.create_node("kdbts_player")
         try:
             with closing(Player(node, reader, playback)) as player:
@@ -71,12 +68,6 @@ def play(
         finally:
             node.destroy_node()
             rclpy.shutdown()
-
-
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    # A second Ctrl-C, as launch sends it, must not turn the way out into a traceback.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    raise KeyboardInterrupt
 
 
 def _run(player: Player, playback: Playback) -> None:
@@ -105,7 +96,7 @@ def _run(player: Player, playback: Playback) -> None:
                 player.play_once(on_message)
                 if not playback.loop:
                     break
-    except KeyboardInterrupt:
+    except (Interrupted, KeyboardInterrupt):
         typer.echo(f"stopped: {played.summary()}")
         return
     typer.echo(f"played: {played.summary()}")

@@ -30,6 +30,7 @@ from kdbts_ros.density.pipeline import Pipeline, PipelineSettings
 from kdbts_ros.density.settings import Wanted
 from kdbts_ros.encoded_images import read_image
 from kdbts_ros.errors import UserError
+from kdbts_ros.evaluation.report import write_json
 from kdbts_ros.evaluation.samples import open_kitti
 from kdbts_ros.files import shown
 
@@ -78,6 +79,7 @@ def predict(
     force: Annotated[
         bool, typer.Option("--force", help="Replace files in --out that are of other images.")
     ] = False,
+    json: options.Json = None,
 ) -> None:
     """Write a panel (camera, depth, map) and the arrays of every image.
 
@@ -121,6 +123,8 @@ def predict(
             continue
         predictions.write(prediction, result, taken.camera)
     typer.echo(predictions.account())
+    if json is not None:
+        write_json(json, predictions.figures())
     if predictions.failed == len(posed):
         raise UserError(f"none of {len(posed)} images gave a result")
     if predictions.failed:
@@ -175,12 +179,7 @@ def assumed_camera(width: int, height: int) -> Camera:
 def _camera(intrinsics: str | None, width: int, height: int) -> Camera:
     if intrinsics is None:
         return assumed_camera(width, height)
-    try:
-        fx, fy, cx, cy = (float(part) for part in intrinsics.split(","))
-    except ValueError:
-        raise UserError(
-            f"--intrinsics must be four numbers FX,FY,CX,CY, got '{intrinsics}'"
-        ) from None
+    fx, fy, cx, cy = options.split_intrinsics(intrinsics)
     return Camera.from_integer_centres(
         [[fx, 0.0, cx], [0.0, fy, cy], [0.0, 0.0, 1.0]], width, height
     )

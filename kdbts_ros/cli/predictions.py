@@ -152,6 +152,11 @@ class Predictions:
             said += f"; {self.failed} of {self.written + self.failed} images gave no result"
         return said
 
+    def figures(self) -> dict[str, object]:
+        """What --json writes."""
+        counts = {"written": self.written, "replaced": self.replaced, "failed": self.failed}
+        return {"folder": shown(self._folder), **counts}
+
 
 def _source(arrays: Path) -> str | None:
     """Which image earlier results are of; None where they do not say."""

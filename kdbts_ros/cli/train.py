@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 
-from kdbts_ros.cli.options import file_to_write
+from kdbts_ros.cli.options import Json, file_to_write
 from kdbts_ros.errors import UserError
+from kdbts_ros.evaluation.report import write_json
 
 if TYPE_CHECKING:
     from kdbts_ros.learning.config.training import TrainingConfig
@@ -48,6 +50,7 @@ def train(
     ] = False,
     out: Out = None,
     dry_run: DryRun = False,
+    json: Json = None,
 ) -> None:
     """Train a network; Ctrl-C saves the state, --resume continues it to the step.
 
@@ -58,7 +61,8 @@ def train(
     # Imported here: torch takes seconds, and every `kdbts` command would wait for them.
     from kdbts_ros.learning.config.config_file import load_config
 
-    _run(load_config(config, overrides or []), config, resume, overrides, export, out, dry_run)
+    loaded = load_config(config, overrides or [])
+    _run(loaded, config, resume, overrides, export, out, dry_run, json)
 
 
 def distill(
@@ -67,6 +71,7 @@ def distill(
     overrides: Overrides = None,
     out: Out = None,
     dry_run: DryRun = False,
+    json: Json = None,
 ) -> None:
     """Train a single-view student from a multi-view teacher: a config with a `distill` stage.
 
@@ -81,7 +86,7 @@ def distill(
             f"{config} has no stage of kind distill: use kdbts train, or see "
             "config/training/kdbts_distill_r18.yaml"
         )
-    _run(loaded, config, resume, overrides, False, out, dry_run)
+    _run(loaded, config, resume, overrides, False, out, dry_run, json)
 
 
 def _run(
@@ -92,13 +97,14 @@ def _run(
     export: bool,
     out: Path | None,
     dry_run: bool,
+    json: Path | None,
 ) -> None:
     from kdbts_ros.learning.run.loop import Trainer
     from kdbts_ros.learning.run.parallel import joined
 
     with joined(config.device, config.patience_seconds) as ranks:
         if dry_run:
-            _rehearse(config, ranks)
+            _rehearse(config, ranks, json)
             return
         trainer = Trainer(config, resume or export, ranks)
         finished = export or trainer.run()
@@ -112,15 +118,21 @@ def _run(
             )
             return
         typer.echo(f"{trainer.step} steps: wrote {trainer.export(out)}")
+        if json is not None:
+            write_json(json, {"steps": trainer.step})
 
 
-def _rehearse(config: TrainingConfig, ranks: Ranks) -> None:
+def _rehearse(config: TrainingConfig, ranks: Ranks, json: Path | None) -> None:
     from kdbts_ros.learning.run.rehearsal import rehearse
 
+    stages = []
     for index, stage in enumerate(rehearse(config, REHEARSED_STEPS, ranks)):
+        stages.append(asdict(stage))
         if ranks.leads:
             losses = "  ".join(f"{name} {value:.4g}" for name, value in stage.losses.items())
             typer.echo(
                 f"stage {index + 1} {stage.kind}: {stage.samples_per_s:.2f} samples/s, "
                 f"{stage.waited:.0%} of it waiting for frames; first step: {losses}"
             )
+    if json is not None and ranks.leads:
+        write_json(json, {"stages": stages})

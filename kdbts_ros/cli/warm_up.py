@@ -12,10 +12,19 @@ from typing import Annotated, Optional
 import numpy as np
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 from kdbts_ros import loops
+from kdbts_ros.cli.options import Json
 from kdbts_ros.errors import UserError
+from kdbts_ros.evaluation.report import write_json
 
 
 @dataclass(frozen=True)
@@ -33,11 +42,12 @@ def warm_up(
             metavar="worlds|maps", help="What the demo needs of it: two parts that may run at once."
         ),
     ] = None,
+    json: Json = None,
 ) -> None:
     """Compile every loop for this processor, so that the node's first start is as quick as others.
 
     The loops are kept between runs, for the user who runs this: run it as the one who will run the
-    node. Up to 3 minutes the first time, and again after an update or on another processor.
+    node. Up to 5 minutes the first time, and again after an update or on another processor.
 
     Example: `kdbts warm-up`
     """
@@ -47,7 +57,8 @@ def warm_up(
     began, compiled = time.monotonic(), 0
     chosen = parts() if only is None else [DEMO[only]]
     columns = [TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn()]
-    with Progress(*columns, TimeElapsedColumn(), console=console, transient=True) as progress:
+    times = TimeElapsedColumn(), TimeRemainingColumn()
+    with Progress(*columns, *times, console=console, transient=True) as progress:
         task = progress.add_task("", total=len(chosen))
         for part in chosen:
             progress.update(task, description=part.name)
@@ -59,6 +70,8 @@ def warm_up(
     else:
         sentence = f"nothing to compile: every loop was kept already ({seconds:.0f} s)"
     Console().print(sentence, highlight=False, soft_wrap=True)
+    if json is not None:
+        write_json(json, {"loops_compiled": compiled, "seconds": round(seconds, 1)})
 
 
 def _run(part: Part, console: Console, progress: Progress, task: object) -> int:
@@ -93,6 +106,7 @@ def parts() -> list[Part]:
         *maps,
         Part("evaluation", _evaluation),
         Part("learning", _learning),
+        Part("places that lamps light", _places),
     ]
 
 
@@ -103,6 +117,12 @@ def _worlds() -> None:
 
     StreetDrive(0, frames=2, moving=True).frame(1)
     next(iter(synthetic_samples(1, choice=ViewChoice(stereo=True))))
+
+
+def _places() -> None:
+    from kdbts_ros.datasets.synthetic.drive import place_drive
+
+    place_drive("living", 0, width=64).frame(0)
 
 
 def _maps(checkpoint: str) -> None:

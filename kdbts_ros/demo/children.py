@@ -56,6 +56,11 @@ class Child:
             )
 
     @property
+    def pid(self) -> int:
+        """Of its process."""
+        return self._process.pid
+
+    @property
     def exit_code(self) -> int | None:
         """None while it runs."""
         return self._process.poll()
@@ -80,6 +85,11 @@ class Child:
                 self._process.kill()
                 self._process.wait()
 
+    def kill(self) -> None:
+        """End it at once."""
+        self._process.kill()
+        self._process.wait()
+
     def __enter__(self) -> Child:
         return self
 
@@ -89,4 +99,8 @@ class Child:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self.stop()
+        if isinstance(error, KeyboardInterrupt | SystemExit):
+            # Who waits for this process has no patience for two of them to end well.
+            self.kill()
+        else:
+            self.stop()

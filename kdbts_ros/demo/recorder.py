@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections import Counter
-from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
 
 import rclpy
-from diagnostic_msgs.msg import DiagnosticArray, DiagnosticStatus
+from diagnostic_msgs.msg import DiagnosticArray
 from nav_msgs.msg import OccupancyGrid
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.serialization import deserialize_message
 from rclpy.signals import SignalHandlerOptions
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
+from sensor_msgs.msg import CameraInfo, CompressedImage, Image, PointCloud2
 from std_msgs.msg import Header
+from visualization_msgs.msg import MarkerArray
 
 from kdbts_ros.demo import interrupt
 from kdbts_ros.demo.output_bag import OutputBag
@@ -23,6 +22,7 @@ from kdbts_ros.demo.recording import Recording
 from kdbts_ros.msg import InferenceReport
 from kdbts_ros.node.outputs.messages import to_ns
 from kdbts_ros.node.outputs.reports import tells_of_a_map
+from kdbts_ros.replay.account import Account
 
 NODE = "/kdbts"
 GRIDS, DEPTHS = f"{NODE}/occupancy", f"{NODE}/depth/image"
@@ -38,42 +38,11 @@ _OUTPUTS: tuple[tuple[str, str, Any, QoSProfile], ...] = (
     (f"{NODE}/occupancy_probability", "nav_msgs/msg/OccupancyGrid", OccupancyGrid, _LATCHED),
     (DEPTHS, "sensor_msgs/msg/Image", Image, _ALL),
     (f"{NODE}/depth/camera_info", "sensor_msgs/msg/CameraInfo", CameraInfo, _ALL),
+    (f"{NODE}/points", "sensor_msgs/msg/PointCloud2", PointCloud2, _ALL),
+    (f"{NODE}/views", "visualization_msgs/msg/MarkerArray", MarkerArray, _ALL),
     (f"{NODE}/report", "kdbts_ros/msg/InferenceReport", InferenceReport, _ALL),
     ("/diagnostics", "diagnostic_msgs/msg/DiagnosticArray", DiagnosticArray, _ALL),
 )
-
-
-@dataclass
-class Account:
-    """What the node says became of the images, from its diagnostics. `reports`: how many came."""
-
-    frames_in: int = 0
-    maps_out: int = 0
-    drops: Counter[str] = field(default_factory=Counter)
-    faults: list[str] = field(default_factory=list)
-    reports: int = 0
-
-    @property
-    def settled(self) -> bool:
-        """Every image became a map or was dropped."""
-        return self.frames_in == self.maps_out + sum(self.drops.values())
-
-    def read(self, message: Any) -> None:
-        """Take a DiagnosticArray of the node."""
-        faults = []
-        for status in message.status:
-            values = {entry.key: entry.value for entry in status.values}
-            self.frames_in = int(values.get("frames in", self.frames_in))
-            self.maps_out = int(values.get("maps out", self.maps_out))
-            for key, value in values.items():
-                what, _, reason = key.partition(", ")
-                if what == "dropped":
-                    self.drops[reason] = int(value)
-            if status.level == DiagnosticStatus.ERROR:
-                faults.append(status.message)
-        self.drops = +self.drops
-        self.faults = faults
-        self.reports += 1
 
 
 class Recorder:
@@ -135,7 +104,7 @@ class Recorder:
         latched = qos is _LATCHED
 
         def take(data: bytes, info: Any) -> None:
-            stamp_ns = to_ns(_header(data).stamp)
+            stamp_ns = _stamp_ns(kind, data)
             if topic == GRIDS:
                 self.received_ns[stamp_ns] = info["received_timestamp"]
             elif kind is InferenceReport:
@@ -151,6 +120,14 @@ class Recorder:
 
     def _on_image(self, data: bytes, info: Any) -> None:
         self.sent_ns[to_ns(_header(data).stamp)] = info["source_timestamp"]
+
+
+def _stamp_ns(kind: Any, data: bytes) -> int:
+    """Of a message's header; markers have one each, of one image."""
+    if kind is not MarkerArray:
+        return to_ns(_header(data).stamp)
+    markers = deserialize_message(data, MarkerArray).markers
+    return to_ns(markers[0].header.stamp) if markers else 0
 
 
 def _header(data: bytes) -> Any:

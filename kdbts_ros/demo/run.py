@@ -22,7 +22,7 @@ from kdbts_ros.density.maps.grid import HeightBand
 from kdbts_ros.errors import UserError
 from kdbts_ros.node.parameters.values import Parameters
 
-NODE_MODULE, PLAYER_MODULE = "kdbts_ros.node.kdbts_node", "kdbts_ros.cli.main"
+NODE_MODULE, PLAYER_MODULE = "kdbts_ros.node.start", "kdbts_ros.cli.start"
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,15 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 
 
 @contextmanager
@@ -21,10 +29,13 @@ def stage(console: Console, name: str, total: int | None = None) -> Iterator[Cal
         yield lambda done: None
         console.print(f"{name}: done in {time.monotonic() - began:.0f} s", highlight=False)
         return
-    columns = [TextColumn("{task.description}"), BarColumn()]
+    columns: list[ProgressColumn] = [TextColumn("{task.description}"), BarColumn()]
     if total is not None:
         columns.append(MofNCompleteColumn())
-    with Progress(*columns, TimeElapsedColumn(), console=console) as progress:
+    columns.append(TimeElapsedColumn())
+    if total is not None:
+        columns.append(TimeRemainingColumn())
+    with Progress(*columns, console=console) as progress:
         task = progress.add_task(name, total=total)
         yield lambda done: progress.update(task, completed=done)
         progress.update(task, total=total or 1, completed=total or 1)

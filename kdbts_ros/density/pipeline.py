@@ -17,8 +17,9 @@ from kdbts_ros.density.cameras.lenses import Lens
 from kdbts_ros.density.cameras.training_camera import TrainingCamera
 from kdbts_ros.density.engines.answers import DepthMap
 from kdbts_ros.density.geometry.camera import Camera, View, inverse
-from kdbts_ros.density.ground.anchor import AS_SEEN, GroundAccount
+from kdbts_ros.density.ground.anchor import GroundAccount
 from kdbts_ros.density.maps.grid import CellRule, FrameMap, GridWindow, MapArea, OccupancyMap, Pose
+from kdbts_ros.density.maps.marks import Marks
 from kdbts_ros.density.maps.preview import preview_panel
 from kdbts_ros.density.maps.rolling_map import LocalMap
 from kdbts_ros.density.network.network import NetworkSpec
@@ -88,6 +89,7 @@ class Pipeline:
         self._frames = AnchoredFrames(self.scene, self._single_view_maps)
         self._ground = GroundAccount()
         self._multi_view_maps = MultiViewMaps(self.scene)
+        self._marks = Marks()
         self._warm_up()
 
     def update(self, settings: PipelineSettings) -> None:
@@ -158,9 +160,8 @@ class Pipeline:
         window = GridWindow.around(x, y, 2 * settings.range_m, settings.resolution)
         area = MapArea(T_fixed_base, window, self._band)
         with _timed(times, "network"):
-            anchored = settings.ground_anchor == "auto"
-            frame, self._ground = self._frames.look(
-                view, area, self._rule_for(1), frame_stamp, anchored
+            frame, self._ground, area = self._frames.look(
+                view, area, self._rule_for(1), frame_stamp, settings.ground_use
             )
         with _timed(times, "views"):
             account = self._choose_views(frame, frame_stamp, window, ground)
@@ -172,7 +173,10 @@ class Pipeline:
             if self._local is not None and frame_stamp is not None:
                 answer = FrameMap(self._local.accumulate(answer.occupancy, frame_stamp.stamp_ns))
             occupancy = answer.occupancy
-            trinary, percent = answer.published(*rule, wanted.percent)
+            stamp_ns = None if frame_stamp is None else frame_stamp.stamp_ns
+            trinary, percent = self._marks.published(
+                answer, rule, settings.marks, wanted.percent, stamp_ns
+            )
         depth, depth_camera, preview = None, None, None
         if wanted.depth or wanted.preview:
             with _timed(times, "depth"):
@@ -196,9 +200,7 @@ class Pipeline:
         """
         self._ground = GroundAccount()
         if self._views is not None:
-            anchor = AS_SEEN
-            if self.settings.ground_anchor == "auto":
-                anchor = self._frames.anchor_of(frame_stamp.camera)
+            anchor = self._frames.anchor_of(frame_stamp.camera, self.settings.ground_use)
             encoded = self.scene.encode(view).anchored(anchor)
             kept = KeptView(encoded, frame_stamp.camera, frame_stamp.stamp_ns)
             self._views.add(kept, frame_stamp.pose_faults)
@@ -208,6 +210,7 @@ class Pipeline:
         if self._views is not None:
             self._views.clear()
         self._frames.forget()
+        self._marks.forget()
         self.scene.forget_votes()
         if self._local is not None:
             self._local.clear()

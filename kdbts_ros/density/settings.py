@@ -5,8 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from kdbts_ros.density.cameras.adapter import Mode as CanonicalMode
+from kdbts_ros.density.ground.anchor import GroundUse
 from kdbts_ros.density.ground.anchor import Mode as AnchorMode
 from kdbts_ros.density.maps.grid import CompletedCells, HeightBand
+from kdbts_ros.density.maps.marks import MarkRules
 from kdbts_ros.density.maps.rolling_map import AccumulationSettings
 from kdbts_ros.density.views.keyframes import BufferRules
 from kdbts_ros.density.views.policy import MODES, Mode
@@ -37,17 +39,20 @@ class PipelineSettings:
     canonical_camera: CanonicalMode = "auto"
     scale_height: bool = True
     ground_anchor: AnchorMode = "auto"
+    follow_ground: AnchorMode = "off"
     mode: Mode = "auto"
     views: BufferRules = field(default_factory=BufferRules)
     consistency: ConsistencyRules = field(default_factory=lambda: ConsistencyRules(least_share=0))
     accumulate: bool = False
     accumulation: AccumulationSettings = field(default_factory=AccumulationSettings)
+    marks: MarkRules = field(default_factory=MarkRules)
 
     def __post_init__(self) -> None:
         if self.mode not in MODES:
             raise UserError(f"mode must be one of {', '.join(MODES)}, got '{self.mode}'")
-        if self.ground_anchor not in ("auto", "off"):
-            raise UserError(f"ground_anchor must be auto or off, got '{self.ground_anchor}'")
+        for name in ("ground_anchor", "follow_ground"):
+            if (mode := getattr(self, name)) not in ("auto", "off"):
+                raise UserError(f"{name} must be auto or off, got '{mode}'")
         if not 0 <= self.occupied_threshold < 1:
             raise UserError(
                 f"occupied_threshold must be 0 or more and below 1, got {self.occupied_threshold:g}"
@@ -58,6 +63,10 @@ class PipelineSettings:
             )
         if not 0 < self.resolution <= self.range_m:
             raise UserError("resolution must be positive and no larger than range_m")
+
+    @property
+    def ground_use(self) -> GroundUse:
+        return GroundUse(self.ground_anchor == "auto", self.follow_ground == "auto")
 
     @property
     def band(self) -> HeightBand:

@@ -51,7 +51,7 @@ def spun_scan(world: StreetWorld, T_world_base: Array) -> Scan:
         # A quarter of the turn at a time, through a pinhole that is only a way to name directions.
         camera, uv, directions = _quarter()
         T_base_camera = mount(SCANNER_XYZ, yaw)
-        shot = aim(world.table, camera, T_world_base @ T_base_camera)
+        shot = aim(world.arrays, camera, T_world_base @ T_base_camera)
         depth = cast(world.arrays, shot, uv, False, None).depth
         hit = np.isfinite(depth)
         xyz = directions[hit] * depth[hit, None]

@@ -15,7 +15,8 @@ import numpy.typing as npt
 
 from kdbts_ros.datasets.kitti.drive import KittiDrive
 from kdbts_ros.datasets.opening import OrbslamPoses, open_drive
-from kdbts_ros.datasets.synthetic.drive import StreetDrive
+from kdbts_ros.datasets.synthetic.drive import StreetDrive, place_drive
+from kdbts_ros.datasets.synthetic.places.kinds import STREET
 from kdbts_ros.datasets.synthetic.world import StreetWorld
 from kdbts_ros.density.geometry.camera import Array, View
 from kdbts_ros.errors import UserError
@@ -44,6 +45,7 @@ class Sample:
             where there are too few.
         around: the scan of this moment, then those of frames before and after; empty unless asked
             for.
+        stamp_ns: of the image; 0 where each sample is a world of its own.
     """
 
     name: str
@@ -53,6 +55,7 @@ class Sample:
     world: StreetWorld | None = None
     scans: tuple[Scan, ...] = ()
     around: tuple[Scan, ...] = ()
+    stamp_ns: int = 0
 
     @property
     def view(self) -> View:
@@ -66,22 +69,27 @@ def synthetic_samples(
     choice: ViewChoice | None = None,
     scans: int = 0,
     around: int | None = None,
+    place: str = STREET,
 ) -> Iterator[Sample]:
     """One moment of each of `worlds` held-out streets, seeds from `seed` upwards.
 
     With scans the street is longer, and another one: a lane is kept free for the whole drive.
-    around: how many scans after the moment's own to spin, None for none at all.
+    around: how many scans after the moment's own to spin, None for none at all. place: "street", or
+    one of `PLACES`, each world with a robot's camera of its own.
     """
     further = 0 if around is None else around + 1
     for index in range(worlds):
-        drive = StreetDrive(seed + index, frames=max(1, scans, further))
+        frames = max(1, scans, further)
+        drive = StreetDrive(seed + index, frames)
+        if place != STREET:
+            drive = place_drive(place, seed + index, frames)
         drawn = drive.rendered(0, "left")
         camera, T_base_cam = drive.rig["left"]
         T_world_base = drive.T_world_base(0)
         view = View(drawn.image, camera, T_world_base @ T_base_cam)
         spun = [spun_scan(drive.world, drive.T_world_base(i)) for i in range(max(scans, further))]
         yield Sample(
-            f"world {seed + index}",
+            f"{'world' if place == STREET else place} {seed + index}",
             (view, *street_views(drive, 0, choice or ViewChoice())),
             T_world_base,
             np.where(np.isfinite(drawn.depth), drawn.depth, 0).astype(np.float32),
@@ -136,6 +144,7 @@ class RecordedSamples:
                 drive.lidar_depth(index),
                 scans=tuple(recorded_scan(drive, i) for i in self._window(index)),
                 around=tuple(recorded_scan(drive, i) for i in self._around(index)),
+                stamp_ns=drive.stamp_ns(index),
             )
 
     @cached_property
@@ -187,7 +196,14 @@ def open_kitti(
     frames: range | None,
     orbslam: OrbslamPoses | None = None,
 ) -> KittiDrive:
-    """A KITTI drive by the name of its layout, see `open_drive`."""
+    """A KITTI drive by the name of its layout, see `open_drive`.
+
+    Raises:
+        UserError: another layout, or anything the reader misses.
+    """
+    if dataset == "rgbd":
+        raise UserError("folders of an RGB-D camera are for `kdbts evaluate depth` alone: they "
+                        "have neither scans nor a second camera")  # fmt: skip
     if root is None:
         raise UserError(f"--dataset {dataset} needs --root DIR, the folder of the dataset")
     return open_drive(dataset, root, drive, sequence, frames, orbslam=orbslam)

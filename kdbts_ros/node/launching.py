@@ -7,6 +7,7 @@ wrong with an argument or an installation is found here, first.
 from __future__ import annotations
 
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,12 @@ from typing import Any
 import yaml
 
 from kdbts_ros.errors import UserError
+from kdbts_ros.suggestions import did_you_mean
 
 TRUE, FALSE = ("true", "1", "yes", "on"), ("false", "0", "no", "off")
 PLAYERS = ("ros2bag", "kdbts")
+_NAMESPACE = re.compile(r"[A-Za-z]\w*(/[A-Za-z]\w*)*")
+PRESETS = ("indoor", "yard")
 NAV2_PROGRAMS = {
     "nav2_costmap_2d": "nav2_costmap_2d",
     "nav2_lifecycle_manager": "lifecycle_manager",
@@ -66,6 +70,59 @@ def check_file(name: str, path: str) -> None:
     """
     if not Path(path).is_file():
         raise UserError(f"{name}:={path}: there is no such file")
+
+
+def transform_topics(namespaced: str, namespace: str = "") -> list[tuple[str, str]]:
+    """Remappings for transforms; none where every robot's are on /tf.
+
+    Args:
+        namespaced: argument namespaced_tf.
+        namespace: of the robot, for a node that lives below it; "" for one right in it.
+
+    Raises:
+        UserError: neither on nor off.
+    """
+    if not switch("namespaced_tf", namespaced):
+        return []
+    above = f"{namespace.rstrip('/')}/" if namespace else ""
+    return [(f"/{name}", f"{above}{name}") for name in ("tf", "tf_static")]
+
+
+def split_robots(text: str) -> list[str]:
+    """The namespaces of an argument robots:=robot1,robot2.
+
+    Raises:
+        UserError: none, a name that no namespace may have, or one twice.
+    """
+    names = [name.strip().strip("/") for name in text.split(",")]
+    bad = next((name for name in names if not _NAMESPACE.fullmatch(name)), None)
+    if bad is not None:
+        raise UserError(
+            f"robots:={text} has the namespace '{bad}': names have letters, digits and _, and "
+            "begin with a letter, for example robots:=robot1,robot2"
+        )
+    if len(set(names)) < len(names):
+        raise UserError(f"robots:={text} names a robot twice")
+    return names
+
+
+def preset_files(preset: str, config: Path) -> list[str]:
+    """The parameter file of a preset, to follow params_file; none where no preset is named.
+
+    Args:
+        config: folder of the package's parameter files.
+
+    Raises:
+        UserError: there is no preset of that name.
+    """
+    name = preset.strip()
+    if not name:
+        return []
+    if name not in PRESETS:
+        raise UserError(
+            f"preset:={preset} is unknown; use {' or '.join(PRESETS)}{did_you_mean(name, PRESETS)}"
+        )
+    return [str(config / f"{name}.yaml")]
 
 
 def installed(package: str, program: str = "") -> bool:

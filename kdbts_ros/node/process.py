@@ -7,7 +7,6 @@ robot must not lose a node to it. The node says and counts what was caught (`Clo
 from __future__ import annotations
 
 import os
-import signal
 import sys
 from collections.abc import Callable
 from typing import Any, Protocol
@@ -19,6 +18,8 @@ from rclpy.executors import (
     SingleThreadedExecutor,
     TimeoutException,
 )
+
+from kdbts_ros import ending
 
 # How long a turn of the executor waits for a callback.
 TURN_SECONDS = 0.02
@@ -87,6 +88,7 @@ def turn(node: Any) -> None:
 
 def run_node(make: Callable[[], Any], args: list[str] | None) -> int:
     """Spin a `Closable` node until SIGINT or SIGTERM; 0, or 2 for arguments ROS does not take."""
+    ending.begin(0)
     try:
         rclpy.init(args=args)
     except RuntimeError as error:  # what rclpy's errors of arguments have in common
@@ -94,12 +96,16 @@ def run_node(make: Callable[[], Any], args: list[str] | None) -> int:
         return 2
     node: Closable | None = None
     try:
+        ending.run()
         node = _spin(make)
+    except ending.Interrupted:
+        pass  # amid what is not worth tidying: the node was not made yet
     finally:
         # A second Ctrl-C, as launch sends it, must not turn the way out into a traceback.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        ending.tidy()
         finished = node is None or node.close()
         rclpy.try_shutdown()
+        ending.over()
     if not finished:
         # A frame in C++ cannot be interrupted, and ending the interpreter around it may crash.
         sys.stdout.flush()
@@ -116,7 +122,7 @@ def _spin(make: Callable[[], Any]) -> Any:
         executor = GuardedExecutor(node.caught)
         executor.add_node(node)
         executor.spin()
-    except (KeyboardInterrupt, ExternalShutdownException):
+    except (KeyboardInterrupt, ending.Interrupted, ExternalShutdownException):
         pass  # SIGINT and SIGTERM are how a node is meant to end
     except RuntimeError:
         # Stopped while it was being made: its first entity without a context raises this.

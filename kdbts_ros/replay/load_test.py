@@ -24,6 +24,7 @@ from kdbts_ros.node.outputs import messages
 from kdbts_ros.node.outputs.reports import tells_of_a_map
 from kdbts_ros.replay.query_load import QueryFigures, QueryLoad
 
+Quaternion = tuple[float, float, float, float]
 NODE = "/kdbts"
 # A car in a town; the map then slides and views become keyframes.
 SPEED = 8.0
@@ -115,7 +116,7 @@ class LoadTest:
         self._node.create_subscription(
             OccupancyGrid, f"{NODE}/occupancy", lambda _: None, _RELIABLE
         )
-        self._tf_static.publish(TFMessage(transforms=[_edge("base_link", "camera", 0, z=1.65)]))
+        self._tf_static.publish(TFMessage(transforms=[edge("base_link", "camera", 0, z=1.65)]))
         self._queries: QueryLoad | None = None
 
     def node_listens(self) -> bool:
@@ -181,7 +182,7 @@ class LoadTest:
         """The robot's place at that instant, and what its camera sees."""
         stamp = messages.to_time(stamp_ns)
         x = SPEED * (stamp_ns % 3_600_000_000_000) / 1e9
-        self._tf.publish(TFMessage(transforms=[_edge("odom", "base_link", stamp_ns, x=x)]))
+        self._tf.publish(TFMessage(transforms=[edge("odom", "base_link", stamp_ns, x=x)]))
         self._info.header.stamp = self._image.header.stamp = stamp
         self._infos.publish(self._info)
         self._images.publish(self._image)
@@ -204,13 +205,22 @@ class LoadTest:
         self.close()
 
 
-def _edge(
-    parent: str, child: str, stamp_ns: int, x: float = 0.0, z: float = 0.0
+def edge(
+    parent: str,
+    child: str,
+    stamp_ns: int,
+    x: float = 0.0,
+    z: float = 0.0,
+    rotation: Quaternion | None = None,
 ) -> TransformStamped:
+    """Transform of `child` in `parent`; (x, y, z, w) in place of that of a camera that looks along
+    x, or of none."""
     edge = TransformStamped(header=messages.header(stamp_ns, parent), child_frame_id=child)
     edge.transform.translation.x, edge.transform.translation.z = x, z
     q = edge.transform.rotation
-    q.x, q.y, q.z, q.w = _OPTICAL if child == "camera" else (0.0, 0.0, 0.0, 1.0)
+    if rotation is None:
+        rotation = _OPTICAL if child == "camera" else (0.0, 0.0, 0.0, 1.0)
+    q.x, q.y, q.z, q.w = rotation
     return edge
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import signal
 import sys
 import time
 from typing import Any
@@ -17,6 +16,7 @@ from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 from rclpy.signals import SignalHandlerOptions
 
+from kdbts_ros import ending
 from kdbts_ros.errors import UserError
 
 # A first start compiles kernels, on a slow and busy machine.
@@ -114,17 +114,16 @@ def main() -> int:
     parser.add_argument("--seconds", type=float, default=PATIENCE_SECONDS, help="wait at most")
     options = parser.parse_args()
     rclpy.init(args=[], signal_handler_options=SignalHandlerOptions.NO)
+    ending.run()
     node = rclpy.create_node(f"kdbts_waits_{os.getpid()}")
     try:
         wait_until_active(node, options.name, options.seconds)
     except UserError as error:
         print(error, file=sys.stderr)
         return 1
-    except KeyboardInterrupt:
-        return 130
     finally:
         # A second Ctrl-C, as launch sends it, must not turn the way out into a traceback.
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        ending.tidy()
         node.destroy_node()
         rclpy.try_shutdown()
     return 0

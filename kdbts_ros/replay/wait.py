@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import sys
 
-from kdbts_ros.node.start import quiet_imports
-
-INTERRUPTED = 130
+from kdbts_ros import ending
 
 
 def main() -> int:
-    """Wait; 0 when the node is active, 1 when it will not be, 130 at Ctrl-C."""
-    with quiet_imports(INTERRUPTED):
-        from kdbts_ros.replay.readiness import main as run
+    """Wait; 0 when the node is active, 1 when it will not be, 130 or 143 if told to end."""
+    # A wait that was interrupted must not look like a node that is active.
+    ending.begin()
+    from kdbts_ros.replay.readiness import main as run
+
     return run()
 
 

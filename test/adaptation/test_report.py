@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from kdbts_ros.adaptation.checks import Check
 from kdbts_ros.adaptation.judge import Score
 from kdbts_ros.adaptation.report import Outcome, write
+from kdbts_ros.adaptation.verdict import Check
 
 CHECKS = [Check("overlap", "good", "enough"), Check("light", "poor", "dark <here>")]
 

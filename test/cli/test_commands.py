@@ -122,7 +122,7 @@ def test_every_command_has_help_with_an_example():
     listing = runner.invoke(app, ["--help"]).output
     for command in (
         *("predict", "calibrate", "train", "distill", "adapt", "bag", "play", "convert"),
-        *("info", "benchmark", "demo"),
+        *("info", "benchmark", "demo", "soak"),
     ):
         assert command in listing
         assert f"kdbts {command}" in runner.invoke(app, [command, "--help"]).output, command

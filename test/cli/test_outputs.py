@@ -33,6 +33,7 @@ WRITES = {
     "checkpoint merge": (["bts", "mvbts"], {"--out": "file"}),
     "benchmark": ([], {"--json": "file", "--markdown": "file"}),
     "demo": ([], {"--out": "folder"}),
+    "soak": ([], {"--out": "folder"}),
 }
 # What takes a path to read it.
 READS = {"source", "root", "bags", "bag", "folder", "file", "config", "original", "kitti"}

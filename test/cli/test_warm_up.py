@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from kdbts_ros import loops
 from kdbts_ros.cli import warm_up
 from kdbts_ros.cli.main import app, register
+from kdbts_ros.errors import UserError
 
 # In a process of its own: other tests have compiled, or read, more than a first start has.
 AFTERWARDS = """
@@ -59,6 +60,47 @@ def test_nothing_is_left_to_compile_for_a_robot_of_another_kind() -> None:
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.splitlines()[-1] == "[]"
+
+
+DEMONSTRATED = """
+import numpy as np
+
+from kdbts_ros import loops
+from kdbts_ros.cli import warm_up
+
+for part in warm_up.DEMO.values():
+    part.run()
+before = loops.signatures()
+
+from kdbts_ros.datasets.synthetic.truth import column_truth
+from kdbts_ros.demo.sources import SEED
+from kdbts_ros.datasets.synthetic.drive import StreetDrive
+from kdbts_ros.density.cameras.lenses import Lens
+from kdbts_ros.density.pipeline import Pipeline, PipelineSettings
+from kdbts_ros.density.settings import FrameStamp, Wanted
+
+drive = StreetDrive(SEED, 3)
+pipeline = Pipeline(PipelineSettings("mvbts", accumulate=True, completed_cells="keep"))
+for i in (0, 2):
+    T, taken = drive.T_world_base(i), drive.frame(i).views["left"]
+    view = pipeline.view(taken.image, Lens(taken.camera), taken.T_world_cam, T)
+    pipeline.process(view, T, Wanted(True, True, False), FrameStamp("left", drive.stamp_ns(i)))
+column_truth(drive.world, np.arange(3.0), np.arange(4.0), 0.3, 2.0)
+print(sorted(loops.signatures() - before))
+"""
+
+
+def test_what_make_demo_compiles_is_all_that_the_demo_runs() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", DEMONSTRATED], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_part_that_is_none_is_refused() -> None:
+    with pytest.raises(UserError, match="--only is one of worlds, maps"):
+        warm_up.warm_up(only="everything")
 
 
 def test_each_part_says_what_came_of_it(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -29,6 +29,7 @@ def _hits(T: Array, camera: Camera) -> tuple[Array, Array, npt.NDArray[np.int64]
     origin = T[:3, 3]
     with np.errstate(divide="ignore"):
         distances = np.where(rays > 0, (HIGH - origin) / rays, (LOW - origin) / rays)
+    distances[rays == 0] = np.inf
     depth = distances.min(-1)
     axis = distances.argmin(-1)
     wall = axis * 2 + (np.take_along_axis(rays, axis[..., None], -1)[..., 0] > 0)

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 import pytest
 
 from kdbts_ros.demo import interrupt
+from kdbts_ros.ending import Interrupted
 
 
 @pytest.fixture
@@ -24,8 +25,8 @@ def test_a_swallowed_interrupt_is_raised_at_the_next_look(
     listening: None, how: signal.Signals
 ) -> None:
     interrupt.check()
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Interrupted):
         signal.raise_signal(how)
-    with pytest.raises(KeyboardInterrupt):
+    with pytest.raises(Interrupted):
         interrupt.check()
     interrupt.check()

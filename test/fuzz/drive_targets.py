@@ -20,11 +20,15 @@ from kdbts_ros.datasets.kitti.files import rigid
 from kdbts_ros.datasets.kitti.kitti_360 import CAMERAS, Kitti360Sequence
 from kdbts_ros.datasets.kitti.odometry import KittiOdometrySequence
 from kdbts_ros.datasets.kitti.raw import KittiRawDrive
+from kdbts_ros.datasets.rgbd.sequence import RgbdSequence
+from kdbts_ros.datasets.ros.depth_messages import decode_depth
 from kdbts_ros.datasets.ros.pose_rules import NoPose
 from kdbts_ros.density.geometry.camera import Camera
 from kdbts_ros.reading import reading
+from test.adaptation.depth_bags import compressed, compressed_metres, metres, millimetres
 from test.datasets.bags import SECOND, T_BASE_CAM, Bag
 from test.datasets.conftest import make_odometry, make_raw
+from test.datasets.rgbd_folders import SMALL, make_numbered, make_tum
 from test.datasets.test_kitti_360 import make_360
 from test.fuzz.targets import Accepted, Target, check_drive, finite
 
@@ -62,9 +66,27 @@ def drives() -> Iterable[Target]:
         (folder / "360").mkdir()
         return _small(make_360(folder / "360"))
 
+    def tum(folder: Path) -> list[Path]:
+        return _small(make_tum(folder / "tum", SMALL, 2))
+
+    def numbered(folder: Path) -> list[Path]:
+        return _small(make_numbered(folder / "scene", np.eye(4), SMALL, 2))
+
+    def read_rgbd(folder: Path, _: Path) -> None:
+        (root,) = folder.iterdir()
+        drive = RgbdSequence(root)
+        check_drive(drive, 1)
+        for index in drive.frames[:2]:
+            depth = drive.depth(index)
+            finite(depth, "a depth")
+            if depth.shape != (drive.camera().height, drive.camera().width):
+                raise Accepted(f"a depth image of {depth.shape}")
+
     yield Target("KITTI raw", raw, read_raw)
     yield Target("KITTI odometry", odometry, read_odometry)
     yield Target("KITTI-360", of_360, read_360)
+    yield Target("TUM RGB-D", tum, read_rgbd)
+    yield Target("7-Scenes and 3DMatch", numbered, read_rgbd)
 
 
 def _record(path: Path, storage: StoragePlugin, packed: CompressionMode) -> None:
@@ -101,6 +123,29 @@ def recordings() -> Iterable[Target]:
     yield Target("metadata.yaml", made(mcap, ends=".yaml"), read_folder)
     yield Target("compressed recordings", made(sqlite, file), read_folder)
     yield Target("compressed messages", made(sqlite, message), read_folder)
+
+
+def depth_messages() -> Iterable[Target]:
+    depth = np.linspace(0.5, 6.0, 48, dtype=np.float32).reshape(6, 8)
+    contents = {
+        encode.__name__: bytes(encode(depth, SECOND)[1])
+        for encode in (millimetres, metres, compressed, compressed_metres)
+    }
+
+    def make(folder: Path) -> list[Path]:
+        for name, content in contents.items():
+            (folder / name).write_bytes(content)
+        return [folder / name for name in contents]
+
+    def read(_: Path, damaged: Path) -> None:
+        kind = COMPRESSED if damaged.name.startswith("compressed") else IMAGE
+        with reading("a message", "record anew", "rosbags"):
+            found = decode_depth(cdr.TYPESTORE.deserialize_cdr(damaged.read_bytes(), kind))
+            finite(found, "a depth")
+            if (found < 0).any():
+                raise Accepted(f"a depth of {found.min()} m")
+
+    yield Target("depth messages", make, read)
 
 
 def messages() -> Iterable[Target]:

@@ -3,6 +3,7 @@
 FOUND: dict[str, tuple[int, ...]] = {
     "KITTI odometry": (2761,),
     "KITTI raw": (3912,),
+    "TUM RGB-D": (519,),
     "compressed recordings": (4908,),
     "image files": (476,),
     "mcap": (2250,),

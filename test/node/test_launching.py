@@ -95,6 +95,24 @@ def test_a_replay_that_cannot_be_is_refused(prefix: Path) -> None:
     launching.check_replay(bag, "ros2bag")
 
 
+def test_transforms_are_those_of_all_robots_or_of_the_namespace() -> None:
+    assert launching.transform_topics("false") == []
+    assert launching.transform_topics("on") == [("/tf", "tf"), ("/tf_static", "tf_static")]
+    below = launching.transform_topics("true", "/robot1")
+    assert below == [("/tf", "/robot1/tf"), ("/tf_static", "/robot1/tf_static")]
+    with pytest.raises(UserError, match="namespaced_tf:=both"):
+        launching.transform_topics("both")
+
+
+def test_robots_are_told_apart_by_their_namespaces() -> None:
+    assert launching.split_robots("robot1, /fleet/robot2/") == ["robot1", "fleet/robot2"]
+    for text in ("", "robot1,", "1st", "a b", "a//b"):
+        with pytest.raises(UserError, match=r"robots:=.*begin with a letter"):
+            launching.split_robots(text)
+    with pytest.raises(UserError, match="names a robot twice"):
+        launching.split_robots("a,b,/a")
+
+
 def test_without_nav2_there_is_no_costmap(prefix: Path) -> None:
     with pytest.raises(UserError, match=r"costmap_2d is not installed.*ros-jazzy-navigation2"):
         launching.check_nav2()

@@ -22,6 +22,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from sensor_msgs.msg import CameraInfo, Image
 from tf2_msgs.msg import TFMessage
 
+from kdbts_ros import tether
 from kdbts_ros.msg import InferenceReport
 from kdbts_ros.node.outputs.messages import to_ns, to_time
 from kdbts_ros.node.outputs.reports import tells_of_a_map
@@ -30,7 +31,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LATCHED = QoSProfile(
     depth=1, reliability=ReliabilityPolicy.RELIABLE, durability=DurabilityPolicy.TRANSIENT_LOCAL
 )
-NODE = ("-m", "kdbts_ros.node.kdbts_node")
+NODE = ("-m", "kdbts_ros.node.start")
 WIDTH, HEIGHT = 96, 64
 SECOND = 1_000_000_000
 # A quaternion from the optical frame to a body frame (x forward, z up).
@@ -50,11 +51,13 @@ def environment() -> dict[str, str]:
 
 
 class NodeProcess:
-    """`kdbts_node` as users start it."""
+    """`kdbts_node` as users start it, but tied to this process: killed tests leave none behind."""
 
     def __init__(self, log: Path, arguments: list[str], program: tuple[str, ...] = NODE) -> None:
         self.log = log
         command = [sys.executable, *program, "--ros-args", *arguments]
+        if program[0] == "-m":
+            command = tether.command(program[1], [*program[2:], "--ros-args", *arguments])
         with log.open("w") as output:
             self.process = subprocess.Popen(
                 command, stdout=output, stderr=subprocess.STDOUT, env=environment(), cwd=ROOT
@@ -89,24 +92,30 @@ def until(condition: Callable[[], bool], seconds: float) -> bool:
 
 
 class Robot:
-    """Drives along x at 1 m/s with a camera 1.5 m up, and listens to the node."""
+    """Drives along x at 1 m/s with a camera 1.5 m up, and listens to the node.
 
-    def __init__(self) -> None:
-        self.node = rclpy.create_node("robot")
+    In a namespace its topics are there, those of transforms included.
+    """
+
+    def __init__(self, namespace: str = "") -> None:
+        self.node = rclpy.create_node("robot", namespace=namespace)
+        space = f"/{namespace}" if namespace else ""
         self.executor = SingleThreadedExecutor()
         self.executor.add_node(self.node)
         reliable = QoSProfile(depth=10)
         self.images = self.node.create_publisher(Image, "image", reliable)
         self.infos = self.node.create_publisher(CameraInfo, "camera_info", reliable)
-        self.tf = self.node.create_publisher(TFMessage, "/tf", QoSProfile(depth=100))
-        self.tf_static = self.node.create_publisher(TFMessage, "/tf_static", LATCHED)
+        self.tf = self.node.create_publisher(TFMessage, f"{space}/tf", QoSProfile(depth=100))
+        self.tf_static = self.node.create_publisher(TFMessage, f"{space}/tf_static", LATCHED)
         self.tf_static.publish(TFMessage(transforms=[camera_mount()]))
         self.grids: list[OccupancyGrid] = []
         # Every account, and those of maps.
         self.accounts: list[InferenceReport] = []
         self.reports: list[InferenceReport] = []
-        self.listen(OccupancyGrid, "/kdbts/occupancy", self.grids, LATCHED)
-        self.node.create_subscription(InferenceReport, "/kdbts/report", self._hear, reliable)
+        self.listen(OccupancyGrid, f"{space}/kdbts/occupancy", self.grids, LATCHED)
+        self.node.create_subscription(
+            InferenceReport, f"{space}/kdbts/report", self._hear, reliable
+        )
 
     def _hear(self, report: InferenceReport) -> None:
         self.accounts.append(report)

@@ -79,6 +79,7 @@ class Bench:
                 lambda: parameters,
                 self.still,
                 self.counters,
+                lambda: None,
                 lambda frame, needs: self.found.append((frame, needs)),
                 lambda stamp, topic, _: self.jumps.append((stamp, topic)),
             )

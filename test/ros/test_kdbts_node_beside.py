@@ -78,8 +78,15 @@ def listen(rig: Rig, *names: str) -> dict[str, list[Any]]:
     for name in names:
         topic, qos = f"/kdbts/{name}", qos_profile_sensor_data
         rig.late.append(rig.robot.listen(TOPICS[name][0], topic, heard[name], qos))
-    rig.turn(lambda: False, turns=100)
+    assert rig.turn(lambda: all(heard_by(rig, name) == 1 for name in names))
     return heard
+
+
+def heard_by(rig: Rig, name: str) -> int:
+    """How many listeners the node knows of."""
+    publishers = [publisher for publisher, _ in rig.node._outputs._beside._outputs]
+    (found,) = [p for p in publishers if p.topic_name == f"/kdbts/{name}"]
+    return int(found.get_subscription_count())
 
 
 def test_nothing_is_computed_for_topics_nobody_hears(rig: Rig) -> None:
@@ -92,7 +99,7 @@ def test_nothing_is_computed_for_topics_nobody_hears(rig: Rig) -> None:
     assert rig.engine.beside.threads == {"kdbts_inference"}
     assert [to_ns(c.header.stamp) for c in heard["points"]] == [START + SECOND]
     rig.robot.node.destroy_subscription(rig.late.pop())
-    rig.turn(lambda: False, turns=100)
+    assert rig.turn(lambda: heard_by(rig, "points") == 0)
     rig.map_of(START + 2 * SECOND)
     assert rig.engine.beside.asked == ["points"]
 
@@ -164,10 +171,14 @@ def test_all_of_it_comes_over_dds_in_its_frame_at_the_stamp_of_the_image(
         # As costmap layers listen to clouds, and RViz to the rest.
         qos = qos_profile_sensor_data if kind is PointCloud2 else RELIABLE
         listening.append(robot.listen(kind, f"/kdbts/{name}", heard[name], qos))
-    robot.spin(1.0)
-    stamp = 1_000_100 * SECOND
-    grid = robot.step(stamp)
-    assert robot.spin_until(lambda: all(heard.values())), {k: len(v) for k, v in heard.items()}
+    # The node learns of listeners in its own time, and computes nothing before.
+    for stamp in range(1_000_100 * SECOND, 1_000_110 * SECOND, SECOND):
+        for messages in heard.values():
+            messages.clear()
+        grid = robot.step(stamp)
+        if robot.spin_until(lambda: all(heard.values()), 2):
+            break
+    assert all(heard.values()), {name: len(messages) for name, messages in heard.items()}
     for subscription in listening:
         robot.node.destroy_subscription(subscription)
     for name, (_, frame) in TOPICS.items():

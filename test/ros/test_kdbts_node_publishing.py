@@ -15,7 +15,7 @@ from rclpy.executors import SingleThreadedExecutor
 
 from kdbts_ros.density.geometry.camera import View
 from kdbts_ros.density.ground.anchor import GroundAccount
-from kdbts_ros.density.maps.grid import GridWindow
+from kdbts_ros.density.maps.grid import GridWindow, OccupancyMap
 from kdbts_ros.density.settings import Wanted
 from kdbts_ros.density.views.policy import ViewAccount
 from kdbts_ros.node import kdbts_node
@@ -51,7 +51,11 @@ class Engine:
             window=GridWindow(0.5, 4, 4, 0.0, 0.0),
             trinary=self.cells,
             percent=np.full((4, 4), 70, np.int8) if wanted.percent else None,
-            occupancy=SimpleNamespace(percent=lambda completed: np.full((4, 4), 70, np.int8)),
+            occupancy=OccupancyMap(
+                GridWindow(0.5, 4, 4, 0.0, 0.0),
+                np.full((4, 4), 0.7, np.float32),
+                np.ones((4, 4), np.bool_),
+            ),
             depth=None,
             preview=None,
             times_ms={},
@@ -239,6 +243,21 @@ def test_a_late_listener_gets_no_map_of_a_past_life(rig: Rig) -> None:
     late = listen(rig, "/kdbts/occupancy_probability")
     assert rig.turn(lambda: bool(late))
     assert all(map(knows_nothing, late))
+
+
+def test_confidence_is_made_for_listeners_alone_and_a_past_life_s_is_taken_back(rig: Rig) -> None:
+    rig.map_of(START)
+    confidence = listen(rig, "/kdbts/confidence")
+    rig.turn(lambda: False, turns=50)
+    assert confidence == [], "nobody had asked for it"
+    rig.map_of(START + SECOND)
+    assert rig.turn(lambda: bool(confidence))
+    # |2 * 0.7 - 1| of one view that observed all of it.
+    assert list(confidence[0].data) == [20] * 16
+    assert to_ns(confidence[0].header.stamp) == START + SECOND
+    rig.see(START - 5 * SECOND)
+    assert rig.turn(lambda: len(confidence) > 1)
+    assert knows_nothing(confidence[1])
 
 
 def test_the_last_map_stays_while_the_node_is_inactive_and_goes_when_it_is_active(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -13,9 +14,11 @@ import numpy as np
 import numpy.typing as npt
 
 from kdbts_ros.datasets.bags.cameras import CameraIndex, ImageEntry
+from kdbts_ros.datasets.bags.depth_topics import NONE
 from kdbts_ros.datasets.bags.frame_names import FrameNames, frame_names
 from kdbts_ros.datasets.bags.images import RecordedImages
 from kdbts_ros.datasets.bags.index import BagIndex, read_index
+from kdbts_ros.datasets.bags.recorded_depth import PosedDepth, RecordedDepth
 from kdbts_ros.datasets.ros.pose_rules import NoPose
 from kdbts_ros.datasets.sample import PosedFrame
 from kdbts_ros.density.cameras.lenses import Lens
@@ -49,7 +52,8 @@ class BagDrive:
 
     World is the recording's `odom` frame (or the root of the camera's transforms); base is
     `base_footprint` or `base_link`, whose z = 0 is taken as the ground. Images of lenses that bend
-    lines are straightened. Every view is posed at the stamp of its own image.
+    lines are straightened. Every view is posed at the stamp of its own image. `depth` is what a
+    depth camera measured beside them, None without one.
     """
 
     def __init__(
@@ -61,6 +65,7 @@ class BagDrive:
         world: str | None = None,
         base: str | None = None,
         rectified: bool | None = None,
+        depth: str = NONE,
     ) -> None:
         """Read the recording once: transforms, calibrations, places of the images.
 
@@ -69,12 +74,13 @@ class BagDrive:
             odometry: topic of the poses instead of /tf.
             world, base: TF frames, where the usual names do not fit.
             rectified: whether images are straight already; None to judge each topic by its name.
+            depth: topic of depth images; AUTO takes one where there is one, NONE none.
 
         Raises:
             UserError: what is missing in the recording, with the cure.
         """
         self.path = Path(path)
-        index = read_index(self.path, cameras, odometry, rectified)
+        index = read_index(self.path, cameras, odometry, rectified, depth)
         self._cameras = index.cameras
         self._images = RecordedImages(self.path)
         index.poses.name_base(base)
@@ -83,6 +89,7 @@ class BagDrive:
         self._posed, self.losses = _posed_frames(index, self.names)
         if not self._posed:
             raise UserError(_no_frames(index, leading, self.names, self.losses))
+        self.depth = _recorded_depth(index, self.names, [one.stamp_ns for one in self._posed])
 
     @property
     def name(self) -> str:
@@ -233,6 +240,23 @@ def _posed_frames(index: BagIndex, names: FrameNames) -> tuple[list[_Posed], Los
         lead.repeated,
         lead.other_lens,
     )
+
+
+def _recorded_depth(
+    index: BagIndex, names: FrameNames, stamps_ns: Sequence[int]
+) -> RecordedDepth | None:
+    """The depth images nearest to frames, where their camera has a pose."""
+    if index.depth is None or not index.depth.images:
+        return None
+    found: list[PosedDepth | None] = []
+    for stamp_ns in stamps_ns:
+        entry, posed = nearest(index.depth.images, stamp_ns), None
+        if entry is not None:
+            with suppress(NoPose):
+                T = index.poses.pose(names.world, index.depth.frame_id, entry.stamp_ns)
+                posed = PosedDepth(entry, T)
+        found.append(posed)
+    return RecordedDepth(index.path, index.depth, found)
 
 
 def nearest(images: Sequence[ImageEntry], stamp_ns: int) -> ImageEntry | None:

@@ -36,13 +36,13 @@ class RecordedImages:
             UserError: why it cannot be read.
         """
         with telling(str, "rosbags"):
-            return decoded(self._message(camera, entry), self._depth(camera))
+            return decoded(self.message(camera, entry), self._depth(camera))
 
     def size(self, camera: CameraIndex, entry: ImageEntry) -> tuple[int, int] | None:
         """(width, height) that an image says it has, without decoding; None where it says none."""
         try:
             with telling(str, "rosbags"):
-                message = self._message(camera, entry)
+                message = self.message(camera, entry)
                 if message.__msgtype__ != COMPRESSED:
                     check_layout(message)
                     return int(message.width), int(message.height)
@@ -58,7 +58,7 @@ class RecordedImages:
             for entry in camera.images[:: max(len(camera.images) // LOOKED_AT, 1)]:
                 try:
                     with telling(str, "rosbags"):
-                        decoded(self._message(camera, entry), depth)
+                        decoded(self.message(camera, entry), depth)
                 except UserError:
                     continue  # is said when that image is asked for
                 if not depth.bits:
@@ -66,7 +66,12 @@ class RecordedImages:
             self._depths[topic] = SampleDepth(depth.bits, fixed=True)
         return self._depths[topic]
 
-    def _message(self, camera: CameraIndex, entry: ImageEntry) -> Any:
+    def message(self, camera: CameraIndex, entry: ImageEntry) -> Any:
+        """The deserialised message of an image.
+
+        Raises:
+            UserError: it is not there any more.
+        """
         connections = [c for c in self._recording.connections if c.topic == camera.topics.images]
         found = self._recording.messages(connections, entry.logged_ns, entry.logged_ns + 1)
         for connection, _, raw in found:

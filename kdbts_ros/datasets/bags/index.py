@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from kdbts_ros.datasets.bags.cameras import CameraIndex, CameraScan
+from kdbts_ros.datasets.bags.depth_topics import NONE, depth_topic
 from kdbts_ros.datasets.bags.files import open_bag
 from kdbts_ros.datasets.bags.messages import TYPESTORE
 from kdbts_ros.datasets.bags.pose_graph import PoseGraph
@@ -20,6 +21,7 @@ from kdbts_ros.datasets.ros.pose_rules import frame_name
 from kdbts_ros.errors import UserError
 from kdbts_ros.files import shown
 from kdbts_ros.reading import reading
+from kdbts_ros.suggestions import did_you_mean
 
 # What helps where one message is no message.
 DAMAGED = "the file is damaged; copy it again, or record anew"
@@ -32,6 +34,7 @@ class BagIndex:
     path: Path
     cameras: dict[str, CameraIndex]
     poses: PoseGraph
+    depth: CameraIndex | None = None
 
 
 def read_index(
@@ -39,6 +42,7 @@ def read_index(
     wanted: Sequence[str] | None = None,
     odometry: str | None = None,
     rectified: bool | None = None,
+    depth: str = NONE,
 ) -> BagIndex:
     """Index a recording.
 
@@ -47,6 +51,7 @@ def read_index(
         odometry: topic of nav_msgs/Odometry for the poses; None for /tf, or where the recording has
             no /tf, for the one odometry topic it has.
         rectified: whether images are straight already; None to judge each topic by its name.
+        depth: topic of depth images, AUTO or NONE; see `depth_topic`.
 
     Raises:
         UserError: not a recording, no cameras, no poses, two runs in one, or messages that cannot
@@ -58,12 +63,16 @@ def read_index(
             topics.name: CameraScan(topics, topics.rectified if rectified is None else rectified)
             for topics in camera_topics(types, wanted, path)
         }
+        leading = next(iter(scans.values())).topics
+        deep = depth_topic(types, depth, leading, path)
+        depths = [] if deep is None else [CameraScan(deep, deep.rectified)]
         poses = _Poses(_pose_topics(types, odometry, path))
-        _scan(reader, scans, poses)
+        _scan(reader, [*scans.values(), *depths], poses)
     cameras = {name: scan.index(path) for name, scan in scans.items()}
     if sentence := poses.two_runs([camera.frame_id for camera in cameras.values()]):
         raise UserError(f"{path} {sentence}")
-    return BagIndex(path, cameras, poses.graph)
+    measured = [scan.index(path) for scan in depths]
+    return BagIndex(path, cameras, poses.graph, next(iter(measured), None))
 
 
 def _pose_topics(types: dict[str, str], odometry: str | None, path: Path) -> dict[str, str]:
@@ -76,6 +85,7 @@ def _pose_topics(types: dict[str, str], odometry: str | None, path: Path) -> dic
         if odometry not in held:
             raise UserError(
                 f"{path} has no odometry {odometry}; it has {', '.join(held) or 'none'}"
+                f"{did_you_mean(odometry, held)}"
             )
         return {**{t: k for t, k in found.items() if t.endswith("_static")}, odometry: ODOMETRY}
     if any(topic.endswith("/tf") for topic in found):
@@ -89,9 +99,9 @@ def _pose_topics(types: dict[str, str], odometry: str | None, path: Path) -> dic
     )
 
 
-def _scan(reader: Recording, cameras: dict[str, CameraScan], poses: _Poses) -> None:
+def _scan(reader: Recording, cameras: Sequence[CameraScan], poses: _Poses) -> None:
     takers: dict[str, list[Callable[[bytes, int], None]]] = {}
-    for scan in cameras.values():
+    for scan in cameras:
         takers.setdefault(scan.topics.images, []).append(scan.image)
         takers.setdefault(scan.topics.infos, []).append(scan.info)
     for topic in poses.sources:

@@ -13,6 +13,7 @@ from kdbts_ros.datasets.ros.topic_names import (
     without_transport,
 )
 from kdbts_ros.errors import UserError
+from kdbts_ros.suggestions import did_you_mean
 
 IMAGE, COMPRESSED = "sensor_msgs/msg/Image", "sensor_msgs/msg/CompressedImage"
 CAMERA_INFO, TRANSFORMS = "sensor_msgs/msg/CameraInfo", "tf2_msgs/msg/TFMessage"
@@ -106,8 +107,11 @@ def _pick(
         if wanted in (camera.name, camera.images):
             return camera
     if not wanted.startswith("/"):
-        has = summary(c.name for c in found) or "none"
-        raise UserError(f"{where} has no camera {wanted}; it has {has}")
+        names = [camera.name for camera in found]
+        raise UserError(
+            f"{where} has no camera {wanted}; it has {summary(names) or 'none'}"
+            f"{did_you_mean(wanted, names)}"
+        )
     images = _image_topic(wanted, types, where)
     if images not in pairs:
         infos = summary(sorted(t for t, kind in types.items() if kind == CAMERA_INFO)) or "none"
@@ -124,15 +128,21 @@ def _image_topic(topic: str, types: Mapping[str, str], where: object) -> str:
     for name in (topic, f"{topic}/compressed"):
         if types.get(name) in (IMAGE, COMPRESSED):
             return name
-    images = summary(sorted(t for t, k in types.items() if k in (IMAGE, COMPRESSED))) or "none"
-    raise UserError(f"{where} has no images on {topic}; topics of images: {images}")
+    images = sorted(t for t, k in types.items() if k in (IMAGE, COMPRESSED))
+    raise UserError(
+        f"{where} has no images on {topic}; topics of images: {summary(images) or 'none'}"
+        f"{did_you_mean(topic, images)}"
+    )
 
 
 def _info_topic(topic: str, types: Mapping[str, str], where: object) -> str:
     if types.get(topic) == CAMERA_INFO:
         return topic
-    infos = summary(sorted(t for t, kind in types.items() if kind == CAMERA_INFO)) or "none"
-    raise UserError(f"{where} has no camera_info on {topic}; topics of camera_info: {infos}")
+    infos = sorted(t for t, kind in types.items() if kind == CAMERA_INFO)
+    raise UserError(
+        f"{where} has no camera_info on {topic}; topics of camera_info: {summary(infos) or 'none'}"
+        f"{did_you_mean(topic, infos)}"
+    )
 
 
 def _asked(images: str, infos: str) -> CameraTopics:

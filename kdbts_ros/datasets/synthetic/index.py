@@ -9,6 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kdbts_ros.datasets.synthetic.compiled import entry_point, kernel
+from kdbts_ros.datasets.synthetic.hill import lifted_corners
 from kdbts_ros.datasets.synthetic.primitives import corners
 from kdbts_ros.density.geometry.camera import Array, Camera, inverse
 
@@ -52,11 +53,14 @@ class ShearedGrid:
 
     @classmethod
     def build(
-        cls, table: Array, shear: tuple[float, float], bounds: tuple[float, float, float, float]
+        cls,
+        table: Array,
+        shear: tuple[float, float],
+        bounds: tuple[float, float, float, float],
+        cell: float = 1.0,
     ) -> ShearedGrid:
-        """Index (N,COLUMNS) solids over the cells of bounds = (x0, x1, y0, y1), m."""
+        """Index (N,COLUMNS) solids over the cells of bounds = (x0, x1, y0, y1), sides `cell` m."""
         x0, x1, y0, y1 = bounds
-        cell = 1.0
         columns, rows = int(np.ceil((x1 - x0) / cell)), int(np.ceil((y1 - y0) / cell))
         frame = np.array([x0, y0, cell, columns, rows])
         starts, items = _list_by_cell(table, shear[0], shear[1], frame)
@@ -100,12 +104,12 @@ class TileIndex:
     nearest: Array  # (N,) smallest z-depth of each solid, m
 
     @classmethod
-    def build(cls, table: Array, camera: Camera, T_world_cam: Array) -> TileIndex:
-        """Index (N,COLUMNS) solids for one posed camera."""
+    def build(cls, table: Array, hill: Array, camera: Camera, T_world_cam: Array) -> TileIndex:
+        """Index (N,COLUMNS) solids on a `Hill.array` for one posed camera."""
         columns = -(-camera.width // TILE)
         pinhole = np.array([camera.fx, camera.fy, camera.cx, camera.cy])
         size = np.array([camera.width, camera.height], np.float64)
-        starts, items, nearest = _list_by_tile(table, inverse(T_world_cam), pinhole, size)
+        starts, items, nearest = _list_by_tile(table, hill, inverse(T_world_cam), pinhole, size)
         return cls(columns, starts, items, nearest)
 
 
@@ -121,9 +125,9 @@ def _list_by_cell(stamp: str) -> Callable[..., tuple[Ints, Ints]]:
 @entry_point
 def _list_by_tile(stamp: str) -> Callable[..., tuple[Ints, Ints, Array]]:
     def list_by_tile(
-        table: Array, T_cam_world: Array, pinhole: Array, size: Array
+        table: Array, hill: Array, T_cam_world: Array, pinhole: Array, size: Array
     ) -> tuple[Ints, Ints, Array]:
-        boxes, nearest = _tile_boxes(table, T_cam_world, pinhole, size)
+        boxes, nearest = _tile_boxes(table, hill, T_cam_world, pinhole, size)
         order = np.argsort(nearest, kind="mergesort")[: len(table) * (len(stamp) > 0)]
         columns, rows = -(-int(size[0]) // TILE), -(-int(size[1]) // TILE)
         starts, items = _fill(boxes, order, rows, columns)
@@ -134,13 +138,13 @@ def _list_by_tile(stamp: str) -> Callable[..., tuple[Ints, Ints, Array]]:
 
 @kernel
 def _tile_boxes(
-    table: Array, T_cam_world: Array, pinhole: Array, size: Array
+    table: Array, hill: Array, T_cam_world: Array, pinhole: Array, size: Array
 ) -> tuple[Ints, Array]:
     """(N,4) first/last tile column and row (empty when unseen) and (N,) smallest z-depth."""
     out = np.empty((len(table), 4), np.int64)
     nearest = np.empty(len(table))
     for i in range(len(table)):
-        q = corners(table[i])
+        q = lifted_corners(table[i], hill)
         c = np.empty((8, 3))
         for k in range(8):
             for a in range(3):

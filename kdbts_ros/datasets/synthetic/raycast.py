@@ -51,7 +51,7 @@ def render(
         UserError: a pose that is not rigid.
     """
     sight = _sight(camera)
-    shot = aim(world.table, sight.pinhole, T_world_cam)
+    shot = aim(world.arrays, sight.pinhole, T_world_cam)
     height, width = sight.size
     uv, lit = sight.place(_centres(height, width))
     hits = cast(world.arrays, shot, uv, True, threads)
@@ -75,7 +75,7 @@ def exact_depth(
     Raises:
         UserError: a pose that is not rigid.
     """
-    shot = aim(world.table, camera, T_world_cam)
+    shot = aim(world.arrays, camera, T_world_cam)
     hits = cast(world.arrays, shot, _centres(camera.height, camera.width), False, threads)
     return hits.depth.reshape(camera.height, camera.width).astype(np.float32)
 

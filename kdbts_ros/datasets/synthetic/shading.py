@@ -24,6 +24,7 @@ from kdbts_ros.datasets.synthetic.appearance import (
 from kdbts_ros.datasets.synthetic.compiled import kernel
 from kdbts_ros.datasets.synthetic.ground import KERB_FACE, heading, hit_ground
 from kdbts_ros.datasets.synthetic.ground_surface import ground_albedo
+from kdbts_ros.datasets.synthetic.hill import SLOPE, piece, rise
 from kdbts_ros.datasets.synthetic.index import Ints, grid_cell
 from kdbts_ros.datasets.synthetic.leaves import hit_leaves, leaf_density
 from kdbts_ros.datasets.synthetic.primitives import (
@@ -44,10 +45,15 @@ SKY, GROUND, KERB_SIDE = -1, -2, -3
 
 
 class SceneArrays(NamedTuple):
-    """What the kernels read of a world; the grids are `ShearedGrid`s along the sun and upwards."""
+    """What the kernels read of a world; the grids are `ShearedGrid`s along the sun and upwards.
+
+    All of it is of the level street, which `hill` (`Hill.array`) then shifts upwards.
+    lamps and room: see interior.py; empty under open sky.
+    """
 
     table: Array
     ground: Array
+    hill: Array
     patches: Array
     light: Array
     sun_frame: Array
@@ -56,6 +62,8 @@ class SceneArrays(NamedTuple):
     up_frame: Array
     up_starts: Ints
     up_items: Ints
+    lamps: Array
+    room: Array
 
 
 @kernel
@@ -66,12 +74,43 @@ def nearest_hit(
 
     items: solids the ray may meet, by increasing `nearest`, a lower bound of the parameter.
     """
-    best, surface, face = 1e30, SKY, 0
+    h = scene.hill
+    if h[SLOPE] == 0.0:
+        return _straight_hit(scene, items, nearest, o, d, 0.0, 1e30)
+    x, passed = o[0], 0.0
+    # A slope has two ends: there are three pieces at most.
+    for _ in range(3):
+        slope, change = piece(h, x, d[0])
+        rest = (change - x) / d[0] if abs(d[0]) > 1e-12 and not math.isinf(change) else 1e30
+        start = (x, o[1] + passed * d[1], o[2] + passed * d[2] - rise(h, x))
+        along = (d[0], d[1], d[2] - slope * d[0])
+        t, surface, face = _straight_hit(scene, items, nearest, start, along, passed, rest)
+        if surface != SKY:
+            return passed + t, surface, face
+        if rest >= 1e30:
+            break
+        x, passed = change, passed + rest
+    return 1e30, SKY, 0
+
+
+@kernel
+def _straight_hit(
+    scene: SceneArrays,
+    items: Ints,
+    nearest: Array,
+    o: Vector,
+    d: Vector,
+    passed: float,
+    rest: float,
+) -> tuple[float, int, int]:
+    """As `nearest_hit`, on the level street: of a ray that has come as far as `passed`, from there
+    to a parameter of `rest`."""
+    best, surface, face = rest, SKY, 0
     t, kind = hit_ground(scene.ground, scene.patches, o[0], o[1], o[2], d[0], d[1], d[2])
-    if t > 0:
+    if 0.0 < t < best:
         best, surface = t, (KERB_SIDE if kind == KERB_FACE else GROUND)
     for i in items:
-        if nearest[i] > best:
+        if nearest[i] > passed + best:
             break
         p = scene.table[i]
         if p[KIND] == LEAVES:
@@ -129,6 +168,8 @@ def radiance(
     if surface == SKY:
         return sky(a, vx, vy, vz)
     x, y, z = o[0] + t * d[0], o[1] + t * d[1], o[2] + t * d[2]
+    # Light falls as on the level street.
+    z -= rise(scene.hill, x)
     open_sky, gloss = 1.0, 0.0
     if surface >= 0:
         nx, ny, nz = normal(scene.table[surface], x, y, z, face)

@@ -118,7 +118,8 @@ def _is_free(empty: StreetWorld, d: float) -> bool:
     along = np.arange(0.0, empty.length_m, 0.75)
     across = np.linspace(-HALF_LANE, HALF_LANE, 5)
     flat = [street_to_world(empty.ground, x, d + a)[:2] for x in along for a in across]
-    points = [(x, y, z) for x, y in flat for z in (0.5, 1.2, 1.9)]
+    hill = empty.hill
+    points = [(x, y, z + float(hill.rise(x))) for x, y in flat for z in (0.5, 1.2, 1.9)]
     return not occupied(empty, points).any()
 
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from kdbts_ros.datasets.synthetic.casting import Floats
 from kdbts_ros.datasets.synthetic.ground import street_to_world
+from kdbts_ros.datasets.synthetic.hill import hill_of
 from kdbts_ros.datasets.synthetic.raycast import render
 from kdbts_ros.datasets.synthetic.rig import (
     USUAL_HEIGHTS,
@@ -48,7 +49,8 @@ class TrainingFrame:
     @property
     def height(self) -> float:
         """Of the camera above the ground, m."""
-        return float(self.view.T_world_cam[2, 3])
+        x, _, z = self.view.T_world_cam[:3, 3]
+        return float(z - self.world.hill.rise(x))
 
 
 def _base_pose(world: StreetWorld, x: float, d: float, yaw: float) -> Array:
@@ -58,7 +60,7 @@ def _base_pose(world: StreetWorld, x: float, d: float, yaw: float) -> Array:
     c, s = math.cos(angle + yaw), math.sin(angle + yaw)
     T[:2, :2] = [[c, -s], [s, c]]
     T[:2, 3] = wx, wy
-    return T
+    return world.hill.on_it(T)
 
 
 def _frame(world: StreetWorld, camera: Camera, T_world_cam: Array, threads: int) -> TrainingFrame:
@@ -132,6 +134,7 @@ def training_views(
     mounts: Mounts = AS_ON_CARS,
     alone_share: float = 0.0,
     streets: Mapping[str, float] | None = None,
+    hills: float = 0.0,
 ) -> tuple[TrainingFrame, list[View]]:
     """The frame of `training_frame` and `extra` further views of its street.
 
@@ -143,9 +146,10 @@ def training_views(
         alone_share: chance that there is one camera, whose further views are its own from
             `BEHIND`.
         streets: see `StreetWorld.generate`.
+        hills: chance that the street lies on one, see `hill_of`.
     """
     rng = np.random.default_rng([21, seed])
-    world = StreetWorld.generate(seed, streets=streets)
+    world = StreetWorld.generate(seed, streets=streets, hill=hill_of(seed, hills))
     rig = _random_rig(rng, training_camera(width, height))
     # Draws of their own: without low cameras the frames are those of `training_frame`.
     draws = np.random.default_rng([23, seed])

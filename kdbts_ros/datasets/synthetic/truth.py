@@ -10,6 +10,7 @@ import numpy.typing as npt
 from kdbts_ros.datasets.synthetic.casting import aim, cast
 from kdbts_ros.datasets.synthetic.compiled import entry_point, kernel
 from kdbts_ros.datasets.synthetic.ground import KERB, raised
+from kdbts_ros.datasets.synthetic.hill import rise
 from kdbts_ros.datasets.synthetic.index import grid_cell
 from kdbts_ros.datasets.synthetic.leaves import leaf_density
 from kdbts_ros.datasets.synthetic.primitives import KIND, LEAVES, contains
@@ -36,7 +37,7 @@ def visible(world: StreetWorld, camera: Camera, T_world_cam: Array, points: npt.
     Raises:
         UserError: a pose that is not rigid.
     """
-    shot = aim(world.table, camera, T_world_cam)
+    shot = aim(world.arrays, camera, T_world_cam)
     uv, z = camera.project(transform(inverse(T_world_cam), points))
     inside = (z > 0) & (uv >= 0).all(1) & (uv < [camera.width, camera.height]).all(1)
     out = np.zeros(len(z), np.bool_)
@@ -51,10 +52,12 @@ def column_truth(
     y: npt.ArrayLike,
     low: float,
     high: float,
-    step: float = 0.1,
+    step: float | None = None,
     T_world_grid: Array | None = None,
 ) -> Bools:
     """(H,W) whether anything stands over each cell centre between two heights above z = 0.
+
+    On a hill these are heights above the street as it rises there, whatever the tilt of the grid.
 
     Args:
         world: the street.
@@ -62,12 +65,14 @@ def column_truth(
         y: (H,) cell centres, m.
         low: lower end of the band, m.
         high: upper end of the band, m.
-        step: distance of the sampled heights, m.
+        step: distance of the sampled heights, m; by default 0.1 m along streets, and in places as
+            fine as the top of a table.
         T_world_grid: (4,4) frame of x, y and the heights to world; identity by default.
 
     Raises:
         UserError: a band that is empty or a step that is not positive.
     """
+    step = world.column_step_m if step is None else step
     if not (low < high and step > 0):
         raise UserError(f"a height band needs low < high and step > 0, got {low}, {high}, {step}")
     columns, rows = np.asarray(x, np.float64), np.asarray(y, np.float64)
@@ -76,11 +81,14 @@ def column_truth(
     xyz = np.stack([X, Y, Z], -1).reshape(-1, 3)
     if T_world_grid is not None:
         xyz = transform(T_world_grid, xyz)
+    if world.hill.slope:
+        xyz[:, 2] = Z.ravel() + world.hill.rise(xyz[:, 0])
     return np.asarray(occupied(world, xyz).reshape(len(rows), len(columns), -1).any(-1))
 
 
 @kernel
 def _is_occupied(scene: SceneArrays, x: float, y: float, z: float) -> bool:
+    z -= rise(scene.hill, x)
     if z < 0.0 or (z < scene.ground[KERB] and raised(scene.ground, scene.patches, x, y)):
         return True
     cell = grid_cell(scene.up_frame, x, y)

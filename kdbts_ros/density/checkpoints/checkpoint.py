@@ -36,6 +36,7 @@ from kdbts_ros.density.checkpoints.weight_files import (
 from kdbts_ros.density.network.network import DensityNetwork, NetworkSpec
 from kdbts_ros.errors import UserError
 from kdbts_ros.files import shown
+from kdbts_ros.suggestions import did_you_mean
 
 WEIGHTS_FOLDER = Path(__file__).resolve().parents[2] / "weights"
 FORMAT = "kdbts_ros/1"
@@ -73,10 +74,10 @@ def resolve(name_or_path: str | Path) -> Path:
         path = Path(name_or_path).expanduser()
         if path.is_file():
             return path
-    names = ", ".join(shipped_names()) or "none"
+    names = shipped_names()
     raise UserError(
         f"checkpoint '{shown(name_or_path)}' is neither a file nor a shipped name "
-        f"(shipped: {names})"
+        f"(shipped: {', '.join(names) or 'none'}){did_you_mean(str(name_or_path), names)}"
     )
 
 
@@ -216,6 +217,9 @@ def _written(spec: NetworkSpec) -> str:
     'trunk'".
     """
     fields = dataclasses.asdict(spec)
+    if spec.depth_spacing == "inverse":
+        # So it was before there was another.
+        del fields["depth_spacing"]
     if not spec.ground_rows:
         del fields["ground_rows"]
     depth = re.fullmatch(r"resnet(\d+)", spec.trunk)

@@ -6,7 +6,7 @@ The plane that transforms give is the metre. See docs/ground_anchor.md.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
@@ -16,6 +16,18 @@ from kdbts_ros.errors import UserError
 
 Mode = Literal["auto", "off"]
 
+
+class GroundUse(NamedTuple):
+    """What the ground that views see is used for: to tie distances to it, and for the height band
+    to follow it. What follows is not turned down as well: the band takes all of its pitch."""
+
+    anchored: bool = True
+    followed: bool = False
+
+
+# What a frame's scale (log) and pitch (rad) may differ by, a second since the one before it: more
+# counts as this, so that a wrong fit moves little.
+_FASTEST = 0.5, float(np.radians(5.0))
 # Scales are applied in steps of this share: what is kept by scale is made anew less often.
 _STEP = np.log(1.005)
 
@@ -48,7 +60,7 @@ class AnchorRules:
 
     most_scale: float = 1.3
     most_pitch: float = float(np.radians(2.0))
-    settle: float = 1.0
+    settle: float = 0.3
     hold: float = 5.0
     release: float = 10.0
 
@@ -106,6 +118,15 @@ class Track:
         pitch = float(np.clip(self._pitch, -self.rules.most_pitch, self.rules.most_pitch))
         return Anchor(float(np.exp(log_scale)), pitch) if log_scale or pitch else AS_SEEN
 
+    def anchor_for(self, use: GroundUse) -> Anchor:
+        """As `anchor`, as far as the ground is used for it."""
+        if not use.anchored:
+            return AS_SEEN
+        anchor = self.anchor
+        if not use.followed or not anchor.pitch:
+            return anchor
+        return Anchor(anchor.scale) if anchor.scale != 1 else AS_SEEN
+
     def account(self, applied: Anchor) -> GroundAccount:
         """Of a frame that an anchor was applied to."""
         if not self.known:
@@ -117,9 +138,13 @@ class Track:
         seconds = max(0, stamp_ns - self._last_ns) / 1e9
         self._last_ns = stamp_ns
         if fit is not None:
-            follows = 1.0 - np.exp(-seconds / self.rules.settle) if self.known else 1.0
-            self._log_scale += follows * (float(np.log(fit.scale)) - self._log_scale)
-            self._pitch += follows * (fit.pitch - self._pitch)
+            follows, most = 1.0, (np.inf, np.inf)
+            if self.known:
+                follows = float(1.0 - np.exp(-seconds / self.rules.settle))
+                most = _FASTEST[0] * seconds, _FASTEST[1] * seconds
+            new = float(np.log(fit.scale)) - self._log_scale, fit.pitch - self._pitch
+            self._log_scale += follows * float(np.clip(new[0], -most[0], most[0]))
+            self._pitch += follows * float(np.clip(new[1], -most[1], most[1]))
             self._clear_ns = stamp_ns
         elif self._clear_ns is not None and stamp_ns - self._clear_ns > self.rules.hold * 1e9:
             keeps = float(np.exp(-seconds / self.rules.release))

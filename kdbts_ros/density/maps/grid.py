@@ -122,14 +122,17 @@ class OccupancyMap:
         return grid
 
     def percent(self, threshold: float = 0.5, completed: CompletedCells = "discount") -> Int8s:
-        """(H,W) probability in 0..100; -1 where `trinary` is.
+        """(H,W) probability in 0..100; -1 where `trinary` is."""
+        return self.percent_beside(self.trinary(threshold, completed))
+
+    def percent_beside(self, trinary: Int8s) -> Int8s:
+        """(H,W) probability in 0..100; -1 where a published trinary map is.
 
         A planner that reads this grid as a trinary one takes all that is short of lethal for free:
         what is not free enough for the one grid must not be told as a number by the other.
         """
         scaled = np.rint(np.nan_to_num(self.probability) * 100)
-        known = self.trinary(threshold, completed) != UNKNOWN
-        return np.where(known, scaled, UNKNOWN).astype(np.int8)
+        return np.where(trinary != UNKNOWN, scaled, UNKNOWN).astype(np.int8)
 
 
 class FrameMap(NamedTuple):

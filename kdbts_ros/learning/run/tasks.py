@@ -106,8 +106,10 @@ class SupervisedTask:
             high_share=self._stage.high_cameras,
             heights=self._stage.camera_heights,
             streets=dict(self._stage.streets),
+            hills=self._stage.hills,
             near=self._config.network.depth_near,
             near_share=self._stage.near_share,
+            places=dict(self._stage.places),
         )
 
     def losses(

@@ -38,6 +38,7 @@ def load(parameters: Parameters, tell: Callable[[str], object]) -> Pipeline:
 
 def settings(parameters: Parameters) -> PipelineSettings:
     """The part of the parameters that the pipeline knows."""
+    from kdbts_ros.density.maps.marks import MarkRules
     from kdbts_ros.density.maps.rolling_map import AccumulationSettings
     from kdbts_ros.density.pipeline import PipelineSettings
     from kdbts_ros.density.views.keyframes import BufferRules
@@ -77,9 +78,11 @@ def settings(parameters: Parameters) -> PipelineSettings:
         canonical_camera=parameters.canonical_camera,
         scale_height=parameters.scale_height,
         ground_anchor=parameters.ground_anchor,
+        follow_ground=parameters.follow_ground,
         mode=parameters.mode,
         views=views,
         consistency=ConsistencyRules(least_share=parameters.view_consistency),
         accumulate=parameters.accumulate,
         accumulation=fusion,
+        marks=MarkRules(parameters.clearing_threshold, parameters.speckle_cells),
     )

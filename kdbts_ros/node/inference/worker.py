@@ -10,7 +10,6 @@ Publishing is the last thing that can turn a job into a drop. What is asked of t
 
 from __future__ import annotations
 
-import gc
 import threading
 import time
 from collections.abc import Callable
@@ -20,6 +19,7 @@ from typing import Any, Protocol
 import numpy as np
 import numpy.typing as npt
 
+from kdbts_ros import memory
 from kdbts_ros.density.cameras.lenses import Lens
 from kdbts_ros.density.cameras.training_camera import BadMount
 from kdbts_ros.density.geometry.camera import View, inverse
@@ -147,7 +147,7 @@ class InferenceThread:
         self.as_loaded: dict[str, str] = {}
         self.description = self.as_loaded
         # A daemon: a frame that cannot be interrupted must not keep the process alive.
-        self._thread = threading.Thread(target=self._run, name="kdbts_inference", daemon=True)
+        self._thread = threading.Thread(target=self._live, name="kdbts_inference", daemon=True)
 
     def start(self, meanwhile: Callable[[], object]) -> None:
         """Load the model and return when it is ready.
@@ -201,14 +201,16 @@ class InferenceThread:
             if not self._abandoned:
                 self._deliver(outcome)
 
+    def _live(self) -> None:
+        self._run()
+        # The model is gone with the call.
+        memory.give_back()
+
     def _run(self) -> None:
         try:
             engine = self._load()
             self.description = self.as_loaded = engine.describe()
-            # What was loaded stays: a search through its quarter of a million objects for garbage
-            # would hold up a frame for a tenth of a second.
-            gc.collect()
-            gc.freeze()
+            memory.settle()
         except UserError as fault:
             self._fault = fault
             return

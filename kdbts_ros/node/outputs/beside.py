@@ -2,7 +2,8 @@
 
 All of it is computed after the map has been sent, by the inference thread, which owns the model,
 and only for who listens. The lock of `Epochs` is held while something is sent, never while it is
-computed: the executor does not wait for a picture.
+computed: the executor does not wait for a picture. Maps do: after a novel view, which on a CPU
+takes as long as many maps, images come without one for as long as it took.
 
 The clouds are in frames that move with the robot. Costmap layers measure the range of points from
 the origin of the cloud's frame and clear along rays from there; the collision monitor of newer
@@ -12,6 +13,7 @@ height, and the surface in the optical frame of the camera, where its rays begin
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -27,7 +29,7 @@ from kdbts_ros.node.parameters.values import Parameters
 from kdbts_ros.node.reporting.faults import with_place
 
 MakePublisher = Callable[[type, str], Any]
-# A message of a job and what its frame tells beside the map.
+# A message of a job and what its frame tells beside the map; None: not of this one.
 Build = Callable[[Job, Any], Any]
 
 
@@ -35,9 +37,14 @@ class BesideOutputs:
     """Publishers of what is told beside the map. `parameters` gives the values of now."""
 
     def __init__(
-        self, publisher: MakePublisher, parameters: Callable[[], Parameters], epochs: Epochs
+        self,
+        publisher: MakePublisher,
+        parameters: Callable[[], Parameters],
+        epochs: Epochs,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._parameters, self._epochs = parameters, epochs
+        self._parameters, self._epochs, self._clock = parameters, epochs, clock
+        self._no_picture_before = clock()
         # What planners wait for first; the novel view takes longest.
         self._outputs: list[tuple[Any, Build]] = [
             (publisher(PointCloud2, "~/points"), self._points),
@@ -58,7 +65,8 @@ class BesideOutputs:
             try:
                 if publisher.get_subscription_count() == 0:
                     continue
-                message = build(job, beside)
+                if (message := build(job, beside)) is None:
+                    continue
                 with self._epochs.lock:
                     if job.epoch != self._epochs.now:
                         break
@@ -83,9 +91,12 @@ class BesideOutputs:
         head = self._header(job, self._parameters().fixed_frame)
         return scene_messages.view_markers(head, beside.frusta())
 
-    def _novel_view(self, job: Job, beside: Any) -> Image:
-        values = self._parameters()
+    def _novel_view(self, job: Job, beside: Any) -> Image | None:
+        values, began = self._parameters(), self._clock()
+        if began < self._no_picture_before:
+            return None
         picture = beside.novel_view(values.novel_view_behind, values.novel_view_above)
+        self._no_picture_before = 2 * self._clock() - began
         # Of the base: the virtual camera, which is fixed to it, has no frame of its own.
         return messages.rgb_image(self._header(job, values.base_frame), picture)
 

@@ -22,6 +22,7 @@ from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
 from rclpy.qos_overriding_options import QoSOverridingOptions
 from sensor_msgs.msg import CameraInfo, Image
 
+from kdbts_ros.density.maps.confidence import confidence_percent
 from kdbts_ros.density.settings import Wanted
 from kdbts_ros.msg import InferenceReport
 from kdbts_ros.node.inference.handover import Epochs
@@ -68,13 +69,14 @@ class Outputs:
         self._epochs = epochs
         self._publishers: list[Any] = []
         self._last: tuple[Job, Any] | None = None
-        self._probability_latched = False
+        self._probability_latched = self._confidence_latched = False
         self._reports, self._reported_at = Reports(), float("-inf")
         self._occupancy = self._publisher(OccupancyGrid, "~/occupancy", LATCHED)
         joined = PublisherEventCallbacks(matched=self._on_probability_matched)
         self._probability = self._publisher(
             OccupancyGrid, "~/occupancy_probability", LATCHED, event_callbacks=joined
         )
+        self._confidence = self._publisher(OccupancyGrid, "~/confidence", LATCHED)
         self._depth = self._publisher(Image, "~/depth/image", NEWEST)
         self._depth_info = self._publisher(CameraInfo, "~/depth/camera_info", NEWEST)
         self._preview = self._publisher(Image, "~/preview", NEWEST)
@@ -131,6 +133,10 @@ class Outputs:
         try:
             if result.percent is not None:
                 self._send_probability(job, result, result.percent)
+            if self._confidence.get_subscription_count() > 0:
+                sure = confidence_percent(result.occupancy, result.views.used, result.trinary)
+                self._confidence.publish(self._grid(job, result, sure))
+                self._confidence_latched = True
             optical = messages.header(job.frame.stamp_ns, job.frame.frame_id)
             if job.wanted is not None and job.wanted.depth and result.depth is not None:
                 self._depth.publish(messages.depth_image(optical, result.depth))
@@ -183,7 +189,9 @@ class Outputs:
         self._occupancy.publish(grid)
         if self._probability_latched:
             self._probability.publish(grid)
-        self._probability_latched = False
+        if self._confidence_latched:
+            self._confidence.publish(grid)
+        self._probability_latched = self._confidence_latched = False
 
     def _on_probability_matched(self, event: Any) -> None:
         """A late joiner gets the latched map, though nobody wanted it when it was made."""
@@ -195,9 +203,7 @@ class Outputs:
                 return
             job, result = self._last
             if result.percent is None:
-                percent = result.occupancy.percent(
-                    result.threshold, self._parameters().completed_cells
-                )
+                percent = result.occupancy.percent_beside(result.trinary)
                 self._send_probability(job, result, percent)
 
     def publish_report(

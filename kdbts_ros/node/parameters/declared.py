@@ -18,6 +18,7 @@ from kdbts_ros.errors import UserError
 from kdbts_ros.node.parameters.rules import Value, same
 from kdbts_ros.node.parameters.table import DEFAULTS, LIVE, RULES, check
 from kdbts_ros.node.parameters.values import Parameters
+from kdbts_ros.suggestions import did_you_mean
 
 # Set by rclpy itself, or by the QoS overrides of a publisher.
 FOREIGN = ("use_sim_time", "start_type_description_service", "qos_overrides.")
@@ -51,14 +52,17 @@ class NodeParameters:
                     self._faults[name] = str(error)
             node.declare_parameter(name, _as_ros(value), _descriptor(name), ignore_override=True)
         unknown = [n for n in given if n not in DEFAULTS and not n.startswith(FOREIGN)]
-        self._unknown = f"unknown parameter '{min(unknown)}'" if unknown else ""
+        self._unknown = min(unknown, default="")
         node.add_on_set_parameters_callback(self._check)
         node.add_post_set_parameters_callback(lambda _: changed())
 
     def read(self) -> Parameters:
         """The values of now; UserError where one of them is bad or unknown."""
         if self._unknown:
-            raise UserError(f"{self._unknown}: kdbts_node has {', '.join(DEFAULTS)}")
+            raise UserError(
+                f"unknown parameter '{self._unknown}': kdbts_node has {', '.join(DEFAULTS)}"
+                f"{did_you_mean(self._unknown, DEFAULTS)}"
+            )
         for fault in self._faults.values():
             raise UserError(fault)
         return Parameters(**{name: self._node.get_parameter(name).value for name in DEFAULTS})

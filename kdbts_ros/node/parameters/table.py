@@ -14,6 +14,7 @@ from pydantic import BaseModel, ConfigDict, ValidationError, ValidationInfo, fie
 
 from kdbts_ros.errors import UserError
 from kdbts_ros.node.parameters.rules import Rule, Value, parameter
+from kdbts_ros.suggestions import did_you_mean
 
 
 class Table(BaseModel):
@@ -90,6 +91,12 @@ class Table(BaseModel):
         "the network sees them.",
         live=True,
     )
+    follow_ground: Literal["auto", "off"] = parameter(
+        "off",
+        "Whether the height band stands on the ground that the network sees, slopes of up to 12 % "
+        "about z = 0 of base_frame; off: on z = 0 of base_frame.",
+        live=True,
+    )
     range_m: float = parameter(20.0, "Half the side of the square map, metres.", 2.0, 100.0)
     resolution: float = parameter(0.2, "Side of a cell, metres.", 0.02, 2.0)
     height_min: float = parameter(
@@ -114,6 +121,21 @@ class Table(BaseModel):
         "Probability from which a cell of the trinary map is occupied; 0: the checkpoint's own.",
         0.0,
         0.99,
+        live=True,
+    )
+    clearing_threshold: float = parameter(
+        0.0,
+        "Probability below which a cell that was occupied is cleared, at most occupied_threshold; "
+        "0: as soon as it is no longer occupied.",
+        0.0,
+        0.99,
+        live=True,
+    )
+    speckle_cells: int = parameter(
+        1,
+        "Groups of fewer occupied cells than this are unknown; 1: every cell counts.",
+        1,
+        1000,
         live=True,
     )
     completed_cells: Literal["keep", "discount", "unknown"] = parameter(
@@ -290,6 +312,6 @@ def _sentence(error: ValidationError, given: dict[str, Any]) -> str:
         return str(first["ctx"]["error"])
     name = str(first["loc"][0])
     if name not in RULES:
-        return f"unknown parameter '{name}'"
+        return f"unknown parameter '{name}'{did_you_mean(name, RULES)}"
     of_an_item = len(first["loc"]) > 1
     return RULES[name].sentence(first["type"], given[name] if of_an_item else first["input"])

@@ -37,6 +37,11 @@ class Parameters(Table):
                 f"parameter 'height_min' ({self.height_min:g}) must lie below 'height_max' "
                 f"({self.height_max:g})"
             )
+        if 0 < self.occupied_threshold < self.clearing_threshold:
+            raise UserError(
+                f"parameter 'clearing_threshold' ({self.clearing_threshold:g}) must not exceed "
+                f"'occupied_threshold' ({self.occupied_threshold:g})"
+            )
         cells = math.ceil(2 * self.range_m / self.resolution) ** 2
         if cells > MAX_CELLS:
             raise UserError(

@@ -9,6 +9,7 @@ from kdbts_ros.node.reporting import drops
 from kdbts_ros.node.reporting.counters import StreamCounters
 from kdbts_ros.node.reporting.graph import CAMERA_INFO, COMPRESSED, IMAGE, Publisher, names
 from kdbts_ros.node.reporting.status import ERROR, OK, STALE, WARN, Status, quiet
+from kdbts_ros.suggestions import did_you_mean
 
 # Losses that the camera's driver or wiring causes.
 _CAUSES = (
@@ -161,7 +162,8 @@ def _cure_of_no_publisher(stream: StreamSurroundings) -> str:
     if f"{topic}/compressed" in others:
         return f"{topic}/compressed is published; set image_transport:=compressed"
     if others:
-        return f"start the camera, or remap image to its topic; published are {_list(others)}"
+        cure = f"start the camera, or remap image to its topic; published are {_list(others)}"
+        return cure + did_you_mean(topic, others)
     return "start the camera, or remap image to its topic"
 
 

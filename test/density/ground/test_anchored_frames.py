@@ -11,7 +11,9 @@ import pytest
 from kdbts_ros.datasets.synthetic.drive import StreetDrive
 from kdbts_ros.density.birds_eye_map import map_around
 from kdbts_ros.density.cameras.lenses import Lens
-from kdbts_ros.density.ground.anchor import AS_SEEN, Anchor
+from kdbts_ros.density.geometry.camera import inverse
+from kdbts_ros.density.ground.anchor import AS_SEEN, Anchor, GroundUse
+from kdbts_ros.density.ground.band_plane import AS_TOLD, GroundPlane
 from kdbts_ros.density.ground.plane_fit import GroundFit
 from kdbts_ros.density.maps.grid import CellRule, GridWindow, HeightBand, MapArea
 from kdbts_ros.density.pipeline import Pipeline, PipelineSettings
@@ -27,6 +29,7 @@ SECOND = 1_000_000_000
 DRIVE = StreetDrive(2_000_000_005, frames=3)
 BAND = HeightBand(0.3, 2.0, 0.5)
 RULE = CellRule(0.5, "keep")
+ANCHORED = GroundUse()
 
 
 def view_of(frame: int, scale: float = 1.0):  # type: ignore[no-untyped-def]
@@ -45,6 +48,14 @@ def ground(monkeypatch: pytest.MonkeyPatch) -> list[GroundFit | None]:
     """What the next frames see of the ground, one after the other."""
     fits: list[GroundFit | None] = []
     monkeypatch.setattr(anchored, "fit_ground", lambda *_: fits.pop(0))
+    return fits
+
+
+@pytest.fixture
+def planes(monkeypatch: pytest.MonkeyPatch) -> list[GroundPlane | None]:
+    """What the next frames see as the ground of the band, one after the other."""
+    fits: list[GroundPlane | None] = []
+    monkeypatch.setattr(anchored, "fit_band_plane", lambda *_: fits.pop(0))
     return fits
 
 
@@ -91,14 +102,14 @@ def test_the_first_frame_is_anchored_by_itself_and_later_ones_by_those_before(
     applied = []
     for frame in range(3):
         stamp = FrameStamp("front", frame * SECOND)
-        found, account = frames.look(view_of(frame), area(frame), RULE, stamp, True)
+        found, account, _ = frames.look(view_of(frame), area(frame), RULE, stamp, ANCHORED)
         applied.append((found.encoded().anchor.scale, account.scale))
     assert applied[0][0] == 1 and np.isnan(applied[0][1])
     assert applied[1] == pytest.approx((1.1, 1.1), rel=0.003)
     assert applied[2] == pytest.approx((1.1, 1.1), rel=0.003), "not by its own"
-    assert frames.anchor_of("front").scale < 1.0
+    assert frames.anchor_of("front", ANCHORED).scale < 1.0
     frames.forget()
-    assert frames.anchor_of("front") is AS_SEEN
+    assert frames.anchor_of("front", ANCHORED) is AS_SEEN
 
 
 @pytest.mark.parametrize("scale", [1.0, 1.4])
@@ -110,8 +121,8 @@ def test_a_map_that_comes_along_is_that_of_the_anchored_view(
     for fit in (GroundFit(1.2, 0.03, 0.9), GroundFit(1.2, 0.03, 0.9)):
         ground += [fit, fit]
         stamp = FrameStamp("front", SECOND)
-        expected, _ = queried.look(view_of(0, scale), area(0), RULE, stamp, True)
-        found, _ = whole.look(view_of(0, scale), area(0), RULE, stamp, True)
+        expected, _, _ = queried.look(view_of(0, scale), area(0), RULE, stamp, ANCHORED)
+        found, _, _ = whole.look(view_of(0, scale), area(0), RULE, stamp, ANCHORED)
         assert found.finished_map is not None
         truth = map_around(queried._scene, *area(0))
         np.testing.assert_allclose(
@@ -125,8 +136,79 @@ def test_a_map_that_comes_along_is_that_of_the_anchored_view(
 
 def test_off_asks_nothing_of_the_ground(ground: list[GroundFit | None]) -> None:
     frames = frames_of(tiny_scene(), False)
-    found, account = frames.look(view_of(0), area(0), RULE, FrameStamp("front", 0), False)
+    asked = area(0)
+    off = GroundUse(anchored=False)
+    found, account, stands = frames.look(view_of(0), asked, RULE, FrameStamp("front", 0), off)
     assert found.encoded().anchor is AS_SEEN and np.isnan(account.scale)
+    assert stands is asked
+
+
+@pytest.mark.parametrize("whole", [False, True], ids=["queried", "whole frame"])
+def test_the_band_follows_what_frames_before_saw(
+    whole: bool, ground: list[GroundFit | None], planes: list[GroundPlane | None]
+) -> None:
+    """The first by itself, later ones by those before, and what follows is not turned as well."""
+    frames = frames_of(tiny_scene(), whole)
+    ground += [GroundFit(1.1, 0.02, 0.9)] * 3
+    ramp = GroundPlane(-0.4, 0.1, 0.0)
+    planes += [None, None, ramp, ramp]
+    use, asked = GroundUse(anchored=True, followed=True), area(0)
+    for frame, expected in enumerate((AS_TOLD, ramp, ramp)):
+        stamp = FrameStamp("front", frame * SECOND)
+        found, account, stands = frames.look(view_of(0), asked, RULE, stamp, use)
+        base = inverse(asked.T_fixed_base) @ stands.T_fixed_base
+        assert base[2, 3] == pytest.approx(expected.height)
+        assert base[2, 0] / base[0, 0] == pytest.approx(expected.slope_x)
+        assert account.pitch == 0 and account.scale == pytest.approx(1.1, rel=0.003)
+        if whole:
+            assert found.finished_map is not None
+            frames._scene.use([found.encoded()])
+            truth = map_around(frames._scene, *stands)
+            np.testing.assert_allclose(
+                found.finished_map.occupancy.probability, truth.probability, atol=2e-3
+            )
+    frames.forget()
+    ground += [None]
+    planes += [None]
+    assert frames.look(view_of(0), asked, RULE, stamp, use).area is asked
+
+
+def test_no_scale_is_read_on_a_slope(
+    ground: list[GroundFit | None], planes: list[GroundPlane | None]
+) -> None:
+    """A level frame's scale is held on the slope after it; a slope alone says nothing of scale."""
+    frames, use = frames_of(tiny_scene(), False), GroundUse(True, True)
+    lower, ramp = GroundPlane(-0.2, 0.0, 0.0), GroundPlane(-0.4, 0.1, 0.0)
+    ground += [GroundFit(1.1, 0.0, 0.9), GroundFit(1.3, 0.0, 0.9)]
+    planes += [lower, AS_TOLD, ramp]
+    for frame in range(2):
+        frames.look(view_of(0), area(0), RULE, FrameStamp("front", frame * SECOND), use)
+        assert frames.anchor_of("front", use).scale == pytest.approx(1.1, rel=0.003)
+    ground += [GroundFit(1.3, 0.0, 0.9)]
+    planes += [ramp]
+    frames.look(view_of(0), area(0), RULE, FrameStamp("side", 0), use)
+    assert frames.anchor_of("side", use) is AS_SEEN
+
+
+def test_the_band_follows_distances_as_they_are_tied(
+    ground: list[GroundFit | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What a plane is fitted to is what the anchored view sees, the first frame's too."""
+    seen: list[tuple[float, float]] = []
+
+    def fit(depth: np.ndarray, *rest: object) -> None:
+        seen.append((float(depth[-1, 30]), float(rest[2])))  # type: ignore[arg-type]
+
+    monkeypatch.setattr(anchored, "fit_band_plane", fit)
+    frames, use = frames_of(tiny_scene(), False), GroundUse(True, True)
+    ground += [GroundFit(1.2, 0.0, 0.9)] * 2
+    for frame in range(2):
+        stamp = FrameStamp("front", frame * SECOND)
+        found, _, _ = frames.look(view_of(0), area(0), RULE, stamp, use)
+        tied = found.encoded()
+        frames._scene.use([tied])
+        expected = float(frames._scene.visibility()[0][-1, 30]), tied.scale
+        assert seen[-1] == pytest.approx(expected, rel=1e-5)
 
 
 def test_every_kept_view_keeps_the_anchor_of_its_own_frame(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import queue
 import threading
+import weakref
 from array import array
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,6 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from kdbts_ros import memory
 from kdbts_ros.density.cameras.lenses import Lens
 from kdbts_ros.density.cameras.training_camera import BadMount
 from kdbts_ros.density.geometry.camera import Camera, View
@@ -132,6 +134,26 @@ def test_what_was_loaded_is_not_searched_for_garbage(outcomes: queue.Queue[Outco
     assert gc.get_freeze_count() > before
     assert all(found is not engine for found in gc.get_objects())
     assert thread.stop(10)
+
+
+def test_memory_is_given_back_with_the_model(
+    outcomes: queue.Queue[Outcome], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known: list[weakref.ref[Engine]] = []
+    gone: list[bool] = []
+
+    def load() -> Engine:
+        engine = Engine()
+        known.append(weakref.ref(engine))
+        return engine
+
+    thread = started(load, outcomes)
+    give_back = memory.give_back
+    monkeypatch.setattr(memory, "give_back", lambda: (gone.append(known[0]() is None), give_back()))
+    thread.submit(job())
+    outcomes.get(timeout=10)
+    assert thread.stop(10)
+    assert gone == [True] and gc.get_freeze_count() == 0
 
 
 def test_a_model_that_cannot_be_loaded_says_why(outcomes: queue.Queue[Outcome]) -> None:

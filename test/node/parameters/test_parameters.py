@@ -56,6 +56,10 @@ def test_the_yaml_says_the_defaults_in_their_types() -> None:
         ({"cameras": ["a", "b"], "mode": "kdbts"}, "mode kdbts uses one"),
         ({"cameras": ["a", "b"], "camera_frame": "c"}, "'camera_frame' holds for one camera"),
         ({"min_baseline": 5.0, "max_baseline": 4.0}, "'min_baseline' .* below 'max_baseline'"),
+        (
+            {"occupied_threshold": 0.4, "clearing_threshold": 0.5},
+            r"'clearing_threshold' \(0.5\) must not exceed 'occupied_threshold' \(0.4\)",
+        ),
     ],
 )
 def test_bad_values_name_themselves(values: dict[str, Any], words: str) -> None:
@@ -99,7 +103,7 @@ def test_a_switch_means_what_it_says_or_is_refused_in_a_sentence(name: str, mean
 def test_words_are_expected_somewhere() -> None:
     """The test above must meet every kind of parameter."""
     expect = {name for name, rule in RULES.items() if SWITCH[False] & set(rule.choices)}
-    assert expect == {"canonical_camera", "ground_anchor", "rectified"}
+    assert expect == {"canonical_camera", "follow_ground", "ground_anchor", "rectified"}
     assert any(isinstance(default, bool) for default in DEFAULTS.values())
 
 
