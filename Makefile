@@ -26,7 +26,7 @@ export LD_LIBRARY_PATH := $(CURDIR)/$(VENV)/lib$(if $(LD_LIBRARY_PATH),:$(LD_LIB
 endif
 
 help:
-	@echo "make demo [KITTI=DIR | BAG=DIR] [OUT=demo_out]   a drive becomes a map, over ROS topics"
+	@echo "make demo [KITTI=DIR | BAG=DIR | PLACE=office]   a drive becomes a map, over ROS topics"
 	@echo "make viewer                                      the rerun viewer, for kdbts view and drive.rrd"
 	@echo "make test [ARGS='-k parity']                     the tests"
 	@echo "make kernels                                     those of the GPU's kernels, interpreted on a CPU"
@@ -115,7 +115,7 @@ demo-ready: $(DONE)/demo-maps $(DONE)/links $(DONE)/demo-worlds
 # Two steps at a time: compiling loops takes one core, and so does compiling messages.
 demo:
 	@$(MAKE) --no-print-directory -j2 demo-ready
-	@$(BIN)/kdbts demo $(if $(KITTI),--kitti "$(KITTI)") $(if $(BAG),--bag "$(BAG)") --out "$(OUT)"
+	@$(BIN)/kdbts demo $(if $(KITTI),--kitti "$(KITTI)") $(if $(BAG),--bag "$(BAG)") $(if $(PLACE),--place "$(PLACE)") --out "$(OUT)"
 
 # Message fields are type-checked, and nothing is heard from or sent to other machines.
 test: export ROS_PYTHON_CHECK_FIELDS := 1

@@ -77,6 +77,12 @@ def test_the_node_imports_no_tensors(module: Path) -> None:
     assert [name for name in imported(module) if name.split(".")[0] in TENSORS] == []
 
 
+@pytest.mark.parametrize("module", modules("viewer"), ids=name_of)
+def test_recordings_are_viewed_without_ros(module: Path) -> None:
+    if module.name != "live.py":
+        assert [name for name in imported(module) if is_ros(name)] == []
+
+
 def test_the_rule_has_something_to_hold() -> None:
     assert len(modules(*PURE)) > 10
     assert len(modules("node")) > 5

@@ -15,7 +15,7 @@ from kdbts_ros.adaptation.clips import Clip
 from kdbts_ros.adaptation.settings import AdaptSettings
 from kdbts_ros.density.geometry.camera import inverse
 from kdbts_ros.density.network.heads import Head
-from kdbts_ros.density.network.network import DensityNetwork, sample_features
+from kdbts_ros.density.network.network import DensityNetwork, NetworkSpec, sample_features
 from kdbts_ros.density.network.projection import project, rays_world
 from kdbts_ros.density.network.volume_rendering import composite, sample_distances
 from kdbts_ros.learning.config.frames import JitterConfig
@@ -115,9 +115,9 @@ def adapt_step(
     features = encode_views(network, images[:, :shown], "float32").features
     with torch.no_grad():
         before = encode_views(start, images[:, :1], "float32").features
-    near = network.spec.depth_near
-    hinted, t_hinted = _hint_points(batch, near, settings, draws)
-    judged, t_judged, truth = _judged_points(images, batch, near, settings, draws)
+    spec = network.spec
+    hinted, t_hinted = _hint_points(batch, spec, settings, draws)
+    judged, t_judged, truth = _judged_points(images, batch, spec, settings, draws)
     points = torch.cat([hinted.flatten(1, 2), judged.flatten(1, -2)], 1)
     count = hinted.shape[1] * hinted.shape[2]
     anchor = _anchor(start, before, batch, points[:, :count]).view(t_hinted.shape)
@@ -127,7 +127,9 @@ def adapt_step(
     for name, head in network.heads().items():
         logit = _logits(network, head, features, batch, points)
         sigma = F.softplus(logit)
-        depth = _hint_loss(sigma[:, :count].view(t_hinted.shape), t_hinted, batch.z, near)
+        depth = _hint_loss(
+            sigma[:, :count].view(t_hinted.shape), t_hinted, batch.z, spec.depth_near
+        )
         photometric = _photometric(
             sigma[:, count:].view(t_judged.shape), t_judged, judged, truth, images, batch
         )
@@ -158,17 +160,17 @@ def _logits(
 
 
 def _hint_points(
-    batch: AdaptBatch, near: float, settings: AdaptSettings, draws: Draws
+    batch: AdaptBatch, spec: NetworkSpec, settings: AdaptSettings, draws: Draws
 ) -> tuple[Tensor, Tensor]:
     """Points (B,N,S,3) along the rays of known depth and their z (B,N,S)."""
     B, N = batch.z.shape
     jitter = draws.uniform(B, N, settings.samples).to(batch.z.device)
-    t = sample_distances(near, FAR, jitter)
+    t = sample_distances(spec.depth_near, FAR, jitter, spec.depth_spacing)
     return batch.rays.unsqueeze(2) * t.unsqueeze(-1), t
 
 
 def _judged_points(
-    images: Tensor, batch: AdaptBatch, near: float, settings: AdaptSettings, draws: Draws
+    images: Tensor, batch: AdaptBatch, spec: NetworkSpec, settings: AdaptSettings, draws: Draws
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Points (B,P,8,8,S,3), distances (B,P,8,8,S) and true colours (B,P,8,8,3) of patches."""
     height, width = images.shape[-2:]
@@ -184,7 +186,7 @@ def _judged_points(
     K, T = batch.K_ndc[index, view], batch.T_world_cam[index, view]
     origin, direction = rays_world(uv, K[:, :, None, None], T[:, :, None, None], unit=True)
     jitter = draws.uniform(*uv.shape[:-1], settings.samples).to(uv.device)
-    t = sample_distances(near, FAR, jitter)
+    t = sample_distances(spec.depth_near, FAR, jitter, spec.depth_spacing)
     return origin.unsqueeze(-2) + direction.unsqueeze(-2) * t.unsqueeze(-1), t, truth
 
 

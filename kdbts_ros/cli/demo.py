@@ -49,6 +49,10 @@ def demo(
             min=1, help=f"Frames to drive: {SYNTHETIC_FRAMES} of a synthetic street, all of KITTI."
         ),
     ] = None,
+    place: Annotated[
+        str,
+        typer.Option(help="Of the synthetic drive: street, office, corridor, warehouse, ..."),
+    ] = "street",
     rate: Annotated[
         Optional[float],
         typer.Option(
@@ -65,7 +69,8 @@ def demo(
 ) -> None:
     """Drive a camera through kdbts_node over ROS topics; leave pictures, a film, maps and figures.
 
-    Without --bag or --kitti the drive goes along a synthetic street, whose true map is known.
+    Without --bag or --kitti the drive goes along a synthetic street, or through the place of
+    --place, whose true map is known.
 
     Example: kdbts demo --kitti ~/kitti --drive 0009 --out demo_out
     """
@@ -73,6 +78,8 @@ def demo(
         raise UserError("--bag is driven as it is: leave out --kitti and --frames")
     if drive is not None and kitti is None:
         raise UserError("--drive names a drive of KITTI; give its folder with --kitti DIR")
+    if place != "street" and (bag is not None or kitti is not None):
+        raise UserError("--place names a synthetic drive: leave out --bag and --kitti")
     results = Results(out)
     results.clear()
     interrupt.listen()
@@ -84,7 +91,7 @@ def demo(
         from kdbts_ros.density.checkpoints.checkpoint import resolve
 
         resolve(checkpoint)
-        source = bag or _drive(kitti, drive, frames)
+        source = bag or _drive(kitti, drive, frames, place)
         node = NodeSettings(checkpoint, device, fixed_frame, base_frame, accumulate)
         console = Console(stderr=True)
         console.print(f"look in with ROS_DOMAIN_ID={domain}", highlight=False)
@@ -108,9 +115,9 @@ def _require_ros() -> None:
         ) from error
 
 
-def _drive(kitti: Path | None, name: str | None, frames: int | None) -> Drive:
+def _drive(kitti: Path | None, name: str | None, frames: int | None, place: str) -> Drive:
     from kdbts_ros.demo import sources
 
     if kitti is not None:
         return sources.kitti(kitti, name, frames)
-    return sources.synthetic(frames or SYNTHETIC_FRAMES)
+    return sources.synthetic(frames or SYNTHETIC_FRAMES, place=place)

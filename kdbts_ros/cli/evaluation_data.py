@@ -18,6 +18,7 @@ from kdbts_ros.cli import options
 from kdbts_ros.datasets.kitti.files import split_frames
 from kdbts_ros.datasets.opening import OrbslamPoses
 from kdbts_ros.datasets.rgbd.sequence import RgbdSequence
+from kdbts_ros.datasets.synthetic.places.kinds import PLACES, STREET, check_place
 from kdbts_ros.density.maps.probability import ProbabilityCurves
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.errors import UserError
@@ -45,6 +46,10 @@ class Dataset(str, Enum):
     RGBD = "rgbd"
 
 
+def _known_place(name: str) -> str:
+    return name if name == STREET else check_place(name)
+
+
 Data = Annotated[Dataset, typer.Option("--dataset", help="Where truth comes from.")]
 Root = Annotated[Optional[Path], typer.Option("--root", help="Folder of a recorded dataset.")]
 Folder = Annotated[
@@ -65,6 +70,14 @@ Sequence_ = Annotated[
 ]
 Frames = Annotated[str, typer.Option("--frames", metavar="A:B", help="Frames A to B - 1.")]
 Seed = Annotated[int, typer.Option("--seed", min=0, help="First synthetic world.")]
+PlaceName = Annotated[
+    str,
+    typer.Option(
+        "--place",
+        help=f"Of the synthetic worlds: {STREET}, {', '.join(PLACES)}.",
+        callback=_known_place,
+    ),
+]
 Worlds = Annotated[int, typer.Option("--worlds", min=1, help="Number of synthetic worlds.")]
 Views = Annotated[
     str,
@@ -122,6 +135,13 @@ class DataChoice:
     orbslam: OrbslamPoses | None = None
     camera_height: float | None = None
     intrinsics: str | None = None
+    place: str = STREET
+
+    def __post_init__(self) -> None:
+        if self.place != STREET and self.dataset is not Dataset.SYNTHETIC:
+            raise UserError(
+                f"--place names synthetic worlds: it does not go with {self.dataset.value}"
+            )
 
     def samples(
         self, scans: int = 0, least: int | None = None, around: int | None = None
@@ -135,7 +155,7 @@ class DataChoice:
             raise UserError("--orbslam gives poses to kitti-raw; worlds have exact ones")
         console = Console(stderr=True)
         if self.dataset is Dataset.SYNTHETIC:
-            drawn = synthetic_samples(self.worlds, self.seed, choice, scans, around)
+            drawn = synthetic_samples(self.worlds, self.seed, choice, scans, around, self.place)
             return track(prefetched(drawn), "worlds", self.worlds, console=console)
         if self.dataset is Dataset.RGBD and not scans and around is None:
             moments = RgbdSamples(self._rgbd(console), choice)
@@ -185,7 +205,8 @@ class DataChoice:
             name = "/".join(filter(None, (self.root.resolve().name, self.sequence)))
             return f"rgbd {name} frames {self.frames}, views {ViewChoice.parse(self.views)}"
         if self.dataset is Dataset.SYNTHETIC:
-            which = f"{self.worlds} synthetic worlds from seed {self.seed}"
+            kind = "worlds" if self.place == STREET else f"{self.place} worlds"
+            which = f"{self.worlds} synthetic {kind} from seed {self.seed}"
         else:
             which = f"{self.dataset.value} {self.drive or self.sequence or ''} frames {self.frames}"
             if self.orbslam is not None:

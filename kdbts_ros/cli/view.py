@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-import signal
 import time
 from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Optional
 
 import typer
 from rich.console import Console
 
 from kdbts_ros.cli.options import file_to_write
+from kdbts_ros.ending import Interrupted, patience
 from kdbts_ros.errors import UserError
 from kdbts_ros.files import shown
 
@@ -56,12 +55,14 @@ def view(
     bags = sources or []
     _check(bags, live, web, out, seconds)
     frames = Frames(fixed_frame, base_frame)
-    if bags and bags[0].suffix == FILE_SUFFIX:
-        _open_file(bags[0], web, port)
-    elif out is not None:
-        _write(bags, out, frames, seconds)
-    else:
-        _show(bags, web, port, frames, seconds)
+    # Closing a viewer, or a file of many messages, takes longer than a process is given to end.
+    with patience():
+        if bags and bags[0].suffix == FILE_SUFFIX:
+            _open_file(bags[0], web, port)
+        elif out is not None:
+            _write(bags, out, frames, seconds)
+        else:
+            _show(bags, web, port, frames, seconds)
 
 
 def _check(
@@ -147,31 +148,19 @@ def _fill_live(show: Show, ended: Callable[[], bool], seconds: float | None) -> 
         ) from error
     use_large_messages()
     rclpy.init(signal_handler_options=SignalHandlerOptions.NO)
-    _listen_to_signals()
     node = rclpy.create_node("kdbts_view")
     listener = Listener(node, show.log, show.arrange)
     end = float("inf") if seconds is None else time.monotonic() + seconds
     try:
         while not ended() and time.monotonic() < end:
             listener.spin(0.5)
-    except KeyboardInterrupt:
+    except (Interrupted, KeyboardInterrupt):
         pass  # how one ends it
     finally:
         listener.close()
         node.destroy_node()
         rclpy.try_shutdown()
     typer.echo(f"{listener.received} messages of {len(listener.types)} topics")
-
-
-def _listen_to_signals() -> None:
-    for how in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(how, _interrupt)
-
-
-def _interrupt(_signal: int, _frame: FrameType | None) -> None:
-    # A second one must not turn the way out into a traceback.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    raise KeyboardInterrupt
 
 
 def _tell(viewer: Viewer) -> None:
@@ -186,9 +175,8 @@ def _tell_faults(show: Show) -> None:
 
 def _until_closed(viewer: Viewer) -> None:
     """Until its window is closed, or somebody ends the command."""
-    _listen_to_signals()
     try:
         while not viewer.ended:
             time.sleep(0.2)
-    except KeyboardInterrupt:
+    except (Interrupted, KeyboardInterrupt):
         return

@@ -47,7 +47,7 @@ def warm_up(
     """Compile every loop for this processor, so that the node's first start is as quick as others.
 
     The loops are kept between runs, for the user who runs this: run it as the one who will run the
-    node. Up to 3 minutes the first time, and again after an update or on another processor.
+    node. Up to 5 minutes the first time, and again after an update or on another processor.
 
     Example: `kdbts warm-up`
     """
@@ -106,6 +106,7 @@ def parts() -> list[Part]:
         *maps,
         Part("evaluation", _evaluation),
         Part("learning", _learning),
+        Part("places that lamps light", _places),
     ]
 
 
@@ -116,6 +117,12 @@ def _worlds() -> None:
 
     StreetDrive(0, frames=2, moving=True).frame(1)
     next(iter(synthetic_samples(1, choice=ViewChoice(stereo=True))))
+
+
+def _places() -> None:
+    from kdbts_ros.datasets.synthetic.drive import place_drive
+
+    place_drive("living", 0, width=64).frame(0)
 
 
 def _maps(checkpoint: str) -> None:

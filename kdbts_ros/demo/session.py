@@ -48,6 +48,8 @@ def node_arguments(recording: Recording, settings: NodeSettings) -> list[str]:
         "accumulate": "true" if settings.accumulate else "false",
         # The demo scores every cell the network has a word on, as its published figures do.
         "completed_cells": "keep",
+        # On a slow machine the next image may take longer than a robot would wait for it.
+        "clear_on_stale": "false",
     }
     arguments = ["--ros-args"]
     for name, topic in (("image", recording.base_topic), ("camera_info", recording.infos)):

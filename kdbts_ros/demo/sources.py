@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import islice
@@ -10,14 +11,23 @@ from pathlib import Path
 from kdbts_ros.datasets.bags.writer import write_bag
 from kdbts_ros.datasets.kitti.raw import KittiRawDrive
 from kdbts_ros.datasets.synthetic.drive import StreetDrive
-from kdbts_ros.datasets.synthetic.rig import front_stereo
+from kdbts_ros.datasets.synthetic.places.kinds import STREET
+from kdbts_ros.datasets.synthetic.rig import front_stereo, mount
 from kdbts_ros.datasets.synthetic.world import StreetWorld
+from kdbts_ros.density.geometry.camera import Camera
 
 # Far from the seeds that training draws from. Chosen among 400 because it looks like a street: sun
 # high and not ahead, a blue sky, eight or more parked cars along the drive (16 were left), and of
 # four that were mapped the one whose map agreed best. No figure of accuracy is measured on it.
 SEED = 2_000_100_211
 CAMERA = "left"
+
+# A camera 0.6 m above the floor, 90 degrees wide, that looks 8 degrees down; m/s.
+ROBOT_CAMERA = (
+    Camera(640, 480, 320.0, 320.0, 320.0, 240.0),
+    mount((0.0, 0.0, 0.6), pitch=math.radians(8.0)),
+)
+ROBOT_SPEED = 0.6
 
 Progress = Callable[[int], None]
 
@@ -40,15 +50,22 @@ class Drive:
         self._write(bag, progress)
 
 
-def synthetic(frames: int, seed: int = SEED) -> Drive:
-    """A drive along a procedural street with the front camera the shipped weights know."""
-    rig = {CAMERA: front_stereo()[CAMERA]}
-    street = StreetDrive(seed, frames, rig)
+def synthetic(frames: int, seed: int = SEED, place: str = STREET) -> Drive:
+    """A drive along a procedural street with the front camera the shipped weights know.
+
+    Through another place a small robot drives slowly, its camera `ROBOT_CAMERA`.
+
+    Raises:
+        UserError: no such place.
+    """
+    street = StreetDrive(seed, frames, {CAMERA: front_stereo()[CAMERA]})
+    if place != STREET:
+        street = StreetDrive(seed, frames, {CAMERA: ROBOT_CAMERA}, ROBOT_SPEED, place=place)
 
     def write(bag: Path, progress: Progress) -> None:
         write_bag((street.frame(i) for i in range(frames)), bag, on_frame=progress)
 
-    return Drive(f"synthetic street {seed}", "rendering", frames, street.world, write)
+    return Drive(f"synthetic {place} {seed}", "rendering", frames, street.world, write)
 
 
 def kitti(root: Path, drive: str | None, frames: int | None) -> Drive:

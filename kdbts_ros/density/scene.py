@@ -301,4 +301,4 @@ class SceneCompleter:
 
     def depth_samples(self, scale: float, count: int = DEPTH_SAMPLES) -> Floats:
         """Depths (count,) m at which rays of a view of that scale are sampled."""
-        return depth_samples(self.spec.depths, scale, count)
+        return depth_samples(self.spec.depths, scale, count, self.spec.depth_spacing)

@@ -9,11 +9,9 @@ import cv2
 import numpy as np
 import numpy.typing as npt
 
-from kdbts_ros.density.cameras.adapter import CameraAdapter, Mode
-from kdbts_ros.density.cameras.lenses import Lens
-from kdbts_ros.density.cameras.training_camera import TrainingCamera
+from kdbts_ros.density.cameras.adapter import Mode
 from kdbts_ros.density.engines.answers import DepthMap
-from kdbts_ros.density.geometry.camera import Camera, OwnCamera, View, inverse
+from kdbts_ros.density.geometry.camera import Camera, OwnCamera
 from kdbts_ros.density.ground.anchor import Track
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.evaluation.anchoring import Anchoring, set_views
@@ -31,6 +29,7 @@ from kdbts_ros.evaluation.findings import Findings
 from kdbts_ros.evaluation.gallery import Gallery
 from kdbts_ros.evaluation.intervals import FrameTable
 from kdbts_ros.evaluation.samples import Sample
+from kdbts_ros.evaluation.shown import adapter_of, shown
 from kdbts_ros.pictures import Rgb, depth_picture, panel
 
 Metrics = dict[str, float]
@@ -62,14 +61,14 @@ def evaluate_depth(
     """
     gallery = gallery or Gallery(0)
     methods: dict[str, list[Metrics]] = {name: [] for name in scenes}
-    adapters = {name: _adapter(scene, canonical_camera) for name, scene in scenes.items()}
+    adapters = {name: adapter_of(scene, canonical_camera) for name, scene in scenes.items()}
     tracks = {name: Track() for name in scenes}
     # Truth of the frames as flat depths: all that the best constant needs of them.
     counted: list[Depth] = []
     for sample in samples:
         told, truth = dict[str, Depth](), sample.depth
         for name, scene in scenes.items():
-            views = [_shown(view, sample, adapters[name]) for view in sample.views]
+            views = [shown(view, sample, adapters[name]) for view in sample.views]
             tied = anchoring is not Anchoring.OFF
             track = tracks[name] if anchoring is Anchoring.FILTERED else None
             set_views(scene, views, sample.T_world_base, tied, track, sample.stamp_ns)
@@ -108,8 +107,8 @@ def told_depth(
     if found.own is None:
         return _resized(found.published(min_opacity=0.0)[0], size), np.ones(size, np.bool_)
     whole = replace(found, own=OwnCamera(camera, found.own.R_own_view))
-    shown, _ = replace(whole, depth=np.ones_like(found.depth)).published(min_opacity=0.0)
-    return whole.published(min_opacity=0.0)[0], np.isfinite(shown)
+    covered, _ = replace(whole, depth=np.ones_like(found.depth)).published(min_opacity=0.0)
+    return whole.published(min_opacity=0.0)[0], np.isfinite(covered)
 
 
 def depth_findings(
@@ -121,16 +120,6 @@ def depth_findings(
     tables = {name: FrameTable.of_measures(frames) for name, frames in methods.items()}
     extra = {"networks": {name: found.as_json() for name, found in errors.items()}}
     return Findings(networks[0], tables, networks[1] if len(networks) > 1 else None, extra)
-
-
-def _adapter(scene: SceneCompleter, mode: Mode) -> CameraAdapter:
-    size = scene.spec.image_width, scene.spec.image_height
-    return CameraAdapter(TrainingCamera.from_notes(scene.info.notes), size, mode)
-
-
-def _shown(view: View, sample: Sample, adapter: CameraAdapter) -> View:
-    T_base_cam = inverse(sample.T_world_base) @ view.T_world_cam
-    return adapter.view(view.image, Lens(view.camera), T_base_cam, view.T_world_cam)
 
 
 def _resized(depth: Depth, size: tuple[int, ...]) -> Depth:

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kdbts_ros.density.birds_eye_map import map_around
+from kdbts_ros.density.geometry.camera import View
 from kdbts_ros.density.maps.grid import HeightBand
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.evaluation.anchoring import set_views
@@ -28,6 +29,7 @@ from kdbts_ros.evaluation.error_map import occupancy_panel
 from kdbts_ros.evaluation.gallery import Gallery
 from kdbts_ros.evaluation.samples import Sample
 from kdbts_ros.evaluation.scores import FrameScore, frame_measures, score
+from kdbts_ros.evaluation.shown import adapter_of, shown
 
 Floats = npt.NDArray[np.float32]
 Scenes = Mapping[str, SceneCompleter]
@@ -65,7 +67,8 @@ class OccupancyScores:
 class OccupancyEvaluation:
     """Scores networks sample by sample; the baselines are those of the first network.
 
-    Each sample is prepared once for all methods.
+    Each sample is prepared once for all methods. Networks are shown what the node would show them
+    of a camera, see `CameraAdapter`.
     """
 
     def __init__(
@@ -75,6 +78,7 @@ class OccupancyEvaluation:
         self.gallery = gallery or Gallery(0)
         self._scenes = scenes
         self._settings = settings
+        self._adapters = {name: adapter_of(scene) for name, scene in scenes.items()}
         self._first = next(iter(scenes))
         first = scenes[self._first]
         self._averaging = averaging_scene(first) if weighs_views(first) else None
@@ -90,16 +94,19 @@ class OccupancyEvaluation:
         settings = self._settings
         columns = columns_of(sample, settings.band, settings.box, settings.resolution)
         for name, scene in self._scenes.items():
-            set_views(scene, sample.views, sample.T_world_base, settings.anchored)
+            views = [shown(view, sample, self._adapters[name]) for view in sample.views]
+            set_views(scene, views, sample.T_world_base, settings.anchored)
             probability = self._mapped(scene, sample, columns)
             latest = self._note(name, columns, probability, scene)
             if name == self._first:
                 self._show(scene, sample, columns, probability, latest)
-                for baseline, solid in self._surfaces(scene, sample, columns).items():
+                surfaces = self._surfaces(scene, sample, columns, views[0])
+                for baseline, solid in surfaces.items():
                     self.scores.certain.add(baseline)
                     self._note(baseline, columns, solid, scene)
         if self._averaging is not None and len(sample.views) > 1:
-            set_views(self._averaging, sample.views, sample.T_world_base, settings.anchored)
+            views = [shown(view, sample, self._adapters[self._first]) for view in sample.views]
+            set_views(self._averaging, views, sample.T_world_base, settings.anchored)
             averaged = self._mapped(self._averaging, sample, columns)
             self._note("view averaging", columns, averaged, self._averaging)
 
@@ -108,12 +115,15 @@ class OccupancyEvaluation:
         return np.asarray(found.probability[columns.compared])
 
     def _surfaces(
-        self, scene: SceneCompleter, sample: Sample, columns: Columns
+        self, scene: SceneCompleter, sample: Sample, columns: Columns, looked: View
     ) -> dict[str, Floats]:
-        """The baselines that only know a depth: the network's own, and the true one."""
+        """The baselines that only know a depth: the network's own, and the true one.
+
+        looked: the reference view as the network was shown it.
+        """
         thin, points = self._settings.resolution, columns.points
         seen, view = scene.depth_map(), sample.view
-        own = (seen.depth, seen.camera, view.T_world_cam, points)
+        own = (seen.depth, seen.camera, looked.T_world_cam, points)
         true = (sample.depth, view.camera, view.T_world_cam, points)
         return {
             "visible surface": surface_columns(*own, thin),

@@ -267,7 +267,7 @@ class Benchmark:
         camera = self.views[0].camera.resized(spec.image_width, spec.image_height)
         rays = self._tensor(camera.rays()).reshape(-1, 3)
         jitter = torch.full((DEPTH_SAMPLES,), 0.5, device=self.device)
-        t = sample_distances(spec.depth_near, spec.depth_far, jitter)
+        t = sample_distances(*spec.depths, jitter, spec.depth_spacing)
 
         def plain() -> None:
             for block in torch.split(rays, PLAIN_CHUNK // DEPTH_SAMPLES):

@@ -8,6 +8,8 @@ import numpy as np
 
 from kdbts_ros.datasets.kitti.drive import KittiDrive
 from kdbts_ros.datasets.synthetic.drive import StreetDrive
+from kdbts_ros.datasets.synthetic.places.kinds import STREET
+from kdbts_ros.datasets.synthetic.places.place import BEHIND
 from kdbts_ros.datasets.synthetic.raycast import render
 from kdbts_ros.density.geometry.camera import View
 from kdbts_ros.errors import UserError
@@ -59,7 +61,15 @@ def street_views(drive: StreetDrive, index: int, choice: ViewChoice) -> tuple[Vi
     """The chosen views of a synthetic drive, but for the left one at `index`.
 
     Earlier places may lie before the first frame: the street begins 25 m before it.
+
+    Raises:
+        UserError: views that a place has not.
     """
+    if choice.stereo and "right" not in drive.rig:
+        raise UserError(f"a drive through '{drive.place}' has one camera: leave out stereo")
+    if drive.place != STREET and choice.temporal * TEMPORAL_SPACING > BEHIND:
+        most = int(BEHIND / TEMPORAL_SPACING)
+        raise UserError(f"a place reaches {BEHIND:g} m back: ask for at most temporal:{most}")
     step = round(TEMPORAL_SPACING * drive.rate_hz / drive.speed)
     wanted = [("right", index)] * choice.stereo
     wanted += [("left", index - step * (k + 1)) for k in range(choice.temporal)]

@@ -101,7 +101,11 @@ class SceneLog:
         # Whole millimetres take half the room of floats; what is beyond 65 m is left out.
         millimetres = np.where(metres < _FARTHEST_M, np.rint(metres * 1000), 0).astype(np.uint16)
         image = self._rr.DepthImage(
-            millimetres, meter=1000.0, depth_range=_DEPTH_RANGE, colormap="turbo"
+            millimetres,
+            meter=1000.0,
+            depth_range=_DEPTH_RANGE,
+            colormap="turbo",
+            point_fill_ratio=0.4,
         )
         self._put(entity, _plane(entity), image)
 

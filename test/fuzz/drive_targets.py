@@ -21,9 +21,11 @@ from kdbts_ros.datasets.kitti.kitti_360 import CAMERAS, Kitti360Sequence
 from kdbts_ros.datasets.kitti.odometry import KittiOdometrySequence
 from kdbts_ros.datasets.kitti.raw import KittiRawDrive
 from kdbts_ros.datasets.rgbd.sequence import RgbdSequence
+from kdbts_ros.datasets.ros.depth_messages import decode_depth
 from kdbts_ros.datasets.ros.pose_rules import NoPose
 from kdbts_ros.density.geometry.camera import Camera
 from kdbts_ros.reading import reading
+from test.adaptation.depth_bags import compressed, compressed_metres, metres, millimetres
 from test.datasets.bags import SECOND, T_BASE_CAM, Bag
 from test.datasets.conftest import make_odometry, make_raw
 from test.datasets.rgbd_folders import SMALL, make_numbered, make_tum
@@ -121,6 +123,29 @@ def recordings() -> Iterable[Target]:
     yield Target("metadata.yaml", made(mcap, ends=".yaml"), read_folder)
     yield Target("compressed recordings", made(sqlite, file), read_folder)
     yield Target("compressed messages", made(sqlite, message), read_folder)
+
+
+def depth_messages() -> Iterable[Target]:
+    depth = np.linspace(0.5, 6.0, 48, dtype=np.float32).reshape(6, 8)
+    contents = {
+        encode.__name__: bytes(encode(depth, SECOND)[1])
+        for encode in (millimetres, metres, compressed, compressed_metres)
+    }
+
+    def make(folder: Path) -> list[Path]:
+        for name, content in contents.items():
+            (folder / name).write_bytes(content)
+        return [folder / name for name in contents]
+
+    def read(_: Path, damaged: Path) -> None:
+        kind = COMPRESSED if damaged.name.startswith("compressed") else IMAGE
+        with reading("a message", "record anew", "rosbags"):
+            found = decode_depth(cdr.TYPESTORE.deserialize_cdr(damaged.read_bytes(), kind))
+            finite(found, "a depth")
+            if (found < 0).any():
+                raise Accepted(f"a depth of {found.min()} m")
+
+    yield Target("depth messages", make, read)
 
 
 def messages() -> Iterable[Target]:

@@ -245,7 +245,7 @@ def notes() -> Iterable[Target]:
 
 
 def all_targets() -> list[Target]:
-    from test.fuzz.drive_targets import drives, messages, recordings
+    from test.fuzz.drive_targets import depth_messages, drives, messages, recordings
 
-    sources = (images, weights, notes, drives, recordings, messages)
+    sources = (images, weights, notes, drives, recordings, messages, depth_messages)
     return [target for source in sources for target in source()]

@@ -139,7 +139,7 @@ def test_diagnostics_tell_of_everything_a_map_needs(simulation: Simulation) -> N
     assert simulation.robot.spin_until(lambda: bool(simulation.diagnostics))
     names = {status.name for status in simulation.diagnostics[-1].status}
     inputs = ("input", "time", "pose")
-    said = ("lifecycle", *inputs, "camera", "inference", "callbacks", "engine")
+    said = ("lifecycle", "name", *inputs, "camera", "inference", "callbacks", "engine")
     assert names == {f"kdbts: {name}" for name in said}
 
 

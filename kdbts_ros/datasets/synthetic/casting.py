@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from kdbts_ros.datasets.synthetic.compiled import entry_point, kernel
 from kdbts_ros.datasets.synthetic.index import TILE, Ints, TileIndex
+from kdbts_ros.datasets.synthetic.interior import lamplit
 from kdbts_ros.datasets.synthetic.shading import SKY, SceneArrays, nearest_hit, radiance
 from kdbts_ros.density.geometry.camera import Array, Camera, check_rigid
 
@@ -67,7 +68,8 @@ def cast(scene: SceneArrays, shot: Shot, uv: Array, shade: bool, threads: int | 
     """
     n = len(uv)
     hits = Hits(np.empty((n, 3), np.float32), np.empty(n), np.empty(n, np.int64))
-    work = partial(_cast, scene, shot, uv, shade, hits.colour, hits.depth, hits.labels)
+    loop = _cast_lamplit if shade and len(scene.room) else _cast
+    work = partial(loop, scene, shot, uv, shade, hits.colour, hits.depth, hits.labels)
     count = threads or len(os.sched_getaffinity(0))
     if count <= 1 or n < 1000:
         work(0, n)
@@ -111,5 +113,29 @@ def _cast(stamp: str) -> Callable[..., None]:
                 colour[i, 0] = r
                 colour[i, 1] = g
                 colour[i, 2] = b
+
+    return cast_pixels
+
+
+# Apart from the one above, so that whoever draws streets alone never compiles it.
+@entry_point
+def _cast_lamplit(stamp: str) -> Callable[..., None]:
+    def cast_pixels(
+        scene: SceneArrays, shot: Shot, uv: Array, shade: bool,
+        colour: Floats, depth: Array, labels: Ints, first: int, last: int,
+    ) -> None:  # fmt: skip
+        o = (shot.T[0, 3], shot.T[1, 3], shot.T[2, 3])
+        pixel = 1.0 / min(shot.pinhole[0], shot.pinhole[1])
+        for i in range(first, last * (len(stamp) > 0) * shade):
+            d = _direction(shot, uv[i, 0], uv[i, 1])
+            tile = (int(uv[i, 1]) // TILE) * shot.columns + int(uv[i, 0]) // TILE
+            near = shot.items[shot.starts[tile] : shot.starts[tile + 1]]
+            t, surface, face = nearest_hit(scene, near, shot.nearest, o, d)
+            depth[i] = np.inf if surface == SKY else t
+            labels[i] = surface * 8 + face
+            r, g, b = lamplit(scene, o, d, t, surface, face, pixel)
+            colour[i, 0] = r
+            colour[i, 1] = g
+            colour[i, 2] = b
 
     return cast_pixels

@@ -12,6 +12,8 @@ from kdbts_ros.datasets.sample import PosedFrame
 from kdbts_ros.datasets.synthetic.casting import Floats
 from kdbts_ros.datasets.synthetic.ground import heading, street_to_world
 from kdbts_ros.datasets.synthetic.hill import LEVEL, Hill
+from kdbts_ros.datasets.synthetic.places.cameras import random_camera
+from kdbts_ros.datasets.synthetic.places.kinds import STREET, check_place
 from kdbts_ros.datasets.synthetic.raycast import RenderedView, render
 from kdbts_ros.datasets.synthetic.rig import Rig, front_stereo
 from kdbts_ros.datasets.synthetic.traffic import (
@@ -23,6 +25,9 @@ from kdbts_ros.datasets.synthetic.traffic import (
 from kdbts_ros.datasets.synthetic.world import StreetWorld
 from kdbts_ros.density.geometry.camera import Array, View
 from kdbts_ros.errors import UserError
+
+# How far a place's lane is free beyond the end of a drive, m.
+BEYOND = (0.4, 5.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +42,8 @@ class StreetDrive:
         rate_hz: frames per second.
         start_ns: stamp of frame 0.
         moving: cars in the lanes drive (see traffic.py) instead of standing.
+        place: "street", or one of `PLACES`, which is free of things for the drive and a little
+            more.
         hill: on which the street lies; the base stands on it.
     """
 
@@ -47,6 +54,7 @@ class StreetDrive:
     rate_hz: float = 10.0
     start_ns: int = 1_000_000_000
     moving: bool = False
+    place: str = STREET
     hill: Hill = LEVEL
 
     def __post_init__(self) -> None:
@@ -57,6 +65,12 @@ class StreetDrive:
             )
         if not self.rig:
             raise UserError("a drive needs at least one camera in its rig")
+        if self.place != STREET:
+            check_place(self.place)
+            if self.moving:
+                raise UserError(f"cars drive along streets only: nothing moves in '{self.place}'")
+            if self.hill.slope:
+                raise UserError(f"streets lie on hills: '{self.place}' is level")
 
     def __len__(self) -> int:
         return self.frames
@@ -68,6 +82,10 @@ class StreetDrive:
         When cars move it is empty of them: see `world_at`.
         """
         distance = self.frames * self.speed / self.rate_hz
+        if self.place != STREET:
+            beyond = np.random.default_rng([29, self.seed]).uniform(*BEYOND)
+            return StreetWorld.of_place(self.place, self.seed, distance + float(beyond))
+        world = StreetWorld.generate(self.seed, distance + 100.0, distance + 8.0)
         world = StreetWorld.generate(self.seed, distance + 100.0, distance + 8.0, hill=self.hill)
         return without_traffic(world) if self.moving else world
 
@@ -127,6 +145,18 @@ class StreetDrive:
             for name, (camera, T_base_cam) in self.rig.items()
         }
         return PosedFrame(self.stamp_ns(i), views, T_world_base)
+
+
+def place_drive(
+    place: str, seed: int, frames: int = 1, width: int = 640, speed: float = 0.8
+) -> StreetDrive:
+    """A robot's slow drive through a place, with one camera "left" of the seed's own.
+
+    Raises:
+        UserError: no such place, or a drive that cannot be, see `StreetDrive`.
+    """
+    rig = {"left": random_camera(np.random.default_rng([30, seed]), width)}
+    return StreetDrive(seed, frames, rig, speed, place=check_place(place))
 
 
 # The look-up grids of a street take milliseconds: the cameras of a frame share them.

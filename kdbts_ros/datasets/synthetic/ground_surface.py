@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from kdbts_ros.datasets.synthetic.compiled import kernel
+from kdbts_ros.datasets.synthetic.floors import FIRST_FLOOR, floor_albedo
 from kdbts_ros.datasets.synthetic.ground import (
     ASPHALT,
     BEYOND_LEFT,
@@ -109,6 +110,8 @@ def _material(
     g: Array, material: int, tone: float, x: float, d: float, footprint: float, seed: int
 ) -> Colour:
     """Colour of one ground material at street coordinates."""
+    if material >= FIRST_FLOOR:
+        return floor_albedo(material, tone, x, d, footprint, seed)
     broad = noise2(x * 0.23, d * 0.4, seed + 3) - 0.5
     if material == ASPHALT:
         fine = 1.4 * grain2(x, d, 5.0, footprint, seed) + 1.1 * fade(25.0, footprint) * (

@@ -53,11 +53,14 @@ class ShearedGrid:
 
     @classmethod
     def build(
-        cls, table: Array, shear: tuple[float, float], bounds: tuple[float, float, float, float]
+        cls,
+        table: Array,
+        shear: tuple[float, float],
+        bounds: tuple[float, float, float, float],
+        cell: float = 1.0,
     ) -> ShearedGrid:
-        """Index (N,COLUMNS) solids over the cells of bounds = (x0, x1, y0, y1), m."""
+        """Index (N,COLUMNS) solids over the cells of bounds = (x0, x1, y0, y1), sides `cell` m."""
         x0, x1, y0, y1 = bounds
-        cell = 1.0
         columns, rows = int(np.ceil((x1 - x0) / cell)), int(np.ceil((y1 - y0) / cell))
         frame = np.array([x0, y0, cell, columns, rows])
         starts, items = _list_by_cell(table, shear[0], shear[1], frame)

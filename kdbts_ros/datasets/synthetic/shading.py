@@ -48,6 +48,7 @@ class SceneArrays(NamedTuple):
     """What the kernels read of a world; the grids are `ShearedGrid`s along the sun and upwards.
 
     All of it is of the level street, which `hill` (`Hill.array`) then shifts upwards.
+    lamps and room: see interior.py; empty under open sky.
     """
 
     table: Array
@@ -61,6 +62,8 @@ class SceneArrays(NamedTuple):
     up_frame: Array
     up_starts: Ints
     up_items: Ints
+    lamps: Array
+    room: Array
 
 
 @kernel

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 from kdbts_ros.datasets.synthetic.compiled import kernel
+from kdbts_ros.datasets.synthetic.indoor_surfaces import FIRST_INDOOR, indoor_albedo
 from kdbts_ros.datasets.synthetic.primitives import (
     BARK,
     BLUE,
@@ -56,6 +57,8 @@ def solid_albedo(p: Array, wx: float, wy: float, wz: float, face: int, footprint
     tone = max(0.05, 1.0 + 2.0 * p[CONTRAST] * grain)
     r, g, b = p[RED] * tone, p[GREEN] * tone, p[BLUE] * tone
     material = int(p[MATERIAL])
+    if material >= FIRST_INDOOR:
+        return indoor_albedo(p, x, y, z, wx, wy, wz, face, footprint, r, g, b)
     along = x if (face == 2 or face == 3) else y
     above = z + p[HZ]
     if material == FACADE and face < TOP:

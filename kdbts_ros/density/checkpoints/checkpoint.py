@@ -217,6 +217,9 @@ def _written(spec: NetworkSpec) -> str:
     'trunk'".
     """
     fields = dataclasses.asdict(spec)
+    if spec.depth_spacing == "inverse":
+        # So it was before there was another.
+        del fields["depth_spacing"]
     if not spec.ground_rows:
         del fields["ground_rows"]
     depth = re.fullmatch(r"resnet(\d+)", spec.trunk)

@@ -92,7 +92,8 @@ class TorchQueries:
     def _on_rays(self, points: Array) -> Tensor:
         """As `_alone`, each point on the reference view's ray through it."""
         spec, origin = self.head.spec, torch.from_numpy(self.views[0].T_world_cam[:3, 3])
-        t = torch.from_numpy(depth_samples(spec.depths, self._scale, RAY_SAMPLES)).double()
+        samples = depth_samples(spec.depths, self._scale, RAY_SAMPLES, spec.depth_spacing)
+        t = torch.from_numpy(samples).double()
         rays, place = points_on_rays(torch.from_numpy(points), origin, t)
         found = self._alone(rays.reshape(-1, 3).numpy(), RAY_SAMPLES).view(-1, RAY_SAMPLES)
         return found.gather(-1, place.unsqueeze(-1).to(self._device)).squeeze(-1)

@@ -107,7 +107,8 @@ class _Plain:
     def depth(self, size: tuple[int, int]) -> tuple[Floats, Floats]:
         """The depths (S,) sampled and the expected depth (h,w) of view 0."""
         spec, T = self.network.spec, self.own.T_world_cam
-        t = sample_distances(spec.depth_near, spec.depth_far, torch.full((_SAMPLES,), 0.5))
+        middles = torch.full((_SAMPLES,), 0.5)
+        t = sample_distances(*spec.depths, middles, spec.depth_spacing)
         rays = self.own.camera.resized(size[1], size[0]).rays().reshape(-1, 3) @ T[:3, :3].T
         points = T[:3, 3] + rays[:, None] * t.numpy()[:, None]
         sigma = torch.from_numpy(self.density(points.reshape(-1, 3), len(t))).view(len(rays), -1)

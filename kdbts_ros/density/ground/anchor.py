@@ -25,6 +25,9 @@ class GroundUse(NamedTuple):
     followed: bool = False
 
 
+# What a frame's scale (log) and pitch (rad) may differ by, a second since the one before it: more
+# counts as this, so that a wrong fit moves little.
+_FASTEST = 0.5, float(np.radians(5.0))
 # Scales are applied in steps of this share: what is kept by scale is made anew less often.
 _STEP = np.log(1.005)
 
@@ -57,7 +60,7 @@ class AnchorRules:
 
     most_scale: float = 1.3
     most_pitch: float = float(np.radians(2.0))
-    settle: float = 1.0
+    settle: float = 0.3
     hold: float = 5.0
     release: float = 10.0
 
@@ -135,9 +138,13 @@ class Track:
         seconds = max(0, stamp_ns - self._last_ns) / 1e9
         self._last_ns = stamp_ns
         if fit is not None:
-            follows = 1.0 - np.exp(-seconds / self.rules.settle) if self.known else 1.0
-            self._log_scale += follows * (float(np.log(fit.scale)) - self._log_scale)
-            self._pitch += follows * (fit.pitch - self._pitch)
+            follows, most = 1.0, (np.inf, np.inf)
+            if self.known:
+                follows = float(1.0 - np.exp(-seconds / self.rules.settle))
+                most = _FASTEST[0] * seconds, _FASTEST[1] * seconds
+            new = float(np.log(fit.scale)) - self._log_scale, fit.pitch - self._pitch
+            self._log_scale += follows * float(np.clip(new[0], -most[0], most[0]))
+            self._pitch += follows * float(np.clip(new[1], -most[1], most[1]))
             self._clear_ns = stamp_ns
         elif self._clear_ns is not None and stamp_ns - self._clear_ns > self.rules.hold * 1e9:
             keeps = float(np.exp(-seconds / self.rules.release))

@@ -33,7 +33,7 @@ from kdbts_ros.density.network.positional_encoding import PositionalCode, map_de
 from kdbts_ros.density.network.projection import project
 from kdbts_ros.density.network.resnet import ResNetTrunk
 from kdbts_ros.density.network.trunk import Trunk
-from kdbts_ros.density.network.volume_rendering import sample_distances
+from kdbts_ros.density.network.volume_rendering import SPACINGS, sample_distances
 from kdbts_ros.errors import UserError
 
 HEADS = ("bts", "kdbts", "mvbts", "simple_multiview", "attention", "pixelnerf", "ibrnet")
@@ -65,6 +65,7 @@ class NetworkSpec:
     read one hidden layer, so that a view has one folded map for both. Images are stretched to
     `image_height` x `image_width`, the size the network was trained on. With `ground_rows` the
     decoder is told its rows, and so where a level camera of one height sees the ground.
+    Rays are sampled from `depth_near` to `depth_far` by `depth_spacing`, see `SPACINGS`.
     """
 
     trunk: str = "resnet50"
@@ -80,6 +81,7 @@ class NetworkSpec:
     student_widths: tuple[int, ...] = ()
     shared_hidden: bool = False
     ground_rows: bool = False
+    depth_spacing: str = "inverse"
 
     def __post_init__(self) -> None:
         self._check_sizes()
@@ -109,6 +111,10 @@ class NetworkSpec:
             )
         if not 0 < self.depth_near < self.depth_far:
             raise UserError("depth_near must be positive and smaller than depth_far")
+        if self.depth_spacing not in SPACINGS:
+            raise UserError(
+                f"unknown depth_spacing '{self.depth_spacing}', use {' or '.join(SPACINGS)}"
+            )
 
     def _check_sizes(self) -> None:
         """A description comes from a file: it may hold anything, and ask for any memory."""
@@ -256,7 +262,8 @@ class DensityNetwork(nn.Module):
         R, t = T_cam_world[:, 0, :3, :3], T_cam_world[:, 0, :3, 3]
         origin = -(R.mT @ t.unsqueeze(-1)).squeeze(-1)
         middles = torch.full((RAY_SAMPLES,), 0.5, device=points.device)
-        rays, place = points_on_rays(points, origin, sample_distances(*self.spec.depths, middles))
+        t = sample_distances(*self.spec.depths, middles, self.spec.depth_spacing)
+        rays, place = points_on_rays(points, origin, t)
         vectors, seen = self.vectors(features, K_ndc, T_cam_world, rays.flatten(1, 2))
         pre = fuse_along(head, head.first_layers()(vectors), seen, RAY_SAMPLES)
         at_points = pre.view(*place.shape, RAY_SAMPLES).gather(-1, place.unsqueeze(-1))

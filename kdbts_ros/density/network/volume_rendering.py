@@ -21,14 +21,23 @@ VISIBILITY_RAYS = (32, 160)
 TRANSMITTANCE_FLOOR = 1e-10
 
 
-def sample_distances(near: float, far: float | Tensor, jitter: Tensor) -> Tensor:
-    """Ray parameters (...,S), one per bin of equal inverse depth; jitter in [0,1) places it there.
+# How the bins of a ray are spaced: equal in inverse depth, or each as many times as deep as the one
+# before it. Inverse depth from 0.4 m on would leave 8 of 64 bins to all beyond 3 m.
+SPACINGS = ("inverse", "log")
+
+
+def sample_distances(
+    near: float, far: float | Tensor, jitter: Tensor, spacing: str = "inverse"
+) -> Tensor:
+    """Ray parameters (...,S), one per bin, see `SPACINGS`; jitter in [0,1) places it there.
 
     0.5 everywhere is the deterministic choice. The last bin ends at `far`, so its middle lies well
-    before it: with 64 bins from 3 to 80 m the last sample is at 66.6 m.
+    before it: with 64 bins of equal inverse depth from 3 to 80 m the last sample is at 66.6 m.
     """
     bins = jitter.shape[-1]
     s = torch.linspace(0, 1 - 1 / bins, bins, device=jitter.device) + jitter / bins
+    if spacing == "log":
+        return near * (torch.as_tensor(far, device=jitter.device) / near) ** s
     return 1 / ((1 - s) / near + s / far)
 
 
@@ -38,13 +47,18 @@ def visibility_rays(height: int, width: int) -> tuple[int, int]:
     return min(height // 2, rows), min(width // 2, columns)
 
 
-def depth_samples(depths: tuple[float, float], scale: float, count: int = DEPTH_SAMPLES) -> Floats:
+def depth_samples(
+    depths: tuple[float, float],
+    scale: float,
+    count: int = DEPTH_SAMPLES,
+    spacing: str = "inverse",
+) -> Floats:
     """t_i (count,) m: depths at which rays of a view of that scale are sampled.
 
     depths: nearest and farthest that the network knows, the nearest in the world it is shown, m.
     """
     near, far = depths
-    return sample_distances(near / scale, far, torch.full((count,), 0.5)).numpy()
+    return sample_distances(near / scale, far, torch.full((count,), 0.5), spacing).numpy()
 
 
 def lengths(t: Floats) -> Floats:

@@ -11,7 +11,7 @@ import yaml
 from pydantic import ValidationError
 
 from kdbts_ros.errors import UserError
-from kdbts_ros.learning.config.frames import JitterConfig, PoolConfig, StreetsConfig
+from kdbts_ros.learning.config.frames import JitterConfig, PlacesConfig, PoolConfig, StreetsConfig
 from kdbts_ros.learning.config.section import Section
 from kdbts_ros.learning.config.stages import (
     DistillStage,
@@ -76,6 +76,7 @@ SECTIONS: dict[str, type[Section]] = {
     "jitter": JitterConfig,
     "pool": PoolConfig,
     "streets": StreetsConfig,
+    "places": PlacesConfig,
     "watch": WatchConfig,
 }
 

@@ -106,3 +106,31 @@ class StreetsConfig(Section):
         if sum(dict(self).values()) > 1 + 1e-9:
             raise ValueError("shares of 'streets' are together at most 1")
         return self
+
+
+class PlacesConfig(Section):
+    """Shares of the worlds that are no streets; streets are what is left over."""
+
+    street: float = Field(default=0.0, ge=0, le=1, description="streets, see `streets`")
+    corridor: float = Field(
+        default=0.0, ge=0, le=1, description="corridors with doors, glass and niches"
+    )
+    office: float = Field(
+        default=0.0, ge=0, le=1, description="desks along an aisle, shelves, meeting rooms"
+    )
+    living: float = Field(default=0.0, ge=0, le=1, description="living, dining and bedrooms")
+    warehouse: float = Field(
+        default=0.0, ge=0, le=1, description="aisles between pallet racks, forklifts"
+    )
+    shop: float = Field(default=0.0, ge=0, le=1, description="aisles between shelves of goods")
+    underground: float = Field(default=0.0, ge=0, le=1, description="car parks under a low ceiling")
+    parking: float = Field(default=0.0, ge=0, le=1, description="car parks under open sky")
+    courtyard: float = Field(default=0.0, ge=0, le=1, description="yards between houses")
+    path: float = Field(default=0.0, ge=0, le=1, description="paths of parks and campuses")
+    yard: float = Field(default=0.0, ge=0, le=1, description="loading yards of halls")
+
+    @model_validator(mode="after")
+    def _are_shares(self) -> PlacesConfig:
+        if sum(dict(self).values()) > 1 + 1e-9:
+            raise ValueError("shares of 'places' are together at most 1")
+        return self

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal, TypeAlias
 
-from kdbts_ros.learning.config.frames import JitterConfig, PoolConfig, StreetsConfig
+from kdbts_ros.learning.config.frames import JitterConfig, PlacesConfig, PoolConfig, StreetsConfig
 from kdbts_ros.learning.config.section import Field, Section, model_validator
 
 
@@ -134,6 +134,7 @@ class SupervisedStage(Stage):
         description="lowest (0.3 to 1.5 m) and highest (1.8 to 4 m) of these cameras",
     )
     streets: StreetsConfig = Field(default_factory=lambda: StreetsConfig())
+    places: PlacesConfig = Field(default_factory=lambda: PlacesConfig())
     hills: float = Field(
         default=0.0, ge=0, le=1, description="share of the worlds on a slope of 2 to 10 %"
     )

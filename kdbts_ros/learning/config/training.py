@@ -70,10 +70,16 @@ class NetworkConfig(Section):
     )
     depth_near: float = Field(
         default=3.0,
-        ge=0.5,
+        ge=0.2,
         le=5,
         description="depth that the positional code has at its near end, m; rays and labels begin "
         "there, in training and when the network is used",
+    )
+    depth_spacing: Literal["inverse", "log"] = Field(
+        default="inverse",
+        description="how rays are sampled from there to 80 m, in training and when the network is "
+        "used: in equal steps of inverse depth, or in steps that grow with depth, which a "
+        "depth_near below 2 m needs",
     )
     density_bias: float = Field(
         default=-2.5,

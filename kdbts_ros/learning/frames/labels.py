@@ -24,12 +24,16 @@ BAND = (0.3, 2.0)
 LEVELS = 7
 LEVEL_THICKNESS = (BAND[1] - BAND[0]) / LEVELS
 TRUTH_HEIGHTS: Array = np.linspace(*BAND, 18)
+# The same for worlds of thin things, boards of shelves among them.
+FINE_HEIGHTS: Array = np.linspace(*BAND, 86)
 LEVEL_HEIGHTS: Array = BAND[0] + (np.arange(LEVELS, dtype=np.float64) + 0.5) * LEVEL_THICKNESS
 COLUMN_BOX = ((3.0, 28.0), (-10.0, 10.0))
 # What stands this high above the ground and this near is an obstacle. Half of the surfaces that
 # are asked for are obstacles: most pixels show road and sky, which are learnt in no time.
 OBSTACLE_HEIGHT, OBSTACLE_RANGE = 0.25, 50.0
 OBSTACLE_SHARE = 0.5
+# Points around surfaces are no nearer than this, m, or than what the network is to know.
+NEAREST_POINT = 0.5
 # Nearer than this, things are few pixels as well, and never ground.
 NEAR_THINGS = 6.0
 # From here on things are few pixels high, and a network that is asked about them as rarely as they
@@ -58,6 +62,8 @@ class LabelledFrame:
         column_occupied: (C,) bool, whether anything stands in the band.
         far: how far the image is asked about, m: `FAR`, or as much more as its world was enlarged.
         near: from where on, m.
+        seen: (H,W) bool, what the camera saw of the image; nothing is asked about the rest. None:
+            all of it.
     """
 
     images: npt.NDArray[np.uint8]
@@ -73,6 +79,7 @@ class LabelledFrame:
     column_occupied: npt.NDArray[np.bool_]
     far: float = FAR
     near: float = NEAR
+    seen: npt.NDArray[np.bool_] | None = None
 
 
 def label_frame(
@@ -87,6 +94,8 @@ def label_frame(
     far: float = FAR,
     near: float = NEAR,
     near_share: float = 0.0,
+    seen: npt.NDArray[np.bool_] | None = None,
+    heights: Array = TRUTH_HEIGHTS,
 ) -> LabelledFrame:
     """Choose and label about `count` points and `columns` columns of a view of an exact world.
 
@@ -95,25 +104,29 @@ def label_frame(
     Args:
         depth: (H,W) z-depth in metres; infinity or NaN where nothing is hit.
         occupied: (N,3) world points to (N,) whether they are inside something.
-        far, near: see `LabelledFrame`.
+        far, near, seen: see `LabelledFrame`.
         near_share: of the points around surfaces, those around near things.
+        heights: (L,) of the band, m, that decide whether anything stands in a column.
     """
     z = np.where(np.isfinite(depth), depth, far)
-    obstacle = obstacle_pixels(view, z, T_world_base, 0.0, OBSTACLE_RANGE)
-    near_thing = obstacle_pixels(view, z, T_world_base, 0.0, NEAR_THINGS)
+    shown = np.True_ if seen is None else seen
+    obstacle = obstacle_pixels(view, z, T_world_base, 0.0, OBSTACLE_RANGE) & shown
+    near_thing = obstacle_pixels(view, z, T_world_base, 0.0, NEAR_THINGS) & shown
     wanted = [(obstacle, OBSTACLE_SHARE), (near_thing, near_share)]
     near_surfaces = round(count * SURFACE_SHARE)
     useful = round(count * USEFUL_SHARE)
     points = np.concatenate(
         [
-            surface_points(view.camera, z, wanted, near_surfaces, far, rng),
+            surface_points(view.camera, z, wanted, near_surfaces, far, rng, near, seen),
             useful_points(view, T_world_base, useful, near, rng),
             frustum_points(view.camera, count - near_surfaces - useful, near, rng),
         ]
     )
+    if seen is not None:
+        points = points[_in_seen(view.camera, points, seen)]
     # Pooled frames hand out slices, so that every slice must be a fair mixture.
     points = rng.permutation(points)
-    feet = seen_columns(view, T_world_base, columns, near, rng)
+    feet = seen_columns(view, T_world_base, columns, near, rng, seen)
     views, T_ref_world = (view, *others), inverse(view.T_world_cam)
     return LabelledFrame(
         images=np.stack([v.image for v in views]),
@@ -121,14 +134,15 @@ def label_frame(
         T_ref_cam=np.stack([T_ref_world @ v.T_world_cam for v in views]),
         z=np.clip(z, 0, far).astype(np.float16),
         obstacle=obstacle,
-        far_thing=obstacle_pixels(view, z, T_world_base, FAR_THINGS, far),
+        far_thing=obstacle_pixels(view, z, T_world_base, FAR_THINGS, far) & shown,
         near_thing=near_thing,
         points=points.astype(np.float32),
         occupied=occupied(transform(view.T_world_cam, points)),
         columns=_over(feet, LEVEL_HEIGHTS, T_ref_world @ T_world_base),
-        column_occupied=_stands_in(feet, occupied, T_world_base),
+        column_occupied=_stands_in(feet, heights, occupied, T_world_base),
         far=far,
         near=near,
+        seen=seen,
     )
 
 
@@ -156,9 +170,17 @@ def draw_pixels(
     wanted: Sequence[tuple[npt.NDArray[np.bool_], float]],
     count: int,
     rng: np.random.Generator,
+    seen: npt.NDArray[np.bool_] | None = None,
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Rows and columns of `count` pixels of an image: of each mask its share, where it has any."""
-    pixels = rng.integers(shape[0] * shape[1], size=count)
+    """Rows and columns of `count` pixels of an image: of each mask its share, where it has any.
+
+    The others are any pixels, or any of those `seen`, of which there is one at least.
+    """
+    if seen is None:
+        pixels = rng.integers(shape[0] * shape[1], size=count)
+    else:
+        visible = np.flatnonzero(seen)
+        pixels = visible[rng.integers(len(visible), size=count)]
     first = 0
     for mask, share in wanted:
         candidates, number = np.flatnonzero(mask), round(count * share)
@@ -177,19 +199,24 @@ def surface_points(
     count: int,
     far: float,
     rng: np.random.Generator,
+    near: float = NEAR,
+    seen: npt.NDArray[np.bool_] | None = None,
 ) -> Array:
     """(count,3) points around what is seen: just before, just behind, and far behind it."""
-    rows, columns = draw_pixels(z.shape, wanted, count, rng)
+    rows, columns = draw_pixels(z.shape, wanted, count, rng, seen)
     surface = np.asarray(z, np.float64)[rows, columns]
     kind = rng.random(count)
     # Uncertainty of depth grows with depth, so the shell in which it is asked does too.
     scale = 0.3 + 0.02 * surface
+    if near < NEAREST_POINT:
+        # Right before the camera the shell must not reach behind it.
+        scale = np.minimum(scale, 0.25 * surface)
     offset = np.select(
         [kind < 0.35, kind < 0.7],
         [-rng.exponential(scale), rng.exponential(scale)],
         rng.uniform(0.5, 12.0, count),
     )
-    distance = np.clip(surface + offset, 0.5, far)
+    distance = np.clip(surface + offset, min(NEAREST_POINT, near), far)
     return _along_rays(camera, columns + rng.random(count), rows + rng.random(count), distance)
 
 
@@ -220,18 +247,39 @@ def useful_points(
 
 
 def seen_columns(
-    view: View, T_world_base: Array, count: int, near: float, rng: np.random.Generator
+    view: View,
+    T_world_base: Array,
+    count: int,
+    near: float,
+    rng: np.random.Generator,
+    seen: npt.NDArray[np.bool_] | None = None,
 ) -> Array:
-    """At most `count` feet (C,2) in the base frame, uniform over the box, half in the image."""
+    """At most `count` feet (C,2) in the base frame, uniform over the box, half of each seen."""
     (first, last), across = COLUMN_BOX
     box = (min(near, first), last), across
     feet = np.stack([rng.uniform(*side, 4 * count) for side in box], axis=-1)
     points = _over(feet, LEVEL_HEIGHTS, inverse(view.T_world_cam) @ T_world_base)
-    uv, _ = view.camera.project(points.reshape(-1, 3))
-    with np.errstate(invalid="ignore"):
-        inside = ((uv >= 0) & (uv <= [view.camera.width, view.camera.height])).all(-1)
+    if seen is not None:
+        inside = _in_seen(view.camera, points.reshape(-1, 3), seen)
+    else:
+        uv, _ = view.camera.project(points.reshape(-1, 3))
+        with np.errstate(invalid="ignore"):
+            within = (uv >= 0) & (uv <= [view.camera.width, view.camera.height])
+        inside = np.asarray(within.all(-1))
     half = inside.reshape(len(feet), LEVELS).mean(1) >= 0.5
     return feet[half][:count]
+
+
+def _in_seen(
+    camera: Camera, points: npt.NDArray[np.floating], seen: npt.NDArray[np.bool_]
+) -> npt.NDArray[np.bool_]:
+    """(N,) whether points (N,3) of the optical frame lie in a pixel that is seen (H,W)."""
+    uv, z = camera.project(np.asarray(points, np.float64))
+    size = np.array([camera.width, camera.height])
+    with np.errstate(invalid="ignore"):
+        inside = (z > 0) & (uv >= 0).all(-1) & (uv < size).all(-1)
+    columns, rows = np.where(inside[:, None], uv, 0).astype(int).T
+    return np.asarray(inside & seen[rows, columns])
 
 
 def _over(feet: Array, heights: Array, T_cam_base: Array) -> npt.NDArray[np.float32]:
@@ -242,9 +290,11 @@ def _over(feet: Array, heights: Array, T_cam_base: Array) -> npt.NDArray[np.floa
     return transform(T_cam_base, xyz).astype(np.float32)
 
 
-def _stands_in(feet: Array, occupied: Occupied, T_world_base: Array) -> npt.NDArray[np.bool_]:
-    points = _over(feet, TRUTH_HEIGHTS, T_world_base).reshape(-1, 3).astype(np.float64)
-    return np.asarray(occupied(points).reshape(len(feet), len(TRUTH_HEIGHTS)).any(1))
+def _stands_in(
+    feet: Array, heights: Array, occupied: Occupied, T_world_base: Array
+) -> npt.NDArray[np.bool_]:
+    points = _over(feet, heights, T_world_base).reshape(-1, 3).astype(np.float64)
+    return np.asarray(occupied(points).reshape(len(feet), len(heights)).any(1))
 
 
 def _along_rays(camera: Camera, columns: Array, rows: Array, z: Array) -> Array:

@@ -15,6 +15,8 @@ from kdbts_ros.datasets.kitti.kitti_360 import Kitti360Sequence
 from kdbts_ros.datasets.kitti.raw import KittiRawDrive
 from kdbts_ros.datasets.kitti.splits import read_split
 from kdbts_ros.datasets.pose_check import check_poses
+from kdbts_ros.datasets.synthetic.places.frames import place_frame
+from kdbts_ros.datasets.synthetic.places.kinds import STREET, place_of
 from kdbts_ros.datasets.synthetic.rig import HEIGHTS, Mounts, is_usual
 from kdbts_ros.datasets.synthetic.training import training_pair, training_views
 from kdbts_ros.datasets.synthetic.truth import occupied
@@ -22,7 +24,14 @@ from kdbts_ros.density.cameras.training_camera import TrainingCamera
 from kdbts_ros.density.geometry.camera import View
 from kdbts_ros.errors import UserError
 from kdbts_ros.learning.config.stages import ClipStage
-from kdbts_ros.learning.frames.labels import FAR, NEAR, LabelledFrame, label_frame, level_base
+from kdbts_ros.learning.frames.labels import (
+    FAR,
+    FINE_HEIGHTS,
+    NEAR,
+    LabelledFrame,
+    label_frame,
+    level_base,
+)
 from kdbts_ros.learning.losses.photometric import Clip
 
 
@@ -34,7 +43,9 @@ class LabelledWorlds:
     they look from the training camera's height, which is what the canonical camera makes of what
     they see. `alone_share` of the further views are what one moving camera saw before. `streets`:
     shares of other kinds of streets, see `STREETS`; `hills`: share on one, see `hill_of`. near,
-    near_share: see `label_frame`.
+    near_share: see `label_frame`. `places`: shares of worlds that are no streets, see `PLACES`,
+    seen by cameras of any robot as the node shows them to a network; without any, streets are what
+    they are without this.
     """
 
     def __init__(
@@ -52,6 +63,7 @@ class LabelledWorlds:
         near: float = NEAR,
         near_share: float = 0.0,
         hills: float = 0.0,
+        places: Mapping[str, float] | None = None,
     ) -> None:
         self._size = width, height
         self._points, self._columns, self._extra = points, columns, extra
@@ -59,8 +71,34 @@ class LabelledWorlds:
         self._alone, self._streets = alone_share, dict(streets or {})
         self._hills = hills
         self._near, self._near_share = near, near_share
+        self._places = {name: share for name, share in (places or {}).items() if share > 0}
 
     def __call__(self, seed: int) -> LabelledFrame:
+        place = place_of(seed, self._places)
+        return self._of_street(seed) if place == STREET else self._of_place(place, seed)
+
+    def _of_place(self, place: str, seed: int) -> LabelledFrame:
+        made = place_frame(place, seed, self._extra, *self._size)
+        scale = made.view.scale
+        views = (enlarged(shrunk(v, *self._size), scale) for v in (made.view, *made.others))
+        view, *further = views
+        return label_frame(
+            view,
+            made.depth * np.float32(scale),
+            level_base(view.T_world_cam),
+            lambda points: occupied(made.world, points / scale),
+            self._points,
+            np.random.default_rng([seed, 1]),
+            self._columns,
+            further,
+            FAR * max(scale, 1.0),
+            self._near,
+            self._near_share,
+            made.seen,
+            FINE_HEIGHTS,
+        )
+
+    def _of_street(self, seed: int) -> LabelledFrame:
         frame, others = training_views(
             seed,
             self._extra,

@@ -42,7 +42,7 @@ def distill_step(
     `teacher` the network's own multi-view head teaches its student over one trunk.
     """
     images = jitter_colours(batch.images, stage.jitter, draws)
-    rays = cast_patches(images, batch, network.spec.depth_near, stage.samples, draws)
+    rays = cast_patches(images, batch, network.spec, stage.samples, draws)
     encoded = images_of(images, batch.encoded)
     if teacher is None:
         features = encode_mirrored(network, encoded, draws, precision)

@@ -18,7 +18,7 @@ from torch.nn import functional as F
 
 from kdbts_ros.density.geometry.camera import inverse
 from kdbts_ros.density.network.baseline_heads import fuse_along
-from kdbts_ros.density.network.network import DensityNetwork, sample_features
+from kdbts_ros.density.network.network import DensityNetwork, NetworkSpec, sample_features
 from kdbts_ros.density.network.projection import project, rays_world
 from kdbts_ros.density.network.volume_rendering import composite, sample_distances
 from kdbts_ros.learning.config.stages import PhotometricStage, PhotometricTerm
@@ -113,13 +113,13 @@ class PatchRays:
 
 
 def cast_patches(
-    images: Tensor, batch: ClipBatch, near: float, samples: int, draws: Draws
+    images: Tensor, batch: ClipBatch, spec: NetworkSpec, samples: int, draws: Draws
 ) -> PatchRays:
-    """Sample the rays of the patches of a batch, from `near` m; the (jittered) images are given."""
+    """Sample the rays of a batch's patches as a network does; the (jittered) images are given."""
     uv, truth = patch_pixels(images, batch.patches)
     origin, direction = patch_rays(batch, uv)
     jitter = draws.uniform(*truth.shape[:-1], samples).to(uv.device)
-    t = sample_distances(near, FAR, jitter)
+    t = sample_distances(spec.depth_near, FAR, jitter, spec.depth_spacing)
     points = (origin.unsqueeze(-2) + direction.unsqueeze(-2) * t.unsqueeze(-1)).flatten(1, -2)
     colours, seen = render_colours(images, batch, points)
     return PatchRays(
@@ -156,7 +156,7 @@ def photometric_step(
     """Losses of a batch; `loss` is the one to descend. All heads of the network learn."""
     images = jitter_colours(batch.images, stage.jitter, draws)
     features = encode_mirrored(network, images_of(images, batch.encoded), draws, precision)
-    rays = cast_patches(images, batch, network.spec.depth_near, stage.samples, draws)
+    rays = cast_patches(images, batch, network.spec, stage.samples, draws)
     vectors, seen = read_points(network, features, batch, rays.points)
     found: dict[str, Tensor] = {}
     loss = torch.zeros((), device=vectors.device)

@@ -85,7 +85,7 @@ def _draw(
         (frame.far_thing, stage.far_share),
         (frame.near_thing, stage.near_share),
     ]
-    rows, cols = draw_pixels(frame.z.shape, wanted, stage.rays, rng)
+    rows, cols = draw_pixels(frame.z.shape, wanted, stage.rays, rng, frame.seen)
     images = torch.from_numpy(frame.images[views]).permute(0, 3, 1, 2).float() / 255
     K_ndc = torch.from_numpy(frame.K_ndc[views])
     T_cam_ref = np.stack([inverse(T) for T in frame.T_ref_cam[views]]).astype(np.float32)
@@ -181,7 +181,8 @@ def supervised_step(
     disturbed = disturbance(images.shape[1], stage.feature_noise, stage.mix_style, draws)
     encoded = encode_views(network, images, precision, disturbed)
     jitter = draws.uniform(*batch.z.shape, stage.samples).to(batch.z.device)
-    t = sample_distances(network.spec.depth_near, batch.far[:, None, None], jitter)
+    spec = network.spec
+    t = sample_distances(spec.depth_near, batch.far[:, None, None], jitter, spec.depth_spacing)
     queries = [
         batch.points,
         (batch.rays.unsqueeze(2) * t.unsqueeze(-1)).flatten(1, 2),

@@ -109,6 +109,7 @@ class SupervisedTask:
             hills=self._stage.hills,
             near=self._config.network.depth_near,
             near_share=self._stage.near_share,
+            places=dict(self._stage.places),
         )
 
     def losses(

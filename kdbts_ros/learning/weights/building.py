@@ -29,6 +29,7 @@ def build_network(config: NetworkConfig) -> DensityNetwork:
         head=config.head,
         head_widths=widths,
         depth_near=config.depth_near,
+        depth_spacing=config.depth_spacing,
         image_height=config.image_height,
         image_width=config.image_width,
         # Worlds are rendered with smoothed edges: camera images must not come in with aliases.

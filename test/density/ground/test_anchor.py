@@ -34,8 +34,9 @@ def test_the_first_clear_ground_counts_at_once_and_further_ones_slowly() -> None
     assert track.anchor is AS_SEEN and not track.known
     track.add(seen(1.1), 5 * SECOND)
     assert track.known and track.anchor.scale == pytest.approx(1.1, rel=0.003)
-    track.add(seen(1.2), 5 * SECOND + SECOND // 10)
-    assert track.anchor.scale == pytest.approx(1.11, rel=0.004)
+    track.add(seen(1.12), 5 * SECOND + SECOND // 10)
+    expected = 1.1 * (1.12 / 1.1) ** (1 - np.exp(-0.1 / 0.3))
+    assert track.anchor.scale == pytest.approx(expected, rel=0.003)
     driven(track, seen(1.2), 5.2, 12.0)
     assert track.anchor.scale == pytest.approx(1.2, rel=0.003)
 

@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 import torch
 
+from kdbts_ros.datasets.synthetic.places.kinds import PLACES, STREET
 from kdbts_ros.density.network.network import TRUNKS, build_trunk
 from kdbts_ros.errors import UserError
 from kdbts_ros.learning.config.config_file import load_config, parse_config
+from kdbts_ros.learning.config.frames import PlacesConfig
 from kdbts_ros.learning.config.stages import PhotometricStage, SupervisedStage
 from kdbts_ros.learning.run.resuming import identity_of, read, written
 from kdbts_ros.learning.weights import building
@@ -159,6 +161,8 @@ def test_weights_of_imagenet_go_into_the_trunk_alone(monkeypatch: pytest.MonkeyP
         ({"far_share": 0.3, "near_share": 0.3}, "together at most 0.5"),
         ({"streets": {"narrow": 0.6, "near": 0.6}}, "shares of 'streets'"),
         ({"streets": {"narow": 0.1}}, "did you mean 'narrow'"),
+        ({"places": {"office": 0.6, "street": 0.6}}, "shares of 'places'"),
+        ({"places": {"ofice": 0.1}}, "did you mean 'office'"),
         ({"feature_distance": 0.1}, "nothing without start_from"),
     ],
 )
@@ -172,3 +176,17 @@ def test_depths_of_the_network_begin_where_the_config_says() -> None:
     network = build_network(parse_config({**MINIMAL, "network": {"depth_near": 1.5}}).network)
     assert network.spec.depths == (1.5, 80.0)
     assert parse_config(MINIMAL).network.depth_near == 3.0
+
+
+def test_rays_are_sampled_as_the_config_says() -> None:
+    near = {"depth_near": 0.4, "depth_spacing": "log"}
+    spec = build_network(parse_config({**MINIMAL, "network": near}).network).spec
+    assert (spec.depth_near, spec.depth_spacing) == (0.4, "log")
+    assert parse_config(MINIMAL).network.depth_spacing == "inverse"
+    with pytest.raises(UserError, match="depth_spacing"):
+        parse_config({**MINIMAL, "network": {"depth_spacing": "cubic"}})
+
+
+def test_every_place_there_is_has_a_share() -> None:
+    assert set(PlacesConfig.model_fields) == {STREET, *PLACES}
+    assert not any(dict(PlacesConfig()).values())

@@ -74,6 +74,36 @@ def test_near_things_get_their_share_of_points() -> None:
     assert shares[1] > shares[0] + 0.05
 
 
+@pytest.mark.parametrize("seed", [4, 9])
+def test_a_place_is_labelled_where_the_camera_saw_it(seed: int) -> None:
+    make = LabelledWorlds(
+        WIDTH, HEIGHT, 3000, 200, 1, near=0.4, near_share=0.2, places={"office": 1.0}
+    )
+    frame = pickle.loads(pickle.dumps(make))(seed)
+    assert frame.images.shape == (2, HEIGHT, WIDTH, 3) and frame.seen is not None
+    uv = frame.points @ frame.K_ndc[0].T
+    uv = (uv[:, :2] / uv[:, 2:] + 1) / 2 * [WIDTH, HEIGHT]
+    columns, rows = uv.astype(int).T.clip(0, [[WIDTH - 1], [HEIGHT - 1]])
+    assert frame.seen[rows, columns].mean() > 0.99
+    assert not (frame.obstacle & ~frame.seen).any()
+    surface = frame.z[rows, columns].astype(float)
+    depth = frame.points[:, 2] / surface
+    assert frame.occupied[depth < 0.8].mean() < 0.03
+    # What stands in an office is thin: it is solid right behind its surface only.
+    assert frame.occupied[(depth > 1.0) & (depth < 1.02)].mean() > 0.5
+    assert frame.points[:, 2].min() < 3, "nearer than a street's"
+
+
+def test_without_places_streets_are_what_they_were() -> None:
+    alone, shared = (
+        LabelledWorlds(WIDTH, HEIGHT, 200, 10, 1, places=places)(12)
+        for places in (None, {"street": 0.7, "office": 0.0})
+    )
+    np.testing.assert_array_equal(alone.images, shared.images)
+    np.testing.assert_array_equal(alone.points, shared.points)
+    assert alone.seen is None
+
+
 def test_one_camera_looks_from_where_it_was() -> None:
     alone = LabelledWorlds(WIDTH, HEIGHT, 200, 10, 3, alone_share=1.0)
     for seed in (3, 4, 5):

@@ -1,0 +1,1 @@
+"""Places other than streets: rooms, halls, car parks, yards and paths."""
