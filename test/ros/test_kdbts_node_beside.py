@@ -138,7 +138,7 @@ def test_what_is_beside_a_map_of_a_past_epoch_is_not_sent(rig: Rig) -> None:
     assert beside.computing.wait(60)
     early = START - 100 * SECOND
     rig.see(early)
-    assert rig.turn(lambda: rig.node._counters.time_jumps == 1), "the executor does not wait"
+    assert rig.turn(lambda: rig.node._jobs.counters.time_jumps == 1), "the executor does not wait"
     beside.go_on.set()
     rig.map_of(early + SECOND)
     assert rig.turn(lambda: bool(heard["points"] and heard["surface_points"]))
