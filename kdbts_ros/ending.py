@@ -27,7 +27,7 @@ from types import FrameType
 from typing import Literal, NoReturn
 
 # What a shell reports of a program that such a signal has ended.
-CODES = {signal.SIGINT: 130, signal.SIGTERM: 143}
+CODES: dict[int, int] = {signal.SIGINT: 130, signal.SIGTERM: 143}
 # A robot's launch file expects its nodes to be gone within two seconds.
 PATIENCE = 1.5
 
