@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+import numpy.typing as npt
 
 from kdbts_ros.datasets.synthetic.appearance import (
     AMBIENT,
@@ -123,7 +124,7 @@ def open_sky(place: Place) -> Array:
     return random_appearance(place.rng)
 
 
-def _scale(place: Place, lamps: Array, which: Array, wanted: float) -> None:
+def _scale(place: Place, lamps: Array, which: npt.NDArray[np.bool_], wanted: float) -> None:
     """Let some lamps give the floor a mean light."""
     if not which.any():
         return

@@ -105,10 +105,10 @@ def _fill(place: Place, here: Stand, start: float, width: float, hole: Opening, 
         here.box((middle, 0, tall / 2), (width / 2, 0.025, tall / 2), leaf, PANEL)
     elif hole.fill == OPEN:
         leaf, side = (wood(rng) if rng.random() < 0.6 else paint(rng)), float(rng.choice([-1, 1]))
-        swing, inward = math.radians(float(rng.uniform(20, 110))), rng.random() < 0.5
+        swing, inside = math.radians(float(rng.uniform(20, 110))), rng.random() < 0.5
         # Into the place only where the leaf leaves the lane free.
         apart = abs(here.at((middle, 0.0, 0.0))[1]) > LANE_HALF + 1.5 * width
-        swing *= side if inward and apart else -side
+        swing *= side if inside and apart else -side
         hinge = here.on(middle - side * width / 2, 0.0, 0.0, swing + (0 if side > 0 else math.pi))
         hinge.box((width / 2, 0, tall / 2), (width / 2, 0.022, tall / 2), leaf, PANEL)
     elif hole.fill == ROLLER:
