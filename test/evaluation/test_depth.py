@@ -11,9 +11,10 @@ from kdbts_ros.density.cameras.adapter import CameraAdapter
 from kdbts_ros.density.cameras.training_camera import TrainingCamera
 from kdbts_ros.density.engines.answers import DepthMap
 from kdbts_ros.density.geometry.camera import Camera, View
-from kdbts_ros.evaluation.depth import _shown, evaluate_depth, told_depth
+from kdbts_ros.evaluation.depth import evaluate_depth, told_depth
 from kdbts_ros.evaluation.depth_errors import DepthErrors
 from kdbts_ros.evaluation.samples import Sample
+from kdbts_ros.evaluation.shown import shown
 from test.density.networks import tiny_scene
 
 WORLD = StreetWorld.generate(7, 40.0)
@@ -53,7 +54,7 @@ def test_depth_of_a_warped_view_lies_where_its_pinhole_says() -> None:
     is compared with that of the same rays."""
     own = TrainingCamera().camera(128, 64)
     wide = Camera(160, 120, 0.5 * own.fx, 0.5 * own.fy, 80.0, 60.0)
-    view = _shown(sample_of(wide).view, sample_of(wide), CameraAdapter(TrainingCamera(), (128, 64)))
+    view = shown(sample_of(wide).view, sample_of(wide), CameraAdapter(TrainingCamera(), (128, 64)))
     assert view.own is not None
     drawn = render(WORLD, view.camera.resized(128, 64), view.T_world_cam).depth
     exact = np.where(np.isfinite(drawn), drawn, 80).astype(np.float32)

@@ -65,7 +65,7 @@ def ahead(count: int = 400) -> np.ndarray:
 
 def pose(x: float, y: float = 0.0) -> Pose:
     made = Pose()
-    made.position.x, made.position.y = x, y
+    made.position.x, made.position.y = float(x), float(y)
     return made
 
 
