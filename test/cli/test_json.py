@@ -18,8 +18,10 @@ from kdbts_ros.density.checkpoints.checkpoint import save_network
 from test.datasets.conftest import FRAMES, make_raw
 from test.density.networks import tiny_network
 
-# They play, draw or show, or leave a summary.json of their own.
-WITHOUT_FIGURES = {"play", "demo", "view", "figures density", "figures depth", "checkpoint merge"}
+# They play, draw or show, or leave a summary.json or soak.json of their own.
+WITHOUT_FIGURES = {
+    *("play", "demo", "soak", "view", "figures density", "figures depth", "checkpoint merge"),
+}
 
 
 def commands(group: Any, above: str = "") -> Iterator[tuple[str, Any]]:

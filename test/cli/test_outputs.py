@@ -17,7 +17,7 @@ from kdbts_ros.files import check_writable_file, check_writable_folder, writing
 
 # Of every command: its words, which need not name anything that is there, and what it writes.
 WRITES = {
-    "predict": (["x.png"], {"--out": "folder"}),
+    "predict": (["x.png"], {"--out": "folder", "--json": "file"}),
     "evaluate depth": ([], {"--json": "file", "--report": "folder"}),
     "evaluate occupancy": ([], {"--json": "file", "--report": "folder"}),
     "evaluate cameras": ([], {"--json": "file", "--report": "folder"}),
@@ -25,18 +25,25 @@ WRITES = {
     "figures density": (["worlds"], {"--out": "folder"}),
     "figures depth": (["worlds"], {"--out": "folder"}),
     "calibrate": (["bts"], {"--out": "file", "--json": "file"}),
-    "train": (["x.yaml"], {"--out": "file"}),
-    "distill": (["x.yaml"], {"--out": "file"}),
-    "adapt": (["bag"], {"--out": "file"}),
-    "bag": (["kitti-raw", "x"], {"OUT": "folder"}),
-    "convert": (["x.pt"], {"OUT": "file"}),
+    "train": (["x.yaml"], {"--out": "file", "--json": "file"}),
+    "distill": (["x.yaml"], {"--out": "file", "--json": "file"}),
+    "adapt": (["bag"], {"--out": "file", "--json": "file"}),
+    "bag": (["kitti-raw", "x"], {"OUT": "folder", "--json": "file"}),
+    "convert": (["x.pt"], {"OUT": "file", "--json": "file"}),
+    "info": (["bts"], {"--json": "file"}),
+    "doctor": ([], {"--json": "file"}),
+    "view": (["bag"], {"--out": "file"}),
+    "warm-up": ([], {"--json": "file"}),
     "checkpoint merge": (["bts", "mvbts"], {"--out": "file"}),
     "benchmark": ([], {"--json": "file", "--markdown": "file"}),
     "demo": ([], {"--out": "folder"}),
     "soak": ([], {"--out": "folder"}),
 }
 # What takes a path to read it.
-READS = {"source", "root", "bags", "bag", "folder", "file", "config", "original", "kitti"}
+READS = {
+    *("source", "sources", "root", "bags", "bag", "folder", "file", "config", "original"),
+    *("kitti", "orbslam"),
+}
 
 
 @pytest.fixture(autouse=True)
@@ -53,7 +60,7 @@ def commands() -> Iterator[tuple[str, Callable[..., Any]]]:
         assert group is not None
         for info in group.registered_commands:
             assert info.callback is not None
-            yield prefix + (info.name or info.callback.__name__), info.callback
+            yield prefix + (info.name or info.callback.__name__.replace("_", "-")), info.callback
 
 
 def test_the_table_names_every_command_that_writes() -> None:
@@ -89,6 +96,7 @@ def test_what_cannot_be_written_is_one_sentence(
             place.mkdir()
     others = {o: str(tmp_path / f"fine_{o}.safetensors") for o in outputs if o != option}
     required = {o: v for o, v in others.items() if o == "--out"}
+    words = [*words, *(v for o, v in others.items() if o.isupper())]
     arguments = [*words, *([str(place)] if option.isupper() else [option, str(place)])]
     arguments += [part for pair in required.items() for part in pair]
     monkeypatch.chdir(tmp_path)
