@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 
 import numpy as np
 import numpy.typing as npt
@@ -55,14 +56,16 @@ def column_truth(
     step: float | None = None,
     T_world_grid: Array | None = None,
 ) -> Bools:
-    """(H,W) whether anything stands over each cell centre between two heights above z = 0.
+    """(H,W) whether anything stands over each cell between two heights above z = 0.
 
-    On a hill these are heights above the street as it rises there, whatever the tilt of the grid.
+    Along streets cells are looked at in their centres; in places all over, more finely than the
+    walls of rooms are thick. On a hill these are heights above the street as it rises there,
+    whatever the tilt of the grid.
 
     Args:
         world: the street.
-        x: (W,) cell centres, m.
-        y: (H,) cell centres, m.
+        x: (W,) cell centres, m, equally far apart; one alone has no width.
+        y: (H,) cell centres, m, as far apart.
         low: lower end of the band, m.
         high: upper end of the band, m.
         step: distance of the sampled heights, m; by default 0.1 m along streets, and in places as
@@ -77,6 +80,23 @@ def column_truth(
         raise UserError(f"a height band needs low < high and step > 0, got {low}, {high}, {step}")
     columns, rows = np.asarray(x, np.float64), np.asarray(y, np.float64)
     levels = np.linspace(low, high, max(2, int(np.ceil((high - low) / step)) + 1))
+    found = np.zeros((len(rows), len(columns)), np.bool_)
+    for dx, dy in product(_within(columns, world.cell_step_m), _within(rows, world.cell_step_m)):
+        found |= _stands_over(world, columns + dx, rows + dy, levels, T_world_grid)
+    return found
+
+
+def _within(centres: Array, step: float) -> Array:
+    """Where cells of these centres are looked at, m from the centre."""
+    side = abs(float(centres[1] - centres[0])) if len(centres) > 1 else 0.0
+    places = max(1, int(np.ceil(side / step)))
+    return ((np.arange(places) + 0.5) / places - 0.5) * side
+
+
+def _stands_over(
+    world: StreetWorld, columns: Array, rows: Array, levels: Array, T_world_grid: Array | None
+) -> Bools:
+    """(H,W) whether anything stands over points at any of the levels."""
     X, Y, Z = np.meshgrid(columns, rows, levels)
     xyz = np.stack([X, Y, Z], -1).reshape(-1, 3)
     if T_world_grid is not None:

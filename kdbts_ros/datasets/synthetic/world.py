@@ -23,6 +23,8 @@ from kdbts_ros.errors import UserError
 
 # Table tops and shelves are thin.
 COLUMN_STEP = 0.012
+# Walls of rooms are 0.1 m thick, and would stand between the centres of cells of 0.2 m.
+CELL_STEP = 0.07
 HALF_WIDTH = 70.0  # m of world indexed to either side of the street
 
 
@@ -45,6 +47,7 @@ class StreetWorld:
             interior.py); both empty under open sky.
         cell_m: side of the cells of its look-up grids, m.
         column_step_m: how finely a column is looked at for what stands in it, m.
+        cell_step_m: how finely sideways; infinite: at its centre alone.
     """
 
     seed: int
@@ -61,6 +64,7 @@ class StreetWorld:
     room: Array = field(default_factory=lambda: np.zeros(0))
     cell_m: float = 1.0
     column_step_m: float = 0.1
+    cell_step_m: float = math.inf
 
     @classmethod
     def generate(
@@ -121,7 +125,7 @@ class StreetWorld:
         return cls(
             seed, made.table.array(), made.ground, patches, light, made.length_m, 0.0,
             clear_m=made.free_m, lamps=lamps, room=room, cell_m=0.5 if len(room) else 1.0,
-            column_step_m=COLUMN_STEP,
+            column_step_m=COLUMN_STEP, cell_step_m=CELL_STEP,
         )  # fmt: skip
 
     @cached_property

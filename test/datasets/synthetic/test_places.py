@@ -37,7 +37,7 @@ from kdbts_ros.datasets.synthetic.primitives import (
 from kdbts_ros.datasets.synthetic.raycast import exact_depth, render
 from kdbts_ros.datasets.synthetic.rig import mount
 from kdbts_ros.datasets.synthetic.truth import column_truth, occupied, visible
-from kdbts_ros.datasets.synthetic.world import COLUMN_STEP, StreetWorld
+from kdbts_ros.datasets.synthetic.world import CELL_STEP, COLUMN_STEP, StreetWorld
 from kdbts_ros.density.geometry.camera import Camera, inverse, transform
 from kdbts_ros.errors import UserError
 from kdbts_ros.evaluation.samples import CALIBRATION_SEED, HELD_OUT_SEED
@@ -119,6 +119,18 @@ def test_a_table_is_free_beneath_and_occupied_at_its_top() -> None:
     assert not occupied(world, legs_apart).any()
 
 
+@pytest.mark.parametrize("at", [2.0, 2.04, 2.1, 2.15])
+def test_a_thin_wall_is_on_the_map_wherever_it_stands(at: float) -> None:
+    """Between the centres of cells, too."""
+    thin = boxes(((at, 0.0, 1.2), (0.05, 3.0, 1.2), 0, (0.5, 0.5, 0.5), 0.0, 1.0))
+    world = bare(thin)
+    x, y = np.arange(0.1, 4.0, 0.2), np.arange(-2.9, 3.0, 0.2)
+    found = column_truth(world, x, y, 0.3, 2.0)
+    assert found.any(1).all() and (found == found[:1]).all()
+    marked = x[found[0]]
+    assert (np.abs(marked - at) < 0.15 + 1e-9).all()
+
+
 def bare(table: PrimitiveTable, gloss: float = 0.0, lamps: int = 1) -> StreetWorld:
     """A floor with the solids and a lamp over x = 2 m."""
     place = Place(np.random.default_rng(0), 1.0, table=table)
@@ -129,7 +141,7 @@ def bare(table: PrimitiveTable, gloss: float = 0.0, lamps: int = 1) -> StreetWor
     return StreetWorld(
         0, table.array(), place.ground, np.zeros((0, 6)), light, 20.0, 0.0,
         lamps=np.array([row] * lamps), room=room, cell_m=0.5,
-        column_step_m=COLUMN_STEP,
+        column_step_m=COLUMN_STEP, cell_step_m=CELL_STEP,
     )  # fmt: skip
 
 
