@@ -43,7 +43,15 @@ from kdbts_ros.replay.player import Playback, Player, message_class, publisher_q
 
 ROOT = Path(__file__).resolve().parents[2]
 DOMAIN = 40 + os.getpid() % 50
-COMMAND = "import typer; from kdbts_ros.cli.play import play; typer.run(play)"
+# As `kdbts play` runs it, without the other commands' imports.
+COMMAND = """
+import typer
+from kdbts_ros import ending
+ending.begin()
+from kdbts_ros.cli.play import play
+ending.run()
+typer.run(play)
+"""
 START, STEP, COUNT = 10**9, 50_000_000, 8
 LATCHED = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 
