@@ -47,7 +47,12 @@ for checkpoint, mode in (("kdbts", "kdbts"), ("mvbts", "mvbts"), ("mvbts", "auto
         T_world_cam = T_world_base @ mount((0.1, 0.0, 1.2), 0.0, 0.1, 0.02)
         image = np.full((480, 640, 3), 90, np.uint8)
         view = pipeline.view(image, fisheye, T_world_cam, T_world_base)
-        pipeline.process(view, T_world_base, Wanted(), FrameStamp("front", 10**9 * (i + 1)))
+        stamp = FrameStamp("front", 10**9 * (i + 1))
+        beside = pipeline.process(view, T_world_base, Wanted(), stamp).beside
+        beside.occupied_cells()
+        beside.volume()
+        beside.surface(T_world_cam)
+        beside.novel_view(5.0, 2.0)
 # The demo's drive.
 StreetDrive(SEED, 2).frame(0)
 print(sorted(loops.signatures() - before))
@@ -84,7 +89,10 @@ pipeline = Pipeline(PipelineSettings("mvbts", accumulate=True, completed_cells="
 for i in (0, 2):
     T, taken = drive.T_world_base(i), drive.frame(i).views["left"]
     view = pipeline.view(taken.image, Lens(taken.camera), taken.T_world_cam, T)
-    pipeline.process(view, T, Wanted(True, True, False), FrameStamp("left", drive.stamp_ns(i)))
+    stamp = FrameStamp("left", drive.stamp_ns(i))
+    beside = pipeline.process(view, T, Wanted(True, True, False), stamp).beside
+    beside.occupied_cells()
+    beside.surface(taken.T_world_cam)
 column_truth(drive.world, np.arange(3.0), np.arange(4.0), 0.3, 2.0)
 print(sorted(loops.signatures() - before))
 """
