@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import cv2
 import numpy as np
@@ -69,7 +69,9 @@ def benchmark_node(
             Child(NODE_MODULE, node_arguments(parameters.items()), log) as node,
             LoadTest(image, camera) as load,
         ):
-            _wait_until_active(node, load, console)
+            wait_until_active(
+                node, load, lambda: load.warm_up(WARM_UP_MAPS, LOADING_SECONDS), console
+            )
             if queries:
                 load.ask_beside()
             figures = _measure(load, rates_hz, seconds, console)
@@ -95,16 +97,33 @@ def split_rates(text: str) -> list[float]:
     return rates
 
 
-def _wait_until_active(node: Child, load: LoadTest, console: Console) -> None:
+class Robot(Protocol):
+    """Who drives a node, on the other side of the middleware."""
+
+    def node_listens(self) -> bool:
+        """Whether the node has subscribed."""
+
+    def spin(self, seconds: float) -> None:
+        """Take what has come."""
+
+
+def wait_until_active(
+    node: Child, robot: Robot, warm_up: Callable[[], bool], console: Console
+) -> None:
+    """Until the node listens and its first maps have come; warm_up: whether they did.
+
+    Raises:
+        UserError: the node did not start, or gave no map; with its last words.
+    """
     deadline = time.monotonic() + LOADING_SECONDS
     with console.status("loading the network"):
-        while not load.node_listens():
-            load.spin(0.1)
+        while not robot.node_listens():
+            robot.spin(0.1)
             if node.exit_code is not None or time.monotonic() > deadline:
                 raise UserError(f"the node did not start; its last words:\n{node.last_words()}")
         # Both ends must have matched, not only ours.
-        load.spin(1.0)
-        if not load.warm_up(WARM_UP_MAPS, LOADING_SECONDS):
+        robot.spin(1.0)
+        if not warm_up():
             raise UserError(f"the node gave no maps; its last words:\n{node.last_words()}")
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
-import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, Optional
@@ -17,7 +16,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from kdbts_ros.cli import options
-from kdbts_ros.cli.benchmark_node import LOADING_SECONDS, NODE_MODULE
+from kdbts_ros.cli.benchmark_node import LOADING_SECONDS, NODE_MODULE, wait_until_active
 from kdbts_ros.datasets.synthetic.drive import StreetDrive
 from kdbts_ros.demo.children import Child, prepare_environment
 from kdbts_ros.errors import UserError
@@ -25,7 +24,7 @@ from kdbts_ros.evaluation.report import write_json
 from kdbts_ros.files import shown
 
 if TYPE_CHECKING:
-    from kdbts_ros.replay.soak_test import SoakResult, SoakTest, Usage
+    from kdbts_ros.replay.soak_test import SoakResult, Usage
 
 # What the network sees of it; larger images load the middleware and the robot of the test.
 WIDTH, HEIGHT = 640, 192
@@ -100,7 +99,7 @@ def _soak(
         Child(NODE_MODULE, node_arguments(parameters.items()), log) as node,
         SoakTest(image, view.camera.resized(WIDTH, HEIGHT), cameras) as test,
     ):
-        _wait_until_active(node, test, console)
+        wait_until_active(node, test, lambda: test.warm_up(LOADING_SECONDS), console)
         with Progress(console=console) as progress:
             task = progress.add_task("soaking", total=seconds)
             result = test.run(
@@ -110,19 +109,6 @@ def _soak(
                 lambda passed: progress.update(task, completed=passed),
             )
         return result, node.exit_code
-
-
-def _wait_until_active(node: Child, test: SoakTest, console: Console) -> None:
-    deadline = time.monotonic() + LOADING_SECONDS
-    with console.status("loading the network"):
-        while not test.node_listens():
-            test.spin(0.1)
-            if node.exit_code is not None or time.monotonic() > deadline:
-                raise UserError(f"the node did not start; its last words:\n{node.last_words()}")
-        # Both ends must have matched, not only ours.
-        test.spin(1.0)
-        if not test.warm_up(LOADING_SECONDS):
-            raise UserError(f"the node gave no map; its last words:\n{node.last_words()}")
 
 
 def usage_of(process: int) -> Usage | None:
