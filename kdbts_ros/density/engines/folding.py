@@ -147,7 +147,7 @@ class FoldedHead:
         For rays through pixel centres of a grid of `size` (h,w) at depths t; the last has the bias.
         """
         device = self.code_weight.device
-        mapped = map_depth(t, self.spec.depth_near, self.spec.depth_far)
+        mapped = map_depth(t, *self.spec.code_depths)
         u, v = pixel_centres(size[1], device), pixel_centres(size[0], device)
         halves = [
             coordinate_half(self.code, self.code_weight, values, axis)
@@ -169,7 +169,7 @@ class FoldedHead:
 
     def _positional(self, uv: Tensor, z: Tensor) -> Tensor:
         """What γ(u_k, d_k) adds to the first layer, its bias included."""
-        depth = map_depth(z, self.spec.depth_near, self.spec.depth_far).unsqueeze(-1)
+        depth = map_depth(z, *self.spec.code_depths).unsqueeze(-1)
         code = self.code(torch.cat([uv, depth], dim=-1))
         flat = torch.addmm(self.code_bias, code.flatten(0, -2), self.code_weight.T)
         return flat.reshape(*code.shape[:-1], -1)
