@@ -64,6 +64,7 @@ class LabelledFrame:
         near: from where on, m.
         seen: (H,W) bool, what the camera saw of the image; nothing is asked about the rest. None:
             all of it.
+        street: whether it is one, which the networks that teach features know.
     """
 
     images: npt.NDArray[np.uint8]
@@ -80,6 +81,7 @@ class LabelledFrame:
     far: float = FAR
     near: float = NEAR
     seen: npt.NDArray[np.bool_] | None = None
+    street: bool = True
 
 
 def label_frame(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache, lru_cache
 from pathlib import Path
 
@@ -82,7 +83,7 @@ class LabelledWorlds:
         scale = made.view.scale
         views = (enlarged(shrunk(v, *self._size), scale) for v in (made.view, *made.others))
         view, *further = views
-        return label_frame(
+        frame = label_frame(
             view,
             made.depth * np.float32(scale),
             level_base(view.T_world_cam),
@@ -97,6 +98,7 @@ class LabelledWorlds:
             made.seen,
             FINE_HEIGHTS,
         )
+        return replace(frame, street=False)
 
     def _of_street(self, seed: int) -> LabelledFrame:
         frame, others = training_views(

@@ -47,7 +47,8 @@ class SupervisedBatch:
 
     images (B,V,3,H,W) in [0,1]; K_ndc (B,V,3,3); T_cam_ref (B,V,4,4); points (B,M,3) m and occupied
     (B,M) 0 or 1; rays: directions (B,R,3) with z = 1, their true z-depth (B,R) and how far they are
-    asked about (B,); columns (B,C,L,3) m bottom up and column_occupied (B,C) 0 or 1.
+    asked about (B,); columns (B,C,L,3) m bottom up and column_occupied (B,C) 0 or 1; street (B,)
+    bool, see `LabelledFrame`.
     """
 
     images: Tensor
@@ -60,6 +61,7 @@ class SupervisedBatch:
     far: Tensor
     columns: Tensor
     column_occupied: Tensor
+    street: Tensor
 
     def to(self, device: torch.device) -> SupervisedBatch:
         return SupervisedBatch(*(value.to(device) for value in vars(self).values()))
@@ -106,6 +108,7 @@ def _draw(
         torch.tensor(frame.far),
         over,
         torch.from_numpy(frame.column_occupied[standing]).float(),
+        torch.tensor(frame.street),
     )
 
 
@@ -227,7 +230,7 @@ def supervised_step(
         loss = loss + stage.feature_distance * distance
         found["feature_distance"] = distance.detach()
     if teacher is not None:
-        apart = taught_features(encoded.features, teacher, batch.images)
+        apart = taught_features(encoded.features, teacher, batch.images, batch.street)
         loss = stage.truth_weight * loss + stage.feature_weight * apart
         found["features"] = apart.detach()
     return {"loss": loss, **found}
