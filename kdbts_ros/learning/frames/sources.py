@@ -27,8 +27,8 @@ from kdbts_ros.errors import UserError
 from kdbts_ros.learning.config.stages import ClipStage
 from kdbts_ros.learning.frames.labels import (
     FAR,
-    FINE_HEIGHTS,
     NEAR,
+    PLACE_COLUMNS,
     LabelledFrame,
     label_frame,
     level_base,
@@ -98,7 +98,7 @@ class LabelledWorlds:
             self._near,
             self._near_share,
             made.seen,
-            FINE_HEIGHTS,
+            PLACE_COLUMNS.enlarged(scale),
         )
         return replace(frame, street=False)
 

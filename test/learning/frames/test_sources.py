@@ -14,7 +14,7 @@ from kdbts_ros.density.cameras.training_camera import TrainingCamera
 from kdbts_ros.density.geometry.camera import inverse
 from kdbts_ros.errors import UserError
 from kdbts_ros.learning.config.stages import PhotometricStage
-from kdbts_ros.learning.frames.labels import LEVEL_HEIGHTS
+from kdbts_ros.learning.frames.labels import LEVELS, PLACE_COLUMNS
 from kdbts_ros.learning.frames.sources import LabelledWorlds, RecordedClips, SyntheticClips
 from test.adaptation.conftest import record
 
@@ -105,10 +105,11 @@ def test_a_place_is_seen_by_the_camera_that_the_network_knows() -> None:
         assert not frame.street
         np.testing.assert_allclose(frame.K_ndc[0], camera.camera(96, 64).ndc, atol=1e-6)
         # However low the robot's camera is, its world is enlarged until it stands at one height.
-        ground = -(frame.columns[:, 0, 1] - frame.columns[:, -1, 1])
-        np.testing.assert_allclose(ground, LEVEL_HEIGHTS[0] - LEVEL_HEIGHTS[-1], atol=1e-4)
-        below = frame.columns[:, 0, 1].mean()
-        assert below == pytest.approx(camera.height - LEVEL_HEIGHTS[0], abs=0.01)
+        first, last = frame.columns[:, 0, 1], frame.columns[:, -1, 1]
+        np.testing.assert_allclose(first - last, (LEVELS - 1) * frame.layer, rtol=1e-4)
+        band = PLACE_COLUMNS.enlarged(frame.layer / PLACE_COLUMNS.thickness)
+        assert first.mean() == pytest.approx(camera.height - band.levels[0], rel=0.02)
+        assert (np.abs(frame.columns[..., 0]) < band.ahead[1]).all()
 
 
 def test_without_places_streets_are_what_they_were() -> None:
