@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.progress import track
 
 from kdbts_ros.cli import options
-from kdbts_ros.cli.evaluation_data import Json, PlaceName, Views, near_by, show_table
+from kdbts_ros.cli.evaluation_data import Json, PlaceName, Views, compared, show_table
 from kdbts_ros.datasets.synthetic.places.kinds import STREET
 from kdbts_ros.density.checkpoints.checkpoint import resolve, write_annotated
 from kdbts_ros.density.maps.probability import NOTE, ProbabilityCurves, read_note, write_note
@@ -60,7 +60,7 @@ def calibrate(
     scene = SceneCompleter.load(checkpoint, device, precision, head)
     drawn = prefetched(synthetic_samples(worlds + held_out, seed, choice, place=place))
     counted = track(drawn, "worlds", worlds + held_out, console=Console(stderr=True))
-    evidence = gather(scene, counted, OccupancySettings(**near_by(place)))
+    evidence = gather(scene, counted, OccupancySettings(**compared(place)))
     found = with_threshold(fit(evidence[:worlds]), evidence[:worlds], occupied_from)
     checked = evidence[worlds:]
     rows = {

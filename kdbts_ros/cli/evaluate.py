@@ -22,6 +22,8 @@ from kdbts_ros.cli.evaluation_data import (
     Folder,
     Frames,
     GroundAnchor,
+    HeightMax,
+    HeightMin,
     Intrinsics,
     Json,
     Orbslam,
@@ -34,8 +36,8 @@ from kdbts_ros.cli.evaluation_data import (
     Uncalibrated,
     Views,
     Worlds,
+    compared,
     load_scenes,
-    near_by,
     orbslam_poses,
     show_table,
 )
@@ -54,7 +56,6 @@ from kdbts_ros.cli.occupancy_protocols import (
 )
 from kdbts_ros.datasets.synthetic.places.kinds import STREET
 from kdbts_ros.density.cameras.adapter import choose_mode
-from kdbts_ros.density.maps.grid import HeightBand
 from kdbts_ros.errors import UserError
 from kdbts_ros.evaluation.anchoring import Anchoring
 from kdbts_ros.evaluation.depth import depth_findings, evaluate_depth
@@ -174,8 +175,8 @@ def occupancy(
         Optional[float],
         typer.Option(min=0.01, max=0.99, help="Occupied from here; else the checkpoint's own."),
     ] = None,
-    height_min: Annotated[float, typer.Option(help="Band above the ground, m.")] = 0.3,
-    height_max: Annotated[float, typer.Option(help="Band above the ground, m.")] = 2.0,
+    height_min: HeightMin = None,
+    height_max: HeightMax = None,
     uncalibrated: Uncalibrated = False,
     scans: Scans = 20,
     min_scans: MinScans = None,
@@ -208,10 +209,9 @@ def occupancy(
         orbslam_poses(orbslam, orbslam_scale), place=place,
     )  # fmt: skip
     settings = OccupancySettings(
-        HeightBand(height_min, height_max, 0.25),
+        **compared(place, height_min, height_max),
         threshold=threshold,
         anchored=_anchored(ground_anchor, protocols),
-        **near_by(place),
     )
     by_lidar = lidar_settings(lidar_box, layers, without, pitch_deg)
     accumulates = any(p in ACCUMULATING for p in protocols)
@@ -226,7 +226,8 @@ def occupancy(
     _tell(findings, title, json)
     if report is not None:
         thresholds = ", ".join(f"{n} {settings.threshold_of(s):g}" for n, s in scenes.items())
-        sentence = f"Occupied from {thresholds}; band {height_min:g}-{height_max:g} m"
+        low, high = settings.band.low, settings.band.high
+        sentence = f"Occupied from {thresholds}; band {low:g}-{high:g} m"
         sentence += "; uncalibrated." if uncalibrated else "."
         exact = evaluations.exact
         truth = None if exact is None else (exact, findings[Protocol.TRUTH.value])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, Optional
@@ -19,6 +19,7 @@ from kdbts_ros.datasets.kitti.files import split_frames
 from kdbts_ros.datasets.opening import OrbslamPoses
 from kdbts_ros.datasets.rgbd.sequence import RgbdSequence
 from kdbts_ros.datasets.synthetic.places.kinds import ALL_PLACES, PLACES, STREET, check_place
+from kdbts_ros.density.maps.grid import HeightBand
 from kdbts_ros.density.maps.probability import ProbabilityCurves
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.errors import UserError
@@ -36,8 +37,9 @@ from kdbts_ros.evaluation.samples import (
 from kdbts_ros.evaluation.views import ViewChoice
 from kdbts_ros.files import shown
 
-# Columns of places that are no streets, in the base frame, m.
+# Columns of places that are no streets, in the base frame, m, and what stands in their way.
 NEAR_BOX = Box((0.5, 8.0), (-4.0, 4.0))
+STREET_BAND, NEAR_BAND = HeightBand(0.3, 2.0, 0.25), HeightBand(0.1, 1.5, 0.15)
 
 
 class Dataset(str, Enum):
@@ -54,9 +56,13 @@ def _known_place(name: str) -> str:
     return name if name in (STREET, ALL_PLACES) else check_place(name)
 
 
-def near_by(place: str) -> dict[str, Any]:
-    """What is compared where robots work: nearer columns, finer cells."""
-    return {} if place == STREET else {"box": NEAR_BOX, "resolution": 0.1}
+def compared(place: str, low: float | None = None, high: float | None = None) -> dict[str, Any]:
+    """Box, cells and band of `OccupancySettings`: where robots work, nearer columns, finer cells
+    and the band of the indoor preset. low, high: of the band, m, instead."""
+    usual = STREET_BAND if place == STREET else NEAR_BAND
+    band = replace(usual, low=usual.low if low is None else low,
+                   high=usual.high if high is None else high)  # fmt: skip
+    return {"band": band} | ({} if place == STREET else {"box": NEAR_BOX, "resolution": 0.1})
 
 
 Data = Annotated[Dataset, typer.Option("--dataset", help="Where truth comes from.")]
@@ -87,6 +93,14 @@ PlaceName = Annotated[
         "but streets in turn.",
         callback=_known_place,
     ),
+]
+HeightMin = Annotated[
+    Optional[float],
+    typer.Option(help="Band above the ground, m; 0.3 on streets, 0.1 in other places."),
+]
+HeightMax = Annotated[
+    Optional[float],
+    typer.Option(help="Band above the ground, m; 2 on streets, 1.5 in other places."),
 ]
 Worlds = Annotated[int, typer.Option("--worlds", min=1, help="Number of synthetic worlds.")]
 Views = Annotated[
