@@ -12,7 +12,14 @@ from scipy.spatial.transform import Rotation
 
 from kdbts_ros.datasets.kitti.files import rigid
 from kdbts_ros.datasets.rgbd import numbered, tum
-from kdbts_ros.datasets.rgbd.floor import find_floor, levelled
+from kdbts_ros.datasets.rgbd.floor import (
+    HELD_TILT,
+    Surfaces,
+    find_floor,
+    find_vertical,
+    levelled,
+    surface_normals,
+)
 from kdbts_ros.datasets.rgbd.sequence import RgbdSequence, below
 from kdbts_ros.density.cameras.lenses import BrownConrady
 from kdbts_ros.density.geometry.camera import Array, Camera, inverse, transform
@@ -270,21 +277,66 @@ def read_second_frame(scene: Path) -> None:
     drive.depth(1)
 
 
+UP: Array = np.array([0.0, 0, 1])
+
+
+def level(points: Array, normal: Array = UP, seed: int = 5) -> Surfaces:
+    """Surfaces of one direction, as noisy as a depth camera's, 1.5 m below a camera's place."""
+    rng = np.random.default_rng(seed)
+    normals = normal + rng.normal(0, 0.02, points.shape)
+    normals /= np.linalg.norm(normals, axis=1, keepdims=True)
+    return Surfaces(points, normals, np.array([[0.0, 0, 1.5]]))
+
+
+def together(*parts: Surfaces) -> Surfaces:
+    points, normals = (
+        np.concatenate([getattr(part, name) for part in parts]) for name in ("points", "normals")
+    )
+    return Surfaces(points, normals, parts[0].places)
+
+
 def test_no_floor_where_nothing_is_level_below() -> None:
     rng = np.random.default_rng(3)
-    cloud = rng.uniform(-2, 2, (3000, 3))
+    cloud, anyhow = rng.uniform(-2, 2, (3000, 3)), rng.normal(size=(3000, 3))
+    anyhow /= np.linalg.norm(anyhow, axis=1, keepdims=True)
     places = np.array([[0.0, 0.0, 1.2]])
-    assert find_floor(cloud, places, np.array([0.0, 0, 1]), 0.5) is None
-    assert find_floor(cloud[:2], places, np.array([0.0, 0, 1]), 0.5) is None
+    assert find_floor(Surfaces(cloud, anyhow, places), UP, 0.5) is None
+    assert find_floor(Surfaces(cloud[:2], anyhow[:2], places), UP, 0.5) is None
+    # Level things, but more of the room lies below than below any floor.
+    shelf = level(np.column_stack([rng.uniform(-1, 1, (900, 2)), np.full(900, 0.7)]))
+    below = level(rng.uniform(-1, 0, (600, 3)), np.array([1.0, 0, 0]))
+    assert find_floor(together(shelf, below), UP, 0.5) is None
+    assert find_vertical(together(shelf, below), UP, 0.5) is not None
 
 
-def test_a_table_does_not_pass_for_the_floor_where_there_is_one() -> None:
+@pytest.mark.parametrize("count", [100, 900])
+def test_a_table_does_not_pass_for_the_floor_where_there_is_one(count: int) -> None:
+    """Of a floor little may be seen: what the table tells of the vertical counts for it too."""
     rng = np.random.default_rng(4)
-    table = np.column_stack([rng.uniform(-1, 1, (3000, 2)), np.full(3000, 0.7)])
-    floor = np.column_stack([rng.uniform(-3, 3, (900, 2)), np.zeros(900)])
-    points = np.concatenate([table, floor]) + rng.normal(0, 0.005, (3900, 3))
-    found = find_floor(points, np.array([[0.0, 0, 1.5]]), np.array([0.05, 0, 1]), 0.5)
+    table = np.column_stack([rng.uniform(-1, 1, (3000, 2)), rng.normal(0.7, 0.005, 3000)])
+    floor = np.column_stack([rng.uniform(-3, 3, (count, 2)), rng.normal(0, 0.005, count)])
+    wall = np.column_stack(
+        [np.full(900, 2.0), rng.uniform(-1, 1, (900, 1)), rng.uniform(0, 2, 900)]
+    )
+    seen = together(level(table), level(floor), level(wall, np.array([-1.0, 0, 0])))
+    # A camera that looks down tells a vertical that is 25 degrees off.
+    leaning = np.array([np.sin(0.43), 0, np.cos(0.43)])
+    found = find_floor(seen, leaning, HELD_TILT)
     assert found is not None and found.height == pytest.approx(1.5, abs=0.02)
+    np.testing.assert_allclose(found.T_level_any[2, :3], UP, atol=0.01)
+    vertical = find_vertical(seen, leaning, HELD_TILT)
+    assert vertical is not None and vertical @ UP > np.cos(np.radians(1))
+
+
+def test_normals_look_at_the_camera_and_end_where_things_do() -> None:
+    rays = CAMERA.rays().astype(np.float64)
+    depth = np.full(rays.shape[:2], 2.0)
+    depth[:, : CAMERA.width // 2] = 1.0
+    normals = surface_normals(rays * depth[..., None])
+    known = np.isfinite(normals).all(-1)
+    np.testing.assert_allclose(normals[known], np.tile([0.0, 0, -1], (known.sum(), 1)), atol=1e-9)
+    edge = CAMERA.width // 2
+    assert known[20, 20] and known[20, edge + 8] and not known[20, edge]
 
 
 def test_a_given_height_is_taken(scene: Path) -> None:

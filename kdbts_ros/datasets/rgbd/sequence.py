@@ -15,9 +15,12 @@ from kdbts_ros.datasets.rgbd.floor import (
     HELD_TILT,
     KNOWN_TILT,
     Floor,
+    Surfaces,
     find_floor,
+    find_vertical,
     levelled,
     mean_up,
+    surface_normals,
 )
 from kdbts_ros.datasets.rgbd.numbered import numbered_files, numbered_rig, sequence_folder
 from kdbts_ros.datasets.rgbd.tum import is_tum, tum_files, tum_rig
@@ -148,36 +151,45 @@ class RgbdSequence:
     def floor(self) -> Floor:
         """Where z = 0 is, looked for in frames of the whole selection."""
         poses = [self._files.T_any_cam[i] for i in self.frames]
-        places = np.array([T[:3, 3] for T in poses])
+        surfaces = self._surfaces(np.array([T[:3, 3] for T in poses]))
         known = self._files.up is not None
-        up = self._files.up if self._files.up is not None else mean_up(poses)
+        up, tilt = self._files.up, KNOWN_TILT
+        if up is None:
+            up, tilt = mean_up(poses), HELD_TILT
         if self._height is None:
-            points = self._surfaces()
-            found = find_floor(points, places, up, KNOWN_TILT if known else HELD_TILT)
+            found = find_floor(surfaces, up, tilt)
             if found is not None:
                 return found
+        if not known:
+            vertical = find_vertical(surfaces, up, tilt)
+            up = up if vertical is None else vertical
+        camera = float(np.median(surfaces.places @ up))
         # A motion capture is set up with its origin on the floor.
-        lowest = 0.0 if known else float(np.median(places @ up)) - _HELD_HEIGHT
+        lowest = 0.0 if known else camera - _HELD_HEIGHT
         if self._height is not None:
-            lowest = float(np.median(places @ up)) - self._height
-        return Floor(levelled(up, lowest), 0.0, float(np.median(places @ up)) - lowest)
+            lowest = camera - self._height
+        return Floor(levelled(up, lowest), 0.0, camera - lowest)
 
-    def _surfaces(self) -> Array:
-        """(N,3) points of the files' world, from frames spread over the selection."""
+    def _surfaces(self, places: Array) -> Surfaces:
+        """What frames spread over the selection show, in the files' world."""
         rng = np.random.default_rng(0)
         chosen = np.linspace(0, len(self) - 1, min(_LOOKED_AT, len(self))).round().astype(int)
         rays = self.camera().rays().astype(np.float64)
-        found = [np.empty((0, 3))]
+        points, normals = [np.empty((0, 3))], [np.empty((0, 3))]
         for index in (self.frames[k] for k in np.unique(chosen)):
             try:
                 depth = self.depth(index)
             except UserError:
                 continue  # is said when that frame is asked for
-            pixels = np.flatnonzero((depth > 0) & (depth < _REACH))
+            depth = np.where((depth > 0) & (depth < _REACH), depth, np.nan)
+            seen = rays * depth[..., None]
+            towards = surface_normals(seen).reshape(-1, 3)
+            pixels = np.flatnonzero(np.isfinite(towards).all(1))
             pixels = pixels[rng.permutation(len(pixels))[:_POINTS]]
-            points = rays.reshape(-1, 3)[pixels] * depth.ravel()[pixels, None]
-            found.append(transform(self._files.T_any_cam[index], points))
-        return np.concatenate(found)
+            T = self._files.T_any_cam[index]
+            points.append(transform(T, seen.reshape(-1, 3)[pixels]))
+            normals.append(towards[pixels] @ T[:3, :3].T)
+        return Surfaces(np.concatenate(points), np.concatenate(normals), places)
 
     @cached_property
     def _warp(self) -> Warp | None:
