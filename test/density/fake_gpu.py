@@ -96,20 +96,31 @@ def few_programs(patch: pytest.MonkeyPatch, cells: int, rays: int, pixels: int) 
 
 def let_loops_run(patch: pytest.MonkeyPatch) -> None:
     """Let a kernel count up to an argument: the interpreter takes an array of one number, which
-    numpy no longer takes for a number. Functions that a kernel calls find the language as the
-    kernel has it: the interpreter would make all of it anew for each of thousands of calls."""
+    numpy no longer takes for a number. The language is made ready once a kernel for the functions
+    that it calls: the interpreter would do so for each of thousands of calls."""
     from triton.runtime import interpreter
 
-    prepared = interpreter._patch_lang_tensor
+    prepared, launched = interpreter._patch_lang_tensor, interpreter.InterpretedFunction.run
+    ready = set[int]()
 
     def prepare(tensor: Any, scope: Any) -> None:
         prepared(tensor, scope)
         scope.set_attr(tensor, "__index__", lambda self: int(self.handle.data.item()))
 
+    def run(kernel: Any, *args: Any, **kwargs: Any) -> Any:
+        ready.clear()
+        return launched(kernel, *args, **kwargs)
+
+    def call(function: Any, *args: Any, **kwargs: Any) -> Any:
+        module = id(function.fn.__globals__)
+        if module not in ready:
+            interpreter._patch_lang(function.fn)
+            ready.add(module)
+        return function.rewrite()(*args, **kwargs)
+
     patch.setattr(interpreter, "_patch_lang_tensor", prepare)
-    patch.setattr(
-        interpreter.InterpretedFunction, "__call__", lambda self, *a, **k: self.rewrite()(*a, **k)
-    )
+    patch.setattr(interpreter.InterpretedFunction, "run", run)
+    patch.setattr(interpreter.InterpretedFunction, "__call__", call)
 
 
 def compiled(patch: pytest.MonkeyPatch) -> set[tuple[object, ...]]:

@@ -18,6 +18,8 @@ from kdbts_ros.node.inference.worker import InferenceThread, Job, Outcome, Publi
 from kdbts_ros.node.inputs.camera_messages import Calibration
 from kdbts_ros.node.inputs.waiting import Frame, Needs
 
+# What a thread is told from one that hangs by, s: a busy machine may take long to give memory back.
+HANGS = 120.0
 CALIBRATION = Calibration(Lens(Camera(4, 2, 3, 3, 2, 1)))
 
 

@@ -13,7 +13,7 @@ from kdbts_ros.density.cameras.training_camera import BadMount
 from kdbts_ros.density.geometry.camera import View
 from kdbts_ros.node.inference.worker import Job, Outcome, Published
 from kdbts_ros.node.reporting import drops
-from test.node.inference.obedient_engine import Engine, job, sent, side_job, started
+from test.node.inference.obedient_engine import HANGS, Engine, job, sent, side_job, started
 
 
 def test_an_exception_costs_one_frame_and_no_more(outcomes: queue.Queue[Outcome]) -> None:
@@ -26,13 +26,13 @@ def test_an_exception_costs_one_frame_and_no_more(outcomes: queue.Queue[Outcome]
     process.calls = 0  # type: ignore[attr-defined]
     thread = started(Engine(process), outcomes)
     thread.submit(job(1))
-    drop = outcomes.get(timeout=10).drop
+    drop = outcomes.get(timeout=HANGS).drop
     assert drop is not None
     assert drop.reason == drops.INFERENCE_ERROR
     assert drop.detail.startswith("RuntimeError: out of memory (process")
     thread.submit(job(2))
-    assert outcomes.get(timeout=10).result == "map"
-    thread.stop(10)
+    assert outcomes.get(timeout=HANGS).result == "map"
+    thread.stop(HANGS)
 
 
 def test_a_map_is_published_by_the_thread_before_anything_else_is_done(
@@ -41,10 +41,10 @@ def test_a_map_is_published_by_the_thread_before_anything_else_is_done(
     engine = Engine()
     thread = started(engine, outcomes, engine.publish)
     thread.submit(job())
-    published = outcomes.get(timeout=10).published
+    published = outcomes.get(timeout=HANGS).published
     assert published == Published(0.0, 0.0, 0.0)
     assert engine.said == ["published", "concerns"]
-    assert thread.stop(10)
+    assert thread.stop(HANGS)
     # The test's thread made the engine.
     assert len(engine.threads - {threading.get_ident()}) == 1
 
@@ -57,23 +57,23 @@ def test_a_failure_to_publish_costs_one_map_and_says_so(outcomes: queue.Queue[Ou
 
     thread = started(Engine(), outcomes, publish)
     thread.submit(job(1))
-    lost = outcomes.get(timeout=10)
+    lost = outcomes.get(timeout=HANGS)
     assert lost.published is None
     assert lost.drop is not None
     assert lost.drop.reason == drops.INFERENCE_ERROR
     words = "publishing failed: RuntimeError: no room in the middleware (publish"
     assert lost.drop.detail.startswith(words)
     thread.submit(job(2))
-    assert outcomes.get(timeout=10).published == sent(job(2), None)
-    thread.stop(10)
+    assert outcomes.get(timeout=HANGS).published == sent(job(2), None)
+    thread.stop(HANGS)
 
 
 def test_a_map_whose_life_has_ended_is_not_published(outcomes: queue.Queue[Outcome]) -> None:
     thread = started(Engine(), outcomes, lambda job, result: None)
     thread.submit(job())
-    outcome = outcomes.get(timeout=10)
+    outcome = outcomes.get(timeout=HANGS)
     assert outcome.drop is None and outcome.published is None
-    thread.stop(10)
+    thread.stop(HANGS)
 
 
 @pytest.mark.parametrize("question", ["concerns", "describe"])
@@ -85,11 +85,11 @@ def test_nothing_after_publishing_turns_a_map_into_a_drop(
     monkeypatch.setattr(engine, question, lambda *of: 1 / 0)
     for stamp in (1, 2):
         thread.submit(job(stamp))
-        outcome = outcomes.get(timeout=10)
+        outcome = outcomes.get(timeout=HANGS)
         assert outcome.drop is None
         assert outcome.published == Published(0.0, 0.0, 0.0)
         assert outcome.fault.startswith("judging the camera failed: ZeroDivisionError: division")
-    assert thread.stop(10)
+    assert thread.stop(HANGS)
 
 
 def test_the_description_is_that_of_now(
@@ -99,14 +99,14 @@ def test_the_description_is_that_of_now(
     thread = started(engine, outcomes)
     monkeypatch.setattr(engine, "describe", lambda: {"engine": "the GPU's maps were refused"})
     thread.submit(job())
-    assert outcomes.get(timeout=10).model == thread.description
+    assert outcomes.get(timeout=HANGS).model == thread.description
     assert thread.description == {"engine": "the GPU's maps were refused"}
     # A frame that failed knows nothing new.
     monkeypatch.setattr(engine, "process", lambda *of: 1 / 0)
     thread.submit(job(2))
-    assert outcomes.get(timeout=10).model == {}
+    assert outcomes.get(timeout=HANGS).model == {}
     assert thread.description == {"engine": "the GPU's maps were refused"}
-    assert thread.stop(10)
+    assert thread.stop(HANGS)
 
 
 def test_a_camera_that_cannot_be_is_named(
@@ -119,10 +119,10 @@ def test_a_camera_that_cannot_be_is_named(
     monkeypatch.setattr(engine, "view", view)
     thread = started(engine, outcomes)
     thread.submit(job())
-    drop = outcomes.get(timeout=10).drop
+    drop = outcomes.get(timeout=HANGS).drop
     assert drop is not None
     assert (drop.reason, drop.detail) == (drops.BAD_MOUNT, "the camera lies in the ground")
-    assert thread.stop(10)
+    assert thread.stop(HANGS)
 
 
 @pytest.mark.parametrize(
@@ -137,17 +137,17 @@ def test_bad_images_are_drops(
 ) -> None:
     thread = started(Engine(), outcomes)
     thread.submit(job(**message))
-    drop = outcomes.get(timeout=10).drop
+    drop = outcomes.get(timeout=HANGS).drop
     assert drop is not None
     assert drop.reason == reason
-    thread.stop(10)
+    thread.stop(HANGS)
 
 
 def test_a_job_without_a_map_adds_a_view(outcomes: queue.Queue[Outcome]) -> None:
     engine = Engine()
     thread = started(engine, outcomes)
     thread.submit(side_job(7))
-    outcome = outcomes.get(timeout=10)
+    outcome = outcomes.get(timeout=HANGS)
     assert outcome.result is None and outcome.drop is None and outcome.published is None
     assert engine.kept == [("left", 7)]
-    thread.stop(10)
+    thread.stop(HANGS)

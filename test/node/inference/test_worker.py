@@ -14,7 +14,7 @@ from kdbts_ros import memory
 from kdbts_ros.density.geometry.camera import View
 from kdbts_ros.errors import UserError
 from kdbts_ros.node.inference.worker import InferenceThread, Outcome
-from test.node.inference.obedient_engine import Engine, job, sent, side_job, started
+from test.node.inference.obedient_engine import HANGS, Engine, job, sent, side_job, started
 
 
 def test_a_job_becomes_an_outcome_in_the_thread_that_loaded(
@@ -29,12 +29,12 @@ def test_a_job_becomes_an_outcome_in_the_thread_that_loaded(
     thread = started(load, outcomes)
     assert thread.description == {"head": "bts"}
     thread.submit(job(settings="second"))
-    outcome = outcomes.get(timeout=10)
+    outcome = outcomes.get(timeout=HANGS)
     assert outcome.drop is None
     assert outcome.result.image.shape == (2, 4, 3)
     assert outcome.concerns == ("narrow",)
     assert made[0].settings == "second"
-    assert thread.stop(10)
+    assert thread.stop(HANGS)
     assert len(made[0].threads) == 1
     assert threading.get_ident() not in made[0].threads
 
@@ -45,7 +45,7 @@ def test_what_was_loaded_is_not_searched_for_garbage(outcomes: queue.Queue[Outco
     thread = started(engine, outcomes)
     assert gc.get_freeze_count() > before
     assert all(found is not engine for found in gc.get_objects())
-    assert thread.stop(10)
+    assert thread.stop(HANGS)
 
 
 def test_memory_is_given_back_with_the_model(
@@ -63,8 +63,8 @@ def test_memory_is_given_back_with_the_model(
     give_back = memory.give_back
     monkeypatch.setattr(memory, "give_back", lambda: (gone.append(known[0]() is None), give_back()))
     thread.submit(job())
-    outcomes.get(timeout=10)
-    assert thread.stop(10)
+    outcomes.get(timeout=HANGS)
+    assert thread.stop(HANGS)
     assert gone == [True] and gc.get_freeze_count() == 0
 
 
@@ -86,7 +86,7 @@ def test_loading_can_be_given_up(outcomes: queue.Queue[Outcome]) -> None:
     release = threading.Event()
 
     def slow() -> Engine:
-        release.wait(10)
+        release.wait(HANGS)
         return Engine()
 
     def interrupted() -> None:
@@ -96,7 +96,7 @@ def test_loading_can_be_given_up(outcomes: queue.Queue[Outcome]) -> None:
     with pytest.raises(KeyboardInterrupt):
         thread.start(meanwhile=interrupted)
     release.set()
-    assert thread.stop(10)
+    assert thread.stop(HANGS)
 
 
 def test_nothing_comes_of_a_thread_that_was_parted_with(outcomes: queue.Queue[Outcome]) -> None:
@@ -104,27 +104,27 @@ def test_nothing_comes_of_a_thread_that_was_parted_with(outcomes: queue.Queue[Ou
 
     def hang(view: View) -> Any:
         begun.set()
-        assert go_on.wait(10)
+        assert go_on.wait(HANGS)
         return "late"
 
     thread = started(Engine(hang), outcomes)
     thread.submit(job(1))
-    assert begun.wait(10)
+    assert begun.wait(HANGS)
     thread.submit(job(2))
     assert not thread.stop(0.05)
     assert [lost.frame.stamp_ns for lost in thread.abandon()] == [1, 2], "begun, and waiting"
     assert thread.alive
     go_on.set()
-    assert thread.stop(10) and not thread.alive
+    assert thread.stop(HANGS) and not thread.alive
     assert outcomes.empty()
 
 
 def test_a_thread_that_is_done_owes_nothing(outcomes: queue.Queue[Outcome]) -> None:
     thread = started(Engine(), outcomes)
     thread.submit(job(1))
-    assert outcomes.get(timeout=10).drop is None
+    assert outcomes.get(timeout=HANGS).drop is None
     assert thread.abandon() == []
-    assert thread.stop(10)
+    assert thread.stop(HANGS)
 
 
 def test_a_past_that_cannot_be_forgotten_costs_a_frame_and_is_tried_again(
@@ -135,15 +135,15 @@ def test_a_past_that_cannot_be_forgotten_costs_a_frame_and_is_tried_again(
     forget = engine.forget
     monkeypatch.setattr(engine, "forget", lambda: 1 / 0)
     thread.submit(side_job(7, epoch=1))
-    drop = outcomes.get(timeout=10).drop
+    drop = outcomes.get(timeout=HANGS).drop
     assert drop is not None
     assert drop.detail.startswith("the past cannot be forgotten: ZeroDivisionError")
     assert engine.kept == []
     monkeypatch.setattr(engine, "forget", forget)
     thread.submit(side_job(8, epoch=1))
-    assert outcomes.get(timeout=10).drop is None
+    assert outcomes.get(timeout=HANGS).drop is None
     assert engine.kept == [("left", 8)]
-    assert thread.stop(10)
+    assert thread.stop(HANGS)
 
 
 def test_a_new_life_forgets_what_was_kept(outcomes: queue.Queue[Outcome]) -> None:
@@ -151,9 +151,9 @@ def test_a_new_life_forgets_what_was_kept(outcomes: queue.Queue[Outcome]) -> Non
     thread = started(engine, outcomes)
     for stamp, epoch in ((7, 0), (8, 0), (3, 1)):
         thread.submit(side_job(stamp, epoch))
-        outcomes.get(timeout=10)
+        outcomes.get(timeout=HANGS)
     assert engine.kept == [("left", 3)]
-    thread.stop(10)
+    thread.stop(HANGS)
 
 
 def test_the_newest_job_replaces_one_that_has_not_begun(outcomes: queue.Queue[Outcome]) -> None:
@@ -161,15 +161,15 @@ def test_the_newest_job_replaces_one_that_has_not_begun(outcomes: queue.Queue[Ou
 
     def process(view: View) -> None:
         begun.set()
-        release.wait(10)
+        release.wait(HANGS)
 
     thread = started(Engine(process), outcomes)
     thread.submit(job(1))
-    begun.wait(10)
+    begun.wait(HANGS)
     assert thread.submit(job(2)) is None
     replaced = thread.submit(job(3))
     assert replaced is not None
     assert replaced.frame.stamp_ns == 2
     assert not thread.stop(0.01), "a frame in progress cannot be interrupted"
     release.set()
-    assert thread.stop(10)
+    assert thread.stop(HANGS)
