@@ -36,6 +36,8 @@ def inference_precision(name: str, device: torch.device) -> EnginePrecision:
     On a CPU it takes float32: weights are laid out for that alone, and bfloat16 is on the edge of
     what `self_check` lets pass. "int8" is for a CPU alone, and never chosen unasked.
     """
+    if name not in (known := ("auto", *get_args(Precision), "int8")):
+        raise UserError(f"unknown precision '{name}', use one of {', '.join(known)}")
     if name == "int8":
         if device.type != "cpu":
             raise UserError(f"precision int8 is for a CPU, not for device {device}: use float16")

@@ -17,15 +17,18 @@ from kdbts_ros.errors import UserError
 
 # The note of a checkpoint that holds them.
 NOTE = "activation_ranges"
-# Rare peaks are worth less than steps that are as much finer for all the rest.
-CLIPPED = 1e-4
-# Numbers of a map that are looked at: enough for such a share, and `torch.quantile` has a limit.
+# A byte tells so many numbers apart.
+STEPS = 256
+# Shares of a map's numbers that may lie above a range, and below it: a few peaks can be worth less
+# than steps that are as much finer for all the rest.
+_CLIPPED = torch.tensor([0.0, 1e-5, 1e-4, 1e-3])
+# Numbers of a map that are looked at: enough for such shares, and `torch.quantile` has a limit.
 _LOOKED_AT = 1 << 18
 
 
 @dataclass(frozen=True)
 class Range:
-    """What a convolution reads lies in [low, high], 0 within it but for a share of `CLIPPED`."""
+    """What a convolution reads lies in [low, high], 0 within it, but for rare peaks."""
 
     low: float
     high: float
@@ -39,7 +42,8 @@ class Range:
             )
 
 
-Ranges = Mapping[str, Range]
+# By name of a convolution, a range for each map that is joined to what it reads.
+Ranges = Mapping[str, tuple[Range, ...]]
 
 
 def convolutions(network: DensityNetwork) -> dict[str, nn.Conv2d]:
@@ -53,17 +57,38 @@ def convolutions(network: DensityNetwork) -> dict[str, nn.Conv2d]:
     }
 
 
+def joined(network: DensityNetwork) -> dict[str, tuple[int, ...]]:
+    """By name of a convolution, the channels of each map that is joined to what it reads.
+
+    The decoder joins its own map to one of the trunk, whose numbers can be forty times as large.
+    """
+    channels: dict[str, tuple[int, ...]] = {name: () for name in convolutions(network)}
+    decoder = network.decoder
+    for step, (before, after) in enumerate(zip(decoder.before, decoder.after, strict=True)):
+        own = before.conv.out_channels  # type: ignore[union-attr]
+        skip = after.conv.in_channels - own  # type: ignore[union-attr,operator]
+        channels[f"decoder.after.{step}.conv"] = (own, skip) if skip else (own,)
+    return {
+        name: channels[name] or (layer.in_channels,)
+        for name, layer in convolutions(network).items()
+    }
+
+
 @torch.inference_mode()
-def observe(network: DensityNetwork, images: Iterable[Tensor]) -> dict[str, Range]:
-    """Ranges by name of the convolution, means over images (1,3,H,W) in [0,1].
+def observe(network: DensityNetwork, images: Iterable[Tensor]) -> dict[str, tuple[Range, ...]]:
+    """Ranges by name of the convolution, of images (1,3,H,W) in [0,1].
+
+    Of those that clip some share of the numbers it reads, the one whose steps fit them best.
 
     Raises:
         UserError: there are no images.
     """
-    found: dict[str, list[Tensor]] = {name: [] for name in convolutions(network)}
+    channels = joined(network)
+    found: dict[str, list[Tensor]] = {name: [] for name in channels}
 
     def look(name: str, _: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        found[name].append(_bounds(inputs[0]))
+        maps = inputs[0].split(channels[name], dim=1)
+        found[name].append(torch.stack([_tried(each) for each in maps]))
 
     hooks = [
         layer.register_forward_pre_hook(partial(look, name))
@@ -77,15 +102,17 @@ def observe(network: DensityNetwork, images: Iterable[Tensor]) -> dict[str, Rang
             hook.remove()
     if not all(found.values()):
         raise UserError("ranges of activations need at least one image")
-    return {name: _range(*torch.stack(seen).mean(0).tolist()) for name, seen in found.items()}
+    means = {name: torch.stack(seen).mean(0) for name, seen in found.items()}
+    return {name: tuple(_best(tried) for tried in mean) for name, mean in means.items()}
 
 
 def write_note(ranges: Ranges) -> str:
     """Ranges as the note of a checkpoint, JSON."""
-    return json.dumps({name: [each.low, each.high] for name, each in ranges.items()})
+    rows = {name: [[each.low, each.high] for each in maps] for name, maps in ranges.items()}
+    return json.dumps(rows)
 
 
-def read_note(text: str | None, network: DensityNetwork) -> dict[str, Range] | None:
+def read_note(text: str | None, network: DensityNetwork) -> dict[str, tuple[Range, ...]] | None:
     """What `write_note` wrote for such a network; None of a checkpoint without the note.
 
     Raises:
@@ -95,21 +122,34 @@ def read_note(text: str | None, network: DensityNetwork) -> dict[str, Range] | N
         return None
     try:
         entries: dict[str, Any] = dict(json.loads(text))
-        found = {str(name): Range(*map(float, entry)) for name, entry in entries.items()}
+        found = {
+            str(name): tuple(Range(float(low), float(high)) for low, high in entry)
+            for name, entry in entries.items()
+        }
     except (TypeError, ValueError, OverflowError, RecursionError) as error:
         raise UserError(f"the checkpoint's ranges of activations cannot be read: {error}") from None
-    if found.keys() != convolutions(network).keys():
+    if {k: len(v) for k, v in found.items()} != {k: len(v) for k, v in joined(network).items()}:
         raise UserError("the checkpoint's ranges of activations are those of another network")
     return found
 
 
-def _bounds(x: Tensor) -> Tensor:
-    """(2,): what all but the share `CLIPPED` of x is not below, and not above."""
+def _tried(x: Tensor) -> Tensor:
+    """By share of `_CLIPPED` (4,3): low, high, and the mean square of what rounding changes."""
     values = x.flatten()
     values = values[:: math.ceil(len(values) / _LOOKED_AT)]
-    return torch.quantile(values, torch.tensor([CLIPPED, 1 - CLIPPED]))
+    # Borders are padded with zeros, and a map that is zero everywhere needs steps all the same.
+    low = torch.quantile(values, _CLIPPED).clamp(max=0)
+    high = torch.quantile(values, 1 - _CLIPPED).clamp(min=1e-6)
+    ends = zip(low.tolist(), high.tolist(), strict=True)
+    errors = [(_rounded(values, *pair) - values).square().mean() for pair in ends]
+    return torch.stack([low, high, torch.stack(errors)], 1)
 
 
-def _range(low: float, high: float) -> Range:
-    # A map that is zero everywhere needs steps all the same.
-    return Range(min(low, 0.0), max(high, 1e-6))
+def _rounded(values: Tensor, low: float, high: float) -> Tensor:
+    step = (high - low) / (STEPS - 1)
+    return ((values.clamp(low, high) - low) / step).round() * step + low
+
+
+def _best(tried: Tensor) -> Range:
+    low, high, _ = tried[tried[:, 2].argmin()].tolist()
+    return Range(low, high)

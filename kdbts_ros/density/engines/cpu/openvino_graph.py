@@ -17,12 +17,12 @@ from openvino import opset13 as ops
 from torch import Tensor, nn
 
 from kdbts_ros.density.engines.folding import FoldedHead
-from kdbts_ros.density.network.activation_ranges import Range, Ranges, convolutions
+from kdbts_ros.density.network.activation_ranges import STEPS, Range, Ranges, convolutions
 from kdbts_ros.density.network.network import DensityNetwork
 from kdbts_ros.density.network.trunk import Activation, Layer, Residual, Step
 
-# Of 8 bits: of what is read all steps, of weights those that lie evenly about 0.
-STEPS, WEIGHT_STEPS = 256, 255
+# Of the steps of a byte, those that lie evenly about 0.
+WEIGHT_STEPS = STEPS - 1
 # A node of a graph; OpenVINO's own are typed by its version.
 Node = Any
 Array = npt.NDArray[np.float32]
@@ -93,18 +93,36 @@ class _Graph:
         decoder, x = self._network.decoder, taps.pop()
         for step, (before, after) in enumerate(zip(decoder.before, decoder.after, strict=True)):
             height, width = (side >> (5 - step) for side in size)
-            x = self._bare(_mirrored(x), before.conv)
+            x = self._bare(x, before.conv)
             if decoder.rows:
                 x = ops.add(x, _constant(decoder.rows[step](height)))
             x = _enlarged(ops.elu(x, 1.0), (2 * height, 2 * width))
-            if taps:
-                x = ops.concat([x, taps.pop()], 1)
-            x = ops.elu(self._bare(_mirrored(x), after.conv), 1.0)
+            joins = self._joined(x, taps.pop(), after.conv) if taps else self._bare(x, after.conv)
+            x = ops.elu(joins, 1.0)
         return _mirrored(x)
 
     def _bare(self, x: Node, conv: nn.Conv2d) -> Node:
+        """A convolution of the decoder's, over a mirrored border."""
         assert conv.bias is not None
-        return self._convolved(x, conv, conv.weight, conv.bias)
+        return self._convolved(_mirrored(x), conv, conv.weight, conv.bias)
+
+    def _joined(self, x: Node, skip: Node, conv: nn.Conv2d) -> Node:
+        """The same over two maps, side by side."""
+        weight, bias, ranges = conv.weight, conv.bias, self._ranges
+        assert bias is not None
+        if ranges is not None:
+            # Each in steps of its own, from 0 to 1: the rest is in the weights. The border is no
+            # exception, as it is mirrored.
+            own, of_skip = ranges[self._names[id(conv)]]
+            width = conv.in_channels - skip.get_output_shape(0)[1]
+            bounds = [own] * width + [of_skip] * (conv.in_channels - width)
+            low = torch.tensor([each.low for each in bounds])
+            span = torch.tensor([each.high - each.low for each in bounds])
+            bias = bias + weight.sum((2, 3)) @ low
+            weight = weight * span[:, None, None]
+            x, skip = _in_units(x, own), _in_units(skip, of_skip)
+        together = _mirrored(ops.concat([x, skip], 1))
+        return self._convolved(together, conv, weight, bias, rounded=ranges is not None)
 
     def _convolved(
         self,
@@ -113,17 +131,20 @@ class _Graph:
         weight: Tensor,
         bias: Tensor,
         border: tuple[int, int] = (0, 0),
+        rounded: bool = False,
     ) -> Node:
-        """x in the way of `conv` by weights and biases that it may have folded in.
+        """x in the way of `conv` by weights and biases that have something folded in.
 
-        border: as in `trunk.Layer`.
+        border: as in `trunk.Layer`; rounded: x is in steps already.
         """
         kernels = _array(weight)
         if conv.groups > 1:
             kernels = kernels.reshape(conv.groups, -1, *kernels.shape[1:])
         constant = ops.constant(kernels)
         if self._ranges is not None:
-            x = _rounded(x, self._ranges[self._names[id(conv)]])
+            if not rounded:
+                (bounds,) = self._ranges[self._names[id(conv)]]
+                x = _rounded(x, bounds)
             constant = _rounded_weights(constant, kernels, grouped=conv.groups > 1)
         assert not isinstance(conv.padding, str)
         before, behind = ([side + more for side in conv.padding] for more in border)
@@ -161,8 +182,15 @@ def _rounded(x: Node, bounds: Range) -> Node:
     """x in as many steps as a byte tells apart, one of which is 0: borders are padded with it."""
     step = (bounds.high - bounds.low) / (STEPS - 1)
     below = round(-bounds.low / step)
-    ends = _constant(torch.tensor(-below * step)), _constant(torch.tensor((STEPS - 1 - below) * step))
+    above = STEPS - 1 - below
+    ends = _constant(torch.tensor(-below * step)), _constant(torch.tensor(above * step))
     return ops.fake_quantize(x, *ends, *ends, levels=STEPS)
+
+
+def _in_units(x: Node, bounds: Range) -> Node:
+    """x in as many steps from 0 to 1."""
+    ends = (_constant(torch.tensor(end)) for end in (bounds.low, bounds.high, 0.0, 1.0))
+    return ops.fake_quantize(x, *ends, levels=STEPS)
 
 
 def _rounded_weights(constant: Node, kernels: Array, grouped: bool) -> Node:
