@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from itertools import islice
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -53,8 +52,10 @@ def quantise(
     if source.suffix != ".safetensors" or out.suffix != ".safetensors":
         raise UserError("only a .safetensors of this package holds notes; `kdbts convert` it first")
     network, info = load_network(checkpoint)
-    pictures = _of_worlds(count, seed) if images is None else _of_folder(images, count)
-    counted = track(pictures, "pictures", count, console=Console(stderr=True))
+    paths = None if images is None else _evenly(image_files(images)[0], count)
+    pictures = _of_worlds(count, seed) if paths is None else map(read_image, paths)
+    total = count if paths is None else len(paths)
+    counted = track(pictures, "pictures", total, console=Console(stderr=True))
     ranges = observe(network, (_shown(picture, info.spec) for picture in counted))
     write_annotated(source, out, {NOTE: write_note(ranges)})
     typer.echo(f"what {len(ranges)} convolutions read -> {shown(out)}")
@@ -64,11 +65,9 @@ def _of_worlds(count: int, seed: int) -> Iterator[Rgb]:
     return (sample.view.image for sample in prefetched(synthetic_samples(count, seed)))
 
 
-def _of_folder(folder: Path, count: int) -> Iterator[Rgb]:
-    """Pictures that lie evenly among those of the folder, all of them where there are few."""
-    paths, _ = image_files(folder)
-    chosen = paths[:: -(-len(paths) // count)]
-    return (read_image(path) for path in islice(chosen, count))
+def _evenly(paths: Sequence[Path], count: int) -> Sequence[Path]:
+    """At most so many of them, from the first to the last."""
+    return paths[:: -(-len(paths) // count)]
 
 
 def _shown(image: Rgb, spec: NetworkSpec) -> Tensor:

@@ -32,8 +32,7 @@ class Limits(NamedTuple):
     density: float
 
 
-# What a published map and depth may lose to speed, and by 8 bits, which are asked for by name: twice
-# what they cost the shipped weights.
+# What a published map and depth may lose to speed; and to 8 bits, which are asked for by name.
 LIMITS = Limits(0.995, 0.002, 0.01)
 LIMITS_OF_INT8 = Limits(0.95, 0.05, 0.1)
 _LATTICE = Lattice.from_bounds((3.0, 20.0), (-6.0, 6.0), (0.0, 2.0), 0.5)
@@ -50,9 +49,7 @@ class Differences(NamedTuple):
 
     def acceptable(self, limits: Limits = LIMITS) -> bool:
         return bool(
-            self.iou >= limits.iou
-            and self.depth <= limits.depth
-            and self.density <= limits.density
+            self.iou >= limits.iou and self.depth <= limits.depth and self.density <= limits.density
         )
 
     def __str__(self) -> str:

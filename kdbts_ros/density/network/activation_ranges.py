@@ -1,4 +1,4 @@
-"""What each convolution of a network reads, at least and at most: 8-bit convolutions count in it."""
+"""What each convolution of a network reads, at least and at most: steps of 8 bits lie between."""
 
 from __future__ import annotations
 
@@ -62,16 +62,14 @@ def joined(network: DensityNetwork) -> dict[str, tuple[int, ...]]:
 
     The decoder joins its own map to one of the trunk, whose numbers can be forty times as large.
     """
-    channels: dict[str, tuple[int, ...]] = {name: () for name in convolutions(network)}
-    decoder = network.decoder
-    for step, (before, after) in enumerate(zip(decoder.before, decoder.after, strict=True)):
-        own = before.conv.out_channels  # type: ignore[union-attr]
-        skip = after.conv.in_channels - own  # type: ignore[union-attr,operator]
-        channels[f"decoder.after.{step}.conv"] = (own, skip) if skip else (own,)
-    return {
-        name: channels[name] or (layer.in_channels,)
-        for name, layer in convolutions(network).items()
-    }
+    layers = convolutions(network)
+    channels: dict[str, tuple[int, ...]] = {k: (v.in_channels,) for k, v in layers.items()}
+    for step in range(len(network.decoder.after)):
+        own = layers[f"decoder.before.{step}.conv"].out_channels
+        skip = layers[f"decoder.after.{step}.conv"].in_channels - own
+        if skip:
+            channels[f"decoder.after.{step}.conv"] = own, skip
+    return channels
 
 
 @torch.inference_mode()

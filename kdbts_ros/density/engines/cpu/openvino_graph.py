@@ -45,7 +45,8 @@ def field_graph(
 class _Graph:
     def __init__(self, network: DensityNetwork, ranges: Ranges | None) -> None:
         self._network, self._ranges = network, ranges
-        self._names = {id(layer): name for name, layer in convolutions(network).items()}
+        self._layers = convolutions(network)
+        self._names = {id(layer): name for name, layer in self._layers.items()}
 
     def field(self, heads: Sequence[FoldedHead], size: tuple[int, int]) -> Model:
         encoder, decoder = self._network.encoder, self._network.decoder
@@ -91,14 +92,15 @@ class _Graph:
     def _decoded(self, taps: list[Node], size: tuple[int, int]) -> Node:
         """Five maps, finest first, to what the output convolution reads, its border mirrored."""
         decoder, x = self._network.decoder, taps.pop()
-        for step, (before, after) in enumerate(zip(decoder.before, decoder.after, strict=True)):
+        for step in range(len(decoder.after)):
+            before, after = (self._layers[f"decoder.{k}.{step}.conv"] for k in ("before", "after"))
             height, width = (side >> (5 - step) for side in size)
-            x = self._bare(x, before.conv)
+            x = self._bare(x, before)
             if decoder.rows:
                 x = ops.add(x, _constant(decoder.rows[step](height)))
             x = _enlarged(ops.elu(x, 1.0), (2 * height, 2 * width))
-            joins = self._joined(x, taps.pop(), after.conv) if taps else self._bare(x, after.conv)
-            x = ops.elu(joins, 1.0)
+            x = self._joined(x, taps.pop(), after) if taps else self._bare(x, after)
+            x = ops.elu(x, 1.0)
         return _mirrored(x)
 
     def _bare(self, x: Node, conv: nn.Conv2d) -> Node:
@@ -108,7 +110,9 @@ class _Graph:
 
     def _joined(self, x: Node, skip: Node, conv: nn.Conv2d) -> Node:
         """The same over two maps, side by side."""
-        weight, bias, ranges = conv.weight, conv.bias, self._ranges
+        weight: Tensor = conv.weight
+        bias: Tensor | None = conv.bias
+        ranges = self._ranges
         assert bias is not None
         if ranges is not None:
             # Each in steps of its own, from 0 to 1: the rest is in the weights. The border is no

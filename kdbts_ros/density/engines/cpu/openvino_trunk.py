@@ -51,7 +51,7 @@ class OpenVinoField:
         # Both hardly ever change.
         made_for = size, torch.get_num_threads()
         if self._compiled is None or self._compiled.made_for != made_for:
-            with _unheard():
+            with unheard():
                 from kdbts_ros.density.engines.cpu.openvino_graph import field_graph
             graph = field_graph(self._network, self._heads, size, self._ranges)
             self._compiled = _Compiled(graph, size, torch.get_num_threads())
@@ -62,7 +62,7 @@ class _Compiled:
     """A graph for images of one size, on as many threads as torch has."""
 
     def __init__(self, graph: Any, size: tuple[int, int], threads: int) -> None:
-        from openvino import Core, Tensor
+        import openvino
 
         self.made_for = size, threads
         how = {
@@ -74,9 +74,9 @@ class _Compiled:
             # A thread that is bound to a core waits for whoever else is there.
             "ENABLE_CPU_PINNING": False,
         }
-        compiled = Core().compile_model(graph, "CPU", how)
+        compiled = openvino.Core().compile_model(graph, "CPU", how)
         self._shapes = [tuple(output.shape) for output in compiled.outputs]
-        self._request, self._tensor = compiled.create_infer_request(), Tensor
+        self._request, self._tensor = compiled.create_infer_request(), openvino.Tensor
 
     def __call__(self, image: Tensor) -> list[Tensor]:
         """(3,H,W) to a map (1,hidden,H,W) per head, channels last, in memory of its own."""
@@ -90,7 +90,7 @@ class _Compiled:
 
 
 @contextmanager
-def _unheard() -> Iterator[None]:
+def unheard() -> Iterator[None]:
     """OpenVINO's import tells its makers of itself over the network, except where the module for
     that is missing: here it is."""
     if _TELLS_ITS_MAKERS in sys.modules:
