@@ -19,16 +19,11 @@ from kdbts_ros.errors import UserError
 NOTE = "activation_ranges"
 # A byte tells so many numbers apart.
 STEPS = 256
-# Shares of a map's numbers that may lie above a range, and below it: a few peaks can be worth less
-# than steps that are as much finer for all the rest.
-_CLIPPED = torch.tensor([0.0, 1e-5, 1e-4, 1e-3])
-# Numbers of a map that are looked at: enough for such shares, and `torch.quantile` has a limit.
-_LOOKED_AT = 1 << 18
 
 
 @dataclass(frozen=True)
 class Range:
-    """What a convolution reads lies in [low, high], 0 within it, but for rare peaks."""
+    """What a convolution reads lies in [low, high], 0 within it; what does not is clipped."""
 
     low: float
     high: float
@@ -74,9 +69,7 @@ def joined(network: DensityNetwork) -> dict[str, tuple[int, ...]]:
 
 @torch.inference_mode()
 def observe(network: DensityNetwork, images: Iterable[Tensor]) -> dict[str, tuple[Range, ...]]:
-    """Ranges by name of the convolution, of images (1,3,H,W) in [0,1].
-
-    Of those that clip some share of the numbers it reads, the one whose steps fit them best.
+    """Ranges by name of the convolution, means over images (1,3,H,W) in [0,1].
 
     Raises:
         UserError: there are no images.
@@ -86,7 +79,7 @@ def observe(network: DensityNetwork, images: Iterable[Tensor]) -> dict[str, tupl
 
     def look(name: str, _: nn.Module, inputs: tuple[Tensor, ...]) -> None:
         maps = inputs[0].split(channels[name], dim=1)
-        found[name].append(torch.stack([_tried(each) for each in maps]))
+        found[name].append(torch.stack([_ends(each) for each in maps]))
 
     hooks = [
         layer.register_forward_pre_hook(partial(look, name))
@@ -100,8 +93,8 @@ def observe(network: DensityNetwork, images: Iterable[Tensor]) -> dict[str, tupl
             hook.remove()
     if not all(found.values()):
         raise UserError("ranges of activations need at least one image")
-    means = {name: torch.stack(seen).mean(0) for name, seen in found.items()}
-    return {name: tuple(_best(tried) for tried in mean) for name, mean in means.items()}
+    means = {name: torch.stack(seen).mean(0).tolist() for name, seen in found.items()}
+    return {name: tuple(Range(*ends) for ends in mean) for name, mean in means.items()}
 
 
 def write_note(ranges: Ranges) -> str:
@@ -131,23 +124,8 @@ def read_note(text: str | None, network: DensityNetwork) -> dict[str, tuple[Rang
     return found
 
 
-def _tried(x: Tensor) -> Tensor:
-    """By share of `_CLIPPED` (4,3): low, high, and the mean square of what rounding changes."""
-    values = x.flatten()
-    values = values[:: math.ceil(len(values) / _LOOKED_AT)]
-    # Borders are padded with zeros, and a map that is zero everywhere needs steps all the same.
-    low = torch.quantile(values, _CLIPPED).clamp(max=0)
-    high = torch.quantile(values, 1 - _CLIPPED).clamp(min=1e-6)
-    ends = zip(low.tolist(), high.tolist(), strict=True)
-    errors = [(_rounded(values, *pair) - values).square().mean() for pair in ends]
-    return torch.stack([low, high, torch.stack(errors)], 1)
-
-
-def _rounded(values: Tensor, low: float, high: float) -> Tensor:
-    step = (high - low) / (STEPS - 1)
-    return ((values.clamp(low, high) - low) / step).round() * step + low
-
-
-def _best(tried: Tensor) -> Range:
-    low, high, _ = tried[tried[:, 2].argmin()].tolist()
-    return Range(low, high)
+def _ends(x: Tensor) -> Tensor:
+    """(2,): the least and the largest of a map's numbers, 0 between them."""
+    low, high = x.aminmax()
+    # A map that is zero everywhere needs steps all the same.
+    return torch.stack([low.clamp(max=0), high.clamp(min=1e-6)])
