@@ -45,7 +45,11 @@ class Pipeline:
         self.settings = settings
         self._band = settings.band
         self.scene = SceneCompleter.load(
-            settings.checkpoint, settings.device, settings.precision, settings.head
+            settings.checkpoint,
+            settings.device,
+            settings.precision,
+            settings.head,
+            settings.convolutions,
         )
         spec = self.scene.spec
         self.adapter = CameraAdapter(
