@@ -48,8 +48,17 @@ $(DONE)/python:
 		$(PYTHON) -m venv $(if $(filter sourced,$(ROS)),--system-site-packages) $(VENV)
 	@mkdir -p $(DONE) && touch $@
 
-$(DONE)/packages: requirements/base.txt requirements/ros.txt requirements/constraints.txt | $(DONE)/python
+# PyTorch is as large as all others together: where two steps run at once, they are unpacked at once.
+$(DONE)/torch: requirements/base.txt requirements/constraints.txt | $(DONE)/python
 	@echo "[2/6] packages, pinned in requirements/constraints.txt"
+	@scripts/install_packages.sh $(BIN)/python $(ROS) torch
+	@touch $@
+
+$(DONE)/most: requirements/base.txt requirements/ros.txt requirements/constraints.txt | $(DONE)/python
+	@scripts/install_packages.sh $(BIN)/python $(ROS) most
+	@touch $@
+
+$(DONE)/packages: $(DONE)/torch $(DONE)/most
 	@scripts/install_packages.sh $(BIN)/python $(ROS) run
 	@touch $@
 
@@ -59,7 +68,7 @@ $(DONE)/tools: requirements/dev.txt requirements/docs.txt requirements/train.txt
 	@touch $@
 
 $(DONE)/tf2_msgs: cmake/install_interfaces.py $(wildcard third_party_interfaces/tf2_msgs/*) \
-		| $(DONE)/packages
+		| $(DONE)/most
 	@echo "[3/6] tf2_msgs, where ROS 2 comes without it"
 	@mkdir -p build
 	@$(BIN)/python -c 'import tf2_msgs.msg' 2>/dev/null || \
@@ -67,7 +76,7 @@ $(DONE)/tf2_msgs: cmake/install_interfaces.py $(wildcard third_party_interfaces/
 	@touch $@
 
 $(DONE)/messages: cmake/install_interfaces.py cmake/prune_missing_includes.cmake CMakeLists.txt \
-		$(wildcard msg/*.msg srv/*.srv) | $(DONE)/packages
+		$(wildcard msg/*.msg srv/*.srv) | $(DONE)/most
 	@echo "[4/6] messages of kdbts_ros"
 	@mkdir -p build
 	@$(call logged,messages,--source . --python-dir share/kdbts_ros/python)
@@ -93,7 +102,8 @@ $(DONE)/viewer: requirements/viewer.txt requirements/constraints.txt | $(DONE)/p
 
 # What a demo runs, compiled while the steps above go on: that needs the sources, not the package.
 NUMBA_SOURCES := $(shell grep -rl --include='*.py' numba kdbts_ros)
-$(DONE)/demo-%: $(NUMBA_SOURCES) | $(DONE)/packages
+$(DONE)/demo-maps $(DONE)/demo-rays: | $(DONE)/packages
+$(DONE)/demo-%: $(NUMBA_SOURCES) | $(DONE)/most
 	@echo "[6/6] compiled loops of the demo: $*"
 	@mkdir -p build
 	@$(BIN)/python -m kdbts_ros.cli.main warm-up --only $* >build/demo-$*.log 2>&1 || \
@@ -109,7 +119,8 @@ $(DONE)/kernels: $(NUMBA_SOURCES) | $(DONE)/links
 logged = $(BIN)/python cmake/install_interfaces.py $(2) --build build/$(1) --prefix $(VENV) \
 	>build/$(1).log 2>&1 || { cat build/$(1).log; exit 1; }
 
-demo-ready: $(DONE)/demo-maps $(DONE)/links $(DONE)/demo-worlds
+# In this order the longest way begins first, and torch is waited for by what needs it alone.
+demo-ready: $(DONE)/demo-maps $(DONE)/demo-worlds $(DONE)/links $(DONE)/demo-rays
 	@:
 
 # Two steps at a time: compiling loops takes one core, and so does compiling messages.
