@@ -104,7 +104,7 @@ $(DONE)/viewer: requirements/viewer.txt requirements/constraints.txt | $(DONE)/p
 NUMBA_SOURCES := $(shell grep -rl --include='*.py' numba kdbts_ros)
 $(DONE)/demo-maps $(DONE)/demo-rays: | $(DONE)/packages
 $(DONE)/demo-%: $(NUMBA_SOURCES) | $(DONE)/most
-	@echo "[6/6] compiled loops of the demo: $*"
+	@echo "      compiling meanwhile, one to three minutes: loops of the demo's $*"
 	@mkdir -p build
 	@$(BIN)/python -m kdbts_ros.cli.main warm-up --only $* >build/demo-$*.log 2>&1 || \
 		{ cat build/demo-$*.log; exit 1; }
