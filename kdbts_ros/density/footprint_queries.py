@@ -67,8 +67,8 @@ class MapSnapshot:
         published = self.trinary
         if threshold is not None:
             published = said.trinary(threshold, self.completed)
-        of_map = said.probability, said.observed, published
-        each = Answers.of(*(values.ravel()[cells] for values in of_map))
+        probability, observed = said.probability.ravel()[cells], said.observed.ravel()[cells]
+        each = Answers.of(probability, observed, published.ravel()[cells])
         return _worst(each, ends, beyond)
 
     def rehearse(self) -> None:
