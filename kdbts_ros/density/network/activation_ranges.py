@@ -78,7 +78,7 @@ def observe(network: DensityNetwork, images: Iterable[Tensor]) -> dict[str, tupl
     found: dict[str, list[Tensor]] = {name: [] for name in channels}
 
     def look(name: str, _: nn.Module, inputs: tuple[Tensor, ...]) -> None:
-        maps = inputs[0].split(channels[name], dim=1)
+        maps = inputs[0].split_with_sizes(channels[name], dim=1)
         found[name].append(torch.stack([_ends(each) for each in maps]))
 
     hooks = [
