@@ -54,12 +54,16 @@ $(DONE)/torch: requirements/base.txt requirements/constraints.txt | $(DONE)/pyth
 	@scripts/install_packages.sh $(BIN)/python $(ROS) torch
 	@touch $@
 
-$(DONE)/most: requirements/base.txt requirements/ros.txt requirements/constraints.txt | $(DONE)/python
+$(DONE)/most: requirements/base.txt requirements/constraints.txt | $(DONE)/python
 	@scripts/install_packages.sh $(BIN)/python $(ROS) most
 	@touch $@
 
-$(DONE)/packages: $(DONE)/torch $(DONE)/most
-	@scripts/install_packages.sh $(BIN)/python $(ROS) run
+$(DONE)/loops: $(DONE)/torch $(DONE)/most
+	@scripts/install_packages.sh $(BIN)/python $(ROS) loops
+	@touch $@
+
+$(DONE)/packages: requirements/ros.txt $(DONE)/loops
+	@scripts/install_packages.sh $(BIN)/python $(ROS) ros
 	@touch $@
 
 # What tests, checks, documentation and training need besides.
@@ -68,7 +72,7 @@ $(DONE)/tools: requirements/dev.txt requirements/docs.txt requirements/train.txt
 	@touch $@
 
 $(DONE)/tf2_msgs: cmake/install_interfaces.py $(wildcard third_party_interfaces/tf2_msgs/*) \
-		| $(DONE)/most
+		| $(DONE)/packages
 	@echo "[3/6] tf2_msgs, where ROS 2 comes without it"
 	@mkdir -p build
 	@$(BIN)/python -c 'import tf2_msgs.msg' 2>/dev/null || \
@@ -76,7 +80,7 @@ $(DONE)/tf2_msgs: cmake/install_interfaces.py $(wildcard third_party_interfaces/
 	@touch $@
 
 $(DONE)/messages: cmake/install_interfaces.py cmake/prune_missing_includes.cmake CMakeLists.txt \
-		$(wildcard msg/*.msg srv/*.srv) | $(DONE)/most
+		$(wildcard msg/*.msg srv/*.srv) | $(DONE)/packages
 	@echo "[4/6] messages of kdbts_ros"
 	@mkdir -p build
 	@$(call logged,messages,--source . --python-dir share/kdbts_ros/python)
@@ -102,7 +106,7 @@ $(DONE)/viewer: requirements/viewer.txt requirements/constraints.txt | $(DONE)/p
 
 # What a demo runs, compiled while the steps above go on: that needs the sources, not the package.
 NUMBA_SOURCES := $(shell grep -rl --include='*.py' numba kdbts_ros)
-$(DONE)/demo-maps $(DONE)/demo-rays: | $(DONE)/packages
+$(DONE)/demo-maps $(DONE)/demo-rays: | $(DONE)/loops
 $(DONE)/demo-%: $(NUMBA_SOURCES) | $(DONE)/most
 	@echo "      compiling meanwhile, one to three minutes: loops of the demo's $*"
 	@mkdir -p build
@@ -119,8 +123,8 @@ $(DONE)/kernels: $(NUMBA_SOURCES) | $(DONE)/links
 logged = $(BIN)/python cmake/install_interfaces.py $(2) --build build/$(1) --prefix $(VENV) \
 	>build/$(1).log 2>&1 || { cat build/$(1).log; exit 1; }
 
-# In this order the longest way begins first, and torch is waited for by what needs it alone.
-demo-ready: $(DONE)/demo-maps $(DONE)/demo-worlds $(DONE)/links $(DONE)/demo-rays
+# In this order the longest way begins first, and ROS is waited for by what needs it alone.
+demo-ready: $(DONE)/demo-maps $(DONE)/demo-worlds $(DONE)/demo-rays $(DONE)/links
 	@:
 
 # Two steps at a time: compiling loops takes one core, and so does compiling messages.

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs the pinned Python packages into a virtual environment.
-# Usage: install_packages.sh PYTHON {wheels|sourced} {torch|most|run|tools}
-# torch and most have nothing in common and may run at once; run brings what torch needs besides.
+# Usage: install_packages.sh PYTHON {wheels|sourced} {torch|most|loops|ros|tools}
+# torch and most have nothing in common and may run at once; loops brings what torch needs besides,
+# after which the loops can be compiled; the others come after it, one by one.
 set -eu
 python=$1
 ros=$2
@@ -17,14 +18,14 @@ install() {
 
 case $what in
 torch) install --no-deps "$torch" ;;
-most)
+most) grep -v '^torch' "$here/base.txt" | install --quiet -r /dev/stdin ;;
+loops) install "$torch" ;;
+ros)
     if [ "$ros" = wheels ]; then
-        set -- -r "$here/ros.txt"
+        install --quiet -r "$here/ros.txt"
     else
-        set -- "setuptools<80"
+        install --quiet "setuptools<80"
     fi
-    grep -v '^torch' "$here/base.txt" | install --quiet -r /dev/stdin "$@"
     ;;
-run) install "$torch" ;;
 tools) install -r "$here/dev.txt" -r "$here/docs.txt" -r "$here/train.txt" ;;
 esac
