@@ -156,68 +156,31 @@ def _rays(checkpoint: str) -> None:
     A process that begins with this compiles half of what one that runs `_maps` would come to later.
     The engine is not compared with the plain one: that would begin with what maps need.
     """
-    from kdbts_ros.datasets.synthetic.rig import front_stereo
-    from kdbts_ros.density.cell_volume import volume_around
     from kdbts_ros.density.checkpoints.checkpoint import load_network
     from kdbts_ros.density.engines.choose import inference_precision
     from kdbts_ros.density.footprint_queries import MapSnapshot
-    from kdbts_ros.density.geometry.camera import View
-    from kdbts_ros.density.maps.grid import GridWindow, HeightBand, MapArea, OccupancyMap
+    from kdbts_ros.density.maps.grid import OCCUPIED, GridWindow, HeightBand, MapArea, OccupancyMap
     from kdbts_ros.density.network.precision import choose_device
-    from kdbts_ros.density.novel_view import FollowingCamera
     from kdbts_ros.density.queries import ViewSnapshot
     from kdbts_ros.density.scene import SceneCompleter
+    from kdbts_ros.density.whole_frame.beside import Beside
+    from kdbts_ros.density.whole_frame.frame import QueriedFrame
+    from kdbts_ros.density.whole_frame.rehearsal import grey_view
 
     device = choose_device("auto")
     scene = SceneCompleter(*load_network(checkpoint), device, inference_precision("auto", device))
-    camera, T_base_cam = front_stereo()["left"]
-    view = View(np.full((camera.height, camera.width, 3), 90, np.uint8), camera, T_base_cam)
-    window = GridWindow.around(0.0, 0.0, 40.0, 0.2)
-    for count in (1, 2):
-        scene.set_views([view] * count)
-        scene.depth_map()
-        volume_around(scene, MapArea(np.eye(4), window, HeightBand()))
-        following = FollowingCamera(6.0, 3.0)
-        scene.render(following.camera, following.pose(np.eye(4)), stop=0.02)
+    window = GridWindow.around(0.0, 0.0, 40.0, 1.0)
+    area = MapArea(np.eye(4), window, HeightBand())
+    everywhere = np.full((window.height, window.width), OCCUPIED, np.int8)
+    view = scene.encode(grey_view(scene.spec))
+    for views in ((view,), (view, view)):
+        scene.use(views)
+        frame = QueriedFrame(scene, view)
+        Beside(scene, frame, views, area, np.eye(4), everywhere, depth_stride=4).rehearse()
         ViewSnapshot.of(scene, "discount").rehearse()
-    unknown = np.full((window.height, window.width), np.nan, np.float32)
+    unknown = np.full(everywhere.shape, np.nan, np.float32)
     nothing = OccupancyMap(window, unknown, np.zeros(unknown.shape, np.bool_))
-    MapSnapshot(nothing, nothing.trinary(), "discount").rehearse()
-
-
-def _rays(checkpoint: str) -> None:
-    """What `_maps` asks last, of views that no map has been made of.
-
-    A process that begins with this compiles half of what one that runs `_maps` would come to later.
-    The engine is not compared with the plain one: that would begin with what maps need.
-    """
-    from kdbts_ros.datasets.synthetic.rig import front_stereo
-    from kdbts_ros.density.cell_volume import volume_around
-    from kdbts_ros.density.checkpoints.checkpoint import load_network
-    from kdbts_ros.density.engines.choose import inference_precision
-    from kdbts_ros.density.footprint_queries import MapSnapshot
-    from kdbts_ros.density.geometry.camera import View
-    from kdbts_ros.density.maps.grid import GridWindow, HeightBand, MapArea, OccupancyMap
-    from kdbts_ros.density.network.precision import choose_device
-    from kdbts_ros.density.novel_view import FollowingCamera
-    from kdbts_ros.density.queries import ViewSnapshot
-    from kdbts_ros.density.scene import SceneCompleter
-
-    device = choose_device("auto")
-    scene = SceneCompleter(*load_network(checkpoint), device, inference_precision("auto", device))
-    camera, T_base_cam = front_stereo()["left"]
-    view = View(np.full((camera.height, camera.width, 3), 90, np.uint8), camera, T_base_cam)
-    window = GridWindow.around(0.0, 0.0, 40.0, 0.2)
-    for count in (1, 2):
-        scene.set_views([view] * count)
-        scene.depth_map()
-        volume_around(scene, MapArea(np.eye(4), window, HeightBand()))
-        following = FollowingCamera(6.0, 3.0)
-        scene.render(following.camera, following.pose(np.eye(4)), stop=0.02)
-        ViewSnapshot.of(scene, "discount").rehearse()
-    unknown = np.full((window.height, window.width), np.nan, np.float32)
-    nothing = OccupancyMap(window, unknown, np.zeros(unknown.shape, np.bool_))
-    MapSnapshot(nothing, nothing.trinary(), "discount").rehearse()
+    MapSnapshot(nothing, everywhere, "discount").rehearse()
 
 
 def _evaluation() -> None:

@@ -26,7 +26,6 @@ from kdbts_ros.density.queries import (
     ViewSnapshot,
 )
 from kdbts_ros.density.scene import SceneCompleter
-from kdbts_ros.errors import UserError
 from test.density.networks import (
     WHOLE_VECTORS,
     against_torch,
