@@ -134,7 +134,8 @@ def level_step(packed):  # type: ignore[no-untyped-def]
     return tl.load(packed + 9), tl.load(packed + 10), tl.load(packed + 11)
 
 
-@triton.jit
+# Compiled once, whether a camera fills its image or not: see `fused_columns`.
+@triton.jit(do_not_specialize=["valid_height", "valid_width"])
 def columns(  # type: ignore[no-untyped-def]
     folded, code_weight, code_bias, octaves, out_weight, packed, valid, visibility,
     floats, first, second, third,
