@@ -247,7 +247,7 @@ class SceneCompleter:
     def depth(self) -> tuple[Floats, Floats]:
         """z-depth (H,W) m and opacity (H,W) 0..1 of view 0 on the network's pixel grid.
 
-        Depth is the expectation with a forced last sample: mask it by opacity, or see `depth_map`.
+        Depth is that of `depth_map`: mask it by opacity.
         """
         found = self.depth_map()
         return found.depth, found.opacity
@@ -268,7 +268,10 @@ class SceneCompleter:
             size = self.spec.image_height // stride, self.spec.image_width // stride
             found = queries.depths(0, self.samples_of(reference), size, stop=0.0)
             camera = reference.camera.resized(size[1], size[0])
-            self._depth[key] = DepthMap(*found, camera, reference.valid, reference.own)
+            told = found.median if self.spec.tells_median else found.expected
+            self._depth[key] = DepthMap(
+                told, found.median, found.opacity, camera, reference.valid, reference.own
+            )
         return self._depth[key]
 
     def forget_answers(self) -> None:

@@ -166,13 +166,12 @@ def test_the_gpus_columns_are_those_of_torch(head: str, monkeypatch: pytest.Monk
 def test_depth_of_near_things_is_that_of_the_torch_formulation(head: str, scale: float) -> None:
     scene = near_scene(head)
     scene.set_views([seen_from(scale)])
-    depth = scene.depth_map(stride=4)
     maps = [v.feature_maps[0] for v in scene.views]
-    expected = TorchQueries(scene.field.heads[0], scene.views, maps).depths(
-        0, scene.depth_samples(scale), depth.depth.shape, 0.0
-    )
-    np.testing.assert_allclose(depth.depth, expected.expected, rtol=5e-3)
-    assert depth.depth.min() < 3.0 / scale, "something nearer than 3 m"
+    asked = (0, scene.depth_samples(scale), scene.depth_map(stride=4).depth.shape, 0.0)
+    found = scene.queries.depths(*asked)
+    expected = TorchQueries(scene.field.heads[0], scene.views, maps).depths(*asked)
+    np.testing.assert_allclose(found.expected, expected.expected, rtol=5e-3)
+    assert found.expected.min() < 3.0 / scale, "something nearer than 3 m"
 
 
 @pytest.mark.parametrize("spacing", SPACINGS)
@@ -201,6 +200,17 @@ def test_what_lies_beyond_a_short_range_of_depth_is_in_the_table(spacing: str) -
         asked.set_views([seen_from(1.0)])
         found.append(asked.density(points)[0])
     np.testing.assert_allclose(*found, rtol=2e-2, atol=1e-3)
+
+
+@pytest.mark.parametrize("spacing", SPACINGS)
+def test_where_near_things_are_known_depth_is_the_median(spacing: str) -> None:
+    scene = near_scene("bts", spacing)
+    scene.set_views([seen_from(1.0)])
+    told = scene.depth_map()
+    size = told.depth.shape
+    found = scene.queries.depths(0, scene.depth_samples(1.0), size, stop=0.0)
+    assert np.abs(found.median - found.expected).max() > 0.1
+    np.testing.assert_array_equal(told.depth, found.median if spacing == "log" else found.expected)
 
 
 def test_a_file_of_weights_keeps_how_its_rays_are_sampled(tmp_path: Path) -> None:

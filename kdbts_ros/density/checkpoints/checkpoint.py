@@ -41,7 +41,7 @@ from kdbts_ros.suggestions import did_you_mean
 WEIGHTS_FOLDER = Path(__file__).resolve().parents[2] / "weights"
 FORMAT = "kdbts_ros/1"
 # Names that mean the single-view head of a shipped two-headed file: one trunk serves both.
-STUDENTS = {f"kdbts{kind}": f"mvbts{kind}" for kind in ("", "_fine", "_lite", "_indoor")}
+STUDENTS = {f"kdbts{kind}": f"mvbts{kind}" for kind in ("", "_fine", "_indoor")}
 # Notes with figures of the very weights they came with: what is trained, adapted or averaged from
 # them has others.
 OF_THESE_WEIGHTS = ("calibration", "held_out", "activation_ranges")

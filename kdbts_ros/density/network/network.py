@@ -163,6 +163,12 @@ class NetworkSpec:
         near_again = max(0.0, CODE_NEAR - self.depth_near)
         return *self.depths, near_again if self.depth_spacing == "log" else 0.0
 
+    @property
+    def tells_median(self) -> bool:
+        """Whether depth is told as the median: where near things are known, light that a wall lets
+        through by mistake and that ends 80 m away would double the expected depth of a room."""
+        return self.depth_spacing == "log"
+
     def of_student(self) -> NetworkSpec:
         """The network of the student alone: the same trunk under a single-view head."""
         return replace(

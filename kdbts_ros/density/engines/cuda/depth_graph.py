@@ -77,6 +77,7 @@ class DepthSteps:
         device, (h, w) = head.code_weight.device, plan.size
         self._tables = head.ray_tables(plan.samples, plan.size)
         self._expected, self._median, self._opacity = torch.zeros(3, h, w, device=device)
+        self._told = self._median if head.head.spec.tells_median else self._expected
         self._seen, self._index, self._share = (t.to(device) for t in _tables(plan))
         self._nothing = torch.full((), torch.nan, device=device)
         self._answer = torch.zeros(h * w + len(self._index), device=device)
@@ -94,7 +95,7 @@ class DepthSteps:
         h, w = self.plan.size
         self._head.rays(folded[0], True, self._tables, self._median, self._expected, self._opacity)
         known = (self._opacity >= LEAST_OPACITY) & self._seen
-        depth = torch.where(known, self._expected / self.plan.scale, self._nothing).view(-1)
+        depth = torch.where(known, self._told / self.plan.scale, self._nothing).view(-1)
         self._answer[: h * w] = depth
         if self.plan.pixels is not None:
             self._answer[h * w :] = depth[self._index] * self._share
