@@ -72,6 +72,14 @@ def test_every_witness_of_reliability_is_a_test() -> None:
     assert found > 20, "the table names its tests"
 
 
+def test_every_kind_of_fault_has_a_witness() -> None:
+    lines = (ROOT / "docs" / "reliability.md").read_text().splitlines()
+    rows = [line.strip("| ").split(" | ") for line in lines if line.startswith("| ")]
+    faults = [row for row in rows if row[0] not in ("kind", "fault")]
+    assert [row[0] for row in faults if len(row) != 3 or not WITNESS.search(row[-1])] == []
+    assert len(faults) > 100, "the table has its rows"
+
+
 def test_every_yes_beside_other_packages_links_its_test() -> None:
     page = ROOT / "docs" / "peers.md"
     rows = [line.strip("| ").split(" | ") for line in page.read_text().splitlines()]

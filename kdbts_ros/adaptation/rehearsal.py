@@ -11,6 +11,8 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from kdbts_ros.datasets.synthetic.places.kinds import PLACES
+from kdbts_ros.density.cameras.training_camera import TrainingCamera
 from kdbts_ros.density.network.network import DensityNetwork
 from kdbts_ros.learning.config.stages import OptimiserConfig, SupervisedStage
 from kdbts_ros.learning.frames.draws import Draws
@@ -36,10 +38,23 @@ class Worlds(Protocol):
 
 
 class KnownWorlds:
-    """A picklable function from a seed to a labelled world, as the network is shown it."""
+    """A picklable function from a seed to a labelled world, as the network is shown it: streets to
+    one of KITTI's camera, places of every kind to one of another."""
 
-    def __init__(self, width: int, height: int, near: float = NEAR) -> None:
-        self._make = LabelledWorlds(width, height, _POINTS, _COLUMNS, extra=0, near=near)
+    def __init__(
+        self, width: int, height: int, near: float = NEAR, camera: TrainingCamera | None = None
+    ) -> None:
+        of_places = camera is not None and camera != TrainingCamera()
+        self._make = LabelledWorlds(
+            width,
+            height,
+            _POINTS,
+            _COLUMNS,
+            extra=0,
+            near=near,
+            places=dict.fromkeys(PLACES, 1 / len(PLACES)) if of_places else None,
+            camera=camera if of_places else None,
+        )
 
     def __call__(self, seed: int) -> LabelledFrame:
         return self._make(FIRST_WORLD + seed % 100_000_000)

@@ -144,7 +144,7 @@ def adapt(
         rehearsal = None
         if settings.worlds and settings.rehearsal:
             spec = info.spec
-            make = KnownWorlds(spec.image_width, spec.image_height, spec.depth_near)
+            make = KnownWorlds(spec.image_width, spec.image_height, spec.depth_near, training)
             made = FrameSupply(make, WORLDS, settings.seed, session.progress.worlds, REUSE)
             rehearsal = Rehearsal(supplies.enter_context(made), settings.worlds, settings.seed)
         while supply.having < wanted:

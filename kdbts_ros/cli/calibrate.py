@@ -10,7 +10,8 @@ from rich.console import Console
 from rich.progress import track
 
 from kdbts_ros.cli import options
-from kdbts_ros.cli.evaluation_data import Json, Views, show_table
+from kdbts_ros.cli.evaluation_data import Json, PlaceName, Views, near_by, show_table
+from kdbts_ros.datasets.synthetic.places.kinds import STREET
 from kdbts_ros.density.checkpoints.checkpoint import resolve, write_annotated
 from kdbts_ros.density.maps.probability import NOTE, ProbabilityCurves, read_note, write_note
 from kdbts_ros.density.scene import SceneCompleter
@@ -36,6 +37,7 @@ def calibrate(
     held_out: Annotated[int, typer.Option(min=2, help="Further worlds that check the fit.")] = 20,
     seed: Annotated[int, typer.Option(min=0, help="First world.")] = CALIBRATION_SEED,
     views: Views = "left",
+    place: PlaceName = STREET,
     occupied_from: Annotated[
         Optional[float],
         typer.Option(min=0.01, max=0.99, help="Set this threshold instead of that of best IoU."),
@@ -56,9 +58,9 @@ def calibrate(
         raise UserError("only a .safetensors of this package holds notes; `kdbts convert` it first")
     choice = ViewChoice.parse(views)
     scene = SceneCompleter.load(checkpoint, device, precision, head)
-    drawn = prefetched(synthetic_samples(worlds + held_out, seed, choice))
+    drawn = prefetched(synthetic_samples(worlds + held_out, seed, choice, place=place))
     counted = track(drawn, "worlds", worlds + held_out, console=Console(stderr=True))
-    evidence = gather(scene, counted, OccupancySettings())
+    evidence = gather(scene, counted, OccupancySettings(**near_by(place)))
     found = with_threshold(fit(evidence[:worlds]), evidence[:worlds], occupied_from)
     checked = evidence[worlds:]
     rows = {

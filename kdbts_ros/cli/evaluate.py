@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Optional
 
 import typer
 
@@ -35,6 +35,7 @@ from kdbts_ros.cli.evaluation_data import (
     Views,
     Worlds,
     load_scenes,
+    near_by,
     orbslam_poses,
     show_table,
 )
@@ -56,7 +57,6 @@ from kdbts_ros.density.cameras.adapter import choose_mode
 from kdbts_ros.density.maps.grid import HeightBand
 from kdbts_ros.errors import UserError
 from kdbts_ros.evaluation.anchoring import Anchoring
-from kdbts_ros.evaluation.columns import Box
 from kdbts_ros.evaluation.depth import depth_findings, evaluate_depth
 from kdbts_ros.evaluation.depth_errors import DepthErrors, steadiness_rows
 from kdbts_ros.evaluation.depth_metrics import CAP, Crop
@@ -73,8 +73,6 @@ app.command()(cameras)
 app.command("drive")(along_drives)
 
 PICTURES = 4
-# Columns of places that are no streets, in the base frame, m.
-NEAR_BOX = Box((0.5, 8.0), (-4.0, 4.0))
 
 
 class Scaling(str, Enum):
@@ -213,7 +211,7 @@ def occupancy(
         HeightBand(height_min, height_max, 0.25),
         threshold=threshold,
         anchored=_anchored(ground_anchor, protocols),
-        **_near_by(place),
+        **near_by(place),
     )
     by_lidar = lidar_settings(lidar_box, layers, without, pitch_deg)
     accumulates = any(p in ACCUMULATING for p in protocols)
@@ -233,11 +231,6 @@ def occupancy(
         exact = evaluations.exact
         truth = None if exact is None else (exact, findings[Protocol.TRUTH.value])
         write_occupancy_report(report, title, [sentence], truth, evaluations.parts(findings))
-
-
-def _near_by(place: str) -> dict[str, Any]:
-    """What is compared where robots work: nearer columns, finer cells."""
-    return {} if place == STREET else {"box": NEAR_BOX, "resolution": 0.1}
 
 
 def _along(asked: Anchoring, dataset: Dataset) -> Anchoring:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, Any, Optional
 
 import typer
 from rich.console import Console
@@ -18,11 +18,12 @@ from kdbts_ros.cli import options
 from kdbts_ros.datasets.kitti.files import split_frames
 from kdbts_ros.datasets.opening import OrbslamPoses
 from kdbts_ros.datasets.rgbd.sequence import RgbdSequence
-from kdbts_ros.datasets.synthetic.places.kinds import PLACES, STREET, check_place
+from kdbts_ros.datasets.synthetic.places.kinds import ALL_PLACES, PLACES, STREET, check_place
 from kdbts_ros.density.maps.probability import ProbabilityCurves
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.errors import UserError
 from kdbts_ros.evaluation.anchoring import Anchoring
+from kdbts_ros.evaluation.columns import Box
 from kdbts_ros.evaluation.report import Rows
 from kdbts_ros.evaluation.rgbd_samples import RgbdSamples
 from kdbts_ros.evaluation.samples import (
@@ -34,6 +35,9 @@ from kdbts_ros.evaluation.samples import (
 )
 from kdbts_ros.evaluation.views import ViewChoice
 from kdbts_ros.files import shown
+
+# Columns of places that are no streets, in the base frame, m.
+NEAR_BOX = Box((0.5, 8.0), (-4.0, 4.0))
 
 
 class Dataset(str, Enum):
@@ -47,7 +51,12 @@ class Dataset(str, Enum):
 
 
 def _known_place(name: str) -> str:
-    return name if name == STREET else check_place(name)
+    return name if name in (STREET, ALL_PLACES) else check_place(name)
+
+
+def near_by(place: str) -> dict[str, Any]:
+    """What is compared where robots work: nearer columns, finer cells."""
+    return {} if place == STREET else {"box": NEAR_BOX, "resolution": 0.1}
 
 
 Data = Annotated[Dataset, typer.Option("--dataset", help="Where truth comes from.")]
@@ -74,7 +83,8 @@ PlaceName = Annotated[
     str,
     typer.Option(
         "--place",
-        help=f"Of the synthetic worlds: {STREET}, {', '.join(PLACES)}.",
+        help=f"Of the synthetic worlds: {STREET}, {', '.join(PLACES)}, or {ALL_PLACES}: all kinds "
+        "but streets in turn.",
         callback=_known_place,
     ),
 ]
@@ -205,7 +215,9 @@ class DataChoice:
             name = "/".join(filter(None, (self.root.resolve().name, self.sequence)))
             return f"rgbd {name} frames {self.frames}, views {ViewChoice.parse(self.views)}"
         if self.dataset is Dataset.SYNTHETIC:
-            kind = "worlds" if self.place == STREET else f"{self.place} worlds"
+            kind = {STREET: "worlds", ALL_PLACES: ALL_PLACES}.get(
+                self.place, f"{self.place} worlds"
+            )
             which = f"{self.worlds} synthetic {kind} from seed {self.seed}"
         else:
             which = f"{self.dataset.value} {self.drive or self.sequence or ''} frames {self.frames}"

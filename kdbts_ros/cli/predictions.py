@@ -11,8 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from kdbts_ros.datasets.sample import PosedFrame
+from kdbts_ros.density.frame_result import FrameResult
 from kdbts_ros.density.geometry.camera import Camera
-from kdbts_ros.density.pipeline import FrameResult
 from kdbts_ros.errors import UserError
 from kdbts_ros.files import make_folder, shown, write_png, writing
 from kdbts_ros.reading import foreign

@@ -146,11 +146,7 @@ def _maps(checkpoint: str) -> None:
         image = rng.integers(0, 256, (camera.height, camera.width, 3), np.uint8)
         view = pipeline.view(image, Lens(camera), T_world_base @ T_base_cam, T_world_base)
         stamp = FrameStamp("left", 1_000_000_000 + 200_000_000 * i)
-        beside = pipeline.process(view, T_world_base, wanted, stamp).beside
-        beside.occupied_cells()
-        beside.volume()
-        beside.surface(T_world_base @ T_base_cam)
-        beside.novel_view(6.0, 3.0)
+        pipeline.process(view, T_world_base, wanted, stamp).beside.rehearse()
 
 
 def _evaluation() -> None:

@@ -5,10 +5,8 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 import numpy as np
-import numpy.typing as npt
 
 from kdbts_ros import pictures
 from kdbts_ros.density.birds_eye_map import map_around
@@ -16,13 +14,13 @@ from kdbts_ros.density.cameras.adapter import CameraAdapter
 from kdbts_ros.density.cameras.lenses import Lens
 from kdbts_ros.density.cameras.training_camera import TrainingCamera
 from kdbts_ros.density.engines.answers import DepthMap
-from kdbts_ros.density.geometry.camera import Camera, View, inverse
+from kdbts_ros.density.frame_result import FrameResult as FrameResult
+from kdbts_ros.density.geometry.camera import View, inverse
 from kdbts_ros.density.ground.anchor import GroundAccount
-from kdbts_ros.density.maps.grid import CellRule, FrameMap, GridWindow, MapArea, OccupancyMap, Pose
+from kdbts_ros.density.maps.grid import CellRule, FrameMap, GridWindow, MapArea, Pose
 from kdbts_ros.density.maps.marks import Marks
 from kdbts_ros.density.maps.preview import preview_panel
 from kdbts_ros.density.maps.rolling_map import LocalMap
-from kdbts_ros.density.network.network import NetworkSpec
 from kdbts_ros.density.queries import ViewSnapshot
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.density.settings import MAP_AND_DEPTH, FrameStamp, Wanted
@@ -34,35 +32,10 @@ from kdbts_ros.density.views.static_world import ConsistencyGate, stride_for
 from kdbts_ros.density.whole_frame.anchored import AnchoredFrames
 from kdbts_ros.density.whole_frame.beside import Beside
 from kdbts_ros.density.whole_frame.frame import Frame
+from kdbts_ros.density.whole_frame.rehearsal import grey_view, rehearse_several_views
 from kdbts_ros.density.whole_frame.several_views import MultiViewMaps
 from kdbts_ros.density.whole_frame.single_view import SingleViewMaps
 from kdbts_ros.errors import UserError
-
-
-@dataclass(frozen=True)
-class FrameResult:
-    """What one frame gave; optional parts only when asked for.
-
-    trinary and percent (H,W) int8 over `window`; depth (h,w) z-depth m, NaN invalid, with its
-    camera, which is the real one without distortion; preview (h,w,3) uint8 RGB; times_ms per stage;
-    threshold: probability from which a column was called occupied; views: those behind the map;
-    ground: what ties its distances to the ground; beside: what else can be asked about the frame
-    until the next one; snapshot: what its views can be asked at any time.
-    """
-
-    window: GridWindow
-    trinary: npt.NDArray[np.int8]
-    percent: npt.NDArray[np.int8] | None
-    occupancy: OccupancyMap
-    depth: npt.NDArray[np.float32] | None
-    depth_camera: Camera | None
-    preview: npt.NDArray[np.uint8] | None
-    times_ms: dict[str, float]
-    threshold: float
-    beside: Beside
-    views: ViewAccount = field(default_factory=ViewAccount)
-    ground: GroundAccount = field(default_factory=GroundAccount)
-    snapshot: ViewSnapshot | None = None
 
 
 class Pipeline:
@@ -288,28 +261,19 @@ class Pipeline:
         return None
 
     def _warm_up(self) -> None:
-        # The first frame compiles kernels and allocates; it must not count as a dropped second.
-        grey = _grey_view(self.scene.spec)
-        frame = self.process(grey, np.eye(4), Wanted(queries=True))
-        assert frame.snapshot is not None
-        frame.snapshot.rehearse()
+        # It must not count as a dropped second, nor must the first listener of anything wait.
+        grey = grey_view(self.scene.spec)
+        result = self.process(grey, np.eye(4), Wanted(preview=True, queries=True))
+        assert result.snapshot is not None
+        result.snapshot.rehearse()
+        result.beside.rehearse()
         if self._views is not None:
-            # Several views take other kernels than one.
-            encoded = self.scene.encode(grey)
-            self.scene.use([encoded, encoded])
             window = GridWindow.around(0.0, 0.0, 2 * self.settings.range_m, 1.0)
-            area, rule = MapArea(np.eye(4), window, self._band), self._rule_for(2)
-            self._multi_view_maps.map(*area, *rule)
-            ViewSnapshot.of(self.scene, area, rule).rehearse()
-            self.scene.depth_map(self.settings.depth_stride, by_student=True)
-
-
-def _grey_view(spec: NetworkSpec) -> View:
-    """An image of nothing, 1.5 m above the ground, that looks along x."""
-    w, h = spec.image_width, spec.image_height
-    camera = Camera(w, h, 0.6 * w, 0.6 * w, w / 2, h / 2)
-    T_world_cam = np.array([[0, 0, 1, 0], [-1, 0, 0, 0], [0, -1, 0, 1.5], [0, 0, 0, 1.0]])
-    return View(np.full((h, w, 3), 128, np.uint8), camera, T_world_cam)
+            area = MapArea(np.eye(4), window, self._band)
+            rehearse_several_views(
+                self.scene, self._multi_view_maps, self.scene.encode(grey), area,
+                self._rule_for(2), self.settings.depth_stride,
+            )  # fmt: skip
 
 
 def depth_from(scene: SceneCompleter) -> Callable[[KeptView], DepthMap]:

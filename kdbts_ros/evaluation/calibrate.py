@@ -17,6 +17,7 @@ from kdbts_ros.evaluation.columns import columns_of
 from kdbts_ros.evaluation.occupancy import OccupancySettings
 from kdbts_ros.evaluation.samples import Sample
 from kdbts_ros.evaluation.scores import PROBABILITY_BINS, ColumnTruth, FrameScore, score
+from kdbts_ros.evaluation.shown import adapter_of, shown
 
 Bools = npt.NDArray[np.bool_]
 Floats = npt.NDArray[np.float32]
@@ -54,7 +55,8 @@ def gather(
 
 def _evidence(scene: SceneCompleter, sample: Sample, settings: OccupancySettings) -> Evidence:
     columns = columns_of(sample, settings.band, settings.box, settings.resolution)
-    scene.set_views(sample.views)
+    adapter = adapter_of(scene)
+    scene.set_views([shown(view, sample, adapter) for view in sample.views])
     # A curve is of one head: what the newest view says alone is of another.
     found = map_together(scene, sample.T_world_base, columns.window, settings.band)
     opacity = found.probability[columns.compared].astype(np.float64)

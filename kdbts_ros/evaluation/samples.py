@@ -16,7 +16,7 @@ import numpy.typing as npt
 from kdbts_ros.datasets.kitti.drive import KittiDrive
 from kdbts_ros.datasets.opening import OrbslamPoses, open_drive
 from kdbts_ros.datasets.synthetic.drive import StreetDrive, place_drive
-from kdbts_ros.datasets.synthetic.places.kinds import STREET
+from kdbts_ros.datasets.synthetic.places.kinds import ALL_PLACES, PLACES, STREET
 from kdbts_ros.datasets.synthetic.world import StreetWorld
 from kdbts_ros.density.geometry.camera import Array, View
 from kdbts_ros.errors import UserError
@@ -75,21 +75,22 @@ def synthetic_samples(
 
     With scans the street is longer, and another one: a lane is kept free for the whole drive.
     around: how many scans after the moment's own to spin, None for none at all. place: "street", or
-    one of `PLACES`, each world with a robot's camera of its own.
+    one of `PLACES`, or "places" for each in turn, seen by a robot's camera of its own.
     """
     further = 0 if around is None else around + 1
     for index in range(worlds):
         frames = max(1, scans, further)
         drive = StreetDrive(seed + index, frames)
-        if place != STREET:
-            drive = place_drive(place, seed + index, frames)
+        kind = PLACES[index % len(PLACES)] if place == ALL_PLACES else place
+        if kind != STREET:
+            drive = place_drive(kind, seed + index, frames)
         drawn = drive.rendered(0, "left")
         camera, T_base_cam = drive.rig["left"]
         T_world_base = drive.T_world_base(0)
         view = View(drawn.image, camera, T_world_base @ T_base_cam)
         spun = [spun_scan(drive.world, drive.T_world_base(i)) for i in range(max(scans, further))]
         yield Sample(
-            f"{'world' if place == STREET else place} {seed + index}",
+            f"{'world' if kind == STREET else kind} {seed + index}",
             (view, *street_views(drive, 0, choice or ViewChoice())),
             T_world_base,
             np.where(np.isfinite(drawn.depth), drawn.depth, 0).astype(np.float32),

@@ -26,6 +26,7 @@ from kdbts_ros.adaptation.step import adapt_step, collate
 from kdbts_ros.cli.adapt import adapt as command
 from kdbts_ros.datasets.bags.drive import BagDrive
 from kdbts_ros.datasets.kitti.files import rigid
+from kdbts_ros.density.cameras.training_camera import TrainingCamera
 from kdbts_ros.density.checkpoints.checkpoint import load_network
 from kdbts_ros.density.geometry.camera import R_BODY_OPTICAL
 from kdbts_ros.density.network.network import DensityNetwork, sample_features
@@ -315,6 +316,14 @@ def test_rehearsed_worlds_are_none_that_anything_else_shows() -> None:
     assert min(seeds) >= 1_000_000_000
     # Where worlds for evaluation begin.
     assert max(seeds) < 2_000_000_000
+
+
+def test_what_is_rehearsed_is_seen_by_the_camera_that_the_network_knows() -> None:
+    camera = TrainingCamera.looking(81, 18, 28, 0.2, (96, 64))
+    assert rehearsal.KnownWorlds(96, 64, camera=TrainingCamera())(5).street
+    place = rehearsal.KnownWorlds(96, 64, 0.5, camera)(5)
+    assert not place.street
+    np.testing.assert_allclose(place.K_ndc[0], camera.camera(96, 64).ndc, atol=1e-6)
 
 
 def test_the_truth_has_the_least_photometric_error() -> None:

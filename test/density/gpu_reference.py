@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from kdbts_ros.density.engines.cuda import frame_params
 from kdbts_ros.density.engines.folding import FoldedHead
 from kdbts_ros.density.network.network import sample_features
 
@@ -33,7 +34,7 @@ def columns(
 
     params: see `frame_params`; visibility (h,w) as the network is shown; valid: see `View.valid`.
     """
-    origin, along_x, along_y, up = params[:12].reshape(4, 3).astype(np.float64)
+    origin, along_x, along_y, up = params[frame_params.AXES].reshape(4, 3).astype(np.float64)
     level, row, column = np.meshgrid(*(np.arange(n) for n in shape), indexing="ij")
     q = origin + column[..., None] * along_x + row[..., None] * along_y + level[..., None] * up
     z = np.maximum(q[..., 2], MIN_DEPTH)
@@ -46,17 +47,23 @@ def columns(
     visible = seen & (q[..., 2] <= visibility[y, x].reshape(shape))
     points = torch.from_numpy(uv).reshape(1, 1, -1, 2)
     sampled = sample_features(folded[None, None], points)[0, 0]
-    mapped = torch.from_numpy((params[12] / z + params[13]).astype(np.float32)).reshape(-1, 1)
+    slope, shift, offset, scale = params[frame_params.HEAD]
+    mapped = torch.from_numpy((slope / (z + offset) + shift).astype(np.float32)).reshape(-1, 1)
     code = head.code(torch.cat([points[0, 0], mapped], -1))
     pre = head.last(F.relu(sampled + code @ head.code_weight.T + head.code_bias))[:, 0]
-    sigma = F.softplus(pre).reshape(shape).numpy() * params[14]
-    tau = (sigma * seen).sum(0) * params[15]
+    sigma = F.softplus(pre).reshape(shape).numpy() * scale
+    tau = (sigma * seen).sum(0) * params[frame_params.THICKNESS]
     count = seen.sum(0)
-    known = (count >= params[16]) & (q[0, ..., 2] + params[18] * up[2] >= params[17])
+    middle = q[0, ..., 2] + params[frame_params.MIDDLE_LEVEL] * up[2]
+    known = (count >= params[frame_params.LEAST_SEEN]) & (middle >= params[frame_params.NEAREST])
     observed = known & (2 * visible.sum(0) >= count)
-    p = np.where(observed, _curve(tau, *params[19:22]), _curve(tau, *params[22:25]))
+    seen_there, completed_there = (
+        _curve(tau, *params[first : first + 3])
+        for first in (frame_params.OBSERVED_CURVE, frame_params.COMPLETED_CURVE)
+    )
+    p = np.where(observed, seen_there, completed_there)
     p = np.where(known, p, np.nan).astype(np.float32)
-    threshold, completed = params[25], params[26]
+    threshold, completed = params[frame_params.THRESHOLD], params[frame_params.COMPLETED_CELLS]
     free = (p < threshold) & (observed | (p < threshold / 2) | (completed != 1))
     told = observed | (completed != 2)
     trinary = np.where((p >= threshold) & told, 100, np.where(free & told, 0, -1))

@@ -13,8 +13,8 @@ DENSITY = PACKAGE / "density"
 TESTS = Path(__file__).parent
 # The paper, and through which doors it sees engines: the choice, the protocol, and plain data.
 PAPER = (
-    *("scene.py", "birds_eye_map.py", "novel_view.py", "pipeline.py", "settings.py"),
-    *("queries.py", "places.py"),
+    *("scene.py", "birds_eye_map.py", "novel_view.py", "pipeline.py", "frame_result.py"),
+    *("settings.py", "queries.py", "places.py"),
     *("network", "geometry", "cameras", "ground", "views", "maps"),
 )
 DOORS = {"choose", "interface", "answers", "encoded_view"}

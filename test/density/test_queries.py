@@ -29,7 +29,16 @@ from kdbts_ros.density.queries import (
 )
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.errors import UserError
-from test.density.networks import against_torch, base_pose, camera, forward_pose, tiny_scene, view
+from test.density.networks import (
+    WHOLE_VECTORS,
+    against_torch,
+    base_pose,
+    camera,
+    forward_pose,
+    tiny_scene,
+    view,
+    with_numbers,
+)
 
 AREA = MapArea(base_pose(), GridWindow.around(6.0, 0.0, 12.0, 0.5), HeightBand())
 RULE = CellRule(0.4, "discount")
@@ -56,11 +65,8 @@ def some_points(count: int = 500) -> np.ndarray:
 @against_torch("cpu/points", "cpu/point_votes", "cpu/fusion")
 @pytest.mark.parametrize("head", ["bts", "mvbts", "simple_multiview"])
 def test_points_are_what_torch_says_of_them(head: str) -> None:
-    scene = tiny_scene(head)
-    half = np.ones((2, 2), bool)
-    half[:, 0] = False
-    first = View(view(0).image, camera(), forward_pose(), scale=1.3, valid=half)
-    scene.set_views([first, view(1, x=0.5, yaw=0.1)])
+    scene = with_numbers(tiny_scene(head), "floats")
+    scene.set_views(half_and_whole())
     found = scene.engine.points(0, scene.views)
     assert isinstance(found, SingleViewPoints if head == "bts" else FusedPoints)
     plain = TorchQueries(
@@ -77,6 +83,35 @@ def test_points_are_what_torch_says_of_them(head: str) -> None:
     assert (light == plain.visible(points, visibility)).all() and 0 < light.sum() < seen.sum()
     # The loops of frames, which share threads, say the same to the bit.
     np.testing.assert_array_equal(sigma, scene.queries.point_densities(points))
+
+
+@against_torch("cpu/int16_points")
+@pytest.mark.parametrize("head", HEADS)
+def test_points_through_integers_are_what_torch_says_of_them(head: str) -> None:
+    scene = with_numbers(tiny_scene(head, widths=WHOLE_VECTORS), "integers")
+    scene.set_views(half_and_whole())
+    found = scene.engine.points(0, scene.views)
+    assert scene.views[0].kept[head].features.size
+    plain = TorchQueries(
+        scene.field.heads[0], scene.views, [v.feature_maps[0] for v in scene.views]
+    )
+    # Before the nearest that tables know, too; no whole number of blocks.
+    near = np.stack([np.linspace(0.2, 2.0, 37), np.full(37, -0.1), np.full(37, 1.6)], -1)
+    points = np.concatenate([some_points(), near])
+    seen, sigma = plain.seen(points), found.point_densities(points)
+    assert (np.isnan(sigma) == ~seen).all() and seen[-37:].any()
+    expected = plain.point_densities(points)
+    np.testing.assert_allclose(sigma[seen], expected[seen], rtol=2e-3, atol=1e-3)
+    assert (sigma != scene.queries.point_densities(points))[seen].any()
+    assert found.point_densities(points[:0]).shape == (0,)
+
+
+def half_and_whole() -> list[View]:
+    """A view of a smaller camera whose image is valid on its right alone, and another."""
+    half = np.ones((2, 2), bool)
+    half[:, 0] = False
+    first = View(view(0).image, camera(), forward_pose(), scale=1.3, valid=half)
+    return [first, view(1, x=0.5, yaw=0.1)]
 
 
 def test_a_head_that_no_loop_knows_is_asked_through_torch() -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from safetensors import safe_open
 
+from kdbts_ros.density.birds_eye_map import map_together
 from kdbts_ros.density.checkpoints.checkpoint import load_network, save_network, write_annotated
 from kdbts_ros.density.maps.probability import NOTE, Curve, ProbabilityCurves, write_note
 from kdbts_ros.density.pipeline import Pipeline, PipelineSettings
@@ -21,10 +22,11 @@ from kdbts_ros.evaluation.calibrate import (
     gather,
     with_threshold,
 )
-from kdbts_ros.evaluation.columns import columns_of
+from kdbts_ros.evaluation.columns import Box, columns_of
 from kdbts_ros.evaluation.occupancy import OccupancySettings
 from kdbts_ros.evaluation.samples import CALIBRATION_SEED, synthetic_samples
 from kdbts_ros.evaluation.scores import ColumnTruth, frame_table
+from kdbts_ros.evaluation.shown import adapter_of, shown
 from test.density.networks import tiny_network, tiny_scene
 
 TRUE = ProbabilityCurves(Curve(0.8, 2.0, 0.9), Curve(3.0, 1.2, 0.6))
@@ -116,3 +118,16 @@ def test_the_map_takes_the_threshold_of_its_checkpoint(tmp_path):
         )
         found = pipeline.process(sample.view, sample.T_world_base)
         assert np.array_equal(found.trinary == 100, found.occupancy.probability >= expected)
+
+
+def test_what_is_gathered_is_shown_as_the_node_shows_it(tmp_path):
+    """A robot's camera is not the network's: what is fitted must be what a map is made of."""
+    scene = tiny_scene()
+    settings = OccupancySettings(box=Box((0.5, 8.0), (-4.0, 4.0)), resolution=0.2)
+    (sample,) = synthetic_samples(1, CALIBRATION_SEED, place="office")
+    (found,) = gather(scene, [sample], settings)
+    scene.set_views([shown(sample.view, sample, adapter_of(scene))])
+    columns = columns_of(sample, settings.band, settings.box, settings.resolution)
+    wanted = map_together(scene, sample.T_world_base, columns.window, settings.band)
+    np.testing.assert_array_equal(found.observed, wanted.observed[columns.compared])
+    assert np.isfinite(found.optical_depth).any()

@@ -18,7 +18,6 @@ import numpy.typing as npt
 from kdbts_ros.density.cameras.lenses import Lens
 from kdbts_ros.density.cameras.rectify import Rgb, Warp, positions, straight_camera
 from kdbts_ros.density.cameras.training_camera import (
-    MAX_SCALE,
     Mounting,
     TrainingCamera,
     height_scale,
@@ -148,7 +147,7 @@ class Canonical:
                 "a sharper image would see further"
             )
         wanted = training.height / self.mounting.height if self.mounting.height > 0 else np.inf
-        if not 1 / MAX_SCALE <= wanted <= MAX_SCALE:
+        if not 1 / training.max_scale <= wanted <= training.max_scale:
             found.append(
                 f"the camera is {self.mounting.height:.2f} m above the ground, the network's "
                 f"{training.height:.2f} m: scaled by {self.scale:.2f} only, so distances are off"

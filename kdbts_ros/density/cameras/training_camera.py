@@ -12,7 +12,8 @@ import numpy as np
 from kdbts_ros.density.geometry.camera import Array, Camera
 from kdbts_ros.errors import UserError
 
-# Beyond a third or three times the training height nothing looks alike any more.
+# Beyond a third or three times the training height nothing looks alike any more to a network that
+# has learnt from cameras of one height.
 MAX_SCALE = 3.0
 # Further than this from the horizon a level view shows little of what the camera sees.
 MAX_TILT = np.radians(60)
@@ -31,8 +32,11 @@ class TrainingCamera:
     pitch (down positive, rad) of the images a network learnt from. The default is KITTI's camera,
     which the synthetic training worlds share.
 
+    max_scale: how many times lower, or higher, a camera may be whose images are scaled to it.
+
     Raises:
-        UserError: focal lengths or a height that are not positive, or a pitch beyond 60 degrees.
+        UserError: focal lengths or a height that are not positive, a pitch beyond 60 degrees, or a
+            max_scale below 1.
     """
 
     fx: float = 2 * 721.5377 / 1242
@@ -41,6 +45,7 @@ class TrainingCamera:
     cy: float = 2 * 173.354 / 375 - 1
     height: float = 1.65
     pitch: float = 0.0
+    max_scale: float = MAX_SCALE
 
     def __post_init__(self) -> None:
         if not all(np.isfinite(value) for value in asdict(self).values()):
@@ -50,6 +55,31 @@ class TrainingCamera:
                 "a training camera needs positive focal lengths and height and a pitch below "
                 f"60 degrees, got {asdict(self)}"
             )
+        if self.max_scale < 1:
+            raise UserError(f"the training camera's max_scale is 1 or more, got {self.max_scale}")
+
+    @classmethod
+    def looking(
+        cls, across: float, up: float, down: float, lowest: float, pixels: tuple[int, int]
+    ) -> TrainingCamera:
+        """A level camera with square pixels, for robots of many heights.
+
+        Args:
+            across: degrees from the left edge to the right one, the axis in the middle.
+            up: degrees from the horizon to the upper edge, down: to the lower one. Only their
+                ratio counts: square pixels leave the rest to the image's shape.
+            lowest: height above the ground, m, that images are enlarged from.
+            pixels: width and height of the image.
+        """
+        width, height = pixels
+        fx = 1 / np.tan(np.radians(across) / 2)
+        above, below = np.tan(np.radians(up)), np.tan(np.radians(down))
+        cy = (above - below) / (above + below)
+        usual = cls()
+        return cls(
+            float(fx), float(fx * width / height), 0.0, float(cy), usual.height, 0.0,
+            max(1.0, usual.height / lowest),
+        )  # fmt: skip
 
     @classmethod
     def from_notes(cls, notes: Mapping[str, str]) -> TrainingCamera:
@@ -147,7 +177,7 @@ def height_scale(height: float, training: TrainingCamera) -> float:
     """`View.scale` of a camera `height` m above the ground, bounded; 1 for one below it."""
     if height <= 0:
         return 1.0
-    return float(np.clip(training.height / height, 1 / MAX_SCALE, MAX_SCALE))
+    return float(np.clip(training.height / height, 1 / training.max_scale, training.max_scale))
 
 
 def rotation_angle(R: Array) -> float:

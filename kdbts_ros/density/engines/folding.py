@@ -9,6 +9,7 @@ formulation of `DensityNetwork.density` up to rounding.
 
 from __future__ import annotations
 
+import math
 from copy import deepcopy
 from typing import NamedTuple
 
@@ -35,8 +36,10 @@ from kdbts_ros.density.network.volume_rendering import composite, median_depth
 # 1.7e-5 of its amplitude.
 STEPS_PER_UNIT = 4096
 # Mapped depths the table covers: from infinitely far to about half of `depth_near`; what is nearer
-# is computed, not looked up.
+# is computed, not looked up. With an offset to all there is, see `table_ends`.
 DEPTH_CODES = (-1.25, 3.0)
+# Of ranges of depth as short as no camera's a table would take all memory,.
+_LOWEST_CODE = -8.0
 # Sets of rays whose positional halves are kept: of the map's light and of the depth image, for
 # cameras of two scales.
 KEPT_RAYS = 4
@@ -49,7 +52,7 @@ class HeadArrays(NamedTuple):
     coordinate, row by row, z with the layer's bias; u and v are from -1, z from `z_low`, `steps`
     rows per unit. z_waves (14,hidden):
     weights of the mapped depth, its sines and cosines in turn, and the bias; octaves (6,) their
-    frequencies. slope, shift: mapped depth = slope / z + shift.
+    frequencies. slope, shift, offset: mapped depth = slope / (z + offset) + shift.
     out (K*hidden) row by row and out_bias (K,): the last layer.
     """
 
@@ -63,6 +66,7 @@ class HeadArrays(NamedTuple):
     octaves: Floats
     slope: np.float32
     shift: np.float32
+    offset: np.float32
     out: Floats
     out_bias: Floats
 
@@ -147,7 +151,7 @@ class FoldedHead:
         For rays through pixel centres of a grid of `size` (h,w) at depths t; the last has the bias.
         """
         device = self.code_weight.device
-        mapped = map_depth(t, self.spec.depth_near, self.spec.depth_far)
+        mapped = map_depth(t, *self.spec.code_depths)
         u, v = pixel_centres(size[1], device), pixel_centres(size[0], device)
         halves = [
             coordinate_half(self.code, self.code_weight, values, axis)
@@ -169,7 +173,7 @@ class FoldedHead:
 
     def _positional(self, uv: Tensor, z: Tensor) -> Tensor:
         """What γ(u_k, d_k) adds to the first layer, its bias included."""
-        depth = map_depth(z, self.spec.depth_near, self.spec.depth_far).unsqueeze(-1)
+        depth = map_depth(z, *self.spec.code_depths).unsqueeze(-1)
         code = self.code(torch.cat([uv, depth], dim=-1))
         flat = torch.addmm(self.code_bias, code.flatten(0, -2), self.code_weight.T)
         return flat.reshape(*code.shape[:-1], -1)
@@ -226,9 +230,9 @@ def head_arrays(layers: Perceptron, spec: NetworkSpec, code: PositionalCode) -> 
     weight = layers.lin_in.weight.detach().cpu()[:, spec.feature_channels :]
     bias = layers.lin_in.bias.detach().cpu()
     unit = _rows(-1, 1)
-    low, high = DEPTH_CODES
+    slope, shift, offset = depth_mapping(spec)
+    low, high = table_ends(slope, shift, offset)
     depths = _rows(low, high)
-    near, far = 1 / spec.depth_near, 1 / spec.depth_far
     # The code orders its terms u, v, z within the raw triple and within each wave.
     waves = weight[:, 2::3].T
     return HeadArrays(
@@ -240,11 +244,30 @@ def head_arrays(layers: Perceptron, spec: NetworkSpec, code: PositionalCode) -> 
         np.float32(STEPS_PER_UNIT),
         _array(torch.cat([waves, bias[None]])),
         _array(code.freqs.cpu()[::2]),
-        np.float32(2 / (near - far)),
-        np.float32(-2 * far / (near - far) - 1),
+        np.float32(slope),
+        np.float32(shift),
+        np.float32(offset),
         _array(layers.lin_out.weight.detach().cpu().flatten()),
         _array(layers.lin_out.bias.detach().cpu()),
     )
+
+
+def depth_mapping(spec: NetworkSpec) -> tuple[float, float, float]:
+    """slope, shift and offset of `HeadArrays`: `map_depth` of a network."""
+    near, far, offset = spec.code_depths
+    first, last = 1 / (near + offset), 1 / (far + offset)
+    return 2 / (first - last), -2 * last / (first - last) - 1, offset
+
+
+def table_ends(slope: float, shift: float, offset: float) -> tuple[float, float]:
+    """Mapped depths of the first and last row of a table, multiples of a quarter.
+
+    `DEPTH_CODES`, but lower where what is infinitely far is, and with an offset no higher than what
+    is nearest.
+    """
+    low, high = DEPTH_CODES
+    low = max(_LOWEST_CODE, min(low, math.floor(4 * shift) / 4))
+    return low, min(high, math.ceil(4 * (slope / offset + shift)) / 4) if offset > 0 else high
 
 
 def coordinate_half(code: PositionalCode, weight: Tensor, values: Tensor, axis: int) -> Tensor:

@@ -46,6 +46,9 @@ TRUNKS: dict[str, tuple[str, Callable[[], Trunk]]] = {
     "efficientnet_lite1": ("EfficientNet-Lite1", partial(EfficientNetLite, 1)),
     "efficientnet_lite2": ("EfficientNet-Lite2", partial(EfficientNetLite, 2)),
 }
+# Of a network that knows what is nearer the code is as if all stood farther off, m: beyond this
+# depth it is then as fine as that of a network that begins there.
+CODE_NEAR = 3.0
 # Far beyond every network of the kind, and far below what would take all memory.
 WIDEST, LARGEST_INPUT = 4096, 8192
 # Three times full HD: features of so many pixels take gigabytes already.
@@ -65,7 +68,8 @@ class NetworkSpec:
     read one hidden layer, so that a view has one folded map for both. Images are stretched to
     `image_height` x `image_width`, the size the network was trained on. With `ground_rows` the
     decoder is told its rows, and so where a level camera of one height sees the ground.
-    Rays are sampled from `depth_near` to `depth_far` by `depth_spacing`, see `SPACINGS`.
+    Rays are sampled from `depth_near` to `depth_far` by `depth_spacing`, see `SPACINGS`; the code
+    of a point's depth is finest where they are densest, see `code_depths`.
     """
 
     trunk: str = "resnet50"
@@ -152,6 +156,12 @@ class NetworkSpec:
     def depths(self) -> tuple[float, float]:
         """Nearest and farthest depth of the code, m."""
         return self.depth_near, self.depth_far
+
+    @property
+    def code_depths(self) -> tuple[float, float, float]:
+        """What `map_depth` maps by: `depths` and its offset, m, none for inverse spacing."""
+        near_again = max(0.0, CODE_NEAR - self.depth_near)
+        return *self.depths, near_again if self.depth_spacing == "log" else 0.0
 
     def of_student(self) -> NetworkSpec:
         """The network of the student alone: the same trunk under a single-view head."""
@@ -278,7 +288,7 @@ class DensityNetwork(nn.Module):
         """
         projected = project(K_ndc, T_cam_world, points)
         sampled = sample_features(features, projected.uv)
-        depth = map_depth(projected.z, self.spec.depth_near, self.spec.depth_far)
+        depth = map_depth(projected.z, *self.spec.code_depths)
         code = self.code(torch.cat([projected.uv, depth.unsqueeze(-1)], dim=-1))
         return torch.cat([sampled, code], dim=-1), projected.seen
 

@@ -10,10 +10,11 @@ import numpy as np
 from kdbts_ros import pictures
 from kdbts_ros.density.cell_volume import CellVolume, cells_of, volume_around
 from kdbts_ros.density.clouds import Points, cell_points, solid_cells, surface_points
+from kdbts_ros.density.engines.answers import Floats
 from kdbts_ros.density.engines.encoded_view import EncodedView
 from kdbts_ros.density.geometry.camera import Array, inverse
 from kdbts_ros.density.maps.grid import OCCUPIED, Int8s, MapArea, Pose, band_columns
-from kdbts_ros.density.novel_view import FollowingCamera
+from kdbts_ros.density.novel_view import LENS, FollowingCamera
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.density.views.frusta import Frustum, frusta
 from kdbts_ros.density.whole_frame.frame import Frame
@@ -22,6 +23,8 @@ from kdbts_ros.density.whole_frame.frame import Frame
 DRAWN_DEPTH = 2.0
 # Rays of novel views end where less light than this is left.
 DARK = 0.02
+# Width of a novel view that is only rehearsed.
+_FEW_PIXELS = 16
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,14 +83,27 @@ class Beside:
     def novel_view(self, behind: float, above: float) -> pictures.Rgb:
         """(H,W,3) what a virtual camera so far behind and above the robot, m, would see, darker
         the less of a pixel's light the views know the colour of."""
-        following = FollowingCamera(behind, above)
-        T_fixed_cam = following.pose(self.T_fixed_base)
-        rgb, weight = self._scene().render(following.camera, T_fixed_cam, stop=DARK)
+        rgb, weight = self._render(FollowingCamera(behind, above))
         return np.asarray(np.rint(rgb * weight.clip(0, 1)[..., None]), np.uint8)
+
+    def rehearse(self) -> None:
+        """Ask for all of it once, so that what compiles or allocates has done so before anybody
+        waits."""
+        self.occupied_cells()
+        self.volume()
+        self.surface(self.T_fixed_base)
+        # Of few pixels: how many there are compiles nothing.
+        few = FollowingCamera(camera=LENS.resized(_FEW_PIXELS, _FEW_PIXELS // 2))
+        self._render(few)
+        self.frusta()
 
     def frusta(self) -> tuple[Frustum, ...]:
         """The views behind the map."""
         return frusta(((view.camera, view.T_world_cam) for view in self.views), DRAWN_DEPTH)
+
+    def _render(self, following: FollowingCamera) -> tuple[pictures.Rgb, Floats]:
+        T_fixed_cam = following.pose(self.T_fixed_base)
+        return self._scene().render(following.camera, T_fixed_cam, stop=DARK)
 
     def _scene(self) -> SceneCompleter:
         """About the views of the map."""

@@ -175,7 +175,8 @@ class SupervisedStage(Stage):
     feature_teacher: str | None = Field(
         default=None,
         description="a checkpoint whose features, of the images before `jitter`, this network's "
-        "are drawn to: every pixel of every channel is a lesson, where truth is known at points",
+        "are drawn to where they show streets: every pixel of every channel is a lesson, where "
+        "truth is known at points",
     )
     feature_weight: float = Field(
         default=1.0,

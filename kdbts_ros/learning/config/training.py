@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
+from kdbts_ros.density.cameras.training_camera import TrainingCamera
 from kdbts_ros.learning.config.section import Field, Section, model_validator
 from kdbts_ros.learning.config.stages import (
     AnyStage,
@@ -15,6 +16,28 @@ from kdbts_ros.learning.config.stages import (
 
 Precision: TypeAlias = Literal["float32", "bfloat16", "float16"]
 PrecisionChoice: TypeAlias = Precision | Literal["auto"]
+
+
+class CameraConfig(Section):
+    """The level camera that a network knows, 1.65 m above the ground as the usual one."""
+
+    across: float = Field(default=81.0, ge=30, le=120, description="degrees from side to side")
+    up: float = Field(
+        default=18.0, ge=1, le=60, description="degrees from the horizon to the upper edge"
+    )
+    down: float = Field(
+        default=28.0,
+        ge=1,
+        le=60,
+        description="and to the lower one; with square pixels the ratio of both counts",
+    )
+    lowest: float = Field(
+        default=0.55,
+        ge=0.1,
+        le=1.65,
+        description="height above the ground, m, of the lowest camera whose images are enlarged to "
+        "look like those of this one",
+    )
 
 
 class NetworkConfig(Section):
@@ -68,6 +91,11 @@ class NetworkConfig(Section):
     image_width: int = Field(
         default=320, ge=64, le=4096, multiple_of=32, description="network input columns"
     )
+    camera: CameraConfig | None = Field(
+        default=None,
+        description="the camera that it knows; none: KITTI's, which streets are seen by. Another "
+        "one learns from `places` alone",
+    )
     depth_near: float = Field(
         default=3.0,
         ge=0.2,
@@ -104,6 +132,14 @@ class NetworkConfig(Section):
         description="a checkpoint whose heads to begin with where those of start_from are not "
         "wanted, as for a new trunk that learns the features of an old one (`feature_teacher`)",
     )
+
+    @property
+    def training_camera(self) -> TrainingCamera | None:
+        """The camera of `camera`, for images of this size."""
+        if self.camera is None:
+            return None
+        size = self.image_width, self.image_height
+        return TrainingCamera.looking(**dict(self.camera), pixels=size)
 
     @model_validator(mode="before")
     @classmethod
@@ -200,6 +236,12 @@ class TrainingConfig(Section):
     def _stages_fit_the_network(self) -> TrainingConfig:
         single = self.network.head in ("bts", "kdbts")
         for index, stage in enumerate(self.stages):
+            if self.network.camera is not None and not _of_places(stage):
+                raise ValueError(
+                    f"stages.{index} shows streets, which are seen by KITTI's camera: with "
+                    "'network.camera' a supervised stage learns from 'places' alone, whose shares "
+                    "are then 1 together, without 'street'"
+                )
             if self.network.head == "ibrnet" and not isinstance(stage, PhotometricStage):
                 raise ValueError(
                     f"stages.{index} is of kind {stage.kind}, whose points lie on no rays: the "
@@ -239,3 +281,11 @@ class TrainingConfig(Section):
     def folder(self) -> Path:
         """Where the run writes."""
         return Path(self.out) / self.name
+
+
+def _of_places(stage: AnyStage) -> bool:
+    """Whether a stage shows places alone."""
+    if not isinstance(stage, SupervisedStage):
+        return False
+    shares = dict(stage.places)
+    return shares["street"] == 0 and sum(shares.values()) > 1 - 1e-9

@@ -18,16 +18,8 @@ USEFUL_RANGE = (3.0, 30.0)
 USEFUL_HEIGHT = (0.0, 2.5)
 # Shares of the points: near visible surfaces, in the useful band, and anywhere.
 SURFACE_SHARE, USEFUL_SHARE = 0.5, 0.3
-# A column of the map: the band that counts as an obstacle, its layers as the map's query cuts it,
-# and the finer heights that decide whether anything stands in it.
-BAND = (0.3, 2.0)
+# Layers of a column of the map, as the map's query cuts it.
 LEVELS = 7
-LEVEL_THICKNESS = (BAND[1] - BAND[0]) / LEVELS
-TRUTH_HEIGHTS: Array = np.linspace(*BAND, 18)
-# The same for worlds of thin things, boards of shelves among them.
-FINE_HEIGHTS: Array = np.linspace(*BAND, 86)
-LEVEL_HEIGHTS: Array = BAND[0] + (np.arange(LEVELS, dtype=np.float64) + 0.5) * LEVEL_THICKNESS
-COLUMN_BOX = ((3.0, 28.0), (-10.0, 10.0))
 # What stands this high above the ground and this near is an obstacle. Half of the surfaces that
 # are asked for are obstacles: most pixels show road and sky, which are learnt in no time.
 OBSTACLE_HEIGHT, OBSTACLE_RANGE = 0.25, 50.0
@@ -39,6 +31,55 @@ NEAR_THINGS = 6.0
 # From here on things are few pixels high, and a network that is asked about them as rarely as they
 # are shown puts them nearer than they are.
 FAR_THINGS = 30.0
+
+
+@dataclass(frozen=True)
+class ColumnBand:
+    """Which columns of the map are labelled: where they stand before the camera, and the band of
+    them that counts as an obstacle, m.
+
+    Attributes:
+        low, high: of the band, above the ground.
+        ahead, aside: the box of their feet.
+        step: between the heights that decide whether anything stands in a column.
+    """
+
+    low: float
+    high: float
+    ahead: tuple[float, float]
+    aside: tuple[float, float]
+    step: float
+
+    @property
+    def thickness(self) -> float:
+        """Of one layer, m."""
+        return (self.high - self.low) / LEVELS
+
+    @property
+    def levels(self) -> Array:
+        """(LEVELS,) heights of the layers' middles."""
+        return self.low + (np.arange(LEVELS, dtype=np.float64) + 0.5) * self.thickness
+
+    @property
+    def heights(self) -> Array:
+        """Heights of the truth."""
+        return np.linspace(self.low, self.high, round((self.high - self.low) / self.step) + 1)
+
+    def enlarged(self, scale: float) -> ColumnBand:
+        """The same columns of a world that is `scale` times as large."""
+        (near, far), (right, left) = self.ahead, self.aside
+        return ColumnBand(
+            self.low * scale,
+            self.high * scale,
+            (near * scale, far * scale),
+            (right * scale, left * scale),
+            self.step * scale,
+        )
+
+
+STREET_COLUMNS = ColumnBand(0.3, 2.0, (3.0, 28.0), (-10.0, 10.0), 0.1)
+# Of places, as a robot's map has them: thin things near by, from above a door sill to its top.
+PLACE_COLUMNS = ColumnBand(0.1, 1.5, (0.5, 8.0), (-4.0, 4.0), 0.02)
 
 
 @dataclass(frozen=True, eq=False)
@@ -64,6 +105,8 @@ class LabelledFrame:
         near: from where on, m.
         seen: (H,W) bool, what the camera saw of the image; nothing is asked about the rest. None:
             all of it.
+        street: whether it is one, which the networks that teach features know.
+        layer: thickness of a layer of its columns, m.
     """
 
     images: npt.NDArray[np.uint8]
@@ -80,6 +123,8 @@ class LabelledFrame:
     far: float = FAR
     near: float = NEAR
     seen: npt.NDArray[np.bool_] | None = None
+    street: bool = True
+    layer: float = STREET_COLUMNS.thickness
 
 
 def label_frame(
@@ -95,7 +140,7 @@ def label_frame(
     near: float = NEAR,
     near_share: float = 0.0,
     seen: npt.NDArray[np.bool_] | None = None,
-    heights: Array = TRUTH_HEIGHTS,
+    band: ColumnBand = STREET_COLUMNS,
 ) -> LabelledFrame:
     """Choose and label about `count` points and `columns` columns of a view of an exact world.
 
@@ -106,7 +151,7 @@ def label_frame(
         occupied: (N,3) world points to (N,) whether they are inside something.
         far, near, seen: see `LabelledFrame`.
         near_share: of the points around surfaces, those around near things.
-        heights: (L,) of the band, m, that decide whether anything stands in a column.
+        band: which columns.
     """
     z = np.where(np.isfinite(depth), depth, far)
     shown = np.True_ if seen is None else seen
@@ -126,7 +171,7 @@ def label_frame(
         points = points[_in_seen(view.camera, points, seen)]
     # Pooled frames hand out slices, so that every slice must be a fair mixture.
     points = rng.permutation(points)
-    feet = seen_columns(view, T_world_base, columns, near, rng, seen)
+    feet = seen_columns(view, T_world_base, columns, near, rng, seen, band)
     views, T_ref_world = (view, *others), inverse(view.T_world_cam)
     return LabelledFrame(
         images=np.stack([v.image for v in views]),
@@ -138,11 +183,12 @@ def label_frame(
         near_thing=near_thing,
         points=points.astype(np.float32),
         occupied=occupied(transform(view.T_world_cam, points)),
-        columns=_over(feet, LEVEL_HEIGHTS, T_ref_world @ T_world_base),
-        column_occupied=_stands_in(feet, heights, occupied, T_world_base),
+        columns=_over(feet, band.levels, T_ref_world @ T_world_base),
+        column_occupied=_stands_in(feet, band.heights, occupied, T_world_base),
         far=far,
         near=near,
         seen=seen,
+        layer=band.thickness,
     )
 
 
@@ -253,12 +299,13 @@ def seen_columns(
     near: float,
     rng: np.random.Generator,
     seen: npt.NDArray[np.bool_] | None = None,
+    band: ColumnBand = STREET_COLUMNS,
 ) -> Array:
     """At most `count` feet (C,2) in the base frame, uniform over the box, half of each seen."""
-    (first, last), across = COLUMN_BOX
-    box = (min(near, first), last), across
+    first, last = band.ahead
+    box = (min(near, first), last), band.aside
     feet = np.stack([rng.uniform(*side, 4 * count) for side in box], axis=-1)
-    points = _over(feet, LEVEL_HEIGHTS, inverse(view.T_world_cam) @ T_world_base)
+    points = _over(feet, band.levels, inverse(view.T_world_cam) @ T_world_base)
     if seen is not None:
         inside = _in_seen(view.camera, points.reshape(-1, 3), seen)
     else:

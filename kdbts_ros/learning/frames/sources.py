@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import cache, lru_cache
 from pathlib import Path
 
@@ -26,8 +27,8 @@ from kdbts_ros.errors import UserError
 from kdbts_ros.learning.config.stages import ClipStage
 from kdbts_ros.learning.frames.labels import (
     FAR,
-    FINE_HEIGHTS,
     NEAR,
+    PLACE_COLUMNS,
     LabelledFrame,
     label_frame,
     level_base,
@@ -44,8 +45,8 @@ class LabelledWorlds:
     they see. `alone_share` of the further views are what one moving camera saw before. `streets`:
     shares of other kinds of streets, see `STREETS`; `hills`: share on one, see `hill_of`. near,
     near_share: see `label_frame`. `places`: shares of worlds that are no streets, see `PLACES`,
-    seen by cameras of any robot as the node shows them to a network; without any, streets are what
-    they are without this.
+    seen by cameras of any robot as the node shows them to a network of `camera` (None: the usual
+    one); without any, streets are what they are without this.
     """
 
     def __init__(
@@ -64,6 +65,7 @@ class LabelledWorlds:
         near_share: float = 0.0,
         hills: float = 0.0,
         places: Mapping[str, float] | None = None,
+        camera: TrainingCamera | None = None,
     ) -> None:
         self._size = width, height
         self._points, self._columns, self._extra = points, columns, extra
@@ -72,17 +74,18 @@ class LabelledWorlds:
         self._hills = hills
         self._near, self._near_share = near, near_share
         self._places = {name: share for name, share in (places or {}).items() if share > 0}
+        self._camera = camera
 
     def __call__(self, seed: int) -> LabelledFrame:
         place = place_of(seed, self._places)
         return self._of_street(seed) if place == STREET else self._of_place(place, seed)
 
     def _of_place(self, place: str, seed: int) -> LabelledFrame:
-        made = place_frame(place, seed, self._extra, *self._size)
+        made = place_frame(place, seed, self._extra, *self._size, training=self._camera)
         scale = made.view.scale
         views = (enlarged(shrunk(v, *self._size), scale) for v in (made.view, *made.others))
         view, *further = views
-        return label_frame(
+        frame = label_frame(
             view,
             made.depth * np.float32(scale),
             level_base(view.T_world_cam),
@@ -95,8 +98,9 @@ class LabelledWorlds:
             self._near,
             self._near_share,
             made.seen,
-            FINE_HEIGHTS,
+            PLACE_COLUMNS.enlarged(scale),
         )
+        return replace(frame, street=False)
 
     def _of_street(self, seed: int) -> LabelledFrame:
         frame, others = training_views(

@@ -85,16 +85,21 @@ def feature_distance(taps: list[Tensor], start: Trunk, images: Tensor) -> Tensor
     return torch.stack(ratios).mean()
 
 
-def taught_features(features: Tensor, teacher: DensityNetwork, images: Tensor) -> Tensor:
+def taught_features(
+    features: Tensor, teacher: DensityNetwork, images: Tensor, known: Tensor
+) -> Tensor:
     """How far features (B,V,C,H,W) are from the teacher's of images (B,V,3,H,W), squared, over the
-    variance of each of the teacher's channels; mean over everything.
+    variance of each of the teacher's channels; mean over everything `known`.
 
+    known: (B,) bool, what the teacher has been taught itself; 0 where there is none of it.
     The hint of FitNets (Romero et al., ICLR 2015), on the map that heads read.
     """
+    if not known.any():
+        return features.new_zeros(())
     with torch.no_grad():
-        flat = images.flatten(0, 1)
+        flat = images[known].flatten(0, 1)
         size = (teacher.spec.image_height, teacher.spec.image_width)
         wanted = teacher.encode(F.interpolate(flat, size, mode="area"))
         wanted = F.interpolate(wanted, features.shape[-2:], mode="area")
         spread = wanted.var((0, 2, 3), keepdim=True).clamp_min(1e-6)
-    return ((features.flatten(0, 1) - wanted).square() / spread).mean()
+    return ((features[known].flatten(0, 1) - wanted).square() / spread).mean()

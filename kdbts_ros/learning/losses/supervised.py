@@ -27,7 +27,6 @@ from kdbts_ros.learning.frames.augmentation import (
 from kdbts_ros.learning.frames.draws import Draws
 from kdbts_ros.learning.frames.labels import (
     FAR,
-    LEVEL_THICKNESS,
     OBSTACLE_SHARE,
     LabelledFrame,
     draw_pixels,
@@ -47,7 +46,8 @@ class SupervisedBatch:
 
     images (B,V,3,H,W) in [0,1]; K_ndc (B,V,3,3); T_cam_ref (B,V,4,4); points (B,M,3) m and occupied
     (B,M) 0 or 1; rays: directions (B,R,3) with z = 1, their true z-depth (B,R) and how far they are
-    asked about (B,); columns (B,C,L,3) m bottom up and column_occupied (B,C) 0 or 1.
+    asked about (B,); columns (B,C,L,3) m bottom up and column_occupied (B,C) 0 or 1; street (B,)
+    bool and layer (B,) m, see `LabelledFrame`.
     """
 
     images: Tensor
@@ -60,6 +60,8 @@ class SupervisedBatch:
     far: Tensor
     columns: Tensor
     column_occupied: Tensor
+    street: Tensor
+    layer: Tensor
 
     def to(self, device: torch.device) -> SupervisedBatch:
         return SupervisedBatch(*(value.to(device) for value in vars(self).values()))
@@ -106,6 +108,8 @@ def _draw(
         torch.tensor(frame.far),
         over,
         torch.from_numpy(frame.column_occupied[standing]).float(),
+        torch.tensor(frame.street),
+        torch.tensor(frame.layer),
     )
 
 
@@ -149,14 +153,14 @@ def depth_loss(sigma: Tensor, t: Tensor, z: Tensor) -> Tensor:
     return (torch.log(inverse_depth.clamp_min(1 / (4 * FAR))) + torch.log(z)).abs().mean()
 
 
-def column_loss(sigma: Tensor, seen: Tensor, occupied: Tensor) -> Tensor:
+def column_loss(sigma: Tensor, seen: Tensor, occupied: Tensor, layer: Tensor) -> Tensor:
     """Cross-entropy of the map's own probability: opacity over the seen part of the band.
 
-    sigma and seen (...,C,L), occupied (...,C). What a planner reads is then what was trained, and
-    faint densities that add up over a band are paid for. Columns of which less than half is seen
-    are left out, as the map leaves them unknown.
+    sigma and seen (B,V,C,L), occupied (B,V,C), layer (B,) m. What a planner reads is then what was
+    trained, and faint densities that add up over a band are paid for. Columns of which less than
+    half is seen are left out, as the map leaves them unknown.
     """
-    thickness = (sigma * seen).sum(-1) * LEVEL_THICKNESS
+    thickness = (sigma * seen).sum(-1) * layer[:, None, None]
     known = seen.float().mean(-1) >= 0.5
     return occupancy_loss(thickness, occupied, 1.0, known)
 
@@ -227,7 +231,7 @@ def supervised_step(
         loss = loss + stage.feature_distance * distance
         found["feature_distance"] = distance.detach()
     if teacher is not None:
-        apart = taught_features(encoded.features, teacher, batch.images)
+        apart = taught_features(encoded.features, teacher, batch.images, batch.street)
         loss = stage.truth_weight * loss + stage.feature_weight * apart
         found["features"] = apart.detach()
     return {"loss": loss, **found}
@@ -275,5 +279,6 @@ def _terms(
             over.reshape(columns),
             over_seen.reshape(columns),
             batch.column_occupied.unsqueeze(1).expand(columns[:3]),
+            batch.layer,
         ),
     }

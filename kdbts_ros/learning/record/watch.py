@@ -10,8 +10,11 @@ import numpy as np
 import numpy.typing as npt
 
 from kdbts_ros.datasets.kitti.raw import KittiRawDrive
+from kdbts_ros.datasets.synthetic.places.frames import place_frame
+from kdbts_ros.datasets.synthetic.places.kinds import PLACES
 from kdbts_ros.datasets.synthetic.training import training_frame
 from kdbts_ros.datasets.synthetic.truth import occupied
+from kdbts_ros.density.cameras.training_camera import TrainingCamera
 from kdbts_ros.density.checkpoints.checkpoint import CheckpointInfo
 from kdbts_ros.density.geometry.camera import View, inverse, transform
 from kdbts_ros.density.geometry.lattice import Lattice
@@ -20,7 +23,8 @@ from kdbts_ros.density.scene import OPACITY_LENGTH, SceneCompleter
 from kdbts_ros.evaluation.depth_metrics import depth_metrics, mean_metrics
 from kdbts_ros.files import write_png
 from kdbts_ros.learning.config.training import TrainingConfig
-from kdbts_ros.learning.frames.labels import FAR, level_base
+from kdbts_ros.learning.frames.labels import FAR, Occupied, level_base
+from kdbts_ros.learning.frames.sources import enlarged, shrunk
 from kdbts_ros.learning.record.run_folder import RunFolder
 from kdbts_ros.learning.weights.start import adopt
 from kdbts_ros.pictures import map_picture, panel
@@ -51,6 +55,7 @@ class Watcher:
     def __init__(self, config: TrainingConfig, folder: RunFolder) -> None:
         self._config = config.watch
         self._size = config.network.image_width, config.network.image_height
+        self._camera = config.network.training_camera
         self._folder = folder
         # Opened at once: a folder that is not there must not end a run at its first look.
         root, drive = self._config.kitti_root, self._config.kitti_drive
@@ -152,7 +157,10 @@ class Watcher:
 
     @cached_property
     def _worlds(self) -> list[HeldOut]:
-        return [held_out(self._config.seed + k, *self._size) for k in range(self._config.worlds)]
+        seeds = range(self._config.seed, self._config.seed + self._config.worlds)
+        if self._camera is None:
+            return [held_out(seed, *self._size) for seed in seeds]
+        return [held_out_place(seed, *self._size, self._camera) for seed in seeds]
 
     @cached_property
     def _drive(self) -> list[tuple[View, npt.NDArray[np.float32]]]:
@@ -183,11 +191,26 @@ def overlap(predicted: Bools, true: Bools) -> tuple[int, int, int]:
 def held_out(seed: int, width: int, height: int) -> HeldOut:
     """The truth about one world, over a lattice in front of the robot."""
     frame = training_frame(seed, width, height)
-    points = transform(level_base(frame.T_world_cam), LATTICE.centres().reshape(-1, 3))
-    view, depth = frame.view, np.minimum(np.nan_to_num(frame.depth, nan=FAR), 2 * FAR)
+    depth = np.minimum(np.nan_to_num(frame.depth, nan=FAR), 2 * FAR)
+    return _held_out(frame.view, depth, lambda points: occupied(frame.world, points))
+
+
+def held_out_place(seed: int, width: int, height: int, camera: TrainingCamera) -> HeldOut:
+    """The truth about one place, kinds in turn, as large as a network of that camera is shown it.
+
+    Depth is 0 where the robot's camera sees nothing.
+    """
+    made = place_frame(PLACES[seed % len(PLACES)], seed, 0, width, height, training=camera)
+    scale = made.view.scale
+    view = enlarged(shrunk(made.view, width, height), scale)
+    depth = np.where(made.seen, np.minimum(made.depth * scale, 2 * FAR), 0)
+    return _held_out(view, depth, lambda points: occupied(made.world, points / scale))
+
+
+def _held_out(view: View, depth: npt.NDArray[np.floating], solid: Occupied) -> HeldOut:
+    points = transform(level_base(view.T_world_cam), LATTICE.centres().reshape(-1, 3))
     uv, z = view.camera.project(transform(inverse(view.T_world_cam), points))
-    pixel = np.clip(np.nan_to_num(uv), 0, [width - 1, height - 1]).astype(int)
+    last = [view.camera.width - 1, view.camera.height - 1]
+    pixel = np.clip(np.nan_to_num(uv), 0, last).astype(int)
     hidden = z > depth[pixel[:, 1], pixel[:, 0]] + HIDDEN_METRES
-    return HeldOut(
-        view, depth.astype(np.float32), points, occupied(frame.world, points), hidden, LATTICE.shape
-    )
+    return HeldOut(view, depth.astype(np.float32), points, solid(points), hidden, LATTICE.shape)

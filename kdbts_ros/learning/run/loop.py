@@ -134,6 +134,8 @@ class Trainer:
             "stages": json.dumps([stage.model_dump() for stage in self.config.stages]),
             "seed": str(self.config.seed),
         }
+        if (camera := self.config.network.training_camera) is not None:
+            notes["camera"] = camera.note()
         target = path or self.folder.path / f"{self.config.name}.safetensors"
         with self.descent.average.applied(self.network):
             return save_network(target, self.network, notes)

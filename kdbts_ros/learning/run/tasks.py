@@ -110,6 +110,7 @@ class SupervisedTask:
             near=self._config.network.depth_near,
             near_share=self._stage.near_share,
             places=dict(self._stage.places),
+            camera=self._config.network.training_camera,
         )
 
     def losses(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -304,6 +306,28 @@ def test_a_checkpoint_names_its_camera():
     for broken in ('{"fx": "wide"}', '{"focus": 1}', '{"fx": -1}', "{"):
         with pytest.raises(UserError):
             TrainingCamera.from_notes({"camera": broken})
+
+
+def test_a_camera_for_robots_sees_the_floor_and_is_as_low_as_they_are():
+    robots = TrainingCamera.looking(81, 18, 28, 0.2, (320, 160))
+    camera = robots.camera(320, 160)
+    assert camera.fx == pytest.approx(camera.fy), "square pixels"
+    assert 2 * np.degrees(np.arctan(160 / camera.fx)) == pytest.approx(81)
+    up, down = camera.cy / camera.fy, (160 - camera.cy) / camera.fy
+    assert up / down == pytest.approx(np.tan(np.radians(18)) / np.tan(np.radians(28)))
+    assert height_scale(0.2, robots) == pytest.approx(1.65 / 0.2)
+    assert height_scale(0.1, robots) == robots.max_scale
+    assert TrainingCamera.from_notes({"camera": robots.note()}) == robots
+    # A note of before there was a bound has the one of then.
+    old = '{"fx": 1, "fy": 3, "cx": 0, "cy": 0, "height": 1.65, "pitch": 0}'
+    assert TrainingCamera.from_notes({"camera": old}).max_scale == 3.0
+    wide = Lens(Camera(640, 480, 320.0, 320.0, 320.0, 240.0))
+    low = Mounting.of(mount((0, 0, 0.3), pitch=np.radians(15)), robots)
+    assert Canonical.build(wide, low, robots, (320, 160)).concerns(robots) == []
+    usual = Canonical.build(wide, low, TRAINING, SIZE).concerns(TRAINING)
+    assert any("so distances are off" in sentence for sentence in usual)
+    with pytest.raises(UserError, match="max_scale is 1 or more"):
+        dataclasses.replace(robots, max_scale=0.5)
 
 
 def kitti_360_fisheye(path) -> Lens:

@@ -96,9 +96,13 @@ def test_a_sampling_is_remap_then_resize(factor: int, method: str) -> None:
 @interpreted
 @pytest.mark.parametrize("lens", [BENT, FISHEYE, None], ids=["bent", "fisheye", "none"])
 @pytest.mark.parametrize("size", [(32, 64), (64, 128), (44, 90)])
-def test_the_kernel_samples_as_the_plain_form(lens: Lens | None, size: tuple[int, int]) -> None:
+def test_the_kernel_samples_as_the_plain_form(
+    lens: Lens | None, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     from kdbts_ros.density.engines.cuda.frame_steps import sample_input, sampling_tables
 
+    fake_gpu.let_loops_run(monkeypatch)
+    fake_gpu.few_programs(monkeypatch, cells=512, rays=1024, pixels=1024)
     sampling = Sampling(Separable.resize(size, (32, 64), "area"))
     if lens is not None:
         warp = Warp.build(lens, camera(size[1], size[0]), np.eye(3))
@@ -119,9 +123,11 @@ def test_the_kernel_samples_as_the_plain_form(lens: Lens | None, size: tuple[int
 @pytest.mark.parametrize("activation", ["none", "relu", "relu6"])
 @pytest.mark.parametrize("skipped", [True, False])
 def test_what_lies_between_convolutions_is_what_torch_makes_of_it(
-    skipped: bool, activation: Activation
+    skipped: bool, activation: Activation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from kdbts_ros.density.engines.cuda.trunk import finished, joined
+
+    fake_gpu.let_loops_run(monkeypatch)
 
     def drawn(*size: int) -> torch.Tensor:
         return torch.randn(size).contiguous(memory_format=torch.channels_last)
@@ -178,11 +184,14 @@ def test_parameters_mean_the_map_of_a_scene(completed: str, calibration: Probabi
 @interpreted
 @pytest.mark.parametrize(("completed", "calibration"), SETTINGS[1:2])
 def test_steps_of_a_frame_make_the_map_of_a_scene(
-    completed: str, calibration: ProbabilityCurves
+    completed: str, calibration: ProbabilityCurves, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from kdbts_ros.density.engines.cuda.frame_steps import FrameSteps, Slot
     from kdbts_ros.density.engines.cuda.single_view import CudaHead
     from kdbts_ros.density.engines.cuda.trunk import CudaField
+
+    fake_gpu.let_loops_run(monkeypatch)
+    fake_gpu.few_programs(monkeypatch, cells=512, rays=1024, pixels=4096)
 
     scene, params, shape, expected = _frame(completed, calibration)
     samples = scene.depth_samples(1.2) * np.float32(1.2)

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 
 from kdbts_ros.density.checkpoints.checkpoint import save_network
+from kdbts_ros.density.frame_result import FrameResult
 from kdbts_ros.density.geometry.camera import inverse, transform
 from kdbts_ros.density.maps.grid import OCCUPIED, MapArea
-from kdbts_ros.density.pipeline import FrameResult, Pipeline, PipelineSettings
+from kdbts_ros.density.pipeline import Pipeline, PipelineSettings
 from kdbts_ros.density.settings import FrameStamp, Wanted
 from kdbts_ros.density.views.keyframes import BufferRules
 from kdbts_ros.density.whole_frame.beside import Beside

@@ -13,15 +13,17 @@ from kdbts_ros.density.birds_eye_map import map_alone
 from kdbts_ros.density.cameras.lenses import BrownConrady, Equidistant, Lens
 from kdbts_ros.density.engines.folding import FoldedField
 from kdbts_ros.density.engines.plain_torch import TorchQueries
+from kdbts_ros.density.frame_result import FrameResult
 from kdbts_ros.density.geometry.camera import Camera, View
 from kdbts_ros.density.maps.grid import GridWindow, HeightBand, band_columns
 from kdbts_ros.density.maps.probability import Curve, ProbabilityCurves
 from kdbts_ros.density.network.network import TRUNKS
-from kdbts_ros.density.pipeline import FrameResult, Pipeline, PipelineSettings
+from kdbts_ros.density.pipeline import Pipeline, PipelineSettings
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.density.settings import FrameStamp, Wanted
 from kdbts_ros.density.views.keyframes import BufferRules
 from kdbts_ros.density.whole_frame import several_views as fused_maps
+from kdbts_ros.density.whole_frame.beside import Beside
 from test.density import fake_gpu
 from test.density.engines.test_shared_hidden import scene as two_heads
 from test.density.gpu_reference import interpreted
@@ -182,6 +184,7 @@ def test_columns_and_rays_of_one_view_are_those_of_torch(monkeypatch: pytest.Mon
     from kdbts_ros.density.engines.cuda.single_view import CudaHead, CudaQueries
 
     fake_gpu.let_loops_run(monkeypatch)
+    fake_gpu.few_programs(monkeypatch, cells=64, rays=64, pixels=1024)
     scene = with_numbers(tiny_scene("bts"), "floats")
     scene.set_views([View(view().image, camera(), forward_pose(), scale=1.2)])
     head, maps = scene.field.heads[0], [scene.views[0].feature_maps[0]]
@@ -209,6 +212,7 @@ def test_votes_of_several_views_are_fused_as_torch_fuses_them(
     from kdbts_ros.density.engines.cuda.multi_view import CudaFusedQueries, CudaFusion
 
     fake_gpu.let_loops_run(monkeypatch)
+    fake_gpu.few_programs(monkeypatch, cells=64, rays=64, pixels=1024)
     scene = several_views(head, count)
     maps = [v.feature_maps[0] for v in scene.views]
     plain = TorchQueries(scene.field.heads[0], scene.views, maps)
@@ -255,6 +259,30 @@ def driven(pipeline: Pipeline, i: int) -> FrameResult:
     base = base_pose(2.0 * i)
     taken_by = pipeline.view(image, FISHEYE, forward_pose(x=2.0 * i, z=1.3), base)
     return pipeline.process(taken_by, base, Wanted(), FrameStamp("front", (100 + i) * 10**9))
+
+
+@pytest.mark.parametrize("mode", ["kdbts", "mvbts"])
+def test_who_listens_or_asks_waits_for_no_kernel(
+    mode: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    views = BufferRules(min_overlap=0.0)
+    settings = replace(SETTINGS, mode=mode, views=views, resolution=1.0, depth_stride=8)
+    rehearse = Beside.rehearse
+    fake_gpu.install(monkeypatch)
+    monkeypatch.setattr(Beside, "rehearse", rehearse)
+    compiled = fake_gpu.compiled(monkeypatch)
+    scene = with_numbers(two_heads(), "floats") if mode == "mvbts" else some_scene()
+    gpu = loaded(monkeypatch, fake_gpu.scene_on_gpu(scene), settings)
+    at_load = compiled.copy()
+    assert {name for name, *_ in at_load} >= {"columns", "rays", "sample_image"}
+    for i in range(2 if mode == "mvbts" else 1):
+        found = driven(gpu, i)
+        # Whose sizes are those of the camera, which no one knows before.
+        assert {name for name, *_ in compiled - at_load} <= {"sample_image"}
+        found.beside.rehearse()
+        assert found.snapshot is not None or mode == "kdbts"
+    assert {name for name, *_ in compiled - at_load} <= {"sample_image"}
+    assert gpu.describe()["engine"] == "fast"
 
 
 def some_visibility(scene: SceneCompleter) -> list[np.ndarray]:

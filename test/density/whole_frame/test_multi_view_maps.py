@@ -33,8 +33,8 @@ class Finishing(TorchQueries):
             raise RuntimeError(self.error)
         assert params[frame_params.MAP][0] > 0 and params[frame_params.THRESHOLD] == np.float32(0.4)
         sums = self.column_sums(grid, visibility)
-        tau = sums.density * params[15]
-        known = sums.seen >= params[16]
+        tau = sums.density * params[frame_params.THICKNESS]
+        known = sums.seen >= params[frame_params.LEAST_SEEN]
         p = np.where(known, -np.expm1(-tau), np.nan)
         p = 1 - p if self.wrong else p
         percent = np.where(known, np.rint(np.nan_to_num(p) * 100), -1).astype(np.int8)

@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from kdbts_ros.datasets.synthetic.places.kinds import PLACES, STREET
+from kdbts_ros.density.cameras.training_camera import TrainingCamera
 from kdbts_ros.density.network.network import TRUNKS, build_trunk
 from kdbts_ros.errors import UserError
 from kdbts_ros.learning.config.config_file import load_config, parse_config
@@ -190,3 +191,15 @@ def test_rays_are_sampled_as_the_config_says() -> None:
 def test_every_place_there_is_has_a_share() -> None:
     assert set(PlacesConfig.model_fields) == {STREET, *PLACES}
     assert not any(dict(PlacesConfig()).values())
+
+
+def test_a_camera_of_its_own_learns_from_places_alone() -> None:
+    network = {"camera": {"lowest": 0.3}, "image_width": 320, "image_height": 160}
+    stage = {"kind": "supervised", "steps": 10}
+    for places in ({}, {"office": 0.9}, {"street": 0.5, "office": 0.5}):
+        with pytest.raises(UserError, match=r"stages\.0 shows streets"):
+            parse_config({**MINIMAL, "network": network, "stages": [{**stage, "places": places}]})
+    only = {**stage, "places": {"office": 0.5, "yard": 0.5}}
+    camera = parse_config({**MINIMAL, "network": network, "stages": [only]}).network.training_camera
+    assert camera == TrainingCamera.looking(81, 18, 28, 0.3, (320, 160))
+    assert parse_config(MINIMAL).network.training_camera is None

@@ -165,7 +165,7 @@ def test_columns_reach_over_the_band_and_know_what_stands_there() -> None:
     frame = plain_world.PlainWorlds(0, 0, 100, 300)(2)
     world = transform(plain_world.pose(), frame.columns.astype(np.float64))
     np.testing.assert_allclose(
-        world[:, :, 2], np.tile(labels.LEVEL_HEIGHTS, (len(world), 1)), atol=1e-5
+        world[:, :, 2], np.tile(labels.STREET_COLUMNS.levels, (len(world), 1)), atol=1e-5
     )
     np.testing.assert_allclose(np.ptp(world[..., :2], axis=1), 0, atol=1e-5)
     wall = plain_world.wall_distance(2)
@@ -174,16 +174,20 @@ def test_columns_reach_over_the_band_and_know_what_stands_there() -> None:
 
 
 def test_a_column_is_judged_by_its_opacity_over_what_is_seen() -> None:
-    sigma = torch.zeros(1, 2, labels.LEVELS)
-    sigma[0, 0, 3] = 30.0
-    everything = torch.ones(1, 2, labels.LEVELS, dtype=torch.bool)
-    truth = torch.tensor([[1.0, 0.0]])
-    assert column_loss(sigma, everything, truth) < 1e-2
+    sigma = torch.zeros(1, 1, 2, labels.LEVELS)
+    sigma[..., 0, 3] = 30.0
+    everything = torch.ones(sigma.shape, dtype=torch.bool)
+    truth, layer = torch.tensor([[[1.0, 0.0]]]), torch.tensor([0.25])
+    assert column_loss(sigma, everything, truth, layer) < 1e-2
     hidden = everything.clone()
-    hidden[0, 0, 3] = False
-    assert column_loss(sigma, hidden, truth) > 1
-    hidden[0, 0, :4] = False
-    assert column_loss(sigma, hidden, truth) == 0, "less than half seen: unknown, not wrong"
+    hidden[..., 0, 3] = False
+    assert column_loss(sigma, hidden, truth, layer) > 1
+    hidden[..., 0, :4] = False
+    assert column_loss(sigma, hidden, truth, layer) == 0, "less than half seen: unknown, not wrong"
+    # Thin layers of a dense thing are as opaque as thick ones of a thin one.
+    faint = column_loss(sigma / 30, everything, truth, layer)
+    thick = column_loss(sigma / 60, everything, truth, 2 * layer)
+    torch.testing.assert_close(faint, thick)
 
 
 def test_the_truth_has_the_smallest_loss() -> None:

@@ -10,9 +10,11 @@ import numpy as np
 import pytest
 
 from kdbts_ros.datasets.kitti.files import rigid
+from kdbts_ros.density.cameras.training_camera import TrainingCamera
 from kdbts_ros.density.geometry.camera import inverse
 from kdbts_ros.errors import UserError
 from kdbts_ros.learning.config.stages import PhotometricStage
+from kdbts_ros.learning.frames.labels import LEVELS, PLACE_COLUMNS
 from kdbts_ros.learning.frames.sources import LabelledWorlds, RecordedClips, SyntheticClips
 from test.adaptation.conftest import record
 
@@ -92,6 +94,22 @@ def test_a_place_is_labelled_where_the_camera_saw_it(seed: int) -> None:
     # What stands in an office is thin: it is solid right behind its surface only.
     assert frame.occupied[(depth > 1.0) & (depth < 1.02)].mean() > 0.5
     assert frame.points[:, 2].min() < 3, "nearer than a street's"
+
+
+def test_a_place_is_seen_by_the_camera_that_the_network_knows() -> None:
+    camera = TrainingCamera.looking(81, 18, 28, 0.2, (96, 64))
+    shares = {"corridor": 0.5, "yard": 0.5}
+    make = LabelledWorlds(96, 64, 500, 50, 1, near=0.5, places=shares, camera=camera)
+    for seed in (3, 4, 5):
+        frame = make(seed)
+        assert not frame.street
+        np.testing.assert_allclose(frame.K_ndc[0], camera.camera(96, 64).ndc, atol=1e-6)
+        # However low the robot's camera is, its world is enlarged until it stands at one height.
+        first, last = frame.columns[:, 0, 1], frame.columns[:, -1, 1]
+        np.testing.assert_allclose(first - last, (LEVELS - 1) * frame.layer, rtol=1e-4)
+        band = PLACE_COLUMNS.enlarged(frame.layer / PLACE_COLUMNS.thickness)
+        assert first.mean() == pytest.approx(camera.height - band.levels[0], rel=0.02)
+        assert (np.abs(frame.columns[..., 0]) < band.ahead[1]).all()
 
 
 def test_without_places_streets_are_what_they_were() -> None:

@@ -107,16 +107,27 @@ def test_scenes_are_spared_but_by_chance_and_draws_repeat() -> None:
 
 
 def test_a_teachers_features_are_the_goal_and_channels_count_alike(network: DensityNetwork) -> None:
-    images = torch.rand(2, 2, 3, 64, 64)
+    images, known = torch.rand(2, 2, 3, 64, 64), torch.tensor([True, True])
     with torch.no_grad():
         wanted = network.encode(images.flatten(0, 1)).reshape(2, 2, -1, 64, 64)
-    assert taught_features(wanted, network, images) < 1e-9
+    assert taught_features(wanted, network, images, known) < 1e-9
     spread = wanted.var((0, 1, 3, 4), keepdim=True)
     # A standard deviation off in every channel, whatever that is in each.
-    off = taught_features(wanted + spread.sqrt(), network, images)
+    off = taught_features(wanted + spread.sqrt(), network, images, known)
     torch.testing.assert_close(off, torch.tensor(1.0), rtol=1e-3, atol=0)
     learner = wanted.clone().requires_grad_()
     network.zero_grad()
-    taught_features(learner * 1.1, network, images).backward()
+    taught_features(learner * 1.1, network, images, known).backward()
     assert learner.grad is not None and learner.grad.abs().sum() > 0
     assert all(p.grad is None for p in network.parameters())
+
+
+def test_a_teacher_is_not_asked_about_what_it_has_not_been_taught(network: DensityNetwork) -> None:
+    images, known = torch.rand(3, 1, 3, 64, 64), torch.tensor([True, False, True])
+    features = torch.rand(3, 1, 8, 64, 64, requires_grad=True)
+    apart = taught_features(features, network, images, known)
+    alone = taught_features(features[known], network, images[known], torch.tensor([True, True]))
+    torch.testing.assert_close(apart, alone)
+    apart.backward()
+    assert features.grad is not None and not features.grad[1].any() and features.grad[0].any()
+    assert taught_features(features, network, images, torch.zeros(3, dtype=torch.bool)) == 0

@@ -9,11 +9,12 @@ import numpy as np
 import pytest
 import torch
 
+from kdbts_ros.density.cameras.training_camera import TrainingCamera
 from kdbts_ros.errors import UserError
 from kdbts_ros.learning.config.config_file import parse_config
 from kdbts_ros.learning.config.training import NetworkConfig
 from kdbts_ros.learning.record.run_folder import RunFolder
-from kdbts_ros.learning.record.watch import LATTICE, Watcher, held_out, overlap
+from kdbts_ros.learning.record.watch import LATTICE, Watcher, held_out, held_out_place, overlap
 from kdbts_ros.learning.weights.building import build_network
 
 SMALL = {"image_width": 160, "image_height": 64, "decoder_channels": (8, 8, 8, 16, 16)}
@@ -60,3 +61,14 @@ def test_a_drive_that_is_not_there_is_told_before_the_first_step(tmp_path: Path)
     config = parse_config({"name": "a", "out": str(tmp_path), "stages": stages, "watch": watch})
     with pytest.raises(UserError, match="is not a folder"):
         Watcher(config, RunFolder(config))
+
+
+def test_a_network_of_another_camera_is_watched_in_places() -> None:
+    camera = TrainingCamera.looking(81, 18, 28, 0.2, (160, 96))
+    for seed in range(1_000_000_000, 1_000_000_003):
+        world = held_out_place(seed, 160, 96, camera)
+        assert world.view.image.shape == (96, 160, 3)
+        np.testing.assert_allclose(world.view.camera.ndc, camera.camera(160, 96).ndc, atol=1e-6)
+        assert world.view.T_world_cam[2, 3] == pytest.approx(camera.height, rel=0.01)
+        assert (world.depth >= 0).all() and (world.depth > 0).mean() > 0.3
+        assert world.occupied.any() and not world.occupied.all() and world.hidden.any()

@@ -45,7 +45,13 @@ class PlaceFrame:
 
 
 def place_frame(
-    place: str, seed: int, extra: int, width: int = 640, height: int = 192, threads: int = 1
+    place: str,
+    seed: int,
+    extra: int,
+    width: int = 640,
+    height: int = 192,
+    threads: int = 1,
+    training: TrainingCamera | None = None,
 ) -> PlaceFrame:
     """The frame of a place and seed with `extra` further views; equal arguments, equal bytes.
 
@@ -56,13 +62,14 @@ def place_frame(
         width: of the network's image, pixels.
         height: of the network's image, pixels.
         threads: of the renderer.
+        training: the network's camera; None: the usual one.
 
     Raises:
         UserError: no such place, or a negative seed.
     """
     rng = np.random.default_rng([28, seed])
     world = StreetWorld.of_place(place, seed, float(rng.uniform(*FREE)))
-    training = TrainingCamera()
+    training = training or TrainingCamera()
     adapter = CameraAdapter(training, (width, height), "on")
     detail = float(rng.uniform(*DETAIL)) * training.camera(width, height).fx
     camera, T_base_cam = random_camera(rng, 640)

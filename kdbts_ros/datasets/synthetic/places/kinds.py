@@ -38,6 +38,8 @@ OUTSIDE: dict[str, Outside] = {
     "yard": yard,
 }
 PLACES = (*INSIDE, *OUTSIDE)
+# Every kind in turn, where many worlds are asked for.
+ALL_PLACES = "places"
 
 
 def check_place(name: str) -> str:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 
 from kdbts_ros.density.engines.cpu.fast_math import FAST
-from kdbts_ros.density.engines.cpu.points import is_seen, tap_table
+from kdbts_ros.density.engines.cpu.points import is_seen, mapped_depth, tap_table
 from kdbts_ros.density.network.projection import MIN_DEPTH
 from kdbts_ros.loops import njit
 
@@ -36,7 +36,7 @@ def position(axes, column, row, level):  # type: ignore[no-untyped-def]
 
 
 @njit(fastmath=FAST, cache=True)
-def place(indices, numbers, axes, valid, size, slope, shift, steps, column, row, begin, count):  # type: ignore[no-untyped-def]
+def place(indices, numbers, axes, valid, size, head, column, row, begin, count):  # type: ignore[no-untyped-def]
     """Where `count` levels of a column fall, from `begin` on; returns how many are in view.
 
     Fills indices (INTEGERS,BLOCK) int32 and numbers (FLOATS,BLOCK), all but the densities. Out of
@@ -47,20 +47,21 @@ def place(indices, numbers, axes, valid, size, slope, shift, steps, column, row,
     ox, oy, oz = position(axes, column, row, begin)
     dx, dy, dz = axes[3, 0], axes[3, 1], axes[3, 2]
     bottom, edge = np.float32(height - 1), np.float32(width - 1)
-    last = np.int32(2 * steps) - np.int32(1)
+    last = np.int32(2 * head.steps) - np.int32(1)
     for k in range(BLOCK):
         level = np.float32(k)
         qx, qy, qz = ox + level * dx, oy + level * dy, oz + level * dz
-        inverse_z = one / max(qz, _MIN_DEPTH)
+        z = max(qz, _MIN_DEPTH)
+        inverse_z = one / z
         indices[SEEN, k] = (qz > _MIN_DEPTH) & (abs(qx) <= qz) & (abs(qy) <= qz) & (k < count)
         u, v = min(max(qx * inverse_z, -one), one), min(max(qy * inverse_z, -one), one)
-        numbers[U, k], numbers[MAPPED, k] = u, slope * inverse_z + shift
+        numbers[U, k], numbers[MAPPED, k] = u, mapped_depth(z, head)
         x = min(max((u + one) * np.float32(width) * half - half, zero), edge)
         y = min(max((v + one) * np.float32(height) * half - half, zero), bottom)
         left, upper = min(np.int32(x), np.int32(width - 2)), min(np.int32(y), np.int32(height - 2))
         indices[LEFT, k], numbers[ACROSS, k] = left, x - np.float32(left)
         indices[UPPER, k], numbers[DOWN, k] = upper, y - np.float32(upper)
-        indices[ENTRY, k], numbers[BETWEEN, k] = tap_table((v + one) * steps, last)
+        indices[ENTRY, k], numbers[BETWEEN, k] = tap_table((v + one) * head.steps, last)
     found = 0
     for k in range(count):
         if indices[SEEN, k] and valid.size > 1:

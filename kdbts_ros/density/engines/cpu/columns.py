@@ -70,8 +70,7 @@ def slanting_row(folded, size, head, int16, valid, axes, row, limit, visibility,
     """One row of `tile_densities`, of columns that need not stand upright."""
     columns, levels = sigma.shape
     u_table, v_table, z_table, z_low, steps = head.u, head.v, head.z, head.z_low, head.steps
-    waves, octaves, slope, shift = head.z_waves, head.octaves, head.slope, head.shift
-    weights, bias = head.out, head.out_bias[0]
+    waves, octaves, weights, bias = head.z_waves, head.octaves, head.out, head.out_bias[0]
     right, down = np.uint64(head.hidden), np.uint64(head.hidden * size[1])
     last_u = np.int32(2 * steps) - np.int32(1)
     last_z = np.int32(z_table.shape[0] // head.hidden - 2)
@@ -88,7 +87,7 @@ def slanting_row(folded, size, head, int16, valid, axes, row, limit, visibility,
         for begin in range(0, levels, BLOCK):
             count = min(BLOCK, levels - begin)
             found = place(
-                indices, numbers, axes, valid, size, slope, shift, steps,
+                indices, numbers, axes, valid, size, head,
                 np.float32(column), np.float32(row), np.float32(begin), count,
             )  # fmt: skip
             running += np.float32(count - found)

@@ -69,8 +69,9 @@ class CpuEngine:
         return TorchQueries(folded, views, feature_maps)
 
     def points(self, head: int, views: Sequence[EncodedView]) -> PointQueries:
-        folded, feature_maps = self.field.heads[head], [view.feature_maps[head] for view in views]
-        found = compiled_points(folded, views, feature_maps)
+        folded, tables = self.field.heads[head], self.tables[head]
+        feature_maps = [view.feature_maps[head] for view in views]
+        found = compiled_points(folded, views, feature_maps, tables)
         return TorchQueries(folded, views, feature_maps) if found is None else found
 
     def weaker(self, head: int, fault: str) -> Engine:

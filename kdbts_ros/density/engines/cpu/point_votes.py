@@ -10,7 +10,7 @@ from numba import prange
 
 from kdbts_ros.density.engines.cpu.fast_math import FAST
 from kdbts_ros.density.engines.cpu.fusion import MASKED
-from kdbts_ros.density.engines.cpu.points import fill_base, is_seen, tap, tap_table
+from kdbts_ros.density.engines.cpu.points import fill_base, is_seen, mapped_depth, tap, tap_table
 from kdbts_ros.density.engines.cpu.upright_columns import LANES
 from kdbts_ros.density.engines.cpu.votes import fill_hidden, last_layer
 from kdbts_ros.loops import njit
@@ -21,10 +21,9 @@ def votes_of_blocks(folded, size, head, valid, q, votes, seen_rows, first, last)
     """`point_votes` of blocks first to last - 1."""
     height, width = size
     u_table, v_table, z_table, z_low, steps = head.u, head.v, head.z, head.z_low, head.steps
-    waves, octaves, slope, shift = head.z_waves, head.octaves, head.slope, head.shift
     right, down, one = np.uint64(head.hidden), np.uint64(head.hidden * width), np.float32(1)
     last_row = np.int32(2 * steps) - np.int32(1)
-    weights, bias = head.out, head.out_bias
+    waves, octaves, weights, bias = head.z_waves, head.octaves, head.out, head.out_bias
     base, hidden = np.empty(head.hidden, np.float32), np.empty(head.hidden, np.float32)
     for b in range(first, last):
         votes[b], seen_rows[b] = 0, 0
@@ -34,7 +33,7 @@ def votes_of_blocks(folded, size, head, valid, q, votes, seen_rows, first, last)
                 continue
             seen_rows[b] = 1
             inverse_z = one / q[i, 2]
-            u, v, mapped = q[i, 0] * inverse_z, q[i, 1] * inverse_z, slope * inverse_z + shift
+            u, v, mapped = q[i, 0] * inverse_z, q[i, 1] * inverse_z, mapped_depth(q[i, 2], head)
             fill_base(u_table, z_table, z_low, waves, octaves, steps, u, mapped, base)
             left, fx = tap(u, width)
             upper, fy = tap(v, height)

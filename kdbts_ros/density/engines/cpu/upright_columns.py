@@ -21,7 +21,14 @@ from kdbts_ros.density.engines.cpu.int16_loops import (
     row_code,
 )
 from kdbts_ros.density.engines.cpu.int16_map import PIXEL_BITS
-from kdbts_ros.density.engines.cpu.points import fill_base, is_seen, sum_of_six, tap, tap_table
+from kdbts_ros.density.engines.cpu.points import (
+    fill_base,
+    is_seen,
+    mapped_depth,
+    sum_of_six,
+    tap,
+    tap_table,
+)
 from kdbts_ros.density.network.projection import MIN_DEPTH
 from kdbts_ros.loops import njit
 
@@ -174,8 +181,8 @@ def upright_rows(folded, size, head, int16, valid, axes, first, limit, visibilit
     base, int16_base = np.zeros(head.hidden, np.float32), np.zeros(head.hidden, np.int16)
     beside = np.zeros((padded + 1) * head.hidden, np.int16)
     u_table, z_table, z_low, steps = head.u, head.z, head.z_low, head.steps
-    waves, octaves, slope, shift = head.z_waves, head.octaves, head.slope, head.shift
-    v_table, weights, bias = head.v, head.out, head.out_bias[0]
+    waves, octaves, v_table = head.z_waves, head.octaves, head.v
+    weights, bias = head.out, head.out_bias[0]
     counts, int16_u, int16_v, int16_z = int16.features, int16.u, int16.v, int16.z
     ratio, out, int16_steps = int16.ratio, int16.out, int16.steps
     back = int16.back[0] if counts.size > 0 else np.float32(0)
@@ -193,7 +200,7 @@ def upright_rows(folded, size, head, int16, valid, axes, first, limit, visibilit
             )  # fmt: skip
             if found == 0:
                 continue
-            mapped = slope / qz + shift
+            mapped = mapped_depth(qz, head)
             left, fx = tap(u, size[1])
             depth = (mapped - z_low) * int16_steps
             as_int16, x = counts.size > 0 and depth <= last_z, np.int32(0)

@@ -34,7 +34,7 @@ from kdbts_ros.density.engines.cpu.int16_loops import (
     pixel_code,
     row_code,
 )
-from kdbts_ros.density.engines.cpu.points import fill_base, is_visible, sum_of_six
+from kdbts_ros.density.engines.cpu.points import fill_base, is_visible, mapped_depth, sum_of_six
 from kdbts_ros.density.engines.cpu.simd import LANES as CHANNELS
 from kdbts_ros.density.engines.cpu.simd import (
     add_product,
@@ -209,7 +209,7 @@ def column_in_floats(  # type: ignore[no-untyped-def]
     for begin in range(0, levels, BLOCK):
         count = min(BLOCK, levels - begin)
         place(
-            indices, numbers, axes, valid, size, head.slope, head.shift, steps,
+            indices, numbers, axes, valid, size, head,
             np.float32(column), np.float32(row), np.float32(begin), count,
         )  # fmt: skip
         for k in range(count):
@@ -339,7 +339,7 @@ def upright_group(size, head, int16, valid, axes, visibility, column, rows, scra
             heights, indices[_SHOWN], order, axes, valid,
             np.float32(column), np.float32(rows[r]), levels,
         )  # fmt: skip
-        depth = (head.slope / qz + head.shift - head.z_low) * steps
+        depth = (mapped_depth(qz, head) - head.z_low) * steps
         if found > 0 and depth > np.float32(z_rows - 1):
             continue
         rows[r] = -1

@@ -15,10 +15,10 @@ COMPLETED = ("keep", "discount", "unknown")
 # Where each of them stands: the twelve `axes` of the positions (see `AffineGrid.seen_by`), what the
 # head needs, and what makes a map; of a curve the first of its three. Kernels read them by these.
 AXES = slice(0, 12)
-SLOPE, SHIFT, SCALE = 12, 13, 14
-THICKNESS, LEAST_SEEN, NEAREST, MIDDLE_LEVEL = 15, 16, 17, 18
-OBSERVED_CURVE, COMPLETED_CURVE = 19, 22
-THRESHOLD, COMPLETED_CELLS = 25, 26
+SLOPE, SHIFT, OFFSET, SCALE = 12, 13, 14, 15
+THICKNESS, LEAST_SEEN, NEAREST, MIDDLE_LEVEL = 16, 17, 18, 19
+OBSERVED_CURVE, COMPLETED_CURVE = 20, 23
+THRESHOLD, COMPLETED_CELLS = 26, 27
 HEAD, MAP = slice(SLOPE, SCALE + 1), slice(THICKNESS, COMPLETED_CELLS + 1)
 
 
@@ -30,7 +30,7 @@ def pack_grid(grid: AffineGrid, P: Array, head: HeadArrays, scale: float) -> Flo
     """
     params = np.zeros(PARAMS, np.float32)
     params[AXES] = grid.seen_by(P).ravel()
-    params[HEAD] = head.slope, head.shift, scale
+    params[HEAD] = head.slope, head.shift, head.offset, scale
     return params
 
 

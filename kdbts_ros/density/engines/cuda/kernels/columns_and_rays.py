@@ -19,7 +19,7 @@ CODE = tl.constexpr(64)
 MIN_DEPTH = tl.constexpr(1e-3)
 # Where numbers of a frame stand in `packed`.
 SLOPE, SHIFT = tl.constexpr(frame_params.SLOPE), tl.constexpr(frame_params.SHIFT)
-SCALE = tl.constexpr(frame_params.SCALE)
+OFFSET, SCALE = tl.constexpr(frame_params.OFFSET), tl.constexpr(frame_params.SCALE)
 NEAREST = tl.constexpr(frame_params.NEAREST)
 MIDDLE_LEVEL = tl.constexpr(frame_params.MIDDLE_LEVEL)
 _THICKNESS = tl.constexpr(frame_params.THICKNESS)
@@ -134,7 +134,8 @@ def level_step(packed):  # type: ignore[no-untyped-def]
     return tl.load(packed + 9), tl.load(packed + 10), tl.load(packed + 11)
 
 
-@triton.jit
+# Compiled once, whether a camera fills its image or not: see `fused_columns`.
+@triton.jit(do_not_specialize=["valid_height", "valid_width"])
 def columns(  # type: ignore[no-untyped-def]
     folded, code_weight, code_bias, octaves, out_weight, packed, valid, visibility,
     floats, first, second, third,
@@ -157,9 +158,8 @@ def columns(  # type: ignore[no-untyped-def]
     # Homogeneous position of level 0, and a level's step.
     qx0, qy0, qz0 = position(packed, row, column)
     dx, dy, dz = level_step(packed)
-    slope, shift, scale = (
-        tl.load(packed + SLOPE), tl.load(packed + SHIFT), tl.load(packed + SCALE),
-    )  # fmt: skip
+    slope, shift = tl.load(packed + SLOPE), tl.load(packed + SHIFT)
+    offset, scale = tl.load(packed + OFFSET), tl.load(packed + SCALE)
 
     k, c = tl.arange(0, CODE), tl.arange(0, HIDDEN)
     weight = tl.load(code_weight + k[:, None] * HIDDEN + c[None, :])
@@ -188,7 +188,7 @@ def columns(  # type: ignore[no-untyped-def]
         )
         sigma = tl.zeros((BLOCK,), tl.float32)
         if tl.max(seen.to(tl.int32), 0) > 0:
-            mapped = slope / z + shift
+            mapped = slope / (z + offset) + shift
             value = tl.where(
                 axis == 0, u[:, None], tl.where(axis == 1, v[:, None], mapped[:, None])
             )

@@ -16,6 +16,7 @@ from kdbts_ros.density.engines.cuda.kernels.columns_and_rays import (
     MIDDLE_LEVEL,
     MIN_DEPTH,
     NEAREST,
+    OFFSET,
     SCALE,
     SHIFT,
     SLOPE,
@@ -86,6 +87,7 @@ def fused_columns(  # type: ignore[no-untyped-def]
     frequency, phase = tl.load(octaves + k)[None, :], tl.load(octaves + CODE + k)[None, :]
     axis = (k % 3)[None, :]
     slope, shift = tl.load(packed + SLOPE), tl.load(packed + SHIFT)
+    offset = tl.load(packed + OFFSET)
 
     sums = tl.zeros((BLOCK,), tl.float32)
     count = tl.zeros((BLOCK,), tl.int32)
@@ -111,7 +113,7 @@ def fused_columns(  # type: ignore[no-untyped-def]
             visible = seen & (qz <= tl.load(limit, mask=seen, other=0.0))
             any_visible = any_visible | visible.to(tl.int32)
             if tl.max(seen.to(tl.int32), 0) > 0:
-                mapped = slope / z + shift
+                mapped = slope / (z + offset) + shift
                 value = tl.where(
                     axis == 0, u[:, None], tl.where(axis == 1, v[:, None], mapped[:, None])
                 )
