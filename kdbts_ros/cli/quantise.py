@@ -15,14 +15,24 @@ from rich.progress import track
 from torch import Tensor
 
 from kdbts_ros.cli import options
+from kdbts_ros.cli.evaluation_data import PlaceName
 from kdbts_ros.cli.predictions import image_files
-from kdbts_ros.density.checkpoints.checkpoint import load_network, resolve, write_annotated
+from kdbts_ros.datasets.synthetic.places.kinds import STREET
+from kdbts_ros.density.cameras.adapter import CameraAdapter
+from kdbts_ros.density.cameras.training_camera import TrainingCamera
+from kdbts_ros.density.checkpoints.checkpoint import (
+    CheckpointInfo,
+    load_network,
+    resolve,
+    write_annotated,
+)
 from kdbts_ros.density.engines.encoded_view import resized
 from kdbts_ros.density.network.activation_ranges import NOTE, observe, write_note
 from kdbts_ros.density.network.network import NetworkSpec
 from kdbts_ros.encoded_images import read_image
 from kdbts_ros.errors import UserError
 from kdbts_ros.evaluation.samples import CALIBRATION_SEED, prefetched, synthetic_samples
+from kdbts_ros.evaluation.shown import shown as shown_view
 from kdbts_ros.files import shown
 
 Rgb = npt.NDArray[np.uint8]
@@ -41,6 +51,7 @@ def quantise(
     count: Annotated[
         int, typer.Option(min=1, max=10_000, help="Worlds, or pictures at most.")
     ] = 16,
+    place: PlaceName = STREET,
     seed: Annotated[int, typer.Option(min=0, help="First world.")] = CALIBRATION_SEED,
 ) -> None:
     """Note what each convolution reads, for `precision: int8`; the weights stay as they are.
@@ -53,7 +64,7 @@ def quantise(
         raise UserError("only a .safetensors of this package holds notes; `kdbts convert` it first")
     network, info = load_network(checkpoint)
     paths = None if images is None else _evenly(image_files(images)[0], count)
-    pictures = _of_worlds(count, seed) if paths is None else map(read_image, paths)
+    pictures = _of_worlds(info, place, count, seed) if paths is None else map(read_image, paths)
     total = count if paths is None else len(paths)
     counted = track(pictures, "pictures", total, console=Console(stderr=True))
     ranges = observe(network, (_shown(picture, info.spec) for picture in counted))
@@ -61,8 +72,12 @@ def quantise(
     typer.echo(f"what {len(ranges)} convolutions read -> {shown(out)}")
 
 
-def _of_worlds(count: int, seed: int) -> Iterator[Rgb]:
-    return (sample.view.image for sample in prefetched(synthetic_samples(count, seed)))
+def _of_worlds(info: CheckpointInfo, place: str, count: int, seed: int) -> Iterator[Rgb]:
+    """Worlds as the node would show them to the network."""
+    size = info.spec.image_width, info.spec.image_height
+    adapter = CameraAdapter(TrainingCamera.from_notes(info.notes), size)
+    for sample in prefetched(synthetic_samples(count, seed, place=place)):
+        yield shown_view(sample.view, sample, adapter).image
 
 
 def _evenly(paths: Sequence[Path], count: int) -> Sequence[Path]:

@@ -45,14 +45,14 @@ def functions(file: Path) -> list[ast.FunctionDef]:
 
 
 def kernel_files() -> set[str]:
-    """Files of engines/ with a compiled function, without suffix, and the packed convolutions."""
+    """Files of engines/ with a compiled function, without suffix, and those of convolutions."""
     found = {
         file
         for file in files("engines")
         if any(COMPILERS & named(d) for f in functions(file) for d in f.decorator_list)
     }
     names = {str(file.relative_to(DENSITY / "engines").with_suffix("")) for file in found}
-    return names | {"cpu/trunk"}
+    return names | {"cpu/trunk", "cpu/openvino_graph", "cpu/openvino_trunk"}
 
 
 def proofs() -> dict[str, list[ast.FunctionDef]]:
