@@ -48,9 +48,22 @@ $(DONE)/python:
 		$(PYTHON) -m venv $(if $(filter sourced,$(ROS)),--system-site-packages) $(VENV)
 	@mkdir -p $(DONE) && touch $@
 
-$(DONE)/packages: requirements/base.txt requirements/ros.txt requirements/constraints.txt | $(DONE)/python
+# PyTorch is as large as all others together: where two steps run at once, they are unpacked at once.
+$(DONE)/torch: requirements/base.txt requirements/constraints.txt | $(DONE)/python
 	@echo "[2/6] packages, pinned in requirements/constraints.txt"
-	@scripts/install_packages.sh $(BIN)/python $(ROS) run
+	@scripts/install_packages.sh $(BIN)/python $(ROS) torch
+	@touch $@
+
+$(DONE)/most: requirements/base.txt requirements/constraints.txt | $(DONE)/python
+	@scripts/install_packages.sh $(BIN)/python $(ROS) most
+	@touch $@
+
+$(DONE)/loops: $(DONE)/torch $(DONE)/most
+	@scripts/install_packages.sh $(BIN)/python $(ROS) loops
+	@touch $@
+
+$(DONE)/packages: requirements/ros.txt $(DONE)/loops
+	@scripts/install_packages.sh $(BIN)/python $(ROS) ros
 	@touch $@
 
 # What tests, checks, documentation and training need besides.
@@ -93,8 +106,9 @@ $(DONE)/viewer: requirements/viewer.txt requirements/constraints.txt | $(DONE)/p
 
 # What a demo runs, compiled while the steps above go on: that needs the sources, not the package.
 NUMBA_SOURCES := $(shell grep -rl --include='*.py' numba kdbts_ros)
-$(DONE)/demo-%: $(NUMBA_SOURCES) | $(DONE)/packages
-	@echo "[6/6] compiled loops of the demo: $*"
+$(DONE)/demo-maps $(DONE)/demo-rays: | $(DONE)/loops
+$(DONE)/demo-%: $(NUMBA_SOURCES) | $(DONE)/most
+	@echo "      compiling meanwhile, one to three minutes: loops of the demo's $*"
 	@mkdir -p build
 	@$(BIN)/python -m kdbts_ros.cli.main warm-up --only $* >build/demo-$*.log 2>&1 || \
 		{ cat build/demo-$*.log; exit 1; }
@@ -109,7 +123,8 @@ $(DONE)/kernels: $(NUMBA_SOURCES) | $(DONE)/links
 logged = $(BIN)/python cmake/install_interfaces.py $(2) --build build/$(1) --prefix $(VENV) \
 	>build/$(1).log 2>&1 || { cat build/$(1).log; exit 1; }
 
-demo-ready: $(DONE)/demo-maps $(DONE)/links $(DONE)/demo-worlds
+# In this order the longest way begins first, and ROS is waited for by what needs it alone.
+demo-ready: $(DONE)/demo-maps $(DONE)/demo-worlds $(DONE)/demo-rays $(DONE)/links
 	@:
 
 # Two steps at a time: compiling loops takes one core, and so does compiling messages.

@@ -109,7 +109,9 @@ setup(
     package_data={NAME: ["weights/*", "py.typed", "**/*.j2"]},
     data_files=DATA_FILES,
     install_requires=requirements("base.txt"),
-    extras_require={"train": requirements("train.txt"), "viewer": requirements("viewer.txt")},
+    extras_require={
+        extra: requirements(f"{extra}.txt") for extra in ("openvino", "train", "viewer")
+    },
     entry_points={
         "console_scripts": [
             f"kdbts = {NAME}.cli.start:main",

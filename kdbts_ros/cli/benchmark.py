@@ -48,6 +48,7 @@ def benchmark(
     ] = "192x640",
     device: options.Device = "auto",
     precision: options.Precision = "auto",
+    convolutions: options.Convolutions = "auto",
     lattice: Annotated[
         str, typer.Option(help="robot, or X,Y,Z,RESOLUTION in m: ahead, across, up, cell.")
     ] = "robot",
@@ -75,7 +76,7 @@ def benchmark(
     """
     if node or query:
         values = {"checkpoint": checkpoint, "device": device, "precision": precision}
-        values["head"] = head or "auto"
+        values |= {"head": head or "auto", "convolutions": convolutions}
         figures_of_rates = benchmark_node(values, split_rates(rates), seconds, Console(), query)
         if json is not None:
             write_json(json, {"node": figures_of_rates})
@@ -85,9 +86,8 @@ def benchmark(
     box = _lattice(lattice)
     plain, info = _random(network, head, size) if network else load_network(checkpoint, head)
     chosen = choose_device(device)
-    scene = SceneCompleter(
-        copy.deepcopy(plain), info, chosen, inference_precision(precision, chosen)
-    )
+    computed_in = inference_precision(precision, chosen)
+    scene = SceneCompleter(copy.deepcopy(plain), info, chosen, computed_in, convolutions)
     drive = StreetDrive(0, frames=views)
     posed = [drive.frame(i).views["left"] for i in range(views)]
     bench = Benchmark(scene, plain.to(chosen).eval(), posed, box, repeats)

@@ -11,6 +11,7 @@ from rich.table import Table
 
 from kdbts_ros.cli.options import Head, Json
 from kdbts_ros.density.checkpoints.checkpoint import load_network
+from kdbts_ros.density.network.activation_ranges import NOTE, read_note
 from kdbts_ros.evaluation.report import write_json
 from kdbts_ros.files import shown
 
@@ -37,6 +38,9 @@ def info(
         "depth range": f"{spec.depth_near:g} to {spec.depth_far:g} m",
     }
     rows = {**told, "parameters": f"{parameters / 1e6:.1f} M", **loaded.notes}
+    ranges = read_note(loaded.notes.get(NOTE), network)
+    if ranges is not None:
+        rows[NOTE] = f"of {len(ranges)} convolutions, for precision int8"
     for name, value in rows.items():
         # Names and notes may hold brackets, which rich would take for styles.
         table.add_row(escape(shown(name)), escape(shown(str(value))))

@@ -39,6 +39,7 @@ def register() -> None:
         info,
         play,
         predict,
+        quantise,
         soak,
         train,
         view,
@@ -49,6 +50,7 @@ def register() -> None:
     app.add_typer(evaluate.app, name="evaluate")
     app.add_typer(figures.app, name="figures")
     app.command()(calibrate.calibrate)
+    app.command()(quantise.quantise)
     app.command()(train.train)
     app.command()(train.distill)
     app.command()(adapt.adapt)

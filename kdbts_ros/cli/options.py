@@ -24,7 +24,12 @@ Head = Annotated[
     typer.Option("--head", help="Head of an original file: bts, kdbts, mvbts, simple_multiview."),
 ]
 Device = Annotated[str, typer.Option("--device", help="auto, cpu or cuda.")]
-Precision = Annotated[str, typer.Option("--precision", help="auto, float32, bfloat16 or float16.")]
+Precision = Annotated[
+    str, typer.Option("--precision", help="auto, float32, bfloat16, float16 or int8.")
+]
+Convolutions = Annotated[
+    str, typer.Option("--convolutions", help="Whose, on a CPU: auto, torch or openvino.")
+]
 
 
 def file_to_write(path: Path | None) -> Path | None:

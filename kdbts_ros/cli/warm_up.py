@@ -39,7 +39,8 @@ def warm_up(
     only: Annotated[
         Optional[str],
         typer.Option(
-            metavar="worlds|maps", help="What the demo needs of it: two parts that may run at once."
+            metavar="worlds|maps|rays",
+            help="What the demo needs of it: parts that may run at once.",
         ),
     ] = None,
     json: Json = None,
@@ -149,6 +150,39 @@ def _maps(checkpoint: str) -> None:
         pipeline.process(view, T_world_base, wanted, stamp).beside.rehearse()
 
 
+def _rays(checkpoint: str) -> None:
+    """What `_maps` asks last, of views that no map has been made of.
+
+    A process that begins with this compiles half of what one that runs `_maps` would come to later.
+    The engine is not compared with the plain one: that would begin with what maps need.
+    """
+    from kdbts_ros.density.checkpoints.checkpoint import load_network
+    from kdbts_ros.density.engines.choose import inference_precision
+    from kdbts_ros.density.footprint_queries import MapSnapshot
+    from kdbts_ros.density.maps.grid import OCCUPIED, GridWindow, HeightBand, MapArea, OccupancyMap
+    from kdbts_ros.density.network.precision import choose_device
+    from kdbts_ros.density.queries import ViewSnapshot
+    from kdbts_ros.density.scene import SceneCompleter
+    from kdbts_ros.density.whole_frame.beside import Beside
+    from kdbts_ros.density.whole_frame.frame import QueriedFrame
+    from kdbts_ros.density.whole_frame.rehearsal import grey_view
+
+    device = choose_device("auto")
+    scene = SceneCompleter(*load_network(checkpoint), device, inference_precision("auto", device))
+    window = GridWindow.around(0.0, 0.0, 40.0, 1.0)
+    area = MapArea(np.eye(4), window, HeightBand())
+    everywhere = np.full((window.height, window.width), OCCUPIED, np.int8)
+    view = scene.encode(grey_view(scene.spec))
+    for views in ((view,), (view, view)):
+        scene.use(views)
+        frame = QueriedFrame(scene, view)
+        Beside(scene, frame, views, area, np.eye(4), everywhere, depth_stride=4).rehearse()
+        ViewSnapshot.of(scene, "discount").rehearse()
+    unknown = np.full(everywhere.shape, np.nan, np.float32)
+    nothing = OccupancyMap(window, unknown, np.zeros(unknown.shape, np.bool_))
+    MapSnapshot(nothing, everywhere, "discount").rehearse()
+
+
 def _evaluation() -> None:
     from kdbts_ros.density.scene import SceneCompleter
     from kdbts_ros.evaluation.depth import evaluate_depth
@@ -187,4 +221,5 @@ def _street() -> None:
 DEMO = {
     "worlds": Part("the demo's street", _street),
     "maps": Part("the demo's maps", partial(_maps, "mvbts")),
+    "rays": Part("the demo's rays and points", partial(_rays, "mvbts")),
 }

@@ -63,10 +63,18 @@ class Results:
             made = (self.film, self.summary, self.overview, self.viewer_file)
             for file in (*self.panels.glob("frame_*.png"), *made):
                 file.unlink(missing_ok=True)
-            if (self.outputs / "metadata.yaml").is_file():
+            if self._is_recording(self.outputs):
                 shutil.rmtree(self.outputs)
         except OSError as error:
             raise UserError(f"folder {self.folder} cannot be used: {error}") from error
+
+    @staticmethod
+    def _is_recording(folder: Path) -> bool:
+        """Whether a demo made it, one that failed included: it has no metadata yet."""
+        if not folder.is_dir():
+            return False
+        names = {file.name for file in folder.iterdir()}
+        return "metadata.yaml" in names or names <= {f"{folder.name}.mcap"}
 
     @contextmanager
     def workshop(self) -> Iterator[Path]:

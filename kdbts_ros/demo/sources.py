@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -15,6 +15,7 @@ from kdbts_ros.datasets.synthetic.places.kinds import STREET
 from kdbts_ros.datasets.synthetic.rig import front_stereo, mount
 from kdbts_ros.datasets.synthetic.world import StreetWorld
 from kdbts_ros.density.geometry.camera import Camera
+from kdbts_ros.errors import UserError
 
 # Far from the seeds that training draws from. Chosen among 400 because it looks like a street: sun
 # high and not ahead, a blue sky, eight or more parked cars along the drive (16 were left), and of
@@ -58,14 +59,30 @@ def synthetic(frames: int, seed: int = SEED, place: str = STREET) -> Drive:
     Raises:
         UserError: no such place.
     """
-    street = StreetDrive(seed, frames, {CAMERA: front_stereo()[CAMERA]})
-    if place != STREET:
-        street = StreetDrive(seed, frames, {CAMERA: ROBOT_CAMERA}, ROBOT_SPEED, place=place)
+    street = synthetic_drive(frames, seed, place)
 
     def write(bag: Path, progress: Progress) -> None:
         write_bag((street.frame(i) for i in range(frames)), bag, on_frame=progress)
 
     return Drive(f"synthetic {place} {seed}", "rendering", frames, street.world, write)
+
+
+def synthetic_drive(
+    frames: int, seed: int = SEED, place: str = STREET, cameras: Sequence[str] = (CAMERA,)
+) -> StreetDrive:
+    """What `synthetic` records. cameras: of the street, which has "left" and "right".
+
+    Raises:
+        UserError: no such place or camera.
+    """
+    rig = front_stereo() if place == STREET else {CAMERA: ROBOT_CAMERA}
+    for name in cameras:
+        if name not in rig:
+            raise UserError(f"no camera '{name}' in the {place}; there is {', '.join(rig)}")
+    chosen = {name: rig[name] for name in cameras}
+    if place == STREET:
+        return StreetDrive(seed, frames, chosen)
+    return StreetDrive(seed, frames, chosen, ROBOT_SPEED, place=place)
 
 
 def kitti(root: Path, drive: str | None, frames: int | None) -> Drive:

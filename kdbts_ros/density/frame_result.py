@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
+from kdbts_ros.density.footprint_queries import MapSnapshot
 from kdbts_ros.density.geometry.camera import Camera
 from kdbts_ros.density.ground.anchor import GroundAccount
 from kdbts_ros.density.maps.grid import GridWindow, OccupancyMap
@@ -23,7 +24,7 @@ class FrameResult:
     camera, which is the real one without distortion; preview (h,w,3) uint8 RGB; times_ms per stage;
     threshold: probability from which a column was called occupied; views: those behind the map;
     ground: what ties its distances to the ground; beside: what else can be asked about the frame
-    until the next one; snapshot: what its views can be asked at any time.
+    until the next one; map_snapshot, snapshot: what the map and its views can be asked at any time.
     """
 
     window: GridWindow
@@ -36,6 +37,7 @@ class FrameResult:
     times_ms: dict[str, float]
     threshold: float
     beside: Beside
+    map_snapshot: MapSnapshot
     views: ViewAccount = field(default_factory=ViewAccount)
     ground: GroundAccount = field(default_factory=GroundAccount)
     snapshot: ViewSnapshot | None = None

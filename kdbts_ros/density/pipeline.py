@@ -14,6 +14,7 @@ from kdbts_ros.density.cameras.adapter import CameraAdapter
 from kdbts_ros.density.cameras.lenses import Lens
 from kdbts_ros.density.cameras.training_camera import TrainingCamera
 from kdbts_ros.density.engines.answers import DepthMap
+from kdbts_ros.density.footprint_queries import MapSnapshot
 from kdbts_ros.density.frame_result import FrameResult as FrameResult
 from kdbts_ros.density.geometry.camera import View, inverse
 from kdbts_ros.density.ground.anchor import GroundAccount
@@ -45,7 +46,11 @@ class Pipeline:
         self.settings = settings
         self._band = settings.band
         self.scene = SceneCompleter.load(
-            settings.checkpoint, settings.device, settings.precision, settings.head
+            settings.checkpoint,
+            settings.device,
+            settings.precision,
+            settings.head,
+            settings.convolutions,
         )
         spec = self.scene.spec
         self.adapter = CameraAdapter(
@@ -142,7 +147,7 @@ class Pipeline:
         rule = self._rule_for(account.used)
         with _timed(times, "query"):
             answer = self._ask(frame, account.used, rule, area)
-            snapshot = self._snapshot(frame, bool(chosen), rule, area, wanted.queries)
+            snapshot = self._snapshot(frame, bool(chosen), wanted.queries)
             if self._local is not None and frame_stamp is not None:
                 answer = FrameMap(self._local.accumulate(answer.occupancy, frame_stamp.stamp_ns))
             occupancy = answer.occupancy
@@ -163,7 +168,8 @@ class Pipeline:
         beside = Beside(self.scene, frame, chosen, area, T_fixed_base, trinary, stride)
         return FrameResult(
             occupancy.window, trinary, percent, occupancy, depth, depth_camera, preview, times,
-            rule.threshold, beside, account, self._ground, snapshot,
+            rule.threshold, beside, MapSnapshot(occupancy, trinary, rule.completed), account,
+            self._ground, snapshot,
         )  # fmt: skip
 
     def remember(self, view: View, frame_stamp: FrameStamp) -> None:
@@ -202,9 +208,7 @@ class Pipeline:
             return frame.finished_map
         return FrameMap(map_around(self.scene, *area))
 
-    def _snapshot(
-        self, frame: Frame, chosen: bool, rule: CellRule, area: MapArea, wanted: bool
-    ) -> ViewSnapshot | None:
+    def _snapshot(self, frame: Frame, chosen: bool, wanted: bool) -> ViewSnapshot | None:
         """None where a GPU would have to copy a view that nobody wants to ask about.
 
         chosen: the scene has views of this frame in use.
@@ -213,7 +217,7 @@ class Pipeline:
             if not wanted:
                 return None
             self.scene.use([frame.encoded()])
-        return ViewSnapshot.of(self.scene, area, rule)
+        return ViewSnapshot.of(self.scene, self.settings.completed_cells)
 
     def _make_single_view_maps(self) -> SingleViewMaps | None:
         """None where there is no GPU with kernels, or one map of a view is not enough."""
@@ -262,6 +266,7 @@ class Pipeline:
         result = self.process(grey, np.eye(4), Wanted(preview=True, queries=True))
         assert result.snapshot is not None
         result.snapshot.rehearse()
+        result.map_snapshot.rehearse()
         result.beside.rehearse()
         if self._views is not None:
             window = GridWindow.around(0.0, 0.0, 2 * self.settings.range_m, 1.0)

@@ -43,14 +43,21 @@ class SceneCompleter:
     """Encode posed images once, query many times. Not thread-safe: one thread owns it."""
 
     def __init__(
-        self, network: DensityNetwork, info: CheckpointInfo, device: torch.device, precision: str
+        self,
+        network: DensityNetwork,
+        info: CheckpointInfo,
+        device: torch.device,
+        precision: str,
+        convolutions: str = "auto",
     ) -> None:
+        """precision, convolutions: see `load`."""
         self.info = info
         self._curves = read_note(info.notes.get(NOTE))
         self.device = device
         self.network = network.to(device).eval().requires_grad_(False)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self.engine: Engine = choose_engine(self.network, device, precision)
+        chosen = self.network, device, precision, convolutions, info.notes
+        self.engine: Engine = choose_engine(*chosen)
         self._views: tuple[EncodedView, ...] = ()
         self._queries: Queries | None = None
         self._depth: dict[tuple[int, bool], DepthMap] = {}
@@ -63,15 +70,17 @@ class SceneCompleter:
         device: str = "auto",
         precision: str = "auto",
         head: str | None = None,
+        convolutions: str = "auto",
     ) -> SceneCompleter:
         """From a shipped name, a `.safetensors` or an original `.pt`.
 
-        precision: of convolutions: "float32", "bfloat16", "float16" or "auto", see
+        precision: of convolutions: "float32", "bfloat16", "float16", "int8" or "auto", see
             `inference_precision`.
+        convolutions: whose, on a CPU: "torch", "openvino" or "auto", see `chosen_convolutions`.
         """
         chosen = choose_device(device)
-        convolutions = inference_precision(precision, chosen)
-        scene = cls(*load_network(checkpoint, head), chosen, convolutions)
+        computed_in = inference_precision(precision, chosen)
+        scene = cls(*load_network(checkpoint, head), chosen, computed_in, convolutions)
         scene.check_engine()
         return scene
 

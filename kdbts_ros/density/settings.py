@@ -36,6 +36,7 @@ class PipelineSettings:
     completed_cells: CompletedCells = "discount"
     depth_stride: int = 1
     head: str | None = None
+    convolutions: str = "auto"
     canonical_camera: CanonicalMode = "auto"
     scale_height: bool = True
     ground_anchor: AnchorMode = "auto"

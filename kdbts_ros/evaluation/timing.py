@@ -18,7 +18,7 @@ from kdbts_ros.density.birds_eye_map import map_around
 from kdbts_ros.density.engines.encoded_view import EncodedView
 from kdbts_ros.density.geometry.camera import Array, View, inverse, transform
 from kdbts_ros.density.geometry.lattice import Lattice
-from kdbts_ros.density.maps.grid import CellRule, GridWindow, HeightBand, MapArea
+from kdbts_ros.density.maps.grid import GridWindow, HeightBand
 from kdbts_ros.density.network.network import DensityNetwork
 from kdbts_ros.density.network.volume_rendering import DEPTH_SAMPLES, composite, sample_distances
 from kdbts_ros.density.parity.reference_profile import fast_profile, profile_points
@@ -239,8 +239,7 @@ class Benchmark:
         """10,000 points before the camera, as `~/query` answers them: by one thread."""
         local = np.random.default_rng(0).uniform([-10, -1, 3], [10, 1.5, 23], (10_000, 3))
         points = transform(self.views[0].T_world_cam, local)
-        area = MapArea(np.eye(4), GridWindow.around(0.0, 0.0, 40.0, 0.2), HeightBand())
-        snapshot = ViewSnapshot.of(self.scene, area, CellRule(0.5, "discount"))
+        snapshot = ViewSnapshot.of(self.scene, "discount")
         return self._plain_points(points), measure(lambda: snapshot.points(points), self.repeats)
 
     def _depth(self) -> None:

@@ -121,7 +121,17 @@ def test_every_command_has_help_with_an_example():
     runner = CliRunner()
     listing = runner.invoke(app, ["--help"]).output
     for command in (
-        *("predict", "calibrate", "train", "distill", "adapt", "bag", "play", "convert"),
+        *(
+            "predict",
+            "calibrate",
+            "quantise",
+            "train",
+            "distill",
+            "adapt",
+            "bag",
+            "play",
+            "convert",
+        ),
         *("info", "benchmark", "demo", "soak"),
     ):
         assert command in listing

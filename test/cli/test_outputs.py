@@ -25,6 +25,7 @@ WRITES = {
     "figures density": (["worlds"], {"--out": "folder"}),
     "figures depth": (["worlds"], {"--out": "folder"}),
     "calibrate": (["bts"], {"--out": "file", "--json": "file"}),
+    "quantise": (["bts"], {"--out": "file"}),
     "train": (["x.yaml"], {"--out": "file", "--json": "file"}),
     "distill": (["x.yaml"], {"--out": "file", "--json": "file"}),
     "adapt": (["bag"], {"--out": "file", "--json": "file"}),
@@ -42,7 +43,7 @@ WRITES = {
 # What takes a path to read it.
 READS = {
     *("source", "sources", "root", "bags", "bag", "folder", "file", "config", "original"),
-    *("kitti", "orbslam"),
+    *("kitti", "orbslam", "images"),
 }
 
 

@@ -15,12 +15,14 @@ from kdbts_ros.density.checkpoints.checkpoint import CheckpointInfo, load_networ
 from kdbts_ros.density.engines.folding import DEPTH_CODES, depth_mapping, table_ends
 from kdbts_ros.density.engines.plain_torch import PlainTorch, TorchQueries
 from kdbts_ros.density.geometry.camera import View
-from kdbts_ros.density.maps.grid import GridWindow, HeightBand
+from kdbts_ros.density.maps.grid import GridWindow, HeightBand, band_columns
 from kdbts_ros.density.network.network import DensityNetwork, NetworkSpec
 from kdbts_ros.density.network.positional_encoding import map_depth
 from kdbts_ros.density.network.volume_rendering import depth_samples, sample_distances
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.errors import UserError
+from test.density import fake_gpu
+from test.density.gpu_reference import interpreted
 from test.density.networks import (
     NUMBERS,
     WHOLE_VECTORS,
@@ -136,6 +138,27 @@ def test_columns_are_known_from_there_on_by_every_engine(
     both = np.isfinite(compiled) & np.isfinite(torch_alone)
     assert torch_alone[both].std() > 0.02
     assert np.abs(compiled - torch_alone)[both].max() < 0.05
+
+
+@interpreted
+@pytest.mark.parametrize("head", HEADS)
+def test_the_gpus_columns_are_those_of_torch(head: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    from kdbts_ros.density.engines.cuda.multi_view import CudaFusedQueries, CudaFusion
+    from kdbts_ros.density.engines.cuda.single_view import CudaHead, CudaQueries
+
+    fake_gpu.let_loops_run(monkeypatch)
+    scene = with_numbers(near_scene(head), "floats")
+    scene.set_views([seen_from(2.0, 0.05)])
+    folded, maps = scene.field.heads[0], [scene.views[0].feature_maps[0]]
+    asked = (
+        CudaQueries(CudaHead(folded), scene.views, maps)
+        if head == "bts"
+        else CudaFusedQueries(CudaFusion(folded), scene.views, maps)
+    )
+    grid, _ = band_columns(base_pose(), GridWindow.around(2.0, 0.0, 4, 0.5), BAND)
+    said = TorchQueries(folded, scene.views, maps).grid_densities(grid)
+    assert np.nanstd(said) > 0.02
+    np.testing.assert_allclose(asked.grid_densities(grid), said, rtol=1e-4, atol=1e-4)
 
 
 @pytest.mark.parametrize("head", HEADS)

@@ -1,4 +1,4 @@
-"""What the views behind a map say of points and footprints: as the map, untorn, in one sentence."""
+"""What the views behind a map say of points: as the map, untorn, in one sentence."""
 
 from __future__ import annotations
 
@@ -8,15 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from kdbts_ros.density import queries
 from kdbts_ros.density.birds_eye_map import map_around
 from kdbts_ros.density.engines.choose import PlainTorch
 from kdbts_ros.density.engines.cpu.lookups import FusedPoints, SingleViewPoints
 from kdbts_ros.density.engines.plain_torch import TorchQueries
 from kdbts_ros.density.geometry.affine_grid import AffineGrid
 from kdbts_ros.density.geometry.camera import View
-from kdbts_ros.density.maps.grid import CellRule, GridWindow, HeightBand, MapArea
-from kdbts_ros.density.places import outline
+from kdbts_ros.density.maps.grid import GridWindow, HeightBand, MapArea
 from kdbts_ros.density.queries import (
     MAYBE,
     NO,
@@ -28,16 +26,23 @@ from kdbts_ros.density.queries import (
     ViewSnapshot,
 )
 from kdbts_ros.density.scene import SceneCompleter
-from kdbts_ros.errors import UserError
-from test.density.networks import against_torch, base_pose, camera, forward_pose, tiny_scene, view
+from test.density.networks import (
+    WHOLE_VECTORS,
+    against_torch,
+    base_pose,
+    camera,
+    forward_pose,
+    tiny_scene,
+    view,
+    with_numbers,
+)
 
 AREA = MapArea(base_pose(), GridWindow.around(6.0, 0.0, 12.0, 0.5), HeightBand())
-RULE = CellRule(0.4, "discount")
 HEADS = ["bts", "mvbts"]
 
 
-def snapshot(head: str = "bts", views: int = 2, rule: CellRule = RULE) -> ViewSnapshot:
-    return ViewSnapshot.of(scene_of(head, views), AREA, rule)
+def snapshot(head: str = "bts", views: int = 2) -> ViewSnapshot:
+    return ViewSnapshot.of(scene_of(head, views), "discount")
 
 
 def scene_of(head: str, views: int = 2) -> SceneCompleter:
@@ -56,11 +61,8 @@ def some_points(count: int = 500) -> np.ndarray:
 @against_torch("cpu/points", "cpu/point_votes", "cpu/fusion")
 @pytest.mark.parametrize("head", ["bts", "mvbts", "simple_multiview"])
 def test_points_are_what_torch_says_of_them(head: str) -> None:
-    scene = tiny_scene(head)
-    half = np.ones((2, 2), bool)
-    half[:, 0] = False
-    first = View(view(0).image, camera(), forward_pose(), scale=1.3, valid=half)
-    scene.set_views([first, view(1, x=0.5, yaw=0.1)])
+    scene = with_numbers(tiny_scene(head), "floats")
+    scene.set_views(half_and_whole())
     found = scene.engine.points(0, scene.views)
     assert isinstance(found, SingleViewPoints if head == "bts" else FusedPoints)
     plain = TorchQueries(
@@ -79,11 +81,40 @@ def test_points_are_what_torch_says_of_them(head: str) -> None:
     np.testing.assert_array_equal(sigma, scene.queries.point_densities(points))
 
 
+@against_torch("cpu/int16_points")
+@pytest.mark.parametrize("head", HEADS)
+def test_points_through_integers_are_what_torch_says_of_them(head: str) -> None:
+    scene = with_numbers(tiny_scene(head, widths=WHOLE_VECTORS), "integers")
+    scene.set_views(half_and_whole())
+    found = scene.engine.points(0, scene.views)
+    assert scene.views[0].kept[head].features.size
+    plain = TorchQueries(
+        scene.field.heads[0], scene.views, [v.feature_maps[0] for v in scene.views]
+    )
+    # Before the nearest that tables know, too; no whole number of blocks.
+    near = np.stack([np.linspace(0.2, 2.0, 37), np.full(37, -0.1), np.full(37, 1.6)], -1)
+    points = np.concatenate([some_points(), near])
+    seen, sigma = plain.seen(points), found.point_densities(points)
+    assert (np.isnan(sigma) == ~seen).all() and seen[-37:].any()
+    expected = plain.point_densities(points)
+    np.testing.assert_allclose(sigma[seen], expected[seen], rtol=2e-3, atol=1e-3)
+    assert (sigma != scene.queries.point_densities(points))[seen].any()
+    assert found.point_densities(points[:0]).shape == (0,)
+
+
+def half_and_whole() -> list[View]:
+    """A view of a smaller camera whose image is valid on its right alone, and another."""
+    half = np.ones((2, 2), bool)
+    half[:, 0] = False
+    first = View(view(0).image, camera(), forward_pose(), scale=1.3, valid=half)
+    return [first, view(1, x=0.5, yaw=0.1)]
+
+
 def test_a_head_that_no_loop_knows_is_asked_through_torch() -> None:
     scene = tiny_scene("bts")
     scene.engine = PlainTorch(scene.field, "float32")
     scene.set_views([view()])
-    plain = ViewSnapshot.of(scene, AREA, RULE)
+    plain = ViewSnapshot.of(scene, "discount")
     assert isinstance(plain.together.queries, TorchQueries)
     fast = snapshot("bts", 1)
     for said, expected in zip(plain.points(some_points()), fast.points(some_points()), strict=True):
@@ -93,7 +124,7 @@ def test_a_head_that_no_loop_knows_is_asked_through_torch() -> None:
 @pytest.mark.parametrize("head", HEADS)
 def test_a_point_is_unknown_observed_or_completed(head: str) -> None:
     scene = scene_of(head)
-    found = ViewSnapshot.of(scene, AREA, RULE).points(some_points())
+    found = ViewSnapshot.of(scene, "discount").points(some_points())
     near = [
         scene.spec.depth_near > (some_points() - v.T_world_cam[:3, 3]) @ v.T_world_cam[:3, 2]
         for v in scene.views
@@ -118,9 +149,9 @@ def test_a_point_collides_as_a_cell_of_the_map_is_published() -> None:
     assert (said.collision[observed & (p < 0.4)] == NO).all()
     assert (said.collision[completed & (p < 0.2)] == NO).all()
     assert (said.collision[completed & (p >= 0.2) & (p < 0.4)] == MAYBE).all()
-    hidden = replace(made, rule=CellRule(0.4, "unknown")).points(some_points(), 0.4)
+    hidden = replace(made, completed="unknown").points(some_points(), 0.4)
     assert (hidden.collision[completed] == MAYBE).all()
-    kept = replace(made, rule=CellRule(0.4, "keep")).points(some_points(), 0.4)
+    kept = replace(made, completed="keep").points(some_points(), 0.4)
     assert (kept.collision[known] == np.where(p[known] >= 0.4, YES, NO)).all()
 
 
@@ -137,66 +168,10 @@ def test_earlier_views_do_not_erase_what_the_newest_observes() -> None:
     np.testing.assert_array_equal(both.probability[~own], together.probability[~own])
 
 
-@pytest.mark.parametrize("head", HEADS)
-def test_footprints_say_what_the_map_says_of_their_columns(head: str) -> None:
-    """One cell each: probability, state and collision are those of the published map."""
-    scene, rule = scene_of(head), CellRule(0.94, "keep")
-    made = ViewSnapshot.of(scene, AREA, rule)
-    expected = map_around(scene, *AREA)
-    x, y = (axis.ravel() for axis in np.meshgrid(*AREA.window.centres()))
-    poses = np.zeros((x.size, 7))
-    poses[:, 0], poses[:, 1], poses[:, 6] = x, y, 1
-    said = made.footprints(poses, outline((), 0.1))
-    p = expected.probability.ravel()
-    known = np.isfinite(p)
-    assert 0 < known.sum() < p.size
-    assert (np.isfinite(said.probability) == known).all()
-    # The map's integers against floats.
-    np.testing.assert_allclose(said.probability[known], p[known], atol=5e-3)
-    assert (said.state[known] == np.where(expected.observed.ravel()[known], 1, 2)).mean() > 0.99
-    called = expected.trinary(*rule).ravel()
-    meant = np.select([called == 100, called == 0], [YES, NO], MAYBE)
-    sure = ~(np.abs(p - rule.threshold) < 5e-3)
-    assert (said.collision[sure] == meant[sure]).mean() > 0.99
-    assert len(set(said.collision)) == 3
-
-
-def test_a_footprint_is_as_bad_as_its_worst_column(monkeypatch: pytest.MonkeyPatch) -> None:
-    made = snapshot("bts")
-    window = AREA.window
-    p = np.full((window.height, window.width), 0.05, np.float32)
-    observed = np.ones(p.shape, bool)
-    x, y = (round((at - low) / 0.5) for at, low in ((6.0, window.x0), (0.0, window.y0)))
-    p[y, x], observed[y, x + 4] = 0.9, False
-    p[y, x + 8] = np.nan
-    columns = queries.OccupancyMap(window, p, observed)
-    monkeypatch.setattr(ViewSnapshot, "_columns", lambda self, cells: columns)
-    at = [6.25, 8.25, 10.25, 4.25, 12.0, 60.0]
-    poses = [[place, 0.25, 0, 0, 0, 0, 1] for place in at]
-    said = made.footprints(poses, outline((), 0.4))
-    assert said.collision.tolist() == [YES, NO, MAYBE, NO, MAYBE, MAYBE]
-    assert said.state.tolist() == [
-        *(STATE_OBSERVED, STATE_COMPLETED, STATE_UNKNOWN),
-        *(STATE_OBSERVED, STATE_UNKNOWN, STATE_UNKNOWN),
-    ]
-    np.testing.assert_allclose(said.probability[:5], [0.9, 0.05, 0.05, 0.05, 0.05])
-    assert np.isnan(said.probability[5])
-    strict = made.footprints(poses, outline((), 0.4), threshold=0.05)
-    assert strict.collision[:5].tolist() == [YES] * 5
-
-
-def test_frames_move_points_and_footprints_alike() -> None:
+def test_frames_move_points() -> None:
     made, T = snapshot("mvbts"), base_pose(1.0, -0.5, 0.3)
     local = some_points(50)
     same_answers(made.points(local, T_world_frame=T), made.points(local @ T[:3, :3].T + T[:3, 3]))
-    c, s = np.cos(0.15), np.sin(0.15)
-    here = [[4.0, 1.0, 0, 0, 0, 0, 1]]
-    x, y = (T @ [4.0, 1.0, 0, 1])[:2]
-    corners = outline([(1, 0.5), (-1, 0.5), (-1, -0.5), (1, -0.5)], 0.0)
-    same_answers(
-        made.footprints(here, corners, T_world_frame=T),
-        made.footprints([[x, y, 0, 0, 0, s, c]], corners),
-    )
 
 
 def same_answers(found: Answers, expected: Answers) -> None:
@@ -206,29 +181,17 @@ def same_answers(found: Answers, expected: Answers) -> None:
 
 
 def test_nothing_asked_is_nothing_answered() -> None:
-    made = snapshot("mvbts")
-    for said in (made.points([]), made.footprints([], outline((), 1.0))):
-        assert [part.size for part in said] == [0, 0, 0]
-
-
-def test_too_many_columns_are_refused_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queries, "MOST_SAMPLES", 100)
-    with pytest.raises(
-        UserError, match=r"footprints touch .* columns of .* heights, more than 100"
-    ):
-        snapshot().footprints([[6.0, 0, 0, 0, 0, 0, 1]], outline((), 3.0))
+    assert [part.size for part in snapshot("mvbts").points([])] == [0, 0, 0]
 
 
 @pytest.mark.parametrize("head", HEADS)
 def test_frames_that_follow_change_no_answer(head: str) -> None:
     """A snapshot asked in one thread while another encodes, maps and forgets, says the same."""
     scene = scene_of(head)
-    made = ViewSnapshot.of(scene, AREA, RULE)
-    poses = [[6.0, 0, 0, 0, 0, 0, 1], [8.0, 1, 0, 0, 0, 0, 1]]
+    made = ViewSnapshot.of(scene, "discount")
 
     def ask() -> bytes:
-        said = (*made.points(some_points()), *made.footprints(poses, outline((), 1.0)))
-        return b"".join(part.tobytes() for part in said)
+        return b"".join(part.tobytes() for part in made.points(some_points()))
 
     expected, ended, faults = ask(), threading.Event(), list[str]()
 

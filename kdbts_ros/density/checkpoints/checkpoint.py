@@ -44,7 +44,7 @@ FORMAT = "kdbts_ros/1"
 STUDENTS = {"kdbts": "mvbts", "kdbts_fine": "mvbts_fine"}
 # Notes with figures of the very weights they came with: what is trained, adapted or averaged from
 # them has others.
-OF_THESE_WEIGHTS = ("calibration", "held_out")
+OF_THESE_WEIGHTS = ("calibration", "held_out", "activation_ranges")
 
 
 @dataclass(frozen=True)

@@ -88,10 +88,30 @@ class MapArea(NamedTuple):
 
 
 class CellRule(NamedTuple):
-    """How a probability is published: see `OccupancyMap.trinary`."""
+    """How a probability is published: see `published_cells`."""
 
     threshold: float
     completed: CompletedCells
+
+
+def published_cells(
+    probability: Floats, observed: Bools, threshold: float, completed: CompletedCells
+) -> Int8s:
+    """Of cells of any shape: -1 unknown, 0 free, 100 occupied from `threshold` on.
+
+    completed: what columns behind a surface say. "keep" takes the network's word; "discount"
+    takes it for what is occupied, but calls free only what is so below half the threshold, and
+    the rest unknown; "unknown" hides them all.
+    """
+    cells = np.full(probability.shape, UNKNOWN, np.int8)
+    occupied, free = probability >= threshold, probability < threshold
+    if completed == "discount":
+        free &= observed | (probability < threshold / 2)
+    cells[occupied] = OCCUPIED
+    cells[free] = FREE
+    if completed == "unknown":
+        cells[~observed] = UNKNOWN
+    return cells
 
 
 @dataclass(frozen=True)
@@ -104,22 +124,8 @@ class OccupancyMap:
     observed: Bools
 
     def trinary(self, threshold: float = 0.5, completed: CompletedCells = "discount") -> Int8s:
-        """(H,W) of -1 unknown, 0 free, 100 occupied from `threshold` on.
-
-        completed: what columns behind a surface say. "keep" takes the network's word; "discount"
-        takes it for what is occupied, but calls free only what is so below half the threshold, and
-        the rest unknown; "unknown" hides them all.
-        """
-        grid = np.full(self.probability.shape, UNKNOWN, np.int8)
-        occupied = self.probability >= threshold
-        free = self.probability < threshold
-        if completed == "discount":
-            free &= self.observed | (self.probability < threshold / 2)
-        grid[occupied] = OCCUPIED
-        grid[free] = FREE
-        if completed == "unknown":
-            grid[~self.observed] = UNKNOWN
-        return grid
+        """(H,W) as they are published: see `published_cells`."""
+        return published_cells(self.probability, self.observed, threshold, completed)
 
     def percent(self, threshold: float = 0.5, completed: CompletedCells = "discount") -> Int8s:
         """(H,W) probability in 0..100; -1 where `trinary` is."""

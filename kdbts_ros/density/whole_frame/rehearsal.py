@@ -39,7 +39,7 @@ def rehearse_several_views(
     frame = QueriedFrame(scene, view)
     scene.use([view, view])
     maps.map(*area, *rule)
-    ViewSnapshot.of(scene, area, rule).rehearse()
+    ViewSnapshot.of(scene, rule.completed).rehearse()
     everywhere = np.full((area.window.height, area.window.width), OCCUPIED, np.int8)
     chosen = scene.views
     Beside(scene, frame, chosen, area, area.T_fixed_base, everywhere, depth_stride).rehearse()

@@ -67,6 +67,7 @@ def settings(parameters: Parameters) -> PipelineSettings:
         head=None if parameters.head == "auto" else parameters.head,
         device=parameters.device,
         precision=parameters.precision,
+        convolutions=parameters.convolutions,
         range_m=parameters.range_m,
         resolution=parameters.resolution,
         height_min=parameters.height_min,

@@ -1,6 +1,6 @@
-"""`~/query`: what the views behind the newest map say of points and footprints.
+"""`~/query`: what the views behind the newest map say of points, and the map of footprints.
 
-Answered in the executor's thread, of a snapshot that the inference thread left with its map and
+Answered in the executor's thread, of snapshots that the inference thread left with its map and
 never touches again: a question waits for no frame, and no frame changes an answer.
 """
 
@@ -91,15 +91,13 @@ class QueryService:
             )
         job, result = newest
         self._check_age(job, request.max_age or MAX_AGE)
-        if result.snapshot is None:
-            raise UserError("views are kept for questions from the next map on: ask again")
         stamp_ns = messages.to_ns(request.header.stamp) or job.frame.stamp_ns
         T_fixed_frame = self._pose(request.header.frame_id, stamp_ns)
-        answers = _ask(result.snapshot, request, T_fixed_frame)
+        answers = _ask(result, request, T_fixed_frame)
         return QueryOccupancy.Response(
             success=True,
             header=messages.header(job.frame.stamp_ns, self._parameters().fixed_frame),
-            views_used=result.snapshot.views_used,
+            views_used=result.views.used,
             probability=messages.filled("f", answers.probability),
             state=messages.filled("B", answers.state),
             collision=messages.filled("B", answers.collision),
@@ -134,14 +132,20 @@ def _check(request: Any) -> None:
         raise UserError(f"max_age must be 0 or more seconds, got {request.max_age:g}")
 
 
-def _ask(snapshot: Any, request: Any, T_fixed_frame: Matrix) -> Any:
-    """The `Answers` of a `kdbts_ros.density.queries.ViewSnapshot`."""
+def _ask(result: Any, request: Any, T_fixed_frame: Matrix) -> Any:
+    """The `Answers` of a `kdbts_ros.density.pipeline.FrameResult`.
+
+    Raises:
+        UserError: see `ViewSnapshot` and `MapSnapshot`; or the views were not kept.
+    """
     threshold = request.threshold or None
     if not len(request.poses):
-        return snapshot.points(request.points, threshold, T_fixed_frame)
+        if result.snapshot is None:
+            raise UserError("views are kept for questions from the next map on: ask again")
+        return result.snapshot.points(request.points, threshold, T_fixed_frame)
     corners = outline([(p.x, p.y) for p in request.polygon.points], request.radius)
     poses = np.array([_numbers(pose) for pose in request.poses])
-    return snapshot.footprints(poses, corners, threshold, T_fixed_frame)
+    return result.map_snapshot.footprints(poses, corners, threshold, T_fixed_frame)
 
 
 def _numbers(pose: Any) -> tuple[float, ...]:

@@ -36,8 +36,13 @@ class Table(BaseModel):
         "Head of an original checkpoint that holds several; auto takes the only one.",
     )
     device: str = parameter("auto", "Where the network runs: auto, cpu, cuda or cuda:N.")
-    precision: Literal["auto", "float32", "bfloat16", "float16"] = parameter(
-        "auto", "Convolutions of the network."
+    precision: Literal["auto", "float32", "bfloat16", "float16", "int8"] = parameter(
+        "auto",
+        "Convolutions of the network; int8 on a CPU, with OpenVINO and weights by kdbts quantise.",
+    )
+    convolutions: Literal["auto", "torch", "openvino"] = parameter(
+        "auto",
+        "Whose convolutions a CPU runs; auto: OpenVINO's for int8, else torch's.",
     )
     autostart: bool = parameter(
         True, "Configure and activate at start; false leaves that to a lifecycle manager."

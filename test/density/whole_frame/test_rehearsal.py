@@ -48,7 +48,7 @@ for camera, lens in (("front", straight), ("back", fisheye)):
         result.beside.frusta()
         result.snapshot.points(rng.uniform(1.0, 8.0, (100, 3)))
         corners = np.array([[0.5, 0.5], [-0.5, 0.5], [-0.5, -0.5], [0.5, -0.5]])
-        result.snapshot.footprints([[4.0, 0, 0, 0, 0, 0, 1]], corners)
+        result.map_snapshot.footprints([[4.0, 0, 0, 0, 0, 0, 1]], corners)
         pipeline.concerns(lens, inverse(T_world_base) @ T_world_cam)
         pipeline.remember(view, FrameStamp("other", 10**9 * (i + 1) + 5))
     result.beside.novel_view(5.0, 2.0)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import yaml
@@ -163,7 +163,8 @@ def test_the_pipeline_takes_what_the_node_gives() -> None:
 def test_the_network_knows_every_precision_the_node_offers() -> None:
     import torch
 
-    from kdbts_ros.density.network.precision import choose_precision
+    from kdbts_ros.density.engines.choose import Convolutions, inference_precision
 
     for choice in RULES["precision"].choices:
-        choose_precision(choice, torch.device("cpu"))
+        inference_precision(choice, torch.device("cpu"))
+    assert RULES["convolutions"].choices == get_args(Convolutions)

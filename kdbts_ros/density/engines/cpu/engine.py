@@ -10,6 +10,7 @@ from kdbts_ros.density.engines.cpu import simd, trunk
 from kdbts_ros.density.engines.cpu.int16_map import Int16Tables, to_int16_tables
 from kdbts_ros.density.engines.cpu.lookups import compiled_points
 from kdbts_ros.density.engines.cpu.multi_view import FusedQueries
+from kdbts_ros.density.engines.cpu.openvino_trunk import OpenVinoField
 from kdbts_ros.density.engines.cpu.single_view import CompiledQueries
 from kdbts_ros.density.engines.cpu.vote_cache import VoteStore
 from kdbts_ros.density.engines.encoded_view import EncodedView
@@ -22,15 +23,20 @@ class CpuEngine:
     """See `Engine`. What compiled loops do not know is left to torch.
 
     Attributes:
-        trunk: convolutions laid out for this processor; None leaves them to torch.
+        trunk: convolutions laid out for this processor, by torch or OpenVINO; None leaves them to
+            torch as it is.
         tables: by head, its tables as integers; None asks through floats.
         votes: what views of earlier maps said.
     """
 
-    def __init__(self, field: FoldedField, precision: str) -> None:
+    def __init__(
+        self, field: FoldedField, precision: str, convolutions: OpenVinoField | None = None
+    ) -> None:
+        """convolutions: those of OpenVINO; None for torch's."""
         self.field, self.precision = field, precision
-        packs = precision == "float32" and trunk.supported()
-        self.trunk = trunk.PackedField(field.network, field.own) if packs else None
+        self.trunk: OpenVinoField | trunk.PackedField | None = (
+            _packed(field, precision) if convolutions is None else convolutions
+        )
         integers = simd.available()
         self.tables: list[Int16Tables | None] = [
             to_int16_tables(head.arrays) if integers else None for head in field.heads
@@ -63,11 +69,17 @@ class CpuEngine:
         return TorchQueries(folded, views, feature_maps)
 
     def points(self, head: int, views: Sequence[EncodedView]) -> PointQueries:
-        folded, feature_maps = self.field.heads[head], [view.feature_maps[head] for view in views]
-        found = compiled_points(folded, views, feature_maps)
+        folded, tables = self.field.heads[head], self.tables[head]
+        feature_maps = [view.feature_maps[head] for view in views]
+        found = compiled_points(folded, views, feature_maps, tables)
         return TorchQueries(folded, views, feature_maps) if found is None else found
 
     def weaker(self, head: int, fault: str) -> Engine:
+        if isinstance(self.trunk, OpenVinoField):
+            self._refused += (f"OpenVINO's convolutions in {self.precision} were refused, {fault}",)
+            self.precision = "float32"
+            self.trunk = _packed(self.field, self.precision)
+            return self
         if self.tables[head] is not None:
             self.tables[head] = None
             self._refused += (f"16-bit integers were refused, {fault}",)
@@ -81,3 +93,9 @@ class CpuEngine:
 
     def forget(self) -> None:
         self.votes.clear()
+
+
+def _packed(field: FoldedField, precision: str) -> trunk.PackedField | None:
+    """torch's convolutions laid out; None where it cannot."""
+    packs = precision == "float32" and trunk.supported()
+    return trunk.PackedField(field.network, field.own) if packs else None

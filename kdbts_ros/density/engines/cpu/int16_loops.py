@@ -33,11 +33,14 @@ from kdbts_ros.density.engines.cpu.simd import (
     splat,
     store,
     total,
+    touch,
 )
 from kdbts_ros.loops import njit
 
 # Rows of the codes of a block of levels.
 X, Y, V, U, Z, CODES = range(6)
+# Numbers of a cache line.
+_LINE = np.uint64(32)
 _LANES, _ONE = np.uint64(LANES), np.int32(32767)
 _PIXEL_BITS, _ROW_BITS = np.int32(PIXEL_BITS), np.int32(ROW_BITS)
 _PIXEL_UNIT, _ROW_UNIT = np.float32(1 << PIXEL_BITS), np.float32(1 << ROW_BITS)
@@ -195,6 +198,24 @@ def int16_between(rows, v_table, out, width, first, y, v):  # type: ignore[no-un
         found = add_wide(found, dot_pairs(rectify(h), load(out, c)))
         c += _LANES
     return total(found)
+
+
+@njit(inline="always")
+def call_for(counts, u_table, v_table, z_table, ratio, down, codes, k):  # type: ignore[no-untyped-def]
+    """Have the cache fetch what `int16_slanting` will read at item k: two pixels or two rows of
+    each of five places."""
+    c, width = np.uint64(0), np.uint64(ratio.shape[0])
+    p = np.uint64(codes[Y, k] >> _PIXEL_BITS) * down
+    p += np.uint64(codes[X, k] >> _PIXEL_BITS) * width
+    q, r = np.uint64(codes[V, k] >> _ROW_BITS) * width, np.uint64(codes[U, k] >> _ROW_BITS) * width
+    s = np.uint64(codes[Z, k] >> _ROW_BITS) * width
+    while c < width + width:
+        touch(counts, p + c)
+        touch(counts, p + down + c)
+        touch(v_table, q + c)
+        touch(u_table, r + c)
+        touch(z_table, s + c)
+        c += _LINE
 
 
 @njit(fastmath=FAST, cache=True)

@@ -129,6 +129,21 @@ def _instruction(name: str, result: Any, vector: Any) -> Any:
 
 
 @intrinsic
+def touch(typing, array, at):  # type: ignore[no-untyped-def]
+    """Have the cache line with an element of an int16 array fetched; beyond its end, nothing."""
+
+    def emit(context, builder, signature, args):  # type: ignore[no-untyped-def]
+        place = element(context, builder, signature.args[0], args[0], args[1], ir.IntType(8))
+        kind = ir.FunctionType(ir.VoidType(), [place.type, _I32, _I32, _I32])
+        call = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        # To be read, into the nearest cache, of data.
+        builder.call(call, [place, _I32(0), _I32(3), _I32(1)])
+        return context.get_dummy_value()
+
+    return types.none(array, at), emit
+
+
+@intrinsic
 def load(typing, array, at):  # type: ignore[no-untyped-def]
     """Sixteen numbers of an int16 array from element `at` on."""
     return int16x16(array, at), _loading(_V16, 2)

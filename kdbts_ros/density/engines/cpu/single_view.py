@@ -173,4 +173,4 @@ def threads() -> int:
 
 def positions(P: Array, points: Array) -> Floats:
     """(N,3) float32 homogeneous positions of world points (N,3), projected in float64."""
-    return np.asarray(points @ P[:, :3].T + P[:, 3], np.float32)
+    return np.asarray(point_loops.project_points(P, np.ascontiguousarray(points, np.float64)))
