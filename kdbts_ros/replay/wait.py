@@ -13,7 +13,11 @@ def main() -> int:
     ending.begin()
     from kdbts_ros.replay.readiness import main as run
 
-    return run()
+    try:
+        return run()
+    finally:
+        # An interpreter that ends has no handlers any more: a signal would set the exit code.
+        ending.over()
 
 
 if __name__ == "__main__":
