@@ -10,7 +10,7 @@ import pytest
 import torch
 from scipy.spatial.transform import Rotation
 
-from kdbts_ros.density.birds_eye_map import map_around
+from kdbts_ros.density.birds_eye_map import map_around, map_together
 from kdbts_ros.density.checkpoints.checkpoint import CheckpointInfo, load_network, save_network
 from kdbts_ros.density.engines.folding import DEPTH_CODES, depth_mapping, table_ends
 from kdbts_ros.density.engines.plain_torch import PlainTorch, TorchQueries
@@ -40,10 +40,12 @@ HEADS, SPACINGS = ["bts", "mvbts"], ["inverse", "log"]
 HEIGHT, BAND = 0.5, HeightBand(0.42, 0.58, 0.04)
 
 
-def near_scene(head: str, spacing: str = "log", far: float = 80.0) -> SceneCompleter:
+def near_scene(
+    head: str, spacing: str = "log", far: float = 80.0, near: float = NEAR
+) -> SceneCompleter:
     # The first of these networks sees next to nothing, of which all would be equal.
     network = tiny_network(head, 1, WHOLE_VECTORS)
-    spec = replace(network.spec, depth_near=NEAR, depth_far=far, depth_spacing=spacing)
+    spec = replace(network.spec, depth_near=near, depth_far=far, depth_spacing=spacing)
     fresh = DensityNetwork(spec).eval()
     fresh.load_state_dict(network.state_dict())
     return SceneCompleter(
@@ -200,6 +202,20 @@ def test_what_lies_beyond_a_short_range_of_depth_is_in_the_table(spacing: str) -
         asked.set_views([seen_from(1.0)])
         found.append(asked.density(points)[0])
     np.testing.assert_allclose(*found, rtol=2e-2, atol=1e-3)
+
+
+@pytest.mark.parametrize("head", HEADS)
+def test_cells_behind_a_camera_by_the_codes_offset_break_nothing(head: str) -> None:
+    """Cells of a snapped grid lie at exactly that depth, where the code would divide by nothing."""
+    scene = near_scene(head, near=0.5)
+    assert scene.spec.code_depths[2] == 2.5
+    here = seen_from(1.0)
+    scene.set_views([here, here] if head == "mvbts" else [here])
+    found = map_together(scene, base_pose(), GridWindow.around(0.0, 0.0, 12.0, 1.0), BAND)
+    assert np.isfinite(found.probability).any()
+    points = np.array([[-2.5, 0.0, HEIGHT], [2.5, 0.0, HEIGHT]])
+    told = scene.queries.point_densities(points)
+    assert np.isnan(told[0]) and np.isfinite(told[1])
 
 
 @pytest.mark.parametrize("spacing", SPACINGS)

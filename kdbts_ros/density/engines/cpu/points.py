@@ -49,10 +49,18 @@ def tap(position, size):  # type: ignore[no-untyped-def]
     return low, x - np.float32(low)
 
 
+# Nearer to nothing no depth is that anything is asked of, m.
+LEAST = np.float32(1e-6)
+
+
 @njit(inline="always")
 def mapped_depth(z, head):  # type: ignore[no-untyped-def]
-    """`positional_encoding.map_depth` of a head, see `HeadArrays`."""
-    return head.slope / (z + head.offset) + head.shift
+    """`positional_encoding.map_depth` of a head, see `HeadArrays`.
+
+    Behind a camera, where nobody is told the answer, the sum may be 0, which compiled code raises
+    as an error.
+    """
+    return head.slope / max(z + head.offset, LEAST) + head.shift
 
 
 @njit(fastmath=FAST, cache=True)
