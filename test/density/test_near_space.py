@@ -59,6 +59,16 @@ def seen_from(scale: float, pitch: float = 0.0) -> View:
     return View(view().image, camera(), pose, scale)
 
 
+def assert_alike_ahead(scene: SceneCompleter, alone: SceneCompleter, ahead: np.ndarray) -> None:
+    """Both tell the same densities so many metres straight ahead of the camera."""
+    points = np.stack([ahead, np.zeros_like(ahead), np.full_like(ahead, HEIGHT)], -1)
+    found = []
+    for asked in (scene, alone):
+        asked.set_views([seen_from(1.0)])
+        found.append(asked.density(points)[0])
+    np.testing.assert_allclose(*found, rtol=2e-2, atol=1e-3)
+
+
 def plain(scene: SceneCompleter) -> SceneCompleter:
     """The same network asked by torch alone."""
     scene.engine = PlainTorch(scene.field, "float32", ())
@@ -182,12 +192,7 @@ def test_densities_nearer_than_the_tables_reach_are_computed(head: str, spacing:
     """The table of inverse depth ends at half of depth_near; rays of low cameras begin there."""
     scene, alone = near_scene(head, spacing), plain(near_scene(head, spacing))
     ahead = np.concatenate([np.linspace(0.1, 3.0, 80), np.geomspace(3.0, 1e4, 20)])
-    points = np.stack([ahead, np.zeros(100), np.full(100, HEIGHT)], -1)
-    found = []
-    for asked in (scene, alone):
-        asked.set_views([seen_from(1.0)])
-        found.append(asked.density(points)[0])
-    np.testing.assert_allclose(*found, rtol=2e-2, atol=1e-3)
+    assert_alike_ahead(scene, alone, ahead)
 
 
 @pytest.mark.parametrize("spacing", SPACINGS)
@@ -196,12 +201,7 @@ def test_what_lies_beyond_a_short_range_of_depth_is_in_the_table(spacing: str) -
     far = {"inverse": 1.5, "log": 8.0}[spacing]
     scene, alone = near_scene("bts", spacing, far), plain(near_scene("bts", spacing, far))
     ahead = np.geomspace(1.0, 1e4, 50)
-    points = np.stack([ahead, np.zeros(50), np.full(50, HEIGHT)], -1)
-    found = []
-    for asked in (scene, alone):
-        asked.set_views([seen_from(1.0)])
-        found.append(asked.density(points)[0])
-    np.testing.assert_allclose(*found, rtol=2e-2, atol=1e-3)
+    assert_alike_ahead(scene, alone, ahead)
 
 
 @pytest.mark.parametrize("head", HEADS)

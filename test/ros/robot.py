@@ -154,18 +154,10 @@ class Robot:
 
     def step(self, stamp_ns: int, seconds: float = 60) -> OccupancyGrid:
         """One image with its pose, and the map that comes of it."""
-        drops = self.drops()
-        assert self.gets_map(stamp_ns, seconds), (
-            f"no map came; drops were {drops}, are {self.drops()}"
-        )
-        return self.grids[-1]
-
-    def gets_map(self, stamp_ns: int, seconds: float = 60) -> bool:
-        """Whether one image with its pose becomes a map: images come by best effort, and a machine
-        that is overloaded loses some."""
         self.move(stamp_ns - SECOND // 10, stamp_ns + SECOND // 10)
         self.see(stamp_ns)
-        return self.spin_until(lambda: self.has_map(stamp_ns), seconds)
+        assert self.spin_until(lambda: self.has_map(stamp_ns), seconds), "no map came"
+        return self.grids[-1]
 
     def has_map(self, stamp_ns: int) -> bool:
         """The newest map and the newest report are of that image."""
@@ -174,8 +166,6 @@ class Robot:
 
     def drops(self) -> dict[str, int]:
         """Counts of the newest account."""
-        if not self.accounts:
-            return {}
         report = self.accounts[-1]
         return dict(zip(report.drop_reasons, report.drop_counts, strict=True))
 
