@@ -7,7 +7,7 @@ starting  nothing has been begun: it exits at once. Raising would not do: what i
           catch an exception, or make one of its own of it.
 running   the exception `Interrupted` lets it tidy up. It may be lost in a destructor or a callback
           of a compiled library, or find the process in a loop of C++: a thread that waits for the
-          same signal exits when `PATIENCE` has passed.
+          same signal ends its children and exits when `PATIENCE` has passed.
 over      nobody waits for anything any more: signals change nothing.
 
 Before `begin`, while Python itself starts, the system's own rules hold.
@@ -21,8 +21,9 @@ import sys
 import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import FrameType
 from typing import Literal, NoReturn
 
@@ -30,6 +31,8 @@ from typing import Literal, NoReturn
 CODES: dict[int, int] = {signal.SIGINT: 130, signal.SIGTERM: 143}
 # A robot's launch file expects its nodes to be gone within two seconds.
 PATIENCE = 1.5
+# How long a process that exits at that deadline waits for its killed children, s.
+_GRIEF = 0.3
 
 
 class Interrupted(SystemExit):
@@ -127,8 +130,33 @@ def _exit_in_time(heard: int) -> None:
         end = time.monotonic() + PATIENCE
         while not _process.patient:
             if time.monotonic() > end:
+                _end_children()
                 os._exit(_process.codes[numbers[0]])
             time.sleep(0.02)
+
+
+def _end_children() -> None:
+    """Kill and reap them; those of `tether` would end a moment after this process and be seen."""
+    running: set[int] = set()
+    for task in Path("/proc/self/task").glob("*/children"):
+        # A thread may end while it is looked at; other systems than Linux tell of no children.
+        with suppress(OSError):
+            running.update(int(child) for child in task.read_text().split())
+    for child in running:
+        with suppress(ProcessLookupError):
+            os.kill(child, signal.SIGKILL)
+    end = time.monotonic() + _GRIEF
+    while running and time.monotonic() < end:
+        running = {child for child in running if not _reaped(child)}
+        time.sleep(0.002)
+
+
+def _reaped(child: int) -> bool:
+    try:
+        return os.waitpid(child, os.WNOHANG)[0] == child
+    except ChildProcessError:
+        # Another thread of this process has waited for it.
+        return True
 
 
 def _block() -> None:

@@ -102,6 +102,29 @@ def test_a_running_process_tidies_up_once_however_often_it_is_told(
     assert (status, out, err) == (ending.CODES[how], "tidied\n", "")
 
 
+@pytest.mark.parametrize("how", SIGNALS)
+def test_the_deadline_leaves_no_child_behind(how: signal.Signals) -> None:
+    code = """
+import subprocess
+stubborn = "import signal, time\\nfor n in (2, 15): signal.signal(n, signal.SIG_IGN)\\n"
+stubborn += "print(flush=True)\\ntime.sleep(120)"
+child = subprocess.Popen([sys.executable, "-c", stubborn], stdout=subprocess.PIPE,
+                         stderr=subprocess.DEVNULL)
+child.stdout.readline()
+ending.run()
+try:
+    told()
+    work_in_c()
+except SystemExit:
+    work_in_c()
+"""
+    process = started(code)
+    (child,) = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    assert ended(process, how)[:3] == (ending.CODES[how], "", "")
+    with pytest.raises(ProcessLookupError):
+        os.kill(int(child), 0)
+
+
 def test_one_that_is_over_keeps_its_exit_code() -> None:
     code = "ending.run()\nending.over()\ntold()\ntime.sleep(1.0)\nsys.exit(7)"
     assert ended(started(code), *SIGNALS)[:3] == (7, "", "")
