@@ -10,8 +10,10 @@ import ctypes
 import os
 import runpy
 import signal
+import subprocess
 import sys
 from collections.abc import Sequence
+from contextlib import suppress
 
 _PR_SET_PDEATHSIG = 1
 
@@ -36,6 +38,24 @@ def tie(parent: int) -> None:
     # It may have ended before the kernel was asked; then this process has another parent by now.
     if os.getppid() != parent:
         os._exit(1)
+
+
+def end(process: subprocess.Popen[bytes], *steps: tuple[int, float]) -> None:
+    """End a child and wait until it has: by each signal with its seconds of patience, then at once.
+
+    Whatever interrupts the waiting, the child is gone when this is over.
+    """
+    try:
+        for how, patience in steps:
+            if process.poll() is not None:
+                return
+            process.send_signal(how)
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(patience)
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
 
 
 def main() -> None:

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from kdbts_ros.adaptation.clips import ClipPlan, Plans, camera_height, clip_step, plan_clips
+from kdbts_ros.adaptation.clips import ClipPlan, Plans, camera_height, plan_clips
 from kdbts_ros.adaptation.depth_checks import depth_checks
 from kdbts_ros.adaptation.verdict import Check, Grade
 from kdbts_ros.datasets.bags.drive import BagDrive
 from kdbts_ros.datasets.pose_check import check_poses, pose_steps
+from kdbts_ros.density.cameras.training_camera import TrainingCamera
 from kdbts_ros.density.geometry.camera import View, inverse
 from kdbts_ros.errors import UserError
 
@@ -40,10 +41,10 @@ class Inspection:
         return tuple(check for check in self.checks if check.grade == "bad")
 
 
-def inspect(drives: Sequence[BagDrive], held_out: float) -> Inspection:
-    """Look at recordings before anything is learnt from them."""
+def inspect(drives: Sequence[BagDrive], held_out: float, training: TrainingCamera) -> Inspection:
+    """Look at recordings before a network that knows the camera `training` learns from them."""
     jumping = [jumps(drive) for drive in drives]
-    plans = plan_clips(drives, held_out, jumping)
+    plans = plan_clips(drives, held_out, jumping, training)
     images, unreadable = _sampled_images(drives)
     checks = [
         _frames(drives),
@@ -124,7 +125,7 @@ def _jumps(drives: Sequence[BagDrive], jumping: Sequence[set[int]]) -> Check:
 def _baseline(drives: Sequence[BagDrive], plans: Plans) -> Check:
     clips = len(plans.learn) + len(plans.held_out)
     rigs = [_rig_width(drive) for drive in drives]
-    steps = ", ".join(f"{clip_step(drive):.2f} m" for drive in drives)
+    steps = ", ".join(f"{step:.2f} m" for step in plans.steps)
     rig = f", cameras {max(rigs):.2f} m apart" if max(rigs) > 0 else ""
     if clips < FEWEST_CLIPS:
         return Check(

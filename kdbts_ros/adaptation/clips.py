@@ -64,36 +64,48 @@ class Clip:
 
 @dataclass(frozen=True)
 class Plans:
-    """Clips to learn from and to judge by, and the frames of neither."""
+    """Clips to learn from and to judge by, and the frames of neither.
+
+    steps: by recording, metres between the images of a clip.
+    """
 
     learn: tuple[ClipPlan, ...]
     held_out: tuple[ClipPlan, ...]
     standing: int
     jumps: int
+    steps: tuple[float, ...]
 
 
-def plan_clips(drives: Sequence[BagDrive], held_out: float, jumping: Sequence[set[int]]) -> Plans:
+def plan_clips(
+    drives: Sequence[BagDrive],
+    held_out: float,
+    jumping: Sequence[set[int]],
+    training: TrainingCamera,
+) -> Plans:
     """Clips of recordings, the end of each kept for judging.
 
     Args:
         jumping: by recording, frames after which the pose jumps; no clip reaches across one.
+        training: the camera that the network knows, to whose height a robot's is scaled.
     """
+    steps = tuple(clip_step(drive, training) for drive in drives)
     learn: list[ClipPlan] = []
     kept: list[ClipPlan] = []
     standing = 0
     for number, (drive, jumps) in enumerate(zip(drives, jumping, strict=True)):
-        plans, still = _plan(number, drive, jumps)
+        plans, still = _plan(number, drive, jumps, steps[number])
         standing += still
         end = round(len(plans) * (1 - held_out))
         first_kept = min((min(i for i, _ in p.views) for p in plans[end:]), default=len(drive))
         kept += plans[end:]
         learn += [p for p in plans[:end] if max(i for i, _ in p.views) < first_kept]
-    return Plans(tuple(learn), tuple(kept), standing, sum(len(jumps) for jumps in jumping))
+    jumped = sum(len(jumps) for jumps in jumping)
+    return Plans(tuple(learn), tuple(kept), standing, jumped, steps)
 
 
-def clip_step(drive: BagDrive) -> float:
+def clip_step(drive: BagDrive, training: TrainingCamera) -> float:
     """Metres between the images of a clip of this robot."""
-    return STEP / height_scale(camera_height(drive), TrainingCamera())
+    return STEP / height_scale(camera_height(drive), training)
 
 
 def camera_height(drive: BagDrive) -> float:
@@ -102,8 +114,8 @@ def camera_height(drive: BagDrive) -> float:
     return float(T[2, 3])
 
 
-def _plan(number: int, drive: BagDrive, jumps: set[int]) -> tuple[list[ClipPlan], int]:
-    step, lead = clip_step(drive), drive.cameras[0]
+def _plan(number: int, drive: BagDrive, jumps: set[int], step: float) -> tuple[list[ClipPlan], int]:
+    lead = drive.cameras[0]
     poses = [drive.T_world_cam(i, lead) for i in drive.frames]
     plans: list[ClipPlan] = []
     standing, last = 0, None

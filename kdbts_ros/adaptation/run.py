@@ -88,8 +88,14 @@ class Result:
 
 
 def check(drives: Sequence[BagDrive], request: Request) -> Inspection:
-    """Look at the recordings and write a report of it."""
-    inspection = inspect(drives, request.settings.held_out)
+    """Look at the recordings and write a report of it.
+
+    Raises:
+        UserError: the checkpoint cannot be read, or the report not written.
+    """
+    _, info = load_network(request.checkpoint)
+    training = TrainingCamera.from_notes(info.notes)
+    inspection = inspect(drives, request.settings.held_out, training)
     bad = inspection.bad
     verdict = (
         "Not fit to learn from: " + "; ".join(f"{c.name}: {c.sentence}" for c in bad)

@@ -7,7 +7,6 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
@@ -72,23 +71,11 @@ class Child:
 
     def stop(self) -> None:
         """End it, and wait until it has."""
-        try:
-            for how, patience in zip(_STEPS, _PATIENCE, strict=True):
-                if self._process.poll() is not None:
-                    return
-                self._process.send_signal(how)
-                with suppress(subprocess.TimeoutExpired):
-                    self._process.wait(patience)
-        finally:
-            # Also where an impatient second Ctrl-C cut the waiting short.
-            if self._process.poll() is None:
-                self._process.kill()
-                self._process.wait()
+        tether.end(self._process, *zip(_STEPS, _PATIENCE, strict=True))
 
     def kill(self) -> None:
         """End it at once."""
-        self._process.kill()
-        self._process.wait()
+        tether.end(self._process)
 
     def __enter__(self) -> Child:
         return self

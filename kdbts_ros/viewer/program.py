@@ -6,6 +6,7 @@ It listens on this machine alone, and ends with the process that started it.
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -73,13 +74,7 @@ class Viewer:
 
     def stop(self) -> None:
         """End it, and wait until it has."""
-        if self._process.poll() is None:
-            self._process.terminate()
-            try:
-                self._process.wait(5.0)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-                self._process.wait()
+        tether.end(self._process, (signal.SIGTERM, 5.0))
 
     def __enter__(self) -> Viewer:
         return self

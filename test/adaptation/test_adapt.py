@@ -319,7 +319,7 @@ def test_rehearsed_worlds_are_none_that_anything_else_shows() -> None:
 
 
 def test_what_is_rehearsed_is_seen_by_the_camera_that_the_network_knows() -> None:
-    camera = TrainingCamera.looking(81, 18, 28, 0.2, (96, 64))
+    camera = TrainingCamera.looking(81, 0.38, 0.2, (96, 64))
     assert rehearsal.KnownWorlds(96, 64, camera=TrainingCamera())(5).street
     place = rehearsal.KnownWorlds(96, 64, 0.5, camera)(5)
     assert not place.street

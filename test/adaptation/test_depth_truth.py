@@ -97,7 +97,7 @@ def test_the_judge_says_what_it_holds_depth_against(deep_bag: Path) -> None:
 
 def test_the_checks_tell_of_the_depth(deep_bag: Path) -> None:
     drive = BagDrive(deep_bag, depth=AUTO)
-    (check,) = [c for c in inspect([drive], 0.2).checks if c.name == "depth"]
+    (check,) = [c for c in inspect([drive], 0.2, TrainingCamera()).checks if c.name == "depth"]
     assert check.grade == "good"
     assert f"{DEPTH} has a depth image for 24 of 24 images" in check.sentence
     assert depth_checks([BagDrive(deep_bag)]) == []

@@ -140,7 +140,7 @@ def test_whatever_starts_processes_ties_them() -> None:
         path
         for path in sorted((ROOT / "kdbts_ros").rglob("*.py"))
         # `subprocess.run` waits for what it started, and ends it when its time is up.
-        if re.search(r"\bPopen\b|^\s*(import|from) multiprocessing\b", path.read_text(), re.M)
+        if re.search(r"\bPopen\(|^\s*(import|from) multiprocessing\b", path.read_text(), re.M)
     ]
     assert {path.name for path in starters} >= {"children.py", "pool.py", "supply.py"}
     untied = [path.name for path in starters if "tether." not in path.read_text()]

@@ -156,7 +156,8 @@ class Robot:
         """One image with its pose, and the map that comes of it."""
         self.move(stamp_ns - SECOND // 10, stamp_ns + SECOND // 10)
         self.see(stamp_ns)
-        assert self.spin_until(lambda: self.has_map(stamp_ns), seconds), "no map came"
+        came = self.spin_until(lambda: self.has_map(stamp_ns), seconds)
+        assert came, f"no map came; the last accounts: {self.accounts[-3:]}"
         return self.grids[-1]
 
     def has_map(self, stamp_ns: int) -> bool:

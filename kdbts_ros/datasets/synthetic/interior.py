@@ -42,7 +42,13 @@ from kdbts_ros.datasets.synthetic.primitives import (
     intersect,
     normal,
 )
-from kdbts_ros.datasets.synthetic.shading import GROUND, SKY, SceneArrays, Vector
+from kdbts_ros.datasets.synthetic.shading import (
+    GROUND,
+    SKY,
+    SceneArrays,
+    Vector,
+    height_above,
+)
 from kdbts_ros.datasets.synthetic.surfaces import solid_albedo
 from kdbts_ros.datasets.synthetic.textures import noise2
 from kdbts_ros.density.geometry.camera import Array
@@ -198,12 +204,7 @@ def _sun_share(scene: SceneArrays, x: float, y: float, z: float) -> float:
 @kernel
 def _nook(scene: SceneArrays, x: float, y: float, z: float) -> float:
     """Share of the light from all sides that comes to the floor: little under a table or a car."""
-    cell = grid_cell(scene.up_frame, x, y)
-    lowest = 1e30
-    for k in range(scene.up_starts[cell], scene.up_starts[cell + 1]):
-        t, _ = intersect(scene.table[scene.up_items[k]], x, y, z, 0.0, 0.0, 1.0)
-        if t > 0:
-            lowest = min(lowest, t)
+    lowest = height_above(scene, x, y, z)
     return 1.0 if lowest > 1.5 else 0.25 + 0.5 * lowest
 
 

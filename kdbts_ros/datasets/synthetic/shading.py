@@ -144,14 +144,21 @@ def sun_share(scene: SceneArrays, x: float, y: float, z: float) -> float:
 
 
 @kernel
-def sky_share(scene: SceneArrays, x: float, y: float, z: float) -> float:
-    """Share of sky light at a ground point: little right under a car, some under a crown."""
+def height_above(scene: SceneArrays, x: float, y: float, z: float) -> float:
+    """How far above a point the lowest thing over it begins, m; 1e30 where there is none."""
     cell = grid_cell(scene.up_frame, x, y)
     lowest = 1e30
     for k in range(scene.up_starts[cell], scene.up_starts[cell + 1]):
         t, _ = intersect(scene.table[scene.up_items[k]], x, y, z, 0.0, 0.0, 1.0)
         if t > 0:
             lowest = min(lowest, t)
+    return lowest
+
+
+@kernel
+def sky_share(scene: SceneArrays, x: float, y: float, z: float) -> float:
+    """Share of sky light at a ground point: little right under a car, some under a crown."""
+    lowest = height_above(scene, x, y, z)
     if lowest < 1.0:
         return 0.12 + 0.3 * lowest
     return 1.0 if lowest > 20.0 else 0.55 + 0.02 * lowest

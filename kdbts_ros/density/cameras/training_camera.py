@@ -60,24 +60,21 @@ class TrainingCamera:
 
     @classmethod
     def looking(
-        cls, across: float, up: float, down: float, lowest: float, pixels: tuple[int, int]
+        cls, across: float, above: float, lowest: float, pixels: tuple[int, int]
     ) -> TrainingCamera:
         """A level camera with square pixels, for robots of many heights.
 
         Args:
             across: degrees from the left edge to the right one, the axis in the middle.
-            up: degrees from the horizon to the upper edge, down: to the lower one. Only their
-                ratio counts: square pixels leave the rest to the image's shape.
+            above: share of the image's height that lies above the horizon.
             lowest: height above the ground, m, that images are enlarged from.
             pixels: width and height of the image.
         """
         width, height = pixels
         fx = 1 / np.tan(np.radians(across) / 2)
-        above, below = np.tan(np.radians(up)), np.tan(np.radians(down))
-        cy = (above - below) / (above + below)
         usual = cls()
         return cls(
-            float(fx), float(fx * width / height), 0.0, float(cy), usual.height, 0.0,
+            float(fx), float(fx * width / height), 0.0, 2 * above - 1, usual.height, 0.0,
             max(1.0, usual.height / lowest),
         )  # fmt: skip
 

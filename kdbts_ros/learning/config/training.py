@@ -22,14 +22,11 @@ class CameraConfig(Section):
     """The level camera that a network knows, 1.65 m above the ground as the usual one."""
 
     across: float = Field(default=81.0, ge=30, le=120, description="degrees from side to side")
-    up: float = Field(
-        default=18.0, ge=1, le=60, description="degrees from the horizon to the upper edge"
-    )
-    down: float = Field(
-        default=28.0,
-        ge=1,
-        le=60,
-        description="and to the lower one; with square pixels the ratio of both counts",
+    above: float = Field(
+        default=0.38,
+        ge=0.05,
+        le=0.95,
+        description="share of the image's height above the horizon; pixels are square",
     )
     lowest: float = Field(
         default=0.55,

@@ -309,12 +309,11 @@ def test_a_checkpoint_names_its_camera():
 
 
 def test_a_camera_for_robots_sees_the_floor_and_is_as_low_as_they_are():
-    robots = TrainingCamera.looking(81, 18, 28, 0.2, (320, 160))
+    robots = TrainingCamera.looking(81, 0.38, 0.2, (320, 160))
     camera = robots.camera(320, 160)
     assert camera.fx == pytest.approx(camera.fy), "square pixels"
     assert 2 * np.degrees(np.arctan(160 / camera.fx)) == pytest.approx(81)
-    up, down = camera.cy / camera.fy, (160 - camera.cy) / camera.fy
-    assert up / down == pytest.approx(np.tan(np.radians(18)) / np.tan(np.radians(28)))
+    assert camera.cy == pytest.approx(0.38 * 160)
     assert height_scale(0.2, robots) == pytest.approx(1.65 / 0.2)
     assert height_scale(0.1, robots) == robots.max_scale
     assert TrainingCamera.from_notes({"camera": robots.note()}) == robots

@@ -201,5 +201,5 @@ def test_a_camera_of_its_own_learns_from_places_alone() -> None:
             parse_config({**MINIMAL, "network": network, "stages": [{**stage, "places": places}]})
     only = {**stage, "places": {"office": 0.5, "yard": 0.5}}
     camera = parse_config({**MINIMAL, "network": network, "stages": [only]}).network.training_camera
-    assert camera == TrainingCamera.looking(81, 18, 28, 0.3, (320, 160))
+    assert camera == TrainingCamera.looking(81, 0.38, 0.3, (320, 160))
     assert parse_config(MINIMAL).network.training_camera is None

@@ -97,7 +97,7 @@ def test_a_place_is_labelled_where_the_camera_saw_it(seed: int) -> None:
 
 
 def test_a_place_is_seen_by_the_camera_that_the_network_knows() -> None:
-    camera = TrainingCamera.looking(81, 18, 28, 0.2, (96, 64))
+    camera = TrainingCamera.looking(81, 0.38, 0.2, (96, 64))
     shares = {"corridor": 0.5, "yard": 0.5}
     make = LabelledWorlds(96, 64, 500, 50, 1, near=0.5, places=shares, camera=camera)
     for seed in (3, 4, 5):

@@ -64,7 +64,7 @@ def test_a_drive_that_is_not_there_is_told_before_the_first_step(tmp_path: Path)
 
 
 def test_a_network_of_another_camera_is_watched_in_places() -> None:
-    camera = TrainingCamera.looking(81, 18, 28, 0.2, (160, 96))
+    camera = TrainingCamera.looking(81, 0.38, 0.2, (160, 96))
     for seed in range(1_000_000_000, 1_000_000_003):
         world = held_out_place(seed, 160, 96, camera)
         assert world.view.image.shape == (96, 160, 3)
