@@ -7,6 +7,7 @@ import numpy.typing as npt
 from scipy.spatial.transform import Rotation
 
 from kdbts_ros.density.geometry.camera import Array, transform
+from kdbts_ros.density.place_loops import moved
 from kdbts_ros.errors import UserError
 
 # Asked at once: of points a few ms of one core.
@@ -31,8 +32,11 @@ def world_points(coordinates: npt.ArrayLike, T_world_frame: Array) -> Array:
     points = flat.reshape(-1, 3)
     if len(points) > MOST_POINTS:
         raise UserError(f"{len(points):,} points are more than {MOST_POINTS:,}: ask for fewer")
-    _check_near(points, "point")
-    return transform(T_world_frame, points)
+    T = np.ascontiguousarray(T_world_frame, np.float64)
+    xyz, far = moved(np.ascontiguousarray(points), T, _FARTHEST)
+    if far < len(points):
+        raise _far_away("point", far)
+    return np.asarray(xyz)
 
 
 def outline(corners: npt.ArrayLike, radius: float) -> Array:
@@ -82,10 +86,12 @@ def world_outlines(poses: npt.ArrayLike, corners: Array, T_world_frame: Array) -
 
 
 def _check_near(coordinates: Array, kind: str) -> None:
-    """Of each point, corner or pose, one a row."""
+    """Of each corner or pose, one a row."""
     # What is not a number is not near either.
-    near = np.abs(coordinates) <= _FARTHEST
-    # By row only where there is one to name: of thousands of points it takes as long as all else.
-    if not near.all():
-        bad = np.flatnonzero(~near.all(-1))
-        raise UserError(f"{kind} {bad[0]} is not finite, or more than {_FARTHEST:g} m away")
+    bad = np.flatnonzero(~(np.abs(coordinates) <= _FARTHEST).all(-1))
+    if bad.size:
+        raise _far_away(kind, int(bad[0]))
+
+
+def _far_away(kind: str, which: int) -> UserError:
+    return UserError(f"{kind} {which} is not finite, or more than {_FARTHEST:g} m away")

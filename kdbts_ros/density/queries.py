@@ -51,10 +51,12 @@ class Answers(NamedTuple):
     @classmethod
     def of(cls, probability: Floats, observed: Bools, published: Int8s) -> Answers:
         """Of points or cells (N,); published: -1, 0 or 100, as on a map."""
-        collision = np.where(published == OCCUPIED, YES, np.where(published == UNKNOWN, MAYBE, NO))
-        state = np.where(observed, STATE_OBSERVED, STATE_COMPLETED)
+        # Sums of bytes: choosing among integers of eight took a sixth of an answer's time.
+        occupied, unknown = published == OCCUPIED, published == UNKNOWN
+        collision = np.uint8(YES) * occupied + np.uint8(MAYBE) * unknown
+        state = np.uint8(STATE_COMPLETED) - np.uint8(STATE_COMPLETED - STATE_OBSERVED) * observed
         state[np.isnan(probability)] = STATE_UNKNOWN
-        return cls(probability, state.astype(np.uint8), collision.astype(np.uint8))
+        return cls(probability, state, collision)
 
 
 class PointSpeaker(NamedTuple):

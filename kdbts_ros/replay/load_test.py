@@ -22,7 +22,7 @@ from kdbts_ros.density.geometry.camera import Camera
 from kdbts_ros.msg import InferenceReport
 from kdbts_ros.node.outputs import messages
 from kdbts_ros.node.outputs.reports import tells_of_a_map
-from kdbts_ros.replay.query_load import QueryFigures, QueryLoad
+from kdbts_ros.replay.query_load import Asking, QueryFigures
 
 Quaternion = tuple[float, float, float, float]
 NODE = "/kdbts"
@@ -117,7 +117,7 @@ class LoadTest:
             OccupancyGrid, f"{NODE}/occupancy", lambda _: None, _RELIABLE
         )
         self._tf_static.publish(TFMessage(transforms=[edge("base_link", "camera", 0, z=1.65)]))
-        self._queries: QueryLoad | None = None
+        self._asks = False
 
     def node_listens(self) -> bool:
         """Whether the node has subscribed to everything."""
@@ -132,29 +132,29 @@ class LoadTest:
 
     def ask_beside(self) -> None:
         """Ask `~/query`, too, whenever images are sent by `run`."""
-        self._queries = QueryLoad(self._node, NODE)
+        self._asks = True
 
     def run(self, rate_hz: float, seconds: float, progress: Callable[[], None]) -> RateFigures:
         """Send images for so many seconds; `progress` is called after each."""
+        count = max(2, round(rate_hz * seconds))
+        if not self._asks:
+            return self._send_images(rate_hz, count, progress)
+        with Asking(NODE, count / rate_hz) as asking:
+            figures = self._send_images(rate_hz, count, progress)
+            return replace(figures, queries=asking.figures())
+
+    def _send_images(self, rate_hz: float, count: int, progress: Callable[[], None]) -> RateFigures:
         before = self._frames_in
         self._reports.clear()
-        count = max(2, round(rate_hz * seconds))
-        if self._queries is not None:
-            self._queries.start()
         start = time.monotonic()
         first_ns = time.time_ns()
         for index in range(count):
             self.spin(start + index / rate_hz - time.monotonic())
             self._send(time.time_ns())
             progress()
-        if self._queries is not None:
-            self._queries.stop()
         self.spin(SETTLING_SECONDS)
         mine = [r for r in self._reports if messages.to_ns(r.header.stamp) >= first_ns]
-        figures = RateFigures.of(rate_hz, count, self._frames_in - before, mine)
-        if self._queries is None:
-            return figures
-        return replace(figures, queries=self._queries.figures())
+        return RateFigures.of(rate_hz, count, self._frames_in - before, mine)
 
     def warm_up(self, maps: int, patience: float) -> bool:
         """Send images that do not count, one a second at most, until so many maps came of them.

@@ -1,20 +1,36 @@
-"""Questions about many points, asked of a running node again and again, and how long they take."""
+"""Questions about many points, asked of a running node again and again, and how long they take.
+
+They are asked by a process of their own, as a planner's are: the one that plays the camera spends
+milliseconds on sending an image, for which an answer would have to wait.
+"""
 
 from __future__ import annotations
 
+import json
+import math
+import subprocess
+import sys
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
+from types import TracebackType
 from typing import Any
 
 import numpy as np
+import rclpy
+from rclpy.executors import SingleThreadedExecutor
 from rclpy.node import Node
 
+from kdbts_ros import tether
 from kdbts_ros.node.outputs import messages
 from kdbts_ros.srv import QueryOccupancy
 
 POINTS = 10_000
 # No whole fraction of a camera's period: questions come at every moment of a frame.
 PERIOD_SECONDS = 0.073
+# For the service to appear, and for answers under way when the last question was asked.
+PATIENCE_SECONDS, SETTLING_SECONDS = 60.0, 1.0
+# What the process says once it asks.
+ASKING = "asking"
 
 
 @dataclass(frozen=True)
@@ -50,6 +66,8 @@ class QueryLoad:
         self._client = node.create_client(QueryOccupancy, f"{name}/query")
         self._request = QueryOccupancy.Request()
         self._request.header.frame_id = "base_link"
+        # Between two rates no image is sent.
+        self._request.max_age = math.inf
         places = np.random.default_rng(0).uniform([3, -10, 0], [23, 10, 2], (POINTS, 3))
         self._request.points = messages.filled("d", places)
         self._timer: Any = None
@@ -100,3 +118,76 @@ class QueryLoad:
                 self._refusals.append(str(answer.message))
 
         self._client.call_async(self._request).add_done_callback(heard)
+
+    def is_answered(self) -> bool:
+        """Whether the service is there."""
+        return bool(self._client.service_is_ready())
+
+
+class Asking:
+    """A process that asks from the moment this is made, for so many seconds.
+
+    Args:
+        name: full name of the node that is asked.
+    """
+
+    def __init__(self, name: str, seconds: float) -> None:
+        self._process = subprocess.Popen(
+            tether.command(__name__, [name, str(seconds)]),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert self._process.stdout is not None
+        # Importing rclpy must not be what the node has to stand beside.
+        self._asks = self._process.stdout.readline().strip() == ASKING
+
+    def figures(self) -> QueryFigures | None:
+        """What came of it, once it has ended; None if it did not find the service."""
+        said, _ = self._process.communicate(timeout=PATIENCE_SECONDS)
+        return QueryFigures(**json.loads(said)) if self._asks and said else None
+
+    def __enter__(self) -> Asking:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._process.kill()
+        self._process.wait()
+
+
+def main() -> int:
+    """Ask a node for so many seconds, and say in JSON what came of it: NAME SECONDS."""
+    name, seconds = sys.argv[1], float(sys.argv[2])
+    rclpy.init()
+    node, executor = rclpy.create_node("kdbts_query_load"), SingleThreadedExecutor()
+    executor.add_node(node)
+    load = QueryLoad(node, name)
+
+    def spin(until: float) -> None:
+        while (left := until - time.monotonic()) > 0:
+            executor.spin_once(timeout_sec=left)
+
+    give_up = time.monotonic() + PATIENCE_SECONDS
+    while not load.is_answered():
+        if time.monotonic() > give_up:
+            return 1
+        spin(time.monotonic() + 0.1)
+    print(ASKING, flush=True)
+    load.start()
+    spin(time.monotonic() + seconds)
+    load.stop()
+    spin(time.monotonic() + SETTLING_SECONDS)
+    print(json.dumps(asdict(load.figures())), flush=True)
+    executor.shutdown()
+    node.destroy_node()
+    rclpy.try_shutdown()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -82,6 +82,7 @@ class Bench:
                 lambda: None,
                 lambda frame, needs: self.found.append((frame, needs)),
                 lambda stamp, topic, _: self.jumps.append((stamp, topic)),
+                lambda: None,
             )
         )
         return self.streams[-1]

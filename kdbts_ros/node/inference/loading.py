@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from kdbts_ros.node.inference.priority import make_way
 from kdbts_ros.node.parameters.values import Parameters
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ COMPILING = (
 
 
 def load(parameters: Parameters, tell: Callable[[str], object]) -> Pipeline:
-    """Weights loaded and warmed up.
+    """Weights loaded and warmed up, in the thread that will own them.
 
     Args:
         tell: called with a sentence once it turns out to take long.
@@ -29,6 +30,8 @@ def load(parameters: Parameters, tell: Callable[[str], object]) -> Pipeline:
     Raises:
         UserError: the weights cannot be used.
     """
+    # Before anything makes threads of its own, which are as nice as the one that makes them.
+    make_way(parameters.inference_niceness)
     from kdbts_ros import loops
     from kdbts_ros.density.pipeline import Pipeline
 

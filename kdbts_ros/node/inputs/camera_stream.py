@@ -43,6 +43,7 @@ class CameraStream:
         ready: called with every frame whose needs are met, stamps ascending.
         jumped: called when an image begins a new epoch, with its stamp, the topic and the seconds
             by which time jumped.
+        waits: called when a frame is left waiting: `drain` must be called until none is.
 
     Raises:
         UserError: the middleware refuses a subscription.
@@ -58,11 +59,12 @@ class CameraStream:
         catch_up: Callable[[], None],
         ready: Callable[[Frame, Needs], None],
         jumped: Callable[[int, str, float], None],
+        waits: Callable[[], None],
     ) -> None:
         self.name = name
         self._node, self._parameters, self._counters = node, parameters, counters
         self._transforms, self._catch_up = transforms, catch_up
-        self._ready, self._jumped = ready, jumped
+        self._ready, self._jumped, self._waits = ready, jumped, waits
         self._account = counters.stream(name)
         self._queue = WaitingQueue(parameters().queue_length)
         self._order = StampOrder()
@@ -123,7 +125,7 @@ class CameraStream:
 
     def drain(self) -> None:
         """Hand on every frame whose needs are met; drop those that waited long enough."""
-        if not len(self._queue):
+        if not self.waiting:
             return
         self._catch_up()
         now = time.monotonic()
@@ -135,6 +137,13 @@ class CameraStream:
                 self._hand_on(frame, needs, now)
             except Exception as error:  # the other frames must not be lost to one
                 self._counters.drop(as_dropped(error), now, self.name)
+        if self.waiting:
+            self._waits()
+
+    @property
+    def waiting(self) -> int:
+        """Frames that wait for their pose or calibration."""
+        return len(self._queue)
 
     def _hand_on(self, frame: Frame, needs: Needs, now: float) -> None:
         self._order.check(frame.stamp_ns)

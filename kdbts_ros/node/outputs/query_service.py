@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from rclpy.lifecycle import LifecycleNode
 
+from kdbts_ros.datasets.ros.pose_rules import frame_name
 from kdbts_ros.density.geometry.poses import Matrix
 from kdbts_ros.density.places import outline
 from kdbts_ros.errors import UserError
@@ -91,9 +92,7 @@ class QueryService:
             )
         job, result = newest
         self._check_age(job, request.max_age or MAX_AGE)
-        stamp_ns = messages.to_ns(request.header.stamp) or job.frame.stamp_ns
-        T_fixed_frame = self._pose(request.header.frame_id, stamp_ns)
-        answers = _ask(result, request, T_fixed_frame)
+        answers = _ask(result, request, self._pose_for(job, request.header))
         return QueryOccupancy.Response(
             success=True,
             header=messages.header(job.frame.stamp_ns, self._parameters().fixed_frame),
@@ -102,6 +101,15 @@ class QueryService:
             state=messages.filled("B", answers.state),
             collision=messages.filled("B", answers.collision),
         )
+
+    def _pose_for(self, job: Job, head: Any) -> Matrix:
+        """T_fixed_frame of a request's frame, at its stamp or the image's."""
+        stamp_ns = messages.to_ns(head.stamp) or job.frame.stamp_ns
+        of_base = frame_name(head.frame_id) == frame_name(self._parameters().base_frame)
+        if of_base and stamp_ns == job.frame.stamp_ns:
+            # Looked up already, for the map.
+            return job.needs.T_fixed_base
+        return self._pose(head.frame_id, stamp_ns)
 
     def _check_age(self, job: Job, most: float) -> None:
         now_ns = self._node.get_clock().now().nanoseconds

@@ -45,6 +45,13 @@ class Table(BaseModel):
         "auto",
         "Whose convolutions a CPU runs; auto: OpenVINO's for int8, else torch's.",
     )
+    inference_niceness: int = parameter(
+        5,
+        "How far the threads that compute maps make way for others, in steps of nice on Linux; 0: "
+        "like any.",
+        0,
+        19,
+    )
     autostart: bool = parameter(
         True, "Configure and activate at start; false leaves that to a lifecycle manager."
     )

@@ -143,29 +143,37 @@ def project_points(P, points):  # type: ignore[no-untyped-def]
     """q (N,3) float32 of points (N,3), by P (3,4); both float64, and only the result rounded."""
     out = np.empty(points.shape, np.float32)
     for i in range(points.shape[0]):
-        x, y, z = points[i, 0], points[i, 1], points[i, 2]
-        for k in range(3):
-            out[i, k] = P[k, 0] * x + P[k, 1] * y + P[k, 2] * z + P[k, 3]
+        out[i, 0], out[i, 1], out[i, 2] = project(P, points, i)
     return out
+
+
+@njit(inline="always")
+def project(P, points, i):  # type: ignore[no-untyped-def]
+    """q of one point: see `project_points`."""
+    x, y, z = points[i, 0], points[i, 1], points[i, 2]
+    return (
+        np.float32(P[0, 0] * x + P[0, 1] * y + P[0, 2] * z + P[0, 3]),
+        np.float32(P[1, 0] * x + P[1, 1] * y + P[1, 2] * z + P[1, 3]),
+        np.float32(P[2, 0] * x + P[2, 1] * y + P[2, 2] * z + P[2, 3]),
+    )
 
 
 @njit(cache=True)
-def seen_points(q, valid):  # type: ignore[no-untyped-def]
-    """(N,) bool: which of q (N,3) are in view."""
-    out = np.empty(q.shape[0], np.bool_)
-    for i in range(q.shape[0]):
-        out[i] = is_seen(q[i, 0], q[i, 1], q[i, 2], valid)
-    return out
+def mark_seen(P, points, valid, out):  # type: ignore[no-untyped-def]
+    """Set out (N,) bool where a view with P (3,4) has points (N,3) in view."""
+    for i in range(points.shape[0]):
+        qx, qy, qz = project(P, points, i)
+        if is_seen(qx, qy, qz, valid):
+            out[i] = True
 
 
 @njit(cache=True)
-def visible_points(q, valid, visibility):  # type: ignore[no-untyped-def]
-    """(N,) bool: which of q (N,3) are in view and no deeper than the visibility (h,w) there."""
-    out = np.empty(q.shape[0], np.bool_)
-    for i in range(q.shape[0]):
-        seen = is_seen(q[i, 0], q[i, 1], q[i, 2], valid)
-        out[i] = seen and is_visible(q[i, 0], q[i, 1], q[i, 2], visibility)
-    return out
+def mark_visible(P, points, valid, visibility, out):  # type: ignore[no-untyped-def]
+    """Set out (N,) bool where they are in view and no deeper than the visibility (h,w) there."""
+    for i in range(points.shape[0]):
+        qx, qy, qz = project(P, points, i)
+        if is_seen(qx, qy, qz, valid) and is_visible(qx, qy, qz, visibility):
+            out[i] = True
 
 
 @njit(cache=True)

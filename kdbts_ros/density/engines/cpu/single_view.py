@@ -55,20 +55,16 @@ class CompiledViews:
         self._scale = np.float32(views[0].scale)
 
     def seen(self, points: Array) -> Bools:
-        masks = [
-            point_loops.seen_points(positions(P, points), valid)
-            for P, valid in zip(self._P, self._valid, strict=True)
-        ]
-        return np.asarray(np.logical_or.reduce(masks))
+        world, out = np.ascontiguousarray(points, np.float64), np.zeros(len(points), np.bool_)
+        for P, valid in zip(self._P, self._valid, strict=True):
+            point_loops.mark_seen(P, world, valid, out)
+        return out
 
     def visible(self, points: Array, visibility: Sequence[Floats]) -> Bools:
-        masks = [
-            point_loops.visible_points(positions(P, points), valid, depth * np.float32(view.scale))
-            for P, valid, view, depth in zip(
-                self._P, self._valid, self.views, visibility, strict=True
-            )
-        ]
-        return np.asarray(np.logical_or.reduce(masks))
+        world, out = np.ascontiguousarray(points, np.float64), np.zeros(len(points), np.bool_)
+        for P, valid, view, depth in zip(self._P, self._valid, self.views, visibility, strict=True):
+            point_loops.mark_visible(P, world, valid, depth * np.float32(view.scale), out)
+        return out
 
     def finished(
         self, grid: AffineGrid, visibility: Sequence[Floats], params: Floats
