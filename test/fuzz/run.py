@@ -24,8 +24,9 @@ from test.fuzz.targets import Target, all_targets
 
 LONGEST = 2.0
 MOST_MB = 500
-# Seconds after which a case is ended.
-HANGING = 30
+# Seconds of computing after which a case is ended, and of waiting: a machine that does other things
+# lets a case wait that would be done.
+HANGING, WAITING = 30, 300
 
 
 class Hanging(BaseException):
@@ -84,7 +85,8 @@ def run(target: Target, seeds: Iterable[int], folder: Path) -> Account:
 
 
 def _one(target: Target, place: Path, path: Path, seed: int, account: Account) -> None:
-    signal.setitimer(signal.ITIMER_REAL, HANGING)
+    signal.setitimer(signal.ITIMER_PROF, HANGING)
+    signal.setitimer(signal.ITIMER_REAL, WAITING)
     try:
         with warnings.catch_warnings():
             # A number that is none may be met on the way to its refusal, without a word of numpy.
@@ -102,6 +104,7 @@ def _one(target: Target, place: Path, path: Path, seed: int, account: Account) -
         account.failures[seed] = f"{type(error).__name__} at {place_of}"
         account.words.setdefault(account.failures[seed], str(error)[:160])
     finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
@@ -115,7 +118,8 @@ def _hang(*_: object) -> None:
 
 
 def main(count: int, names: list[str]) -> int:
-    signal.signal(signal.SIGALRM, _hang)
+    for how in (signal.SIGPROF, signal.SIGALRM):
+        signal.signal(how, _hang)
     failed = 0
     with tempfile.TemporaryDirectory() as folder:
         for target in all_targets():
