@@ -14,6 +14,7 @@ import subprocess
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
+from typing import Any
 
 _PR_SET_PDEATHSIG = 1
 
@@ -40,7 +41,7 @@ def tie(parent: int) -> None:
         os._exit(1)
 
 
-def end(process: subprocess.Popen[bytes], *steps: tuple[int, float]) -> None:
+def end(process: subprocess.Popen[Any], *steps: tuple[int, float]) -> None:
     """End a child and wait until it has: by each signal with its seconds of patience, then at once.
 
     Whatever interrupts the waiting, the child is gone when this is over.

@@ -156,8 +156,7 @@ class Asking:
         error: BaseException | None,
         trace: TracebackType | None,
     ) -> None:
-        self._process.kill()
-        self._process.wait()
+        tether.end(self._process)
 
 
 def main() -> int:
