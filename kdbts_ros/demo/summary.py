@@ -58,7 +58,8 @@ class Summary:
 
     def table(self) -> Table:
         """For the terminal."""
-        table = Table(title=f"{self.source}, at {self.rate:g} x its recorded speed")
+        title = f"{self.source}, at {self.rate:g} x its recorded speed"
+        table = Table(title=title, show_header=False)
         table.add_column("")
         table.add_column("", justify="right")
         table.add_row("images played", str(self.played))
