@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kdbts_ros.datasets.ros import pose_rules as rules
 from kdbts_ros.datasets.ros.camera_infos import read_lens
 from kdbts_ros.datasets.ros.pose_rules import NoPose, image_frame
 from kdbts_ros.datasets.ros.topic_names import is_rectified
@@ -156,7 +157,10 @@ def _poses(seen: Observation) -> Finding:
             continue
         return Finding("poses", "good", f"{world} -> {base} -> {camera} at the stamps of images")
     assert why is not None
-    return Finding("poses", "bad", f"{why.reason}: {why.detail} ({told})")
+    cure = ""
+    if why.reason in (rules.NO_TF, rules.DISCONNECTED):
+        cure = "; send it, or set fixed_frame, base_frame or camera_frame to what is sent"
+    return Finding("poses", "bad", f"{why.reason}: {why.detail}{cure} ({told})")
 
 
 def _maps(seen: Observation) -> Finding:

@@ -144,7 +144,12 @@ CASES: dict[str, tuple[dict[str, Any], str, str]] = {
         "clock",
         "images have no stamp",
     ),
-    "no mount": ({"tree": tree(mounted=False)}, "poses", "no_tf: .*camera"),
+    "no mount": (
+        {"tree": tree(mounted=False)},
+        "poses",
+        "no_tf: frame 'camera' .*received are base_link, odom; send it, or set .*camera_frame",
+    ),
+    "no transforms": ({"tree": TransformTree()}, "poses", "no_tf: .*none was received"),
     "poses that end": (
         {
             "images": Heard(
