@@ -43,7 +43,7 @@ def test_the_file_holds_the_agreed_keys(tmp_path: Path) -> None:
 
 def test_the_table_shows_drops_latency_and_agreement() -> None:
     text = shown(SUMMARY)
-    for words in ("dropped: superseded", "150 ms / 195 ms", "85 ms", "0.500", "0.750 / 0.600"):
+    for words in ("0.4 x as recorded", "dropped: superseded", "150 ms / 195 ms", "85 ms", "0.500", "0.750 / 0.600"):
         assert words in text
 
 
