@@ -223,8 +223,8 @@ class TransformTree:
         for frame in frames:
             if frame in self._edges or any(frame in e.parents for e in self._edges.values()):
                 continue
-            frames = [*self.frames[:_TOLD], *(["..."] if len(self.frames) > _TOLD else [])]
-            heard = f"received are {', '.join(frames)}" if frames else "none was received"
+            others = [*self.frames[:_TOLD], *(["..."] if len(self.frames) > _TOLD else [])]
+            heard = f"received are {', '.join(others)}" if others else "none was received"
             raise self._refusal_of(frame) or NoPose(
                 rules.NO_TF, f"frame '{frame}' is in no transform received so far; {heard}"
             )
