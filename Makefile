@@ -123,6 +123,9 @@ $(DONE)/kernels: $(NUMBA_SOURCES) | $(DONE)/links
 logged = $(BIN)/python cmake/install_interfaces.py $(2) --build build/$(1) --prefix $(VENV) \
 	>build/$(1).log 2>&1 || { cat build/$(1).log; exit 1; }
 
+# Not every shell replaces the ~ of KITTI=~/kitti.
+home = $(patsubst ~/%,$(HOME)/%,$(1))
+
 # In this order the longest way begins first, and ROS is waited for by what needs it alone.
 demo-ready: $(DONE)/demo-maps $(DONE)/demo-worlds $(DONE)/demo-rays $(DONE)/links
 	@:
@@ -130,7 +133,8 @@ demo-ready: $(DONE)/demo-maps $(DONE)/demo-worlds $(DONE)/demo-rays $(DONE)/link
 # Two steps at a time: compiling loops takes one core, and so does compiling messages.
 demo:
 	@$(MAKE) --no-print-directory -j2 demo-ready
-	@$(BIN)/kdbts demo $(if $(KITTI),--kitti "$(KITTI)") $(if $(BAG),--bag "$(BAG)") $(if $(PLACE),--place "$(PLACE)") --out "$(OUT)"
+	@$(BIN)/kdbts demo $(if $(KITTI),--kitti "$(call home,$(KITTI))") \
+		$(if $(BAG),--bag "$(call home,$(BAG))") $(if $(PLACE),--place "$(PLACE)") --out "$(OUT)"
 
 # Message fields are type-checked, and nothing is heard from or sent to other machines.
 test: export ROS_PYTHON_CHECK_FIELDS := 1

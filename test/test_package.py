@@ -7,6 +7,8 @@ import importlib
 import os
 import re
 import runpy
+import shutil
+import subprocess
 import sys
 import sysconfig
 import xml.etree.ElementTree as ElementTree
@@ -116,6 +118,14 @@ def test_every_message_is_generated() -> None:
     assert listed == {f"{path.parent.name}/{path.name}" for path in found}
     # `make venv` generates them again when any of them changes.
     assert "$(wildcard msg/*.msg srv/*.srv)" in (ROOT / "Makefile").read_text()
+
+
+@pytest.mark.skipif(shutil.which("make") is None, reason="make is not installed")
+@pytest.mark.parametrize(("given", "option"), [("KITTI", "--kitti"), ("BAG", "--bag")])
+def test_make_demo_finds_the_home_folder_where_the_shell_does_not(given: str, option: str) -> None:
+    words = ["make", "-n", "demo", f"{given}=~/my data", "HOME=/home/me"]
+    told = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert f'{option} "/home/me/my data"' in told
 
 
 @pytest.mark.parametrize(

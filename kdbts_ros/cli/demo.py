@@ -94,12 +94,14 @@ def demo(
         source = bag or _drive(kitti, drive, frames, place)
         node = NodeSettings(checkpoint, device, fixed_frame, base_frame, accumulate)
         console = Console(stderr=True)
-        console.print(f"look in with ROS_DOMAIN_ID={domain}", highlight=False)
+        listen = f"its topics are in ROS_DOMAIN_ID={domain}, on this machine only"
+        console.print(listen, highlight=False)
         summary = run_demo(Request(source, results, node, rate), work, console)
     Console().print(summary.table())
     files = [results.overview, results.film, results.viewer_file, results.summary]
     left = [file.name for file in files if file.is_file()]
-    typer.echo(f"{shown(out)}: {', '.join([*left, 'panels/', 'outputs/'])}")
+    written = ", ".join([*left, "panels/", "outputs/"])
+    typer.echo(f"{shown(out)}: {written}; look at {left[0]} first")
 
 
 def _require_ros() -> None:

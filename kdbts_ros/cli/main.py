@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import signal
 import sys
+from importlib import import_module
 
 import typer
 from rich.console import Console
@@ -23,55 +24,58 @@ app = typer.Typer(
 EXIT_USER_ERROR = 2
 
 
-def register() -> None:
-    """Attach the commands."""
-    from kdbts_ros.cli import (
-        adapt,
-        bag,
-        benchmark,
-        calibrate,
-        checkpoint,
-        convert,
-        demo,
-        doctor,
-        evaluate,
-        figures,
-        info,
-        play,
-        predict,
-        quantise,
-        soak,
-        train,
-        view,
-        warm_up,
-    )
+# In the order of `kdbts --help`: the command, and where it is.
+_COMMANDS = (
+    ("predict", "predict.predict"),
+    ("evaluate", "evaluate.app"),
+    ("figures", "figures.app"),
+    ("calibrate", "calibrate.calibrate"),
+    ("quantise", "quantise.quantise"),
+    ("train", "train.train"),
+    ("distill", "train.distill"),
+    ("adapt", "adapt.adapt"),
+    ("bag", "bag.bag"),
+    ("play", "play.play"),
+    ("convert", "convert.convert"),
+    ("info", "info.info"),
+    ("checkpoint", "checkpoint.app"),
+    ("benchmark", "benchmark.benchmark"),
+    ("soak", "soak.soak"),
+    ("demo", "demo.demo"),
+    ("doctor", "doctor.doctor"),
+    ("view", "view.view"),
+    ("warm-up", "warm_up.warm_up"),
+)
 
-    app.command()(predict.predict)
-    app.add_typer(evaluate.app, name="evaluate")
-    app.add_typer(figures.app, name="figures")
-    app.command()(calibrate.calibrate)
-    app.command()(quantise.quantise)
-    app.command()(train.train)
-    app.command()(train.distill)
-    app.command()(adapt.adapt)
-    app.command()(bag.bag)
-    app.command()(play.play)
-    app.command()(convert.convert)
-    app.command()(info.info)
-    app.add_typer(checkpoint.app, name="checkpoint")
-    app.command()(benchmark.benchmark)
-    app.command()(soak.soak)
-    app.command()(demo.demo)
-    app.command()(doctor.doctor)
-    app.command()(view.view)
-    app.command()(warm_up.warm_up)
+
+def register(word: str = "") -> None:
+    """Attach the commands; only one, where `word` is its name.
+
+    Others import torch, which `kdbts play` would wait for without using it.
+    """
+    names = {name for name, _ in _COMMANDS}
+    for name, place in _COMMANDS:
+        if word in names and word != name:
+            continue
+        module, _, attribute = place.partition(".")
+        command = getattr(import_module(f"kdbts_ros.cli.{module}"), attribute)
+        if isinstance(command, typer.Typer):
+            app.add_typer(command, name=name)
+        else:
+            app.command(name)(command)
+
+
+@app.callback()
+def _any_command() -> None:
+    # Without it a program of one command would take no name of a command.
+    pass
 
 
 def run() -> None:
     """Console entry point: one line on stderr and exit code 2 for a user's mistake."""
     try:
-        # Inside: this imports torch, and a Ctrl-C meanwhile is no traceback either.
-        register()
+        # Inside: this may import torch, and a Ctrl-C meanwhile is no traceback either.
+        register(sys.argv[1] if len(sys.argv) > 1 else "")
         _print_any_name()
         ending.run()
         app()

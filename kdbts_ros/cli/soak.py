@@ -57,7 +57,8 @@ def soak(
     parameters = {"checkpoint": checkpoint, "device": device}
     with TemporaryDirectory() as folder:
         domain = prepare_environment(Path(folder))
-        console.print(f"look in with ROS_DOMAIN_ID={domain}", highlight=False)
+        listen = f"its topics are in ROS_DOMAIN_ID={domain}, on this machine only"
+        console.print(listen, highlight=False)
         result, ended = _soak(parameters, rate, cameras, seconds, out / "node.log", console)
     # Light: nothing above needs them.
     from kdbts_ros.replay import soak_report

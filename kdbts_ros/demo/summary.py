@@ -58,9 +58,10 @@ class Summary:
 
     def table(self) -> Table:
         """For the terminal."""
-        table = Table(title=f"{self.source}, at {self.rate:g} x its recorded speed")
+        table = Table(title=self.source, show_header=False)
         table.add_column("")
         table.add_column("", justify="right")
+        table.add_row("speed", f"{self.rate:g} x as recorded")
         table.add_row("images played", str(self.played))
         table.add_row("frames in (node)", str(self.frames_in))
         table.add_row("maps out", str(self.maps_out))

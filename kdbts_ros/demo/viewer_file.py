@@ -20,9 +20,11 @@ def leave_viewer_file(
     """Write it, or say in one sentence why there is none: no other result depends on it."""
     if not sdk.installed():
         console.print(
-            f"no {results.viewer_file.name}: the rerun viewer is not installed; {sdk.INSTALL}",
+            f"no {results.viewer_file.name}, the drive on a timeline: the rerun viewer is not "
+            f"installed. If you want it: {sdk.INSTALL}",
             markup=False,
             highlight=False,
+            soft_wrap=True,
         )
         return
     frames = Frames(node.fixed_frame, node.base_frame)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kdbts_ros.datasets.ros import pose_rules as rules
 from kdbts_ros.datasets.ros.camera_infos import read_lens
 from kdbts_ros.datasets.ros.pose_rules import NoPose, image_frame
 from kdbts_ros.datasets.ros.topic_names import is_rectified
@@ -32,6 +33,9 @@ def diagnose(seen: Observation) -> list[Finding]:
 def _node(seen: Observation) -> list[Finding]:
     name = seen.asked.node
     if seen.state is None:
+        if name in seen.nodes:
+            late = f"{name} starts, or has just ended: run kdbts doctor again"
+            return [Finding("node", "bad", late)]
         same = [node for node in seen.nodes if node.rpartition("/")[2] == name.rpartition("/")[2]]
         if same:
             cure = f"running is {', '.join(same)}: kdbts doctor --node {same[0]}"
@@ -108,20 +112,28 @@ def _clock(seen: Observation) -> Finding:
         cure = "start the node with use_sim_time:=true"
         return Finding("clock", "bad", f"{seen.clocks[0]} publishes /clock, but the node lives by "
                        f"the computer's: {cure}")  # fmt: skip
+    now_ns = seen.clock_ns if simulated else seen.now_ns
+    if now_ns is None:
+        return Finding("clock", "bad", f"{seen.clocks[0]} publishes /clock, but nothing came on it "
+                       f"in {seen.seconds:g} s: does the recording pause?")  # fmt: skip
     if not seen.images.stamps_ns:
         return Finding("clock", "note", "no image to compare the clocks with")
     newest = seen.images.stamps_ns[-1]
     if newest == 0:
         return Finding("clock", "bad", "images have no stamp: the driver must set header.stamp")
-    ahead = (newest - seen.now_ns) / 1e9
+    ahead = (newest - now_ns) / 1e9
+    if simulated and abs(ahead) > _CLOCKS_APART + seen.seconds:
+        return Finding("clock", "note", f"images are stamped {ahead:+.1f} s from /clock: another "
+                       "recording's clock, or one that has just begun again")  # fmt: skip
+    if simulated:
+        return Finding("clock", "good", "images and /clock agree")
     if ahead > _CLOCKS_APART:
         return Finding("clock", "bad", f"images are stamped {ahead:.1f} s in the future: "
                        "synchronise the camera's clock")  # fmt: skip
     if ahead < -_CLOCKS_APART - seen.seconds:
         return Finding("clock", "note", f"images are {-ahead:.1f} s old when they arrive: another "
                        "clock, or a recording without --clock")  # fmt: skip
-    return Finding("clock", "good", "images are stamped by the clock of this computer"
-                   if not simulated else "images and /clock agree")  # fmt: skip
+    return Finding("clock", "good", "images are stamped by the clock of this computer")
 
 
 def _poses(seen: Observation) -> Finding:
@@ -145,7 +157,10 @@ def _poses(seen: Observation) -> Finding:
             continue
         return Finding("poses", "good", f"{world} -> {base} -> {camera} at the stamps of images")
     assert why is not None
-    return Finding("poses", "bad", f"{why.reason}: {why.detail} ({told})")
+    cure = ""
+    if why.reason in (rules.NO_TF, rules.DISCONNECTED):
+        cure = "; send it, or set fixed_frame, base_frame or camera_frame to what is sent"
+    return Finding("poses", "bad", f"{why.reason}: {why.detail}{cure} ({told})")
 
 
 def _maps(seen: Observation) -> Finding:

@@ -49,7 +49,8 @@ class Observation:
         images, infos: the camera's topics. info: the newest camera_info.
         other_images, other_infos: where such messages are published.
         tree: the transforms that were heard, `moving` and `static` of them.
-        clocks: nodes that publish /clock. now_ns: time by which the node lives.
+        clocks: nodes that publish /clock. clock_ns: what it said last, None where it was silent.
+        now_ns: time of this computer.
         maps: ~/occupancy.
     """
 
@@ -68,6 +69,7 @@ class Observation:
     moving: int = 0
     static: int = 0
     clocks: tuple[str, ...] = ()
+    clock_ns: int | None = None
     now_ns: int = 0
     maps: Heard = field(default_factory=lambda: Heard("/kdbts/occupancy"))
 

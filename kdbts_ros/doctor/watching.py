@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import os
 import time
-from collections import deque
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import rclpy
 from diagnostic_msgs.msg import DiagnosticArray
 from lifecycle_msgs.srv import GetState
-from nav_msgs.msg import OccupancyGrid, Odometry
+from nav_msgs.msg import OccupancyGrid
 from rcl_interfaces.srv import GetParameters
 from rclpy.executors import SingleThreadedExecutor
 from rclpy.parameter import parameter_value_to_python
-from rclpy.qos import DurabilityPolicy, QoSProfile, ReliabilityPolicy
-from sensor_msgs.msg import CameraInfo, CompressedImage, Image
-from tf2_msgs.msg import TFMessage
+from rclpy.qos import DurabilityPolicy, QoSProfile
+from sensor_msgs.msg import CompressedImage, Image
 
-from kdbts_ros.datasets.bags.headers import read_header
-from kdbts_ros.datasets.ros.transform_tree import TransformTree
-from kdbts_ros.doctor.observation import Asked, Heard, Observation
-from kdbts_ros.errors import UserError
+from kdbts_ros.doctor.listening import BEST_EFFORT, LATCHED, Listening
+from kdbts_ros.doctor.observation import Asked, Observation
 from kdbts_ros.node.reporting.graph import (
     CAMERA_INFO,
     COMPRESSED,
@@ -35,39 +30,17 @@ from kdbts_ros.node.reporting.graph import (
 
 # Nodes and topics are known to each other after this, s.
 DISCOVERY = 1.5
+# On a computer with much else to do it takes longer: a node that is not seen is waited for, s.
+_LATE_DISCOVERY = 4.0
 # An answer of a node that is not busy takes milliseconds.
 _ANSWER = 2.0
 _PARAMETERS = (
     *("fixed_frame", "base_frame", "camera_frame", "pose_source", "rectified"),
     *("image_reliability", "use_sim_time"),
 )
-_BEST_EFFORT = QoSProfile(depth=10, reliability=ReliabilityPolicy.BEST_EFFORT)
-_LATCHED = QoSProfile(depth=100, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 _LATCHED_MAP = QoSProfile(depth=1, durability=DurabilityPolicy.TRANSIENT_LOCAL)
 _TRANSFORMS = "tf2_msgs/msg/TFMessage"
 _ODOMETRY = "nav_msgs/msg/Odometry"
-# Stamps that are kept: the newest image may be younger than its transform.
-_STAMPS = 30
-
-
-@dataclass
-class _Ears:
-    """What one topic has said."""
-
-    count: int = 0
-    frame_id: str = ""
-    stamps: deque[int] = field(default_factory=lambda: deque(maxlen=_STAMPS))
-
-    def hear(self, raw: bytes) -> None:
-        """A serialised message that begins with a header."""
-        header = read_header(raw)
-        self.count += 1
-        self.frame_id = header.frame_id
-        self.stamps.append(header.stamp_ns)
-
-    def heard(self, topic: str, **more: Any) -> Heard:
-        return Heard(topic, count=self.count, stamps_ns=tuple(self.stamps),
-                     frame_id=self.frame_id, **more)  # fmt: skip
 
 
 class Watch:
@@ -95,6 +68,13 @@ class Watch:
 
     def look(self, seconds: float) -> Observation:
         """Listen for so long, and say what was heard."""
+        seen = self._look(seconds)
+        if seen.state is None and self._asked.node in seen.nodes:
+            # It came while others were listened to: its topics and frames were not asked for.
+            seen = self._look(seconds)
+        return seen
+
+    def _look(self, seconds: float) -> Observation:
         asked = self._asked
         state = self._state()
         told = self._parameters() if state else {}
@@ -103,12 +83,13 @@ class Watch:
         info = next(iter(listens.get(CAMERA_INFO, ())), asked.camera_info)
         odometry = listens.get(_ODOMETRY, ()) if told.get("pose_source") == "odometry" else ()
         self._complaints.clear()
-        with _Listening(self._node, partial(self._spin, seconds)) as ears:
+        with Listening(self._node, partial(self._spin, seconds)) as ears:
             kind = self._kind_of(image)
-            ears.raw("image", Image if kind == IMAGE else CompressedImage, image, _BEST_EFFORT)
+            ears.raw("image", Image if kind == IMAGE else CompressedImage, image, BEST_EFFORT)
             latched = [p.latched for p in publishers(self._node, info)]
-            ears.infos(info, _LATCHED if latched and all(latched) else _BEST_EFFORT)
+            ears.infos(info, LATCHED if latched and all(latched) else BEST_EFFORT)
             ears.transforms(listens.get(_TRANSFORMS) or ("/tf", "/tf_static"), odometry)
+            ears.clock()
             maps = f"{asked.node}/occupancy"
             ears.raw("maps", OccupancyGrid, maps, _LATCHED_MAP)
         seen = Observation(
@@ -127,6 +108,7 @@ class Watch:
             moving=ears.moving,
             static=ears.static,
             clocks=tuple(p.node for p in publishers(self._node, "/clock")),
+            clock_ns=ears.clock_ns,
             now_ns=self._node.get_clock().now().nanoseconds,
             maps=ears.of["maps"].heard(maps),
         )
@@ -134,10 +116,12 @@ class Watch:
 
     def _with_others(self, seen: Observation) -> Observation:
         """With the topics that could be meant, looked for where nobody publishes."""
+        # What the node itself publishes is no camera.
+        others = partial(topics_of_others, self._node, besides=self._asked.node)
         if not seen.images.publishers:
-            seen = replace(seen, other_images=topics_of_others(self._node, (IMAGE, COMPRESSED)))
+            seen = replace(seen, other_images=others((IMAGE, COMPRESSED)))
         if not seen.infos.publishers:
-            seen = replace(seen, other_infos=topics_of_others(self._node, (CAMERA_INFO,)))
+            seen = replace(seen, other_infos=others((CAMERA_INFO,)))
         return seen
 
     def _others(self) -> tuple[str, ...]:
@@ -147,8 +131,11 @@ class Watch:
 
     def _state(self) -> str | None:
         """The lifecycle state; "" where nobody answers, None where nobody is."""
-        if self._asked.node not in self._others():
-            return None
+        end = time.monotonic() + _LATE_DISCOVERY
+        while self._asked.node not in self._others():
+            if time.monotonic() > end:
+                return None
+            self._spin(0.1)
         answer = self._call(GetState, "get_state", GetState.Request())
         return "" if answer is None else str(answer.current_state.label)
 
@@ -205,75 +192,3 @@ class Watch:
         end = time.monotonic() + seconds
         while time.monotonic() < end:
             self._executor.spin_once(timeout_sec=0.05)
-
-
-class _Listening:
-    """Subscriptions that are there for one look; leaving the block listens, then ends them."""
-
-    def __init__(self, node: Any, listen: Callable[[], None]) -> None:
-        self._node, self._listen = node, listen
-        self._subscriptions: list[Any] = []
-        self.of = {name: _Ears() for name in ("image", "info", "maps")}
-        self.info: Any = None
-        self.tree = TransformTree(cache_seconds=None)
-        self.moving = self.static = 0
-
-    def __enter__(self) -> _Listening:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        try:
-            if exception[0] is None:
-                self._listen()
-        finally:
-            for subscription in self._subscriptions:
-                self._node.destroy_subscription(subscription)
-
-    def raw(self, name: str, kind: type, topic: str, qos: QoSProfile) -> None:
-        """Messages of which the header is enough."""
-        self._add(kind, topic, self.of[name].hear, qos, raw=True)
-
-    def infos(self, topic: str, qos: QoSProfile) -> None:
-        """The camera_info."""
-        self._add(CameraInfo, topic, self._info, qos)
-
-    def transforms(self, topics: Sequence[str], odometry: Sequence[str]) -> None:
-        """Topics of transforms, told apart by their names, and of odometry."""
-        for topic in topics:
-            static = topic.endswith("_static")
-            qos = _LATCHED if static else QoSProfile(depth=100)
-            self._add(TFMessage, topic, partial(self._take, static), qos)
-        for topic in odometry:
-            self._add(Odometry, topic, self._odometry, _BEST_EFFORT)
-
-    def _add(self, kind: type, topic: str, hear: Any, qos: QoSProfile, raw: bool = False) -> None:
-        made = self._node.create_subscription(kind, topic, hear, qos, raw=raw)
-        self._subscriptions.append(made)
-
-    def _info(self, message: Any) -> None:
-        self.info = message
-        ears, stamp = self.of["info"], message.header.stamp
-        ears.count += 1
-        ears.frame_id = message.header.frame_id
-        ears.stamps.append(stamp.sec * 1_000_000_000 + stamp.nanosec)
-
-    def _take(self, static: bool, message: Any) -> None:
-        for item in message.transforms:
-            move = item.transform
-            names = item.header.frame_id, item.child_frame_id
-            self._insert(names, item.header.stamp, move.translation, move.rotation, static)
-
-    def _odometry(self, message: Any) -> None:
-        pose = message.pose.pose
-        names = message.header.frame_id, message.child_frame_id
-        self._insert(names, message.header.stamp, pose.position, pose.orientation, False)
-
-    def _insert(self, names: tuple[str, str], stamp: Any, t: Any, q: Any, static: bool) -> None:
-        self.static += static
-        self.moving += not static
-        stamp_ns = stamp.sec * 1_000_000_000 + stamp.nanosec
-        try:
-            self.tree.insert(*names, stamp_ns, (t.x, t.y, t.z), (q.x, q.y, q.z, q.w), static=static)
-        except UserError:
-            # The tree remembers it as the reason for what then has no pose.
-            return

@@ -9,7 +9,10 @@ from typing import Any
 from kdbts_ros.errors import UserError
 
 # `GridMap` and frames by name, as ROS has them, are of this version.
-INSTALL = "pip install 'rerun-sdk>=0.41' (the extra `viewer`; it needs Python 3.11 and numpy 2)"
+INSTALL = (
+    "`make viewer` where `make demo` was run, elsewhere pip install 'rerun-sdk>=0.41' (1 GB; it "
+    "needs Python 3.11 and NumPy 2)"
+)
 
 
 def installed() -> bool:

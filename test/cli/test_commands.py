@@ -141,7 +141,7 @@ def test_every_command_has_help_with_an_example():
 
 
 def test_ctrl_c_while_torch_is_imported_is_no_traceback(monkeypatch, capsys):
-    def interrupted():
+    def interrupted(word):
         raise KeyboardInterrupt
 
     monkeypatch.setattr("kdbts_ros.cli.main.register", interrupted)
@@ -149,3 +149,17 @@ def test_ctrl_c_while_torch_is_imported_is_no_traceback(monkeypatch, capsys):
         run()
     assert ended.value.code == 130
     assert capsys.readouterr().err == "kdbts: interrupted\n"
+
+
+def test_a_command_waits_for_no_library_of_another():
+    told = "import sys; from kdbts_ros.cli.main import register; register('bag'); "
+    told += "register('play'); register('view'); print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_one_command_alone_is_called_by_its_name():
+    """A program of a single command would take the name for its first argument."""
+    done = kdbts("play", "nothing")
+    assert done.returncode == 2
+    assert done.stderr.strip() == "kdbts: bag nothing does not exist; make one with `kdbts bag`"

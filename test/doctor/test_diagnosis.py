@@ -80,6 +80,11 @@ CASES: dict[str, tuple[dict[str, Any], str, str]] = {
         "node",
         "kdbts doctor --node /robot1/kdbts",
     ),
+    "one that came while others were listened to": (
+        {"state": None, "nodes": ("/kdbts",)},
+        "node",
+        "/kdbts starts, or has just ended: run kdbts doctor again",
+    ),
     "not configured": ({"state": "unconfigured"}, "node", "ros2 lifecycle set /kdbts configure"),
     "not active": ({"state": "inactive"}, "node", "ros2 lifecycle set /kdbts activate"),
     "hanging": ({"state": ""}, "node", "does not answer"),
@@ -124,6 +129,11 @@ CASES: dict[str, tuple[dict[str, Any], str, str]] = {
     ),
     "two clocks": ({"clocks": ("/a", "/b")}, "clock", "published by /a and /b"),
     "an unheard clock": ({"clocks": ("/player",)}, "clock", "use_sim_time:=true"),
+    "a clock that stands": (
+        {"clocks": ("/player",), "parameters": {"use_sim_time": True}},
+        "clock",
+        "/player publishes /clock, but nothing came on it in 5 s",
+    ),
     "a camera of tomorrow": (
         {"images": Heard("/image", publishers=(DRIVER,), count=3, stamps_ns=LATE)},
         "clock",
@@ -134,7 +144,12 @@ CASES: dict[str, tuple[dict[str, Any], str, str]] = {
         "clock",
         "images have no stamp",
     ),
-    "no mount": ({"tree": tree(mounted=False)}, "poses", "no_tf: .*camera"),
+    "no mount": (
+        {"tree": tree(mounted=False)},
+        "poses",
+        "no_tf: frame 'camera' .*received are base_link, odom; send it, or set .*camera_frame",
+    ),
+    "no transforms": ({"tree": TransformTree()}, "poses", "no_tf: .*none was received"),
     "poses that end": (
         {
             "images": Heard(
@@ -182,6 +197,23 @@ def test_a_warning_of_the_node_is_a_note() -> None:
 def test_the_one_latched_map_of_an_image_that_was_heard_is_a_map() -> None:
     seen = healthy(maps=Heard("/kdbts/occupancy", count=1, stamps_ns=(NOW,)))
     assert bad(seen) == {}
+
+
+@pytest.mark.parametrize(
+    ("clock_ns", "level", "words"),
+    [
+        (NOW, "good", "images and /clock agree"),
+        (NOW - 900 * SECOND, "note", r"\+900.0 s from /clock"),
+    ],
+)
+def test_images_of_a_recording_are_compared_with_its_clock(
+    clock_ns: int, level: str, words: str
+) -> None:
+    # By the computer's own clock the recording is years old, and that is no trouble.
+    recorded = {"use_sim_time": True}
+    seen = healthy(clocks=("/player",), parameters=recorded, clock_ns=clock_ns, now_ns=2 * NOW)
+    (clock,) = [finding for finding in diagnose(seen) if finding.step == "clock"]
+    assert clock.level == level and re.search(words, clock.sentence), clock
 
 
 def test_who_watches_hears_what_changed() -> None:

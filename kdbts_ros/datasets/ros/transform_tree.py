@@ -26,6 +26,9 @@ from kdbts_ros.datasets.ros.pose_rules import (
 from kdbts_ros.density.geometry.camera import inverse
 from kdbts_ros.density.geometry.poses import Matrix
 
+# Frames that a sentence about a missing one names.
+_TOLD = 8
+
 
 class Taken(NamedTuple):
     """What became of a transform that was inserted.
@@ -220,8 +223,10 @@ class TransformTree:
         for frame in frames:
             if frame in self._edges or any(frame in e.parents for e in self._edges.values()):
                 continue
+            others = [*self.frames[:_TOLD], *(["..."] if len(self.frames) > _TOLD else [])]
+            heard = f"received are {', '.join(others)}" if others else "none was received"
             raise self._refusal_of(frame) or NoPose(
-                rules.NO_TF, f"frame '{frame}' is in no transform received so far"
+                rules.NO_TF, f"frame '{frame}' is in no transform received so far; {heard}"
             )
 
     def _refusal_of(self, *frames: str) -> NoPose | None:

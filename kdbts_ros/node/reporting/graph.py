@@ -43,14 +43,14 @@ def publishers(node: Node, topic: str) -> tuple[Publisher, ...]:
     )
 
 
-def topics_of_others(node: Node, kinds: Iterable[str]) -> tuple[str, ...]:
-    """Topics of these types that another node publishes, sorted."""
-    wanted, own = set(kinds), node.get_fully_qualified_name()
+def topics_of_others(node: Node, kinds: Iterable[str], besides: str = "") -> tuple[str, ...]:
+    """Topics of these types that another node publishes, sorted; besides: a node left out too."""
+    wanted, own = set(kinds), {node.get_fully_qualified_name(), besides}
     return tuple(
         sorted(
             topic
             for topic, types in node.get_topic_names_and_types()
-            if wanted & set(types) and any(p.node != own for p in publishers(node, topic))
+            if wanted & set(types) and any(p.node not in own for p in publishers(node, topic))
         )
     )
 

@@ -154,6 +154,9 @@ def _no_images(account: StreamCounters, stream: StreamSurroundings, silence: flo
     return f"{silent}: the camera is silent"
 
 
+_START = "start the camera, or name its topic: image_topic:= of the launch file, or -r image:="
+
+
 def _cure_of_no_publisher(stream: StreamSurroundings) -> str:
     topic, others = stream.image_topic, stream.other_images
     base = without_transport(topic)
@@ -162,9 +165,8 @@ def _cure_of_no_publisher(stream: StreamSurroundings) -> str:
     if f"{topic}/compressed" in others:
         return f"{topic}/compressed is published; set image_transport:=compressed"
     if others:
-        cure = f"start the camera, or remap image to its topic; published are {_list(others)}"
-        return cure + did_you_mean(topic, others)
-    return "start the camera, or remap image to its topic"
+        return f"{_START}; published are {_list(others)}{did_you_mean(topic, others)}"
+    return _START
 
 
 def _wrong_kind(stream: StreamSurroundings) -> str:

@@ -31,7 +31,7 @@ WITHOUT: dict[str, Any] = {"images": ()}
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        (WITHOUT, "nobody publishes /camera/image: start the camera, or remap"),
+        (WITHOUT, "nobody publishes /camera/image: start the camera, or name its topic: image_"),
         (WITHOUT | {"other_images": ("/a", "/b")}, "published are /a, /b"),
         (
             WITHOUT | {"other_images": tuple(f"/{i}" for i in range(9))},
