@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Optional
 import typer
 from rich.console import Console
 
-from kdbts_ros.cli.options import Checkpoint, Device, folder_to_write
+from kdbts_ros.cli.options import Device, folder_to_write
 from kdbts_ros.demo import interrupt
 from kdbts_ros.demo.children import prepare_environment
 from kdbts_ros.demo.results import Results
@@ -35,7 +35,14 @@ def demo(
     out: Annotated[
         Path, typer.Option(help="Folder of the results.", callback=folder_to_write)
     ] = Path("demo_out"),
-    checkpoint: Checkpoint = "mvbts",
+    checkpoint: Annotated[
+        Optional[str],
+        typer.Option(
+            "--checkpoint",
+            "-c",
+            help="By default mvbts, in places other than streets mvbts_indoor.",
+        ),
+    ] = None,
     accumulate: Annotated[
         bool,
         typer.Option(
@@ -70,7 +77,7 @@ def demo(
     """Drive a camera through kdbts_node over ROS topics; leave pictures, a film, maps and figures.
 
     Without --bag or --kitti the drive goes along a synthetic street, or through the place of
-    --place, whose true map is known.
+    --place, whose true map is known; a place takes the weights and sizes of its preset.
 
     Example: kdbts demo --kitti ~/kitti --drive 0009 --out demo_out
     """
@@ -86,13 +93,15 @@ def demo(
     with results.workshop() as work:
         domain = prepare_environment(work / "ros")
         _require_ros()
+        from kdbts_ros.demo.presets import preset_for, weights_for
         from kdbts_ros.demo.run import Request, run_demo
         from kdbts_ros.demo.session import NodeSettings
         from kdbts_ros.density.checkpoints.checkpoint import resolve
 
-        resolve(checkpoint)
+        weights = checkpoint or weights_for(place)
+        resolve(weights)
         source = bag or _drive(kitti, drive, frames, place)
-        node = NodeSettings(checkpoint, device, fixed_frame, base_frame, accumulate)
+        node = NodeSettings(weights, device, fixed_frame, base_frame, accumulate, preset_for(place))
         console = Console(stderr=True)
         listen = f"its topics are in ROS_DOMAIN_ID={domain}, on this machine only"
         console.print(listen, highlight=False)

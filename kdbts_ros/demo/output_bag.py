@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
-from ament_index_python.packages import PackageNotFoundError, get_package_share_directory
 from rosbags.interfaces import Connection
 from rosbags.rosbag2 import Reader, StoragePlugin, Writer, WriterError
 from rosbags.typesys import Stores, get_types_from_msg, get_typestore
 
 from kdbts_ros.datasets.bags.messages import qos
+from kdbts_ros.demo.shipped import shipped_file
 from kdbts_ros.errors import UserError
 
 REPORT = "kdbts_ros/msg/InferenceReport"
@@ -24,7 +24,9 @@ class OutputBag:
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
         self._types = get_typestore(Stores.ROS2_JAZZY)
-        self._types.register(get_types_from_msg(_definition("InferenceReport"), REPORT))
+        self._types.register(
+            get_types_from_msg(shipped_file("msg/InferenceReport.msg").read_text(), REPORT)
+        )
         self._connections: dict[str, Connection] = {}
 
     def write(self, topic: str, msgtype: str, stamp_ns: int, data: bytes, latched: bool) -> None:
@@ -62,15 +64,3 @@ def recorded_to(folder: Path) -> Iterator[OutputBag]:
             yield OutputBag(writer)
     except (OSError, WriterError) as error:
         raise UserError(f"recording {folder} cannot be written: {error}") from error
-
-
-def _definition(message: str) -> str:
-    """Text of a message definition of this package, installed or in the source tree."""
-    places = [Path(__file__).resolve().parents[2]]
-    with suppress(PackageNotFoundError, OSError):  # a source tree that is not installed
-        places.append(Path(get_package_share_directory("kdbts_ros")))
-    for place in places:
-        file = place / "msg" / f"{message}.msg"
-        if file.is_file():
-            return file.read_text()
-    raise UserError(f"{message}.msg is not installed; run `make venv`")

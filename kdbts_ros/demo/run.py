@@ -11,6 +11,7 @@ from rich.console import Console
 from kdbts_ros.demo import album, recording, session
 from kdbts_ros.demo.children import Child
 from kdbts_ros.demo.output_bag import recorded_to
+from kdbts_ros.demo.presets import height_band
 from kdbts_ros.demo.recorder import Recorder
 from kdbts_ros.demo.recording import Recording
 from kdbts_ros.demo.results import Results
@@ -18,9 +19,7 @@ from kdbts_ros.demo.sources import Drive
 from kdbts_ros.demo.stages import stage
 from kdbts_ros.demo.summary import Summary
 from kdbts_ros.demo.viewer_file import leave_viewer_file
-from kdbts_ros.density.maps.grid import HeightBand
 from kdbts_ros.errors import UserError
-from kdbts_ros.node.parameters.values import Parameters
 
 NODE_MODULE, PLAYER_MODULE = "kdbts_ros.node.start", "kdbts_ros.cli.start"
 
@@ -61,9 +60,7 @@ def run_demo(request: Request, work: Path, console: Console) -> Summary:
     results, truth = request.results, None
     summary = driven.summary
     if isinstance(request.drive, Drive) and request.drive.world is not None:
-        defaults = Parameters()
-        band = HeightBand(defaults.height_min, defaults.height_max)
-        truth = album.true_map(request.drive.world, results, band)
+        truth = album.true_map(request.drive.world, results, height_band(request.node.preset))
         summary = replace(summary, agreement=album.agreement(truth, results))
     summary.write(results.summary)
     book = album.Album(tape, results, request.node, truth, driven.latency_ms)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 from kdbts_ros.demo.children import Child
 from kdbts_ros.demo.recorder import GRIDS, NODE, Recorder
@@ -26,13 +27,17 @@ Progress = Callable[[int], None]
 
 @dataclass(frozen=True)
 class NodeSettings:
-    """Parameters of the node that a demo sets; the others keep their defaults."""
+    """Parameters of the node that a demo sets; the others are the preset's, or keep their defaults.
+
+    preset: a parameter file, as the launch files take it.
+    """
 
     checkpoint: str
     device: str
     fixed_frame: str
     base_frame: str
     accumulate: bool = True
+    preset: Path | None = None
 
 
 def node_arguments(recording: Recording, settings: NodeSettings) -> list[str]:
@@ -52,6 +57,8 @@ def node_arguments(recording: Recording, settings: NodeSettings) -> list[str]:
         "clear_on_stale": "false",
     }
     arguments = ["--ros-args"]
+    if settings.preset is not None:
+        arguments += ["--params-file", str(settings.preset)]
     for name, topic in (("image", recording.base_topic), ("camera_info", recording.infos)):
         arguments += ["-r", f"{name}:={topic}"]
     for name, value in parameters.items():
