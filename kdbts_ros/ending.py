@@ -7,7 +7,8 @@ starting  nothing has been begun: it exits at once. Raising would not do: what i
           catch an exception, or make one of its own of it.
 running   the exception `Interrupted` lets it tidy up. It may be lost in a destructor or a callback
           of a compiled library, or find the process in a loop of C++: a thread that waits for the
-          same signal ends its children and exits when `PATIENCE` has passed.
+          same signal ends its children and exits when `PATIENCE` has passed. Or a compiled library
+          makes an exception of its own of it, which then ends the process as it would have.
 over      nobody waits for anything any more: signals change nothing.
 
 Before `begin`, while Python itself starts, the system's own rules hold.
@@ -24,7 +25,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import FrameType
+from types import FrameType, TracebackType
 from typing import Literal, NoReturn
 
 # What a shell reports of a program that such a signal has ended.
@@ -80,7 +81,7 @@ def run() -> None:
     if not _process.codes or _process.age != "starting":
         return
     _process.age = "running"
-    sys.unraisablehook = _unraisable
+    sys.unraisablehook, sys.excepthook = _unraisable, _uncaught
     heard, told = os.pipe()
     os.set_blocking(told, False)
     signal.set_wakeup_fd(told, warn_on_full_buffer=False)
@@ -173,6 +174,16 @@ def _forked() -> None:
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
     _unblock()
+
+
+def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """What came of an interrupt is no fault, whatever a library in between has made of it."""
+    came_of: BaseException | None = error
+    while came_of is not None:
+        if isinstance(came_of, Interrupted) and isinstance(came_of.code, int):
+            leave(came_of.code)
+        came_of = came_of.__cause__ or came_of.__context__
+    sys.__excepthook__(kind, error, trace)
 
 
 def _unraisable(told: sys.UnraisableHookArgs) -> None:

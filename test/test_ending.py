@@ -125,6 +125,26 @@ except SystemExit:
         os.kill(int(child), 0)
 
 
+@pytest.mark.parametrize("how", SIGNALS)
+def test_what_a_library_makes_of_an_interrupt_is_one(how: signal.Signals) -> None:
+    """As compiled loops do: `SystemError: ... returned a result with an exception set`."""
+    code = """
+ending.run()
+try:
+    told()
+    time.sleep(60)
+except SystemExit as interrupt:
+    raise SystemError("returned a result with an exception set") from interrupt
+"""
+    assert ended(started(code), how)[:3] == (ending.CODES[how], "", "")
+
+
+def test_a_fault_stays_one() -> None:
+    code = "ending.run()\ntold()\nraise SystemError('of another kind')"
+    status, _, err, _ = ended(started(code))
+    assert status == 1 and "SystemError: of another kind" in err
+
+
 def test_one_that_is_over_keeps_its_exit_code() -> None:
     code = "ending.run()\nending.over()\ntold()\ntime.sleep(1.0)\nsys.exit(7)"
     assert ended(started(code), *SIGNALS)[:3] == (7, "", "")

@@ -72,9 +72,8 @@ class Outputs:
         self._probability_latched = self._confidence_latched = False
         self._reports, self._reported_at = Reports(), float("-inf")
         self._occupancy = self._publisher(OccupancyGrid, "~/occupancy", LATCHED)
-        joined = PublisherEventCallbacks(matched=self._on_probability_matched)
         self._probability = self._publisher(
-            OccupancyGrid, "~/occupancy_probability", LATCHED, event_callbacks=joined
+            OccupancyGrid, "~/occupancy_probability", LATCHED, self._on_probability_matched
         )
         self._confidence = self._publisher(OccupancyGrid, "~/confidence", LATCHED)
         self._depth = self._publisher(Image, "~/depth/image", NEWEST)
@@ -86,10 +85,20 @@ class Outputs:
         self._report = self._publisher(InferenceReport, "~/report", QoSProfile(depth=10))
         self._queries = QueryService(node, parameters, self.newest, pose, caught)
 
-    def _publisher(self, kind: type, topic: str, qos: QoSProfile, **options: Any) -> Any:
+    def _publisher(
+        self,
+        kind: type,
+        topic: str,
+        qos: QoSProfile,
+        matched: Callable[[Any], None] | None = None,
+    ) -> Any:
+        """matched: called when listeners come and go."""
         overrides = QoSOverridingOptions.with_default_policies()
+        # Listeners that ask for another quality are told so by their own side. Two handlers more
+        # of each publisher here made every turn of rclpy's executor half as long again.
+        events = PublisherEventCallbacks(matched=matched, use_default_callbacks=False)
         publisher = self._node.create_lifecycle_publisher(
-            kind, topic, qos, qos_overriding_options=overrides, **options
+            kind, topic, qos, qos_overriding_options=overrides, event_callbacks=events
         )
         self._publishers.append(publisher)
         return publisher
