@@ -176,13 +176,23 @@ def _forked() -> None:
     _unblock()
 
 
-def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-    """What came of an interrupt is no fault, whatever a library in between has made of it."""
+def code_of(error: BaseException) -> int | None:
+    """The exit code of the interrupt that an exception came of, whatever a library in between has
+    made of it; None: it came of something else."""
     came_of: BaseException | None = error
     while came_of is not None:
         if isinstance(came_of, Interrupted) and isinstance(came_of.code, int):
-            leave(came_of.code)
+            return came_of.code
+        if isinstance(came_of, KeyboardInterrupt):
+            return CODES[signal.SIGINT]
         came_of = came_of.__cause__ or came_of.__context__
+    return None
+
+
+def _uncaught(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    code = code_of(error)
+    if code is not None:
+        leave(code)
     sys.__excepthook__(kind, error, trace)
 
 

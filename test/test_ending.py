@@ -139,6 +139,25 @@ except SystemExit as interrupt:
     assert ended(started(code), how)[:3] == (ending.CODES[how], "", "")
 
 
+@pytest.mark.parametrize("how", SIGNALS)
+def test_a_command_takes_it_for_one_too(how: signal.Signals) -> None:
+    """typer has a hook of its own for what nobody catches."""
+    code = """
+from kdbts_ros.cli import main
+def works():
+    try:
+        told()
+        time.sleep(60)
+    except SystemExit as interrupt:
+        raise SystemError("returned a result with an exception set") from interrupt
+main.register = lambda word: main.app.command("works")(works)
+sys.argv = ["kdbts", "works"]
+main.run()
+"""
+    expected = (ending.CODES[how], "", "kdbts: interrupted\n")
+    assert ended(started(code), how)[:3] == expected
+
+
 def test_a_fault_stays_one() -> None:
     code = "ending.run()\ntold()\nraise SystemError('of another kind')"
     status, _, err, _ = ended(started(code))

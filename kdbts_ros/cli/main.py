@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import signal
 import sys
 from importlib import import_module
 
@@ -82,11 +81,13 @@ def run() -> None:
     except UserError as error:
         Console(stderr=True, soft_wrap=True).print(f"kdbts: {error}", markup=False, highlight=False)
         sys.exit(EXIT_USER_ERROR)
-    except (ending.Interrupted, KeyboardInterrupt) as told:
+    except BaseException as error:
+        code = ending.code_of(error)
+        if code is None:
+            raise
         ending.tidy()
         print("kdbts: interrupted", file=sys.stderr)
-        code = told.code if isinstance(told, ending.Interrupted) else None
-        ending.leave(code if isinstance(code, int) else ending.CODES[signal.SIGINT])
+        ending.leave(code)
     finally:
         ending.over()
 
