@@ -16,6 +16,8 @@ from test.density.networks import tiny_network
 from test.ros.robot import ROOT
 
 NOBODY = 65534
+# With root's group one may read what others may not.
+NO_RIGHTS: dict[str, object] = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
 # What containers and services leave of an environment; ASCII is all that is printed then.
 KEPT = ("PATH", "AMENT_PREFIX_PATH", "LD_LIBRARY_PATH", "PYTHONPATH", "OMP_NUM_THREADS")
 TINY_SHM = 'mount -t tmpfs -o size=64k tmpfs /dev/shm && exec "$@"'
@@ -72,8 +74,8 @@ def test_a_user_who_can_write_nowhere(tmp_path: Path) -> None:
             folder.chmod(folder.stat().st_mode | 0o055)
     reads = [sys.executable, "-c", "import kdbts_ros, rclpy"]
     try:
-        subprocess.run(reads, cwd=ROOT, user=NOBODY, check=True)
+        subprocess.run(reads, cwd=ROOT, check=True, **NO_RIGHTS)  # type: ignore[call-overload]
     except (PermissionError, subprocess.CalledProcessError):
         pytest.skip("this user cannot read the installation")
-    figures = soaked(tmp_path, [], 1500, user=NOBODY, group=NOBODY, extra_groups=[])
+    figures = soaked(tmp_path, [], 1500, **NO_RIGHTS)
     assert figures["maps_out"] and figures["open"] == 0

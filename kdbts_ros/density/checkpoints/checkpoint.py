@@ -139,7 +139,11 @@ def _write(path: Path, weights: dict[str, Tensor], metadata: dict[str, str]) -> 
     partial = path.with_name(path.name + ".partial")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
+        partial.touch()
+        usual = partial.stat().st_mode
         save_file(weights, partial, metadata)
+        # The library leaves it to its owner alone; a robot runs as another user.
+        partial.chmod(usual)
         partial.replace(path)
     except (OSError, SafetensorError) as error:
         # Where even removing fails there is no partial file either.

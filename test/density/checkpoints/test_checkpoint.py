@@ -167,6 +167,14 @@ def test_our_format_round_trips_with_its_notes(tmp_path):
         load_network(half, "bts")
 
 
+def test_who_may_read_other_files_may_read_weights(tmp_path):
+    """A node may run as another user than who trained: safetensors keeps files to their owner."""
+    other = tmp_path / "other"
+    other.touch()
+    saved = save_network(tmp_path / "saved.safetensors", tiny_network(), {})
+    assert saved.stat().st_mode == other.stat().st_mode
+
+
 def test_writing_where_nothing_can_be_written_leaves_no_half_file(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot write"):
