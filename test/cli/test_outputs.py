@@ -52,7 +52,7 @@ def registered_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Commands that are attached again with every run would pile up."""
     if not app.registered_commands:
         main.register()
-    monkeypatch.setattr(main, "register", lambda: None)
+    monkeypatch.setattr(main, "register", lambda word: None)
 
 
 def commands() -> Iterator[tuple[str, Callable[..., Any]]]:
