@@ -59,6 +59,9 @@ def tiny_shm() -> list[str]:
     return words
 
 
+# Without shared memory images of 1.4 MB go over UDP, whose buffers of 200 kB lose parts of them
+# where the machine is busy with other tests: 33 of 42 once.
+@pytest.mark.nightly
 def test_no_home_no_locale_and_a_tiny_shared_memory(tmp_path: Path) -> None:
     figures = soaked(tmp_path, tiny_shm(), 280)
     assert figures["maps_out"] and figures["open"] == 0
