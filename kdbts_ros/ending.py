@@ -178,14 +178,17 @@ def _forked() -> None:
 
 def code_of(error: BaseException) -> int | None:
     """The exit code of the interrupt that an exception came of, whatever a library in between has
-    made of it; None: it came of something else."""
+    made of it; None: it came of something else, or is an exit with a code of its own."""
+    if isinstance(error, SystemExit) and not isinstance(error, Interrupted):
+        return None
     came_of: BaseException | None = error
     while came_of is not None:
         if isinstance(came_of, Interrupted) and isinstance(came_of.code, int):
             return came_of.code
         if isinstance(came_of, KeyboardInterrupt):
             return CODES[signal.SIGINT]
-        came_of = came_of.__cause__ or came_of.__context__
+        hidden = came_of.__suppress_context__
+        came_of = came_of.__cause__ or (None if hidden else came_of.__context__)
     return None
 
 

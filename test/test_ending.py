@@ -158,6 +158,15 @@ main.run()
     assert ended(started(code), how)[:3] == expected
 
 
+def test_an_exit_with_a_code_of_its_own_keeps_it() -> None:
+    """As of a command that answers Ctrl-C by saying what it saved."""
+    told = SystemExit(5)
+    told.__context__ = ending.Interrupted(130)
+    assert ending.code_of(told) is None
+    assert ending.code_of(ending.Interrupted(143)) == 143
+    assert ending.code_of(KeyboardInterrupt()) == 130
+
+
 def test_a_fault_stays_one() -> None:
     code = "ending.run()\ntold()\nraise SystemError('of another kind')"
     status, _, err, _ = ended(started(code))
