@@ -135,6 +135,13 @@ class SupervisedStage(Stage):
     )
     streets: StreetsConfig = Field(default_factory=lambda: StreetsConfig())
     places: PlacesConfig = Field(default_factory=lambda: PlacesConfig())
+    steep_cameras: float = Field(
+        default=0.0,
+        ge=0,
+        le=1,
+        description="share of the scenes of `places` whose camera looks 20 to 38 degrees down, so "
+        "that the upper part of what the network looks at is not in its image",
+    )
     hills: float = Field(
         default=0.0, ge=0, le=1, description="share of the worlds on a slope of 2 to 10 %"
     )

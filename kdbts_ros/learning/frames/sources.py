@@ -46,7 +46,7 @@ class LabelledWorlds:
     shares of other kinds of streets, see `STREETS`; `hills`: share on one, see `hill_of`. near,
     near_share: see `label_frame`. `places`: shares of worlds that are no streets, see `PLACES`,
     seen by cameras of any robot as the node shows them to a network of `camera` (None: the usual
-    one); without any, streets are what they are without this.
+    one), `steep_share` of them tilted far down; without any, streets are what they are without this.
     """
 
     def __init__(
@@ -66,6 +66,7 @@ class LabelledWorlds:
         hills: float = 0.0,
         places: Mapping[str, float] | None = None,
         camera: TrainingCamera | None = None,
+        steep_share: float = 0.0,
     ) -> None:
         self._size = width, height
         self._points, self._columns, self._extra = points, columns, extra
@@ -74,14 +75,21 @@ class LabelledWorlds:
         self._hills = hills
         self._near, self._near_share = near, near_share
         self._places = {name: share for name, share in (places or {}).items() if share > 0}
-        self._camera = camera
+        self._camera, self._steep_share = camera, steep_share
 
     def __call__(self, seed: int) -> LabelledFrame:
         place = place_of(seed, self._places)
         return self._of_street(seed) if place == STREET else self._of_place(place, seed)
 
     def _of_place(self, place: str, seed: int) -> LabelledFrame:
-        made = place_frame(place, seed, self._extra, *self._size, training=self._camera)
+        made = place_frame(
+            place,
+            seed,
+            self._extra,
+            *self._size,
+            training=self._camera,
+            steep_share=self._steep_share,
+        )
         scale = made.view.scale
         views = (enlarged(shrunk(v, *self._size), scale) for v in (made.view, *made.others))
         view, *further = views

@@ -111,6 +111,7 @@ class SupervisedTask:
             near_share=self._stage.near_share,
             places=dict(self._stage.places),
             camera=self._config.network.training_camera,
+            steep_share=self._stage.steep_cameras,
         )
 
     def losses(

@@ -14,7 +14,7 @@ from kdbts_ros.datasets.synthetic.hill import Hill
 from kdbts_ros.datasets.synthetic.indoor_surfaces import FIRST_INDOOR, GLASS, LAMP
 from kdbts_ros.datasets.synthetic.interior import FLOOR_GLOSS
 from kdbts_ros.datasets.synthetic.places import decor, machines, seats, storage
-from kdbts_ros.datasets.synthetic.places.cameras import HEIGHTS, random_camera
+from kdbts_ros.datasets.synthetic.places.cameras import HEIGHTS, STEEP, random_camera
 from kdbts_ros.datasets.synthetic.places.frames import FREE, place_frame
 from kdbts_ros.datasets.synthetic.places.kinds import INSIDE, OUTSIDE, PLACES, place_of
 from kdbts_ros.datasets.synthetic.places.place import BEHIND, LANE_HALF, Place
@@ -234,6 +234,23 @@ def test_cameras_are_those_of_robots() -> None:
     assert HEIGHTS[0] <= min(heights) < 0.3 and 1.7 < max(heights) <= HEIGHTS[1]
     assert -10.1 <= min(pitches) < -7 and 20 < max(pitches) <= 25.1
     assert 50 <= min(fields) < 53 and 107 < max(fields) <= 110
+
+
+def test_steep_cameras_look_steeply_down() -> None:
+    rng = np.random.default_rng(0)
+    pitches = [
+        np.degrees(np.arcsin(-random_camera(rng, 640, steep=True)[1][2, 2])) for _ in range(200)
+    ]
+    assert STEEP[0] - 0.1 <= min(pitches) < 22 and 36 < max(pitches) <= STEEP[1] + 0.1
+
+
+def test_a_share_of_the_frames_is_seen_by_steep_cameras() -> None:
+    size = {"width": 160, "height": 64}
+    usual = place_frame("office", 9, 0, **size)
+    none, all_steep = (place_frame("office", 9, 0, **size, steep_share=share) for share in (0, 1))
+    assert digest(usual.view.image) == digest(none.view.image)
+    assert digest(usual.view.image) != digest(all_steep.view.image)
+    assert not all_steep.seen[0].any(), "above what the camera sees"
 
 
 @pytest.mark.parametrize("place", ["living", "yard"])

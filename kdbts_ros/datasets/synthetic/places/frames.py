@@ -52,6 +52,7 @@ def place_frame(
     height: int = 192,
     threads: int = 1,
     training: TrainingCamera | None = None,
+    steep_share: float = 0.0,
 ) -> PlaceFrame:
     """The frame of a place and seed with `extra` further views; equal arguments, equal bytes.
 
@@ -63,6 +64,7 @@ def place_frame(
         height: of the network's image, pixels.
         threads: of the renderer.
         training: the network's camera; None: the usual one.
+        steep_share: how many of the cameras look steeply down, mostly below the horizon.
 
     Raises:
         UserError: no such place, or a negative seed.
@@ -72,7 +74,9 @@ def place_frame(
     training = training or TrainingCamera()
     adapter = CameraAdapter(training, (width, height), "on")
     detail = float(rng.uniform(*DETAIL)) * training.camera(width, height).fx
-    camera, T_base_cam = random_camera(rng, 640)
+    # A stream of its own: without steep cameras a seed's frame is what it always was.
+    steep = bool(np.random.default_rng([31, seed]).random() < steep_share)
+    camera, T_base_cam = random_camera(rng, 640, steep)
     wide = 2 * round(0.5 * detail * camera.width / camera.fx)
     camera = camera.resized(wide, 2 * round(0.5 * wide * camera.height / camera.width))
     yaw = float(rng.uniform(-math.pi, math.pi) if rng.random() < ANYWHERE else rng.normal(0, 0.3))
