@@ -46,7 +46,8 @@ class LabelledWorlds:
     shares of other kinds of streets, see `STREETS`; `hills`: share on one, see `hill_of`. near,
     near_share: see `label_frame`. `places`: shares of worlds that are no streets, see `PLACES`,
     seen by cameras of any robot as the node shows them to a network of `camera` (None: the usual
-    one), `steep_share` of them tilted far down; without any, streets are what they are without this.
+    one), `steep_share` of them tilted far down; without any, streets are what they are without
+    this.
     """
 
     def __init__(
