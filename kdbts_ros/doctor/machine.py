@@ -17,6 +17,10 @@ from kdbts_ros.errors import UserError
 from kdbts_ros.files import shown
 
 Find = Callable[[str], object]
+# What `config/fastdds_large_messages.xml` asks for, of shared memory and of a socket.
+IMAGES_BYTES = 16 * 2**20
+_SHARED = Path("/dev/shm")
+_SOCKET = Path("/proc/sys/net/core/rmem_max")
 _BUILD = "build the package with colcon and source install/setup.sh, or run `make venv`"
 
 
@@ -30,6 +34,7 @@ def look_at_machine(checkpoint: str, find: Find = find_spec) -> list[Finding]:
     return [
         _python(),
         *_ros(find, os.environ),
+        *_room_for_images(_SHARED, _SOCKET),
         _weights(checkpoint),
         _device(),
         _loops(),
@@ -74,6 +79,34 @@ def _ros(find: Find, environment: Mapping[str, str]) -> list[Finding]:
         sentence = f"{' and '.join(missing)} cannot be imported: {_BUILD}"
         return [found, Finding("messages", "bad", sentence)]
     return [found, Finding("messages", "good", "those of kdbts_ros and tf2_msgs are built")]
+
+
+def _room_for_images(shared: Path, socket: Path) -> list[Finding]:
+    """Whether shared memory, and sockets where it does not reach, hold what cameras send.
+
+    Nothing on a system that does not tell.
+    """
+    try:
+        room = os.statvfs(shared)
+        free, kept = room.f_bavail * room.f_frsize, int(socket.read_text())
+    except (OSError, ValueError):
+        return []
+    small_socket = (
+        f"a socket keeps {_bytes(kept)}, and an image that does not fit loses parts on its way: "
+        f"sudo sysctl -w net.core.rmem_max={IMAGES_BYTES}"
+    )
+    if free < IMAGES_BYTES:
+        sentence = f"{shared} has {_bytes(free)} left, so images go through sockets"
+        cure = f"; {small_socket}" if kept < IMAGES_BYTES else ""
+        return [Finding("room for images", "note", sentence + cure)]
+    if kept < IMAGES_BYTES:
+        sentence = f"from cameras on other machines: {small_socket}"
+        return [Finding("room for images", "note", sentence)]
+    return [Finding("room for images", "good", "in shared memory and in sockets")]
+
+
+def _bytes(count: int) -> str:
+    return f"{count / 1e6:.1f} MB" if count >= 1e6 else f"{count / 1e3:.0f} kB"
 
 
 def _there(find: Find, module: str) -> bool:

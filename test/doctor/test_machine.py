@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from kdbts_ros.cli.main import run
-from kdbts_ros.doctor.machine import has_ros, look_at_machine
+from kdbts_ros.doctor.machine import IMAGES_BYTES, _room_for_images, has_ros, look_at_machine
 
 
 def steps(checkpoint: str = "kdbts", missing: tuple[str, ...] = ()) -> dict[str, tuple[str, str]]:
@@ -24,7 +24,8 @@ def steps(checkpoint: str = "kdbts", missing: tuple[str, ...] = ()) -> dict[str,
 def test_what_is_there_is_told_in_order() -> None:
     found = look_at_machine("kdbts", lambda module: module)
     names = ["machine", "ROS 2", "messages", "weights", "GPU", "compiled loops"]
-    assert [finding.step for finding in found] == names
+    # Not every system tells what it keeps for images.
+    assert [finding.step for finding in found if finding.step != "room for images"] == names
     assert has_ros(found)
     assert steps()["weights"][0] == "good"
 
@@ -63,3 +64,31 @@ def test_the_command_says_it_and_writes_it(
     found = json.loads(out.read_text())
     assert found["map_can_come"] is False
     assert {"step", "level", "sentence"} == set(found["findings"][0])
+
+
+@pytest.mark.parametrize(
+    ("free", "kept", "level", "told", "cure"),
+    [
+        (2**30, IMAGES_BYTES, "good", "in shared memory", False),
+        (2**30, 212_992, "note", "other machines: a socket keeps 213 kB", True),
+        (65_536, 212_992, "note", "has 66 kB left", True),
+        (65_536, IMAGES_BYTES, "note", "has 66 kB left", False),
+    ],
+)
+def test_where_images_are_lost_is_told_with_its_cure(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch,
+    free: int, kept: int, level: str, told: str, cure: bool,
+) -> None:  # fmt: skip
+    class Room:
+        f_bavail, f_frsize = free // 4096, 4096
+
+    monkeypatch.setattr("os.statvfs", lambda path: Room)
+    socket = tmp_path / "rmem_max"
+    socket.write_text(f"{kept}\n")
+    (found,) = _room_for_images(tmp_path, socket)
+    assert found.level == level and told in found.sentence
+    assert (f"net.core.rmem_max={IMAGES_BYTES}" in found.sentence) == cure
+
+
+def test_a_system_that_does_not_tell_of_room_is_not_guessed_at(tmp_path: Path) -> None:
+    assert _room_for_images(tmp_path, tmp_path / "none") == []

@@ -2,11 +2,13 @@
 
 import os
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
 pytest.importorskip("ament_index_python", reason="needs ROS 2's Python packages")
 
+from kdbts_ros.doctor.machine import IMAGES_BYTES
 from kdbts_ros.node import fastdds
 
 NEW, OLD = "FASTDDS_DEFAULT_PROFILES_FILE", "FASTRTPS_DEFAULT_PROFILES_FILE"
@@ -29,6 +31,22 @@ def test_source_tree_holds_the_profile(prefix: Path) -> None:
     assert Path(os.environ[NEW]).name == "fastdds_large_messages.xml"
     assert Path(os.environ[NEW]).is_file()
     assert OLD not in os.environ
+
+
+def test_each_way_of_an_image_has_room_for_images() -> None:
+    """The parts of one image come faster than a thread takes them, whatever they come through."""
+    path = fastdds.profile_file()
+    assert path is not None
+    sizes = {
+        size.tag.rsplit("}")[-1]: int(size.text or 0)
+        for size in ElementTree.parse(path).iter()
+        if "size" in size.tag.lower()
+    }
+    assert sizes == {
+        "segment_size": IMAGES_BYTES,
+        "sendBufferSize": IMAGES_BYTES,
+        "receiveBufferSize": IMAGES_BYTES,
+    }
 
 
 def test_installed_profile_comes_first(prefix: Path) -> None:

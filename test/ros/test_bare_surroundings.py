@@ -20,6 +20,7 @@ NOBODY = 65534
 NO_RIGHTS: dict[str, object] = {"user": NOBODY, "group": NOBODY, "extra_groups": []}
 # What containers and services leave of an environment; ASCII is all that is printed then.
 KEPT = ("PATH", "AMENT_PREFIX_PATH", "LD_LIBRARY_PATH", "PYTHONPATH", "OMP_NUM_THREADS")
+RECEIVE_MOST = Path("/proc/sys/net/core/rmem_max")
 TINY_SHM = 'mount -t tmpfs -o size=64k tmpfs /dev/shm && exec "$@"'
 
 
@@ -59,12 +60,14 @@ def tiny_shm() -> list[str]:
     return words
 
 
-# Without shared memory images of 1.4 MB go over UDP, whose buffers of 200 kB lose parts of them
-# where the machine is busy with other tests: 33 of 42 once.
-@pytest.mark.nightly
 def test_no_home_no_locale_and_a_tiny_shared_memory(tmp_path: Path) -> None:
-    figures = soaked(tmp_path, tiny_shm(), 280)
+    """Images of .4 MB go over UDP then, in parts that a socket has to keep."""
+    words = tiny_shm()
+    if int(RECEIVE_MOST.read_text()) < 2_000_000:
+        pytest.skip(f"this kernel keeps too little of an image for a socket ({RECEIVE_MOST})")
+    figures = soaked(tmp_path, words, 280)
     assert figures["maps_out"] and figures["open"] == 0
+    assert figures["lost_before_the_node"] == 0
 
 
 @pytest.mark.nightly
