@@ -12,6 +12,7 @@ import typer
 from kdbts_ros.cli import options
 from kdbts_ros.cli.evaluate_cameras import cameras
 from kdbts_ros.cli.evaluate_drive import drive as along_drives
+from kdbts_ros.cli.evaluate_slopes import slopes
 from kdbts_ros.cli.evaluation_data import (
     CameraHeight,
     Compare,
@@ -72,6 +73,7 @@ from kdbts_ros.files import shown
 app = typer.Typer(no_args_is_help=True, help="Measure a checkpoint against truth.")
 app.command()(cameras)
 app.command("drive")(along_drives)
+app.command()(slopes)
 
 PICTURES = 4
 

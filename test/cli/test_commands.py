@@ -136,8 +136,9 @@ def test_every_command_has_help_with_an_example():
     ):
         assert command in listing
         assert f"kdbts {command}" in runner.invoke(app, [command, "--help"]).output, command
-    for group in ("evaluate depth", "evaluate occupancy", "evaluate cameras", "evaluate drive"):
-        assert f"kdbts {group}" in runner.invoke(app, [*group.split(), "--help"]).output, group
+    for measured in ("depth", "occupancy", "cameras", "drive", "slopes"):
+        told = runner.invoke(app, ["evaluate", measured, "--help"]).output
+        assert f"kdbts evaluate {measured}" in told, measured
 
 
 def test_ctrl_c_while_torch_is_imported_is_no_traceback(monkeypatch, capsys):

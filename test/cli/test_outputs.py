@@ -22,6 +22,7 @@ WRITES = {
     "evaluate occupancy": ([], {"--json": "file", "--report": "folder"}),
     "evaluate cameras": ([], {"--json": "file", "--report": "folder"}),
     "evaluate drive": ([], {"--json": "file", "--report": "folder"}),
+    "evaluate slopes": ([], {"--json": "file", "--report": "folder"}),
     "figures density": (["worlds"], {"--out": "folder"}),
     "figures depth": (["worlds"], {"--out": "folder"}),
     "calibrate": (["bts"], {"--out": "file", "--json": "file"}),
