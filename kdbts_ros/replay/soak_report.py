@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from kdbts_ros.files import make_folder, writing
 
@@ -105,7 +106,8 @@ def draw(path: Path, result: SoakResult) -> None:
         axes[1].plot(at, seconds, ".", ms=4, label=name)
     axes[1].set(ylabel="age of a map, s", yscale="log")
     axes[1].yaxis.set_major_formatter("{x:g}")
-    axes[1].yaxis.set_minor_formatter("{x:g}")
+    axes[1].yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+    axes[1].yaxis.set_minor_formatter(NullFormatter())
     _fates(axes[2], at, result.samples)
     axes[3].plot(at, [s.usage.files for s in result.samples], label="open files")
     axes[3].set(xlabel="minutes")
