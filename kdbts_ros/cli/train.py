@@ -77,8 +77,8 @@ def distill(
 
     Example: kdbts distill config/training/kdbts_distill_r18.yaml --set stages.0.minutes=30
     """
+    from kdbts_ros.learning.config.clip_stages import DistillStage
     from kdbts_ros.learning.config.config_file import load_config
-    from kdbts_ros.learning.config.stages import DistillStage
 
     loaded = load_config(config, overrides or [])
     if not any(isinstance(stage, DistillStage) for stage in loaded.stages):

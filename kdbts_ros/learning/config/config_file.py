@@ -11,14 +11,10 @@ import yaml
 from pydantic import ValidationError
 
 from kdbts_ros.errors import UserError
+from kdbts_ros.learning.config.clip_stages import DistillStage, PhotometricStage
 from kdbts_ros.learning.config.frames import JitterConfig, PlacesConfig, PoolConfig, StreetsConfig
 from kdbts_ros.learning.config.section import Section
-from kdbts_ros.learning.config.stages import (
-    DistillStage,
-    OptimiserConfig,
-    PhotometricStage,
-    SupervisedStage,
-)
+from kdbts_ros.learning.config.stages import OptimiserConfig, SupervisedStage
 from kdbts_ros.learning.config.training import NetworkConfig, TrainingConfig, WatchConfig
 from kdbts_ros.yaml_files import load_yaml, read_yaml
 

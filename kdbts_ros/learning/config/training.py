@@ -6,13 +6,9 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeAlias
 
 from kdbts_ros.density.cameras.training_camera import TrainingCamera
+from kdbts_ros.learning.config.clip_stages import AnyStage, DistillStage, PhotometricStage
 from kdbts_ros.learning.config.section import Field, Section, model_validator
-from kdbts_ros.learning.config.stages import (
-    AnyStage,
-    DistillStage,
-    PhotometricStage,
-    SupervisedStage,
-)
+from kdbts_ros.learning.config.stages import SupervisedStage
 
 Precision: TypeAlias = Literal["float32", "bfloat16", "float16"]
 PrecisionChoice: TypeAlias = Precision | Literal["auto"]

@@ -24,7 +24,7 @@ from kdbts_ros.datasets.synthetic.truth import occupied
 from kdbts_ros.density.cameras.training_camera import TrainingCamera
 from kdbts_ros.density.geometry.camera import View
 from kdbts_ros.errors import UserError
-from kdbts_ros.learning.config.stages import ClipStage
+from kdbts_ros.learning.config.clip_stages import ClipStage
 from kdbts_ros.learning.frames.labels import (
     FAR,
     NEAR,

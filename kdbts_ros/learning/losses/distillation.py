@@ -11,7 +11,7 @@ from torch.nn import functional as F
 
 from kdbts_ros.density.network.heads import Head
 from kdbts_ros.density.network.network import DensityNetwork
-from kdbts_ros.learning.config.stages import DistillStage
+from kdbts_ros.learning.config.clip_stages import DistillStage
 from kdbts_ros.learning.config.training import Precision
 from kdbts_ros.learning.frames.augmentation import jitter_colours
 from kdbts_ros.learning.frames.draws import Draws

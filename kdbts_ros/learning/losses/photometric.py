@@ -21,7 +21,7 @@ from kdbts_ros.density.network.baseline_heads import fuse_along
 from kdbts_ros.density.network.network import DensityNetwork, NetworkSpec, sample_features
 from kdbts_ros.density.network.projection import project, rays_world
 from kdbts_ros.density.network.volume_rendering import composite, sample_distances
-from kdbts_ros.learning.config.stages import PhotometricStage, PhotometricTerm
+from kdbts_ros.learning.config.clip_stages import PhotometricStage, PhotometricTerm
 from kdbts_ros.learning.config.training import Precision
 from kdbts_ros.learning.frames.augmentation import jitter_colours
 from kdbts_ros.learning.frames.draws import Draws

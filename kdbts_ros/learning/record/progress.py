@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 from rich.progress import Progress as Bars
 
-from kdbts_ros.learning.config.stages import AnyStage
+from kdbts_ros.learning.config.clip_stages import AnyStage
 
 LINE_SECONDS = 30.0
 SMOOTHING = 0.05

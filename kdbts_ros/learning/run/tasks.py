@@ -12,14 +12,13 @@ from torch import Tensor, nn
 from kdbts_ros.density.checkpoints.checkpoint import load_network
 from kdbts_ros.density.network.network import DensityNetwork
 from kdbts_ros.errors import UserError
-from kdbts_ros.learning.config.stages import (
+from kdbts_ros.learning.config.clip_stages import (
     AnyStage,
     ClipStage,
     DistillStage,
     PhotometricStage,
-    Stage,
-    SupervisedStage,
 )
+from kdbts_ros.learning.config.stages import Stage, SupervisedStage
 from kdbts_ros.learning.config.training import TrainingConfig
 from kdbts_ros.learning.frames import sources
 from kdbts_ros.learning.frames.draws import Draws

@@ -11,9 +11,10 @@ from kdbts_ros.datasets.synthetic.places.kinds import PLACES, STREET
 from kdbts_ros.density.cameras.training_camera import TrainingCamera
 from kdbts_ros.density.network.network import TRUNKS, build_trunk
 from kdbts_ros.errors import UserError
+from kdbts_ros.learning.config.clip_stages import PhotometricStage
 from kdbts_ros.learning.config.config_file import load_config, parse_config
 from kdbts_ros.learning.config.frames import PlacesConfig
-from kdbts_ros.learning.config.stages import PhotometricStage, SupervisedStage
+from kdbts_ros.learning.config.stages import SupervisedStage
 from kdbts_ros.learning.run.resuming import identity_of, read, written
 from kdbts_ros.learning.weights import building
 from kdbts_ros.learning.weights.building import build_network

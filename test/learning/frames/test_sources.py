@@ -13,7 +13,7 @@ from kdbts_ros.datasets.kitti.files import rigid
 from kdbts_ros.density.cameras.training_camera import TrainingCamera
 from kdbts_ros.density.geometry.camera import inverse
 from kdbts_ros.errors import UserError
-from kdbts_ros.learning.config.stages import PhotometricStage
+from kdbts_ros.learning.config.clip_stages import PhotometricStage
 from kdbts_ros.learning.frames.labels import LEVELS, PLACE_COLUMNS
 from kdbts_ros.learning.frames.sources import LabelledWorlds, RecordedClips, SyntheticClips
 from test.adaptation.conftest import record

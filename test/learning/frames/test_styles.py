@@ -7,9 +7,9 @@ import torch
 from pydantic import ValidationError
 
 from kdbts_ros.errors import UserError
+from kdbts_ros.learning.config.clip_stages import ClipStage
 from kdbts_ros.learning.config.config_file import parse_config
 from kdbts_ros.learning.config.frames import JitterConfig
-from kdbts_ros.learning.config.stages import ClipStage
 from kdbts_ros.learning.frames.augmentation import (
     BRIGHT,
     bloom,

@@ -10,8 +10,8 @@ import torch
 from kdbts_ros.density.checkpoints.checkpoint import save_network
 from kdbts_ros.density.network.network import DensityNetwork, NetworkSpec
 from kdbts_ros.errors import UserError
+from kdbts_ros.learning.config.clip_stages import DistillStage
 from kdbts_ros.learning.config.config_file import parse_config
-from kdbts_ros.learning.config.stages import DistillStage
 from kdbts_ros.learning.config.training import TrainingConfig
 from kdbts_ros.learning.frames.draws import Draws
 from kdbts_ros.learning.run.tasks import DistillTask, PhotometricTask, task_of

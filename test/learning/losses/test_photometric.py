@@ -11,8 +11,8 @@ from torch import Tensor
 
 from kdbts_ros.density.geometry.camera import inverse
 from kdbts_ros.density.network.network import NetworkSpec
+from kdbts_ros.learning.config.clip_stages import PhotometricStage
 from kdbts_ros.learning.config.frames import JitterConfig
-from kdbts_ros.learning.config.stages import PhotometricStage
 from kdbts_ros.learning.frames.draws import Draws
 from kdbts_ros.learning.frames.sampling import PATCH, draw_patches, frame_order, split_frames
 from kdbts_ros.learning.losses import photometric
