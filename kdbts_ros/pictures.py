@@ -11,6 +11,8 @@ import numpy.typing as npt
 Rgb = npt.NDArray[np.uint8]
 
 NEAR, FAR = 3.0, 80.0
+# Of a map's range: what is nearer has one colour in the picture of depths beside it.
+_NEAR_SHARE, _NEAREST = 0.15, 0.3
 UNKNOWN_COLOUR = (112, 112, 122)
 FREE_COLOUR = (240, 240, 236)
 OCCUPIED_COLOUR = (24, 28, 52)
@@ -19,10 +21,15 @@ BACKGROUND = 252
 CAPTION_HEIGHT = 22
 
 
-def depth_picture(depth: npt.NDArray[np.float32]) -> Rgb:
-    """(H,W) z-depth in m to RGB: near bright, far dark on an inverse scale, invalid grey."""
+def near_for(range_m: float) -> float:
+    """Brightest depth, m, beside maps that reach so far: 3 m on streets, less in rooms."""
+    return min(NEAR, max(_NEAREST, _NEAR_SHARE * range_m))
+
+
+def depth_picture(depth: npt.NDArray[np.float32], near: float = NEAR) -> Rgb:
+    """(H,W) z-depth in m to RGB: `near` bright, far dark on an inverse scale, invalid grey."""
     valid = np.isfinite(depth) & (depth > 0)
-    inverse = (1 / np.clip(np.where(valid, depth, FAR), NEAR, FAR) - 1 / FAR) / (1 / NEAR - 1 / FAR)
+    inverse = (1 / np.clip(np.where(valid, depth, FAR), near, FAR) - 1 / FAR) / (1 / near - 1 / FAR)
     shades = (np.sqrt(inverse) * 255).astype(np.uint8)
     coloured = cv2.cvtColor(cv2.applyColorMap(shades, cv2.COLORMAP_MAGMA), cv2.COLOR_BGR2RGB)
     coloured[~valid] = UNKNOWN_COLOUR
@@ -66,12 +73,19 @@ def fitted(picture: Rgb, height: int) -> Rgb:
 
 
 def panel(
-    image: Rgb, depth: npt.NDArray[np.float32], maps: Sequence[tuple[str, Rgb]], height: int = 420
+    image: Rgb,
+    depth: npt.NDArray[np.float32],
+    maps: Sequence[tuple[str, Rgb]],
+    height: int = 420,
+    near: float = NEAR,
 ) -> Rgb:
-    """Camera above depth on the left, captioned maps (name, picture) to the right."""
+    """Camera above depth on the left, captioned maps (name, picture) to the right.
+
+    near: of `depth_picture`.
+    """
     half = (height - 2 * CAPTION_HEIGHT) // 2
     camera = fitted(image, half)
-    shaded = cv2.resize(depth_picture(depth), (camera.shape[1], half))
+    shaded = cv2.resize(depth_picture(depth, near), (camera.shape[1], half))
     left = np.vstack(
         [captioned(camera, "camera"), captioned(np.asarray(shaded, np.uint8), "depth")]
     )

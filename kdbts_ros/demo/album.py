@@ -91,7 +91,8 @@ class Album:
             iou = compare(shown.grid, truth).iou
             caption.append("IoU -" if iou is None else f"IoU {iou:.2f}")
         maps = [(n, map_with_robot(shown.window, cells, T_fixed_base)) for n, cells in views]
-        picture = pictures.panel(moment.image, moment.depth, maps, height)
+        near = pictures.near_for(0.5 * shown.window.width * shown.window.resolution)
+        picture = pictures.panel(moment.image, moment.depth, maps, height, near)
         return pictures.captioned(picture, "    ".join(caption))
 
 

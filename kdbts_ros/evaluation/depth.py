@@ -30,7 +30,7 @@ from kdbts_ros.evaluation.gallery import Gallery
 from kdbts_ros.evaluation.intervals import FrameTable
 from kdbts_ros.evaluation.samples import Sample
 from kdbts_ros.evaluation.shown import adapter_of, shown
-from kdbts_ros.pictures import Rgb, depth_picture, panel
+from kdbts_ros.pictures import FAR, Rgb, depth_picture, near_for, panel
 
 Metrics = dict[str, float]
 Depth = npt.NDArray[np.float32]
@@ -135,6 +135,7 @@ def _height_and_pitch(sample: Sample) -> tuple[float, float]:
 def _picture(sample: Sample, predicted: Depth) -> Rgb:
     # LiDAR is a point in thirty pixels: thicken it to be seen.
     truth = cv2.dilate(np.where(np.isfinite(sample.depth), sample.depth, 0), np.ones((3, 3)))
-    return panel(
-        sample.view.image, predicted, [("true depth", depth_picture(np.asarray(truth, np.float32)))]
-    )
+    known = sample.depth[np.isfinite(sample.depth) & (sample.depth > 0)]
+    near = near_for(2 * float(np.median(known)) if known.size else FAR)
+    drawn = depth_picture(np.asarray(truth, np.float32), near)
+    return panel(sample.view.image, predicted, [("true depth", drawn)], near=near)

@@ -8,7 +8,7 @@ import numpy.typing as npt
 from kdbts_ros.density.maps.preview import map_with_robot
 from kdbts_ros.evaluation.columns import Columns
 from kdbts_ros.evaluation.samples import Sample
-from kdbts_ros.pictures import UNKNOWN_COLOUR, Rgb, fitted, panel
+from kdbts_ros.pictures import UNKNOWN_COLOUR, Rgb, fitted, near_for, panel
 
 # Rows: truly free, truly occupied; columns: predicted free, predicted occupied.
 COLOURS = np.array([[(240, 240, 236), (206, 62, 48)], [(48, 110, 206), (24, 28, 52)]], np.uint8)
@@ -44,4 +44,5 @@ def occupancy_panel(
         ("truth", map_with_robot(window, columns.on_grid(columns.truth.occupied), T)),
         (LEGEND, fitted(error_picture(columns, predicted), 400)),
     ]
-    return panel(sample.view.image, depth, maps)
+    near = near_for(window.width * window.resolution)
+    return panel(sample.view.image, depth, maps, near=near)

@@ -24,6 +24,7 @@ def preview_panel(
         view.image,
         depth,
         [(name, map_with_robot(window, cells, T_fixed_base)) for name, cells in maps],
+        near=pictures.near_for(0.5 * window.width * window.resolution),
     )
 
 
