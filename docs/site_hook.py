@@ -64,7 +64,7 @@ def _title(document: str) -> str:
 
 def training_keys() -> Iterator[str]:
     """One table for each part of a training file, the file itself first."""
-    from kdbts_ros.learning.config import frames, stages, training
+    from kdbts_ros.learning.config import clip_stages, frames, stages, training
 
     parts = (
         ("The file", training.TrainingConfig),
@@ -72,10 +72,10 @@ def training_keys() -> Iterator[str]:
         ("`watch`", training.WatchConfig),
         ("`stages`: every kind", stages.Stage),
         ("`stages`: `kind: supervised`", stages.SupervisedStage),
-        ("`stages`: `photometric` and `distill`", stages.ClipStage),
-        ("`stages`: how a rendering is judged", stages.PhotometricTerm),
-        ("`stages`: `kind: photometric`", stages.PhotometricStage),
-        ("`stages`: `kind: distill`", stages.DistillStage),
+        ("`stages`: `photometric` and `distill`", clip_stages.ClipStage),
+        ("`stages`: how a rendering is judged", clip_stages.PhotometricTerm),
+        ("`stages`: `kind: photometric`", clip_stages.PhotometricStage),
+        ("`stages`: `kind: distill`", clip_stages.DistillStage),
         ("`optimiser` of a stage", stages.OptimiserConfig),
         ("`jitter` of a stage", frames.JitterConfig),
         ("`streets` of a stage", frames.StreetsConfig),
