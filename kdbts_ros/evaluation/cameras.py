@@ -26,7 +26,7 @@ from kdbts_ros.density.cameras.canonical import Canonical
 from kdbts_ros.density.cameras.lenses import Equidistant, Lens
 from kdbts_ros.density.cameras.training_camera import TrainingCamera
 from kdbts_ros.density.engines.answers import DepthMap, Floats
-from kdbts_ros.density.geometry.camera import Array, Camera, OwnCamera, View, inverse, transform
+from kdbts_ros.density.geometry.camera import Array, Camera, OwnCamera, View
 from kdbts_ros.density.maps.grid import GridWindow, HeightBand
 from kdbts_ros.density.maps.preview import map_with_robot
 from kdbts_ros.density.scene import SceneCompleter
@@ -178,10 +178,7 @@ class _Scenery:
         self.window = GridWindow.around(float(x), float(y), 2 * box.x[1], RESOLUTION)
         columns, rows = self.window.centres()
         self.occupied = column_truth(world, columns, rows, band.low, band.high)
-        X, Y = np.meshgrid(columns, rows)
-        base = transform(inverse(T_world_base), np.stack([X, Y, np.zeros_like(X)], -1))
-        self.inside = (base[..., 0] >= box.x[0]) & (base[..., 0] <= box.x[1])
-        self.inside &= (base[..., 1] >= box.y[0]) & (base[..., 1] <= box.y[1])
+        _, self.inside = box.cells(self.window, T_world_base)
 
     def trinary(self, probability: Floats) -> npt.NDArray[np.int8]:
         """-1, 0 or 100 as a map shows it."""

@@ -37,6 +37,13 @@ class Box:
         width, height = (np.ceil(world.max(0) / resolution) - low).astype(int).tolist()
         return GridWindow(resolution, width, height, *(low * resolution).tolist())
 
+    def cells(self, window: GridWindow, T_world_base: Array) -> tuple[Array, Bools]:
+        """Centres (H,W,3) of a window's cells in the base frame, and which (H,W) the box holds."""
+        X, Y = np.meshgrid(*window.centres())
+        base = transform(inverse(T_world_base), np.stack([X, Y, np.zeros_like(X)], -1))
+        inside = (base[..., 0] >= self.x[0]) & (base[..., 0] <= self.x[1])
+        return base, inside & (base[..., 1] >= self.y[0]) & (base[..., 1] <= self.y[1])
+
 
 @dataclass(frozen=True, eq=False)
 class Columns:
@@ -73,9 +80,7 @@ def columns_of(sample: Sample, band: HeightBand, box: Box, resolution: float) ->
     window = box.window(sample.T_world_base, resolution)
     x, y = window.centres()
     X, Y = np.meshgrid(x, y)
-    base = transform(inverse(sample.T_world_base), np.stack([X, Y, np.zeros_like(X)], -1))
-    inside = (base[..., 0] >= box.x[0]) & (base[..., 0] <= box.x[1])
-    inside &= (base[..., 1] >= box.y[0]) & (base[..., 1] <= box.y[1])
+    base, inside = box.cells(window, sample.T_world_base)
     heights, _ = band.levels()
     points = np.empty((len(heights), int(inside.sum()), 3))
     points[..., 0], points[..., 1], points[..., 2] = X[inside], Y[inside], heights[:, None]

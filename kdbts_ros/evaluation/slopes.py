@@ -17,7 +17,8 @@ from kdbts_ros.datasets.synthetic.drive import StreetDrive
 from kdbts_ros.datasets.synthetic.hill import LEVEL, STEEPEST, Hill
 from kdbts_ros.datasets.synthetic.truth import column_truth
 from kdbts_ros.density.frame_result import FrameResult
-from kdbts_ros.density.geometry.camera import Array, inverse, transform
+from kdbts_ros.density.geometry.camera import Array, View
+from kdbts_ros.density.ground.anchor import Mode
 from kdbts_ros.density.maps.grid import OCCUPIED, UNKNOWN, GridWindow
 from kdbts_ros.density.maps.preview import map_with_robot
 from kdbts_ros.density.pipeline import Pipeline
@@ -30,7 +31,7 @@ from kdbts_ros.pictures import Rgb, panel
 # Where the slope changes, and where the street is level again, m ahead.
 BEGIN, END = 8.0, 60.0
 # What a band may stand on: see the parameter `follow_ground`.
-BANDS = ("off", "auto")
+BANDS: tuple[Mode, ...] = ("off", "auto")
 # A free cell nearer to a thing than this may be called occupied, m.
 NEAR_A_THING = 0.4
 # Half the width of what the robot drives through, m.
@@ -99,7 +100,8 @@ class _Street:
         lane: (H,W) those before the robot.
     """
 
-    drive: StreetDrive
+    view: View
+    T_world_base: Array
     window: GridWindow
     occupied: Bools
     inside: Bools
@@ -115,18 +117,17 @@ class _Street:
         columns, rows = window.centres()
         band = settings.band
         occupied = column_truth(drive.world, columns, rows, band.low, band.high)
-        X, Y = np.meshgrid(columns, rows)
-        base = transform(inverse(T_world_base), np.stack([X, Y, np.zeros_like(X)], -1))
-        inside = (base[..., 0] >= box.x[0]) & (base[..., 0] <= box.x[1])
-        inside &= (base[..., 1] >= box.y[0]) & (base[..., 1] <= box.y[1])
-        return cls(drive, window, occupied, inside, np.abs(base[..., 1]) <= LANE_HALF)
+        base, inside = box.cells(window, T_world_base)
+        lane = np.abs(base[..., 1]) <= LANE_HALF
+        camera, T_base_cam = drive.rig["left"]
+        view = View(drive.rendered(0, "left").image, camera, T_world_base @ T_base_cam)
+        return cls(view, T_world_base, window, occupied, inside, lane)
 
-    def mapped(self, pipeline: Pipeline, band: str) -> FrameResult:
+    def mapped(self, pipeline: Pipeline, band: Mode) -> FrameResult:
         """Of the first image, without what other frames saw of the ground."""
-        pipeline.update(replace(pipeline.settings, follow_ground=band))  # type: ignore[arg-type]
+        pipeline.update(replace(pipeline.settings, follow_ground=band))
         pipeline.forget()
-        view = self.drive.frame(0).views["left"]
-        return pipeline.process(view, self.drive.T_world_base(0), _MAP_AND_DEPTH)
+        return pipeline.process(self.view, self.T_world_base, _MAP_AND_DEPTH)
 
     def counts(self, cells: npt.NDArray[np.int8]) -> Array:
         """(7,): false and free cells, those of the lane; hits, cells called occupied, obstacles."""
@@ -149,10 +150,10 @@ class _Street:
             (name, map_with_robot(
                 self.window,
                 np.where(self.inside, cells, UNKNOWN).astype(np.int8),
-                self.drive.T_world_base(0),
+                self.T_world_base,
             ))
             for name, cells in named
         ]  # fmt: skip
         depth = maps[-1].depth
         assert depth is not None
-        return panel(self.drive.frame(0).views["left"].image, depth, shown)
+        return panel(self.view.image, depth, shown)

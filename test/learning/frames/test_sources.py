@@ -8,14 +8,17 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from kdbts_ros.datasets.kitti.files import rigid
 from kdbts_ros.density.cameras.training_camera import TrainingCamera
 from kdbts_ros.density.geometry.camera import inverse
 from kdbts_ros.errors import UserError
 from kdbts_ros.learning.config.clip_stages import PhotometricStage
+from kdbts_ros.learning.config.config_file import load_config
 from kdbts_ros.learning.frames.labels import LEVELS, PLACE_COLUMNS
 from kdbts_ros.learning.frames.sources import LabelledWorlds, RecordedClips, SyntheticClips
+from kdbts_ros.learning.run.tasks import task_of
 from test.adaptation.conftest import record
 
 REPOSITORY = Path(__file__).resolve().parents[3]
@@ -110,6 +113,18 @@ def test_a_place_is_seen_by_the_camera_that_the_network_knows() -> None:
         band = PLACE_COLUMNS.enlarged(frame.layer / PLACE_COLUMNS.thickness)
         assert first.mean() == pytest.approx(camera.height - band.levels[0], rel=0.02)
         assert (np.abs(frame.columns[..., 0]) < band.ahead[1]).all()
+
+
+def test_the_share_of_steep_cameras_is_what_the_file_says() -> None:
+    file = REPOSITORY / "config/training/lite0_places_on.yaml"
+    small = ["network.image_height=64", "network.image_width=96"]
+
+    def image(share: float) -> np.ndarray:
+        config = load_config(file, [*small, f"stages.0.steep_cameras={share}"])
+        return task_of(config, config.stages[0], torch.device("cpu")).source()(3).images[0]
+
+    assert (image(0.0) == image(0.0)).all()
+    assert (image(0.0) != image(1.0)).any()
 
 
 def test_without_places_streets_are_what_they_were() -> None:
