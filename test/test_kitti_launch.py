@@ -75,7 +75,10 @@ def exited(process: Any, code: int) -> Any:
 )
 def test_every_argument_has_a_default_that_can_be_read(prefix: Path, name: str) -> None:
     context = launch.LaunchContext()
-    described = load(name).generate_launch_description().get_launch_arguments()
+    module = load(name)
+    described = module.generate_launch_description().get_launch_arguments()
+    tables = [getattr(module, table) for table in dir(module) if table.endswith("ARGUMENTS")]
+    assert {argument.name for argument in described} >= {n for table in tables for n in table}
     assert {"params_file", "rviz", "use_sim_time"} <= {argument.name for argument in described}
     for argument in described:
         # `ros2 launch -s` prints each part of a default that is not plain text as its repr.
