@@ -90,6 +90,10 @@ class PoseGraph:
         """Why transforms could not be used that no good one has followed."""
         return tuple(self._tree.refusals())
 
+    def refused_above(self, frame: str) -> str:
+        """Why a frame has no parent though transforms from one were recorded; else empty."""
+        return self._tree.refused_above(frame)
+
     def pose(self, target: str, source: str, stamp_ns: int) -> Array:
         """(4,4) T_target_source at the stamp.
 

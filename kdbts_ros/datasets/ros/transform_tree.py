@@ -195,6 +195,11 @@ class TransformTree:
         """Why transforms were refused that no good one has followed."""
         return (str(refusal.why) for refusal in self._refused.values())
 
+    def refused_above(self, frame: str) -> str:
+        """Why a frame has no parent though transforms from one came; else empty."""
+        refusal = self._refused.get(frame_name(frame))
+        return str(refusal.why) if refusal is not None and self.edge(frame) is None else ""
+
     def _walk(self, frame: str, stamp_ns: int) -> _Walk:
         walk = _Walk([frame])
         bounds = self._bounds()
