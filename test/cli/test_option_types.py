@@ -26,7 +26,8 @@ def has_bar(hint: Any) -> bool:
 
 def test_no_option_is_written_with_a_bar() -> None:
     # typer 0.9, as Ubuntu 24.04 has it: one such option, and `kdbts --help` dies.
-    if not app.registered_commands:
+    # A run of one command attaches that one alone.
+    if "warm-up" not in {command.name for command in app.registered_commands}:
         register()
     functions = list(commands(app))
     assert len(functions) > 15
