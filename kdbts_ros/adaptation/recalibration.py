@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
@@ -19,6 +19,7 @@ from kdbts_ros.density.network.network import DensityNetwork
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.errors import UserError
 from kdbts_ros.evaluation.calibrate import Evidence, fit, gather, with_threshold
+from kdbts_ros.evaluation.calibrate_depth import DepthEvidence, gather_depth
 from kdbts_ros.evaluation.occupancy import OccupancySettings
 from kdbts_ros.evaluation.samples import CALIBRATION_SEED, prefetched, synthetic_samples
 from kdbts_ros.evaluation.scores import frame_table
@@ -53,12 +54,17 @@ def refit(
     found: dict[str, ProbabilityCurves] = {}
     sentences = []
     for number, (head, choice) in enumerate(wanted.items()):
-        evidence = _gather(network, choice, partial(_within, advance, number, len(wanted)))
+        tells = before[head].surface_from is not None
+        advanced = partial(_within, advance, number, len(wanted))
+        evidence, depths = _gather(network, choice, tells, advanced)
         try:
             found[head] = with_threshold(fit(evidence[:FITTED]), evidence[:FITTED])
         except UserError as error:
             sentences.append(f"The calibration of '{head}' is dropped: {error}.")
             continue
+        if depths:
+            surface_from = DepthEvidence.of(depths[:FITTED]).best()
+            found[head] = replace(found[head], surface_from=surface_from)
         old, new = (_error(evidence[FITTED:], c) for c in (before[head], found[head]))
         sentences.append(
             f"Calibration error of '{head}' on {CHECKED} worlds: {old:.3f} with the curve before, "
@@ -73,19 +79,22 @@ def _within(advance: Callable[[float], None], number: int, count: int, share: fl
 
 
 def _gather(
-    network: DensityNetwork, choice: ViewChoice, advance: Callable[[float], None]
-) -> list[Evidence]:
+    network: DensityNetwork, choice: ViewChoice, tells: bool, advance: Callable[[float], None]
+) -> tuple[list[Evidence], list[DepthEvidence]]:
+    """tells: whether where it tells depth is asked for too."""
     # The facade freezes and folds what it is given.
     copied, device = copy.deepcopy(network), next(network.parameters()).device
     scene = SceneCompleter(
         copied, CheckpointInfo("adaptation", network.spec, ""), device, "float32"
     )
-    evidence = []
+    evidence, depths = list[Evidence](), list[DepthEvidence]()
     with torch.no_grad():
         for sample in prefetched(synthetic_samples(FITTED + CHECKED, CALIBRATION_SEED, choice)):
             evidence += gather(scene, [sample], OccupancySettings())
+            if tells:
+                depths.append(gather_depth(scene, sample))
             advance(len(evidence) / (FITTED + CHECKED))
-    return evidence
+    return evidence, depths
 
 
 def _error(frames: Sequence[Evidence], calibration: ProbabilityCurves) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -17,6 +18,7 @@ from kdbts_ros.density.maps.probability import NOTE, ProbabilityCurves, read_not
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.errors import UserError
 from kdbts_ros.evaluation.calibrate import Evidence, fit, gather, with_threshold
+from kdbts_ros.evaluation.calibrate_depth import DepthEvidence, gather_depth
 from kdbts_ros.evaluation.occupancy import OccupancySettings
 from kdbts_ros.evaluation.report import write_json
 from kdbts_ros.evaluation.samples import CALIBRATION_SEED, prefetched, synthetic_samples
@@ -47,9 +49,10 @@ def calibrate(
     precision: options.Precision = "auto",
     json: Json = None,
 ) -> None:
-    """Fit the probability of map columns to worlds nobody trained on; the weights stay as they are.
+    """Fit probabilities of map columns, and where depth is told, to worlds nobody trained on.
 
-    The fit goes into the checkpoint's notes, where every map finds it, one for each head.
+    The weights stay as they are. The fit goes into the checkpoint's notes, where every map finds
+    it, one for each head.
 
     Example: `kdbts calibrate runs/kdbts.safetensors --out kdbts_calibrated.safetensors`
     """
@@ -60,8 +63,16 @@ def calibrate(
     scene = SceneCompleter.load(checkpoint, device, precision, head)
     drawn = prefetched(synthetic_samples(worlds + held_out, seed, choice, place=place))
     counted = track(drawn, "worlds", worlds + held_out, console=Console(stderr=True))
-    evidence = gather(scene, counted, OccupancySettings(**compared(place)))
+    settings = OccupancySettings(**compared(place))
+    evidence, depths = list[Evidence](), list[DepthEvidence]()
+    for sample in counted:
+        evidence += gather(scene, [sample], settings)
+        # What a single view sees is told by the head that answers it.
+        if scene.head_in_use == scene.head_of(1):
+            depths.append(gather_depth(scene, sample))
     found = with_threshold(fit(evidence[:worlds]), evidence[:worlds], occupied_from)
+    if depths:
+        found = replace(found, surface_from=DepthEvidence.of(depths[:worlds]).best())
     checked = evidence[worlds:]
     rows = {
         "opacity, from 0.5": _measured(checked, ProbabilityCurves()),
@@ -70,12 +81,30 @@ def calibrate(
     trade_off = {f"from {at:g}": _measured(checked, found, at) for at in THRESHOLDS}
     show_table(f"{checkpoint} on {held_out} worlds it was not fitted on", rows)
     show_table("Calibrated, at other thresholds", trade_off)
+    depth = _depth_rows(depths[worlds:], found)
+    if depth:
+        show_table(f"Depth on the {held_out} worlds", depth)
     notes = {**read_note(scene.info.notes.get(NOTE)), scene.head_in_use: found}
     write_annotated(source, out, {NOTE: write_note(notes)})
     typer.echo(f"calibration of head {scene.head_in_use} -> {shown(out)}")
     if json is not None:
         note = write_note({scene.head_in_use: found})
-        write_json(json, {"calibration": note, "held_out": rows, "thresholds": trade_off})
+        tables = {"held_out": rows, "thresholds": trade_off, "depth": depth}
+        write_json(json, {"calibration": note, **tables})
+
+
+def _depth_rows(
+    checked: list[DepthEvidence], found: ProbabilityCurves
+) -> dict[str, dict[str, float]]:
+    """Mean |log of predicted over true depth| as the network tells it and as calibrated."""
+    if not checked:
+        return {}
+    evidence, at = DepthEvidence.of(checked), found.surface_from
+    name = "as it was" if at is None else f"calibrated, where optical depth is {at:.2f}"
+    return {
+        "as the network tells it": {"log_error": evidence.error_of(None)},
+        name: {"log_error": evidence.error_of(at)},
+    }
 
 
 def _measured(

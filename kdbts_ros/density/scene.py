@@ -21,7 +21,12 @@ from kdbts_ros.density.geometry.lattice import Lattice
 from kdbts_ros.density.maps.probability import NOTE, ProbabilityCurves, read_note
 from kdbts_ros.density.network.network import DensityNetwork, NetworkSpec
 from kdbts_ros.density.network.precision import choose_device
-from kdbts_ros.density.network.volume_rendering import DEPTH_SAMPLES, depth_samples, visibility_rays
+from kdbts_ros.density.network.volume_rendering import (
+    DEPTH_SAMPLES,
+    HALF_THICKNESS,
+    depth_samples,
+    visibility_rays,
+)
 from kdbts_ros.density.novel_view import render_view
 from kdbts_ros.errors import UserError
 
@@ -60,7 +65,7 @@ class SceneCompleter:
         self.engine: Engine = choose_engine(*chosen)
         self._views: tuple[EncodedView, ...] = ()
         self._queries: Queries | None = None
-        self._depth: dict[tuple[int, bool], DepthMap] = {}
+        self._depth: dict[tuple[int, bool, float | None], DepthMap] = {}
         self._visibility: list[Floats] = []
 
     @classmethod
@@ -129,10 +134,20 @@ class SceneCompleter:
         """The same for the head of that name, whether in use or not."""
         return self._curves.get(head, ProbabilityCurves())
 
+    def surface_of(self, head: str) -> float | None:
+        """Optical depth at which the head of that name tells depth: the calibrated one, else that
+        of the median where near things are known; None: it tells d̂, the expectation."""
+        uncalibrated = HALF_THICKNESS if self.spec.tells_median else None
+        return self.curves_of(head).surface_from or uncalibrated
+
     @property
     def head_in_use(self) -> str:
         """The head that answers: a student speaks for a single view."""
-        return self.field.heads[self.field.answering(len(self._views) or 1)].name
+        return self.head_of(len(self._views) or 1)
+
+    def head_of(self, views: int) -> str:
+        """The head that answers of so many views."""
+        return self.field.heads[self.field.answering(views)].name
 
     def encode(self, view: View) -> EncodedView:
         """Run the network on a posed image; the result can be queried now or later, see `use`."""
@@ -227,14 +242,14 @@ class SceneCompleter:
         if len(self._views) > 1 and len(self.field.heads) == 1:
             if not self._visibility:
                 queries, views = self.queries, range(len(self._views))
-                self._visibility = [self._median_depth(queries, k, together=True) for k in views]
+                self._visibility = [self._reach_of_light(queries, k, together=True) for k in views]
             return self._visibility
         for view in self._views:
             if not view.visibility:
-                view.visibility.append(self._median_depth(self._queries_of((view,)), 0))
+                view.visibility.append(self._reach_of_light(self._queries_of((view,)), 0))
         return [view.visibility[0] for view in self._views]
 
-    def _median_depth(self, queries: Queries, view: int, together: bool = False) -> Floats:
+    def _reach_of_light(self, queries: Queries, view: int, together: bool = False) -> Floats:
         # Rays of several views cost as many times more: coarser ones then.
         finest = visibility_rays(self.spec.image_height, self.spec.image_width)
         rows, columns = (max(n // (1 + together), 1) for n in finest)
@@ -261,16 +276,17 @@ class SceneCompleter:
         if stride < 1:
             raise UserError("depth stride must be at least 1")
         by_student &= len(self._views) > 1 and self.network.student is not None
-        key = stride, by_student
+        thickness = self.surface_of(self.head_of(1 if by_student else len(self._views)))
+        key = stride, by_student, thickness
         if key not in self._depth:
             queries = self._queries_of(self._views[:1]) if by_student else self.queries
-            reference = queries.views[0]
+            reference, at = queries.views[0], thickness or HALF_THICKNESS
             size = self.spec.image_height // stride, self.spec.image_width // stride
-            found = queries.depths(0, self.samples_of(reference), size, stop=0.0)
+            found = queries.depths(0, self.samples_of(reference), size, 0.0, at)
             camera = reference.camera.resized(size[1], size[0])
-            told = found.median if self.spec.tells_median else found.expected
+            told = found.expected if thickness is None else found.surface
             self._depth[key] = DepthMap(
-                told, found.median, found.opacity, camera, reference.valid, reference.own
+                told, found.surface, found.opacity, camera, reference.valid, reference.own
             )
         return self._depth[key]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from kdbts_ros.density.checkpoints.checkpoint import OF_THESE_WEIGHTS, of_descen
 from kdbts_ros.density.maps.probability import NOTE, Curve, ProbabilityCurves, read_note, write_note
 from kdbts_ros.density.network.network import DensityNetwork
 from kdbts_ros.evaluation.calibrate import Evidence
+from kdbts_ros.evaluation.calibrate_depth import CANDIDATES, DepthEvidence
 from kdbts_ros.evaluation.scores import ColumnTruth
 from kdbts_ros.evaluation.views import ViewChoice
 from test.density.networks import thin_spec
@@ -21,8 +23,11 @@ OLD = ProbabilityCurves(Curve(5.0, 3.0), Curve(5.0, 3.0), 0.2)
 TRUE = Curve(0.6, 1.4, 0.95)
 
 
-def worlds(network: object, choice: ViewChoice, advance: Callable[[float], None]) -> list[Evidence]:
-    """Columns that are occupied as often as `TRUE` says, as the network's worlds would be."""
+def worlds(
+    network: object, choice: ViewChoice, tells: bool, advance: Callable[[float], None]
+) -> tuple[list[Evidence], list[DepthEvidence]]:
+    """Columns that are occupied as often as `TRUE` says, as the network's worlds would be, and
+    depths that are best told by the fourth candidate."""
     found = []
     for seed in range(recalibration.FITTED + recalibration.CHECKED):
         rng = np.random.default_rng(seed)
@@ -32,7 +37,9 @@ def worlds(network: object, choice: ViewChoice, advance: Callable[[float], None]
         truth = ColumnTruth(occupied, hidden, np.full(400, 5.0, np.float32))
         found.append(Evidence(f"{seed}", depth, ~hidden, truth))
     advance(1.0)
-    return found
+    errors = np.full((1, len(CANDIDATES)), 0.4)
+    errors[0, 3] = 0.1
+    return found, [DepthEvidence(errors, np.array([0.2]))] * len(found) if tells else []
 
 
 def test_the_curves_are_those_of_the_new_weights(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -60,9 +67,11 @@ def test_every_head_that_had_a_calibration_gets_one(monkeypatch: pytest.MonkeyPa
     """A student is asked with one view, its teacher with several; strangers are forgotten."""
     asked: list[ViewChoice] = []
 
-    def gather(network: object, choice: ViewChoice, advance: object) -> list[Evidence]:
+    def gather(
+        network: object, choice: ViewChoice, tells: bool, advance: object
+    ) -> tuple[list[Evidence], list[DepthEvidence]]:
         asked.append(choice)
-        return worlds(network, choice, lambda share: None)
+        return worlds(network, choice, tells, lambda share: None)
 
     monkeypatch.setattr(recalibration, "_gather", gather)
     network = DensityNetwork(thin_spec("mvbts", (8, 4, 4), student_widths=(8,)))
@@ -70,6 +79,16 @@ def test_every_head_that_had_a_calibration_gets_one(monkeypatch: pytest.MonkeyPa
     found = refit(network, notes, lambda share: None)
     assert read_note(found.notes[NOTE]).keys() == {"mvbts", "kdbts"}
     assert {choice.temporal for choice in asked} == {0, 2}
+
+
+def test_where_depth_is_told_is_fitted_anew_where_it_was_fitted(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(recalibration, "_gather", worlds)
+    for before, after in ((None, None), (1.0, CANDIDATES[3])):
+        notes = {NOTE: write_note({"bts": replace(OLD, surface_from=before)})}
+        found = refit(DensityNetwork(thin_spec("bts")), notes, lambda share: None)
+        assert read_note(found.notes[NOTE])["bts"].surface_from == after
 
 
 def test_without_a_calibration_before_there_is_none_after(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,7 +99,7 @@ def test_without_a_calibration_before_there_is_none_after(monkeypatch: pytest.Mo
 
 def test_what_cannot_be_fitted_is_dropped_and_said(monkeypatch: pytest.MonkeyPatch) -> None:
     """Then opacity is the probability, and one half the threshold: nothing of the old is left."""
-    monkeypatch.setattr(recalibration, "_gather", lambda *_: [_empty()] * 40)
+    monkeypatch.setattr(recalibration, "_gather", lambda *_: ([_empty()] * 40, []))
     found = refit(
         DensityNetwork(thin_spec("bts")), {NOTE: write_note({"bts": OLD})}, lambda share: None
     )

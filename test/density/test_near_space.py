@@ -225,8 +225,8 @@ def test_where_near_things_are_known_depth_is_the_median(spacing: str) -> None:
     told = scene.depth_map()
     size = told.depth.shape
     found = scene.queries.depths(0, scene.depth_samples(1.0), size, stop=0.0)
-    assert np.abs(found.median - found.expected).max() > 0.1
-    np.testing.assert_array_equal(told.depth, found.median if spacing == "log" else found.expected)
+    assert np.abs(found.surface - found.expected).max() > 0.1
+    np.testing.assert_array_equal(told.depth, found.surface if spacing == "log" else found.expected)
 
 
 def test_a_file_of_weights_keeps_how_its_rays_are_sampled(tmp_path: Path) -> None:

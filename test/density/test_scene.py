@@ -92,7 +92,12 @@ def test_compiled_depth_equals_the_torch_formulation(head):
     expected = plain.depths(0, t, depth.depth.shape, 0.0)
     np.testing.assert_allclose(depth.depth, expected.expected, rtol=2e-3)
     np.testing.assert_allclose(depth.opacity, expected.opacity, atol=1e-4)
-    assert (depth.median == expected.median).mean() > 0.99
+    np.testing.assert_allclose(depth.surface, expected.surface, rtol=1e-3)
+    for thickness in (0.2, 1.5):
+        found = scene.queries.depths(0, t, depth.depth.shape, 0.0, thickness).surface
+        told = plain.depths(0, t, depth.depth.shape, 0.0, thickness).surface
+        np.testing.assert_allclose(found, told, rtol=1e-3)
+        assert (found != expected.surface).mean() > 0.9
     assert depth.depth.std() > 0.1
     assert np.isnan(depth.valid(min_opacity=1.1)).all()
 
@@ -102,7 +107,7 @@ def test_observed_ends_at_the_surface():
     scene.set_views([view()])
     depth = scene.depth_map(stride=2)
     rays = depth.camera.rays().reshape(-1, 3)
-    middle = depth.median.reshape(-1, 1)
+    middle = depth.surface.reshape(-1, 1)
     before, behind = (
         scene.observed(transform(scene.views[0].T_world_cam, rays * middle * factor))
         for factor in (0.9, 1.1)
@@ -210,8 +215,8 @@ def test_a_world_of_half_the_size_has_twice_the_density_at_half_the_distance(hea
     # The far end stays at the same metres, so that only what was stopped before it agrees.
     stopped = depth.opacity > 0.999
     assert stopped.any()
-    small = scene.depth_map(2).median[stopped]
-    assert np.abs(np.log(small * scale / depth.median[stopped])).max() < 0.2
+    small = scene.depth_map(2).surface[stopped]
+    assert np.abs(np.log(small * scale / depth.surface[stopped])).max() < 0.2
 
 
 def test_what_an_image_does_not_hold_is_unseen():

@@ -37,12 +37,12 @@ class DepthMap:
     """z-depth (h,w) m and opacity (h,w) 0..1 of view 0, with the camera of that size.
 
     `depth` is d̂, the expected termination depth with a forced last sample, so that free rays read
-    as the last sample, or the median, see `NetworkSpec.tells_median`; mask by opacity. `median` is
-    where half the light is gone. `seen` and `own`: see `View.valid` and `View.own`.
+    as the last sample, or `surface`, see `SceneCompleter.surface_of`; mask by opacity. `seen` and
+    `own`: see `View.valid` and `View.own`.
     """
 
     depth: Floats
-    median: Floats
+    surface: Floats
     opacity: Floats
     camera: Camera
     seen: Bools | None = None

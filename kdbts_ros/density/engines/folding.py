@@ -30,7 +30,7 @@ from kdbts_ros.density.network.positional_encoding import (
 )
 from kdbts_ros.density.network.precision import HALF
 from kdbts_ros.density.network.projection import Projected
-from kdbts_ros.density.network.volume_rendering import composite, median_depth
+from kdbts_ros.density.network.volume_rendering import HALF_THICKNESS, composite, surface_depth
 
 # Linear interpolation of sin(48 x), the code's fastest wave, over steps of 1/4096 is off by at most
 # 1.7e-5 of its amplitude.
@@ -123,12 +123,16 @@ class FoldedHead:
         return F.softplus(fuse_along(self.head, per_view[None], seen, samples)[0])
 
     def own_depth(
-        self, feature_maps: Tensor, t: Tensor, size: tuple[int, int]
+        self,
+        feature_maps: Tensor,
+        t: Tensor,
+        size: tuple[int, int],
+        thickness: float = HALF_THICKNESS,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """d̂ (expected termination depth), median depth and opacity (h,w) of a single view.
+        """`RayDepths` of a single view along rays of its own camera.
 
-        Along rays of its own camera: feature_maps (hidden,H,W); t (S,) z-depths; size (h,w) of the
-        answer over the same image. The expectation forces the last sample opaque; opacity does not.
+        feature_maps (hidden,H,W); t (S,) z-depths; size (h,w) of the answer over the same image.
+        The expectation forces the last sample opaque; opacity does not. See `surface_depth`.
         """
         h, w = size
         u, v = pixel_centres(w, feature_maps.device), pixel_centres(h, feature_maps.device)
@@ -141,7 +145,7 @@ class FoldedHead:
         rendering = composite(sigma, t, force_last=True)
         return (
             rendering.depth.view(h, w),
-            median_depth(sigma, t).view(h, w),
+            surface_depth(sigma, t, thickness).view(h, w),
             rendering.opacity.view(h, w),
         )
 

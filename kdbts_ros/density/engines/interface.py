@@ -19,6 +19,7 @@ from kdbts_ros.density.engines.encoded_view import EncodedView
 from kdbts_ros.density.engines.folding import FoldedField as FoldedField
 from kdbts_ros.density.geometry.affine_grid import AffineGrid
 from kdbts_ros.density.geometry.camera import Array
+from kdbts_ros.density.network.volume_rendering import HALF_THICKNESS
 
 # Where less light than this is left, light counts as ended.
 HALF_LIGHT = 0.5
@@ -35,10 +36,10 @@ class ColumnSums(NamedTuple):
 
 
 class RayDepths(NamedTuple):
-    """d̂ (expected termination depth) and median depth, m, and opacity, each (h,w)."""
+    """d̂ (expected termination depth), depth of the surface, m, and opacity, each (h,w)."""
 
     expected: Floats
-    median: Floats
+    surface: Floats
     opacity: Floats
 
 
@@ -90,16 +91,23 @@ class Queries(PointQueries, Protocol):
         """
         ...
 
-    def depths(self, view: int, t: Floats, size: tuple[int, int], stop: float) -> RayDepths:
+    def depths(
+        self,
+        view: int,
+        t: Floats,
+        size: tuple[int, int],
+        stop: float,
+        thickness: float = HALF_THICKNESS,
+    ) -> RayDepths:
         """Depth on a grid of `size` (h,w) over a view's image, sampled at z-depths t (S,) m.
 
         `stop`: a ray may end when less light than this is left. The expectation forces the last
-        sample opaque.
+        sample opaque. thickness: optical depth at which the surface is, see `surface_depth`.
         """
         ...
 
     def visibility(self, view: int, t: Floats, size: tuple[int, int]) -> Floats:
-        """(h,w): the median depth of `depths` alone, which is where half the light is gone."""
+        """(h,w): where the sample begins behind which half the light is gone, see `begun`."""
         ...
 
     def finished(

@@ -25,7 +25,13 @@ from kdbts_ros.density.geometry.affine_grid import AffineGrid
 from kdbts_ros.density.geometry.camera import Array
 from kdbts_ros.density.network.baseline_heads import RAY_SAMPLES, IbrnetHead, points_on_rays
 from kdbts_ros.density.network.projection import Projected
-from kdbts_ros.density.network.volume_rendering import composite, depth_samples, median_depth
+from kdbts_ros.density.network.volume_rendering import (
+    HALF_THICKNESS,
+    begun,
+    composite,
+    depth_samples,
+    surface_depth,
+)
 
 
 class PlainTorch:
@@ -143,21 +149,33 @@ class TorchQueries:
         return torch.stack(masks).any(0).cpu().numpy()
 
     @torch.inference_mode()
-    def depths(self, view: int, t: Floats, size: tuple[int, int], stop: float) -> RayDepths:
+    def depths(
+        self,
+        view: int,
+        t: Floats,
+        size: tuple[int, int],
+        stop: float,
+        thickness: float = HALF_THICKNESS,
+    ) -> RayDepths:
         samples = torch.from_numpy(t).to(self._device)
         scale = self.views[view].scale
         if self.head.head.multi_view:
-            expected, median, opacity = self._fused_depths(view, samples, size)
+            expected, surface, opacity = self._fused_depths(view, samples, size, thickness)
         else:
             # The product of density and step, and so the opacity, is the same at any scale.
-            expected, median, opacity = self.head.own_depth(
-                self._feature_maps[view], samples * scale, size
+            expected, surface, opacity = self.head.own_depth(
+                self._feature_maps[view], samples * scale, size, thickness
             )
-            expected, median = expected / scale, median / scale
-        return RayDepths(*(a.cpu().numpy() for a in (expected, median, opacity)))
+            expected, surface = expected / scale, surface / scale
+        return RayDepths(*(a.cpu().numpy() for a in (expected, surface, opacity)))
 
     def visibility(self, view: int, t: Floats, size: tuple[int, int]) -> Floats:
-        return self.depths(view, t, size, HALF_LIGHT).median
+        if self.head.head.multi_view:
+            return begun(self.depths(view, t, size, HALF_LIGHT).surface, t)
+        scale = np.float32(self.views[view].scale)
+        samples = torch.from_numpy(t * scale).to(self._device)
+        _, surface, _ = self.head.own_depth(self._feature_maps[view], samples, size)
+        return np.asarray(begun(surface.cpu().numpy(), t * scale) / scale)
 
     def finished(
         self, grid: AffineGrid, visibility: Sequence[Floats], params: Floats
@@ -165,7 +183,7 @@ class TorchQueries:
         return None
 
     def _fused_depths(
-        self, view: int, t: Tensor, size: tuple[int, int]
+        self, view: int, t: Tensor, size: tuple[int, int], thickness: float
     ) -> tuple[Tensor, Tensor, Tensor]:
         own = self.views[view]
         rays = own.camera.resized(size[1], size[0]).rays().reshape(-1, 3).astype(np.float64)
@@ -181,7 +199,7 @@ class TorchQueries:
         rendered = composite(densities, t.expand_as(densities), force_last=True)
         return (
             rendered.depth.view(size),
-            median_depth(densities, t).view(size),
+            surface_depth(densities, t, thickness).view(size),
             rendered.opacity.view(size),
         )
 

@@ -21,6 +21,8 @@ from kdbts_ros.errors import UserError
 Floats = npt.NDArray[np.float32]
 
 NOTE = "calibration"
+# Behind this optical depth 5 in 100,000 of the light is left: no surface is told by it.
+MOST_SURFACE = 10.0
 # Below this optical depth the logarithm would diverge; nothing stands where so little is.
 _FAINTEST = 1e-12
 
@@ -56,16 +58,24 @@ class ProbabilityCurves:
 
     occupied_from: probability in (0, 1) from which a column is best called occupied. One half is
     right only for who finds a missed obstacle as bad as a false one.
+    surface_from: optical depth along a ray, > 0, at which depth is told; None: as an uncalibrated
+    network tells it.
     """
 
     observed: Curve | None = None
     completed: Curve | None = None
     occupied_from: float = 0.5
+    surface_from: float | None = None
 
     def __post_init__(self) -> None:
         if not 0 < self.occupied_from < 1:
             raise UserError(
                 f"a calibration needs 0 < occupied_from < 1, got {self.occupied_from:g}"
+            )
+        if self.surface_from is not None and not 0 < self.surface_from < MOST_SURFACE:
+            raise UserError(
+                f"a calibration needs 0 < surface_from < {MOST_SURFACE:g}, got "
+                f"{self.surface_from:g}"
             )
 
     def probability(self, optical_depth: npt.ArrayLike, observed: npt.NDArray[np.bool_]) -> Floats:
@@ -85,7 +95,7 @@ class ProbabilityCurves:
 
 def write_note(curves: Mapping[str, ProbabilityCurves]) -> str:
     """Curves by head as the note of a checkpoint, JSON."""
-    return json.dumps({head: asdict(each) for head, each in curves.items()})
+    return json.dumps({head: _entry(each) for head, each in curves.items()})
 
 
 def read_note(text: str | None) -> dict[str, ProbabilityCurves]:
@@ -116,7 +126,20 @@ def _curves(entry: dict[str, Any]) -> ProbabilityCurves:
         else Curve(**{k: float(v) for k, v in entry[kind].items()})
         for kind in ("observed", "completed")
     }
-    return ProbabilityCurves(**curves, occupied_from=float(entry["occupied_from"]))
+    surface = entry.get("surface_from")
+    return ProbabilityCurves(
+        **curves,
+        occupied_from=float(entry["occupied_from"]),
+        surface_from=None if surface is None else float(surface),
+    )
+
+
+def _entry(curves: ProbabilityCurves) -> dict[str, Any]:
+    """As JSON; files without a calibrated depth stay as they were before there was one."""
+    entry = asdict(curves)
+    if curves.surface_from is None:
+        del entry["surface_from"]
+    return entry
 
 
 def _probability(curve: Curve | None, optical_depth: Floats) -> Floats:

@@ -198,7 +198,8 @@ class SingleViewMaps:
         if kept is not None and kept.tables.are(tables):
             frames.depths[key] = kept
             return kept.graph, False
-        plan = DepthPlan.of(view, size, self._scene.depth_samples(view.scale))
+        told = self._scene.surface_of(self._head.name)
+        plan = DepthPlan.of(view, size, self._scene.depth_samples(view.scale), told)
         if kept is not None:
             kept.graph.show(plan)
             fresh, kept.tables, kept.exchanged = not kept.exchanged, tables, True

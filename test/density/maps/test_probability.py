@@ -39,10 +39,12 @@ def test_observed_and_completed_columns_have_a_curve_each():
     np.testing.assert_allclose(p, [1 / (1 + 0.5**2), 1 / (1 + 2.0**2)], rtol=1e-6)
 
 
-@given(st.none() | curves, st.none() | curves, st.floats(0.01, 0.99))
-def test_calibrations_survive_their_note(observed, completed, occupied_from):
+@given(
+    st.none() | curves, st.none() | curves, st.floats(0.01, 0.99), st.none() | st.floats(0.01, 5)
+)
+def test_calibrations_survive_their_note(observed, completed, occupied_from, surface_from):
     calibrations = {
-        "bts": ProbabilityCurves(observed, completed, occupied_from),
+        "bts": ProbabilityCurves(observed, completed, occupied_from, surface_from),
         "mvbts": ProbabilityCurves(),
     }
     assert read_note(write_note(calibrations)) == calibrations
@@ -61,6 +63,9 @@ def test_a_checkpoint_without_the_note_has_no_calibration():
         '{"observed": null, "completed": null}',
         '{"observed": 3, "completed": null, "occupied_from": 0.5}',
         '{"observed": null, "completed": null, "occupied_from": 1.5}',
+        '{"observed": null, "completed": null, "occupied_from": 0.5, "surface_from": 0}',
+        '{"observed": null, "completed": null, "occupied_from": 0.5, "surface_from": 1e9}',
+        '{"observed": null, "completed": null, "occupied_from": 0.5, "surface_from": NaN}',
         '{"observed": {"half": 1}, "completed": null, "occupied_from": 0.5}',
         '{"observed": {"half": -1, "steepness": 1}, "completed": null, "occupied_from": 0.5}',
         '{"observed": {"half": "x", "steepness": 1}, "completed": null, "occupied_from": 0.5}',

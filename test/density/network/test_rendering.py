@@ -9,7 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kdbts_ros.density.network.positional_encoding import PositionalCode, map_depth
-from kdbts_ros.density.network.volume_rendering import composite, median_depth, sample_distances
+from kdbts_ros.density.network.volume_rendering import (
+    begun,
+    composite,
+    sample_distances,
+    surface_depth,
+)
 
 
 def samples(count=64, jitter=0.5):
@@ -38,7 +43,23 @@ def test_a_wall_is_found_at_its_sample(index):
     rendered = composite(sigma, t, force_last=True)
     assert rendered.depth.item() == pytest.approx(t[index].item(), rel=1e-4)
     assert rendered.opacity.item() == pytest.approx(1.0)
-    assert median_depth(sigma, t).item() == t[index].item()
+    assert surface_depth(sigma, t).item() == pytest.approx(t[index].item(), rel=1e-6)
+
+
+@given(st.floats(0.05, 5.0))
+def test_the_median_of_fog_is_where_half_its_light_is_gone(density):
+    """And not where the sample begins in which that happens."""
+    t = torch.linspace(0, 30, 61)
+    found = surface_depth(torch.full((61,), density), t).item()
+    assert found == pytest.approx(min(np.log(2) / density, 30.5), rel=1e-4)
+
+
+@given(st.integers(0, 62), st.floats(0.01, 0.99))
+def test_a_surface_depth_lies_in_the_sample_that_it_begins_in(index, share):
+    t = samples().numpy()
+    median = t[index] + np.float32(share) * (t[index + 1] - t[index])
+    assert begun(np.array([[median]], np.float32), t) == t[index]
+    assert begun(np.array([np.nan, 1e9, t[0]], np.float32), t).tolist() == [t[-1], t[-1], t[0]]
 
 
 def test_constant_fog_attenuates_exponentially():

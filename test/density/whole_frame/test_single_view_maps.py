@@ -22,6 +22,7 @@ from kdbts_ros.density.engines.cuda.frame_plan import (
 from kdbts_ros.density.geometry.camera import Camera, View
 from kdbts_ros.density.maps.grid import FrameMap, GridWindow, HeightBand, OccupancyMap
 from kdbts_ros.density.maps.probability import Curve, ProbabilityCurves
+from kdbts_ros.density.network.volume_rendering import begun
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.density.whole_frame.single_view import SingleViewMaps
 from kdbts_ros.errors import UserError
@@ -54,8 +55,8 @@ class PlainGraph:
         with torch.inference_mode():
             self.folded = field.encode(images)[0][0]
             samples = torch.from_numpy(self.plan.samples)
-            visibility = head.own_depth(self.folded, samples, self.plan.visibility)[1].numpy()
-            self._visibility = visibility
+            median = head.own_depth(self.folded, samples, self.plan.visibility)[1].numpy()
+            self._visibility = visibility = begun(median, self.plan.samples)
             found = gpu_reference.columns(
                 head, self.folded, params, visibility, self.plan.shape, self.plan.valid
             )

@@ -30,7 +30,7 @@ from kdbts_ros.density.engines.interface import (
 from kdbts_ros.density.geometry.affine_grid import AffineGrid
 from kdbts_ros.density.geometry.camera import Array
 from kdbts_ros.density.network.heads import MultiViewHead, SimpleMultiViewHead
-from kdbts_ros.density.network.volume_rendering import lengths
+from kdbts_ros.density.network.volume_rendering import HALF_THICKNESS, begun, lengths
 
 Fusion = tuple[Floats, Floats, Floats, np.float32]
 Bytes = npt.NDArray[np.uint8]
@@ -99,7 +99,14 @@ class FusedQueries(CompiledViews):
     def transparent_levels(self, grid: AffineGrid, limit: float) -> npt.NDArray[np.int32]:
         return transparent(self.grid_densities(grid), limit)
 
-    def depths(self, view: int, t: Floats, size: tuple[int, int], stop: float) -> RayDepths:
+    def depths(
+        self,
+        view: int,
+        t: Floats,
+        size: tuple[int, int],
+        stop: float,
+        thickness: float = HALF_THICKNESS,
+    ) -> RayDepths:
         stop, (h, w) = max(stop, float(DARK)), size
         own = self.views[view]
         rays = own.camera.resized(w, h).rays().reshape(-1, 3).astype(np.float64)
@@ -108,7 +115,7 @@ class FusedQueries(CompiledViews):
         steps = [rays @ (P @ own.T_world_cam[:, :3]).T for P in self._P]
         states = np.zeros((len(rays), 3), np.float32)
         states[:, 0] = 1
-        step_lengths = lengths(t)
+        step_lengths, light = lengths(t), np.float32(np.exp(-thickness))
         for begin in range(0, len(t), SLAB):
             alive = np.flatnonzero(states[:, 0] > stop)
             for part in np.array_split(alive, len(alive) * SLAB // VOTE_CHUNK + 1):
@@ -119,18 +126,17 @@ class FusedQueries(CompiledViews):
                 ]
                 sigma = np.nan_to_num(self._fused(by_view)) * self._scale
                 state = states[part]
-                composite_rays(
-                    sigma.reshape(len(part), len(depths)), step_lengths, t, begin, state, threads()
-                )
+                sigma = sigma.reshape(len(part), len(depths))
+                composite_rays(sigma, step_lengths, t, begin, state, light, threads())
                 states[part] = state
         expected = states[:, 1] + states[:, 0] * t[-1]
-        median = np.where(states[:, 2] > 0, states[:, 2], t[-1])
+        surface = np.where(states[:, 2] > 0, states[:, 2], t[-1])
         return RayDepths(
-            expected.reshape(size), median.reshape(size), (1 - states[:, 0]).reshape(size)
+            expected.reshape(size), surface.reshape(size), (1 - states[:, 0]).reshape(size)
         )
 
     def visibility(self, view: int, t: Floats, size: tuple[int, int]) -> Floats:
-        return self.depths(view, t, size, HALF_LIGHT).median
+        return begun(self.depths(view, t, size, HALF_LIGHT).surface, t)
 
     def _fused(self, by_view: Sequence[Floats]) -> Floats:
         """Densities (N,) of points at positions (N,3) of every view, NaN where none sees."""

@@ -37,35 +37,46 @@ _HALF = np.float32(np.log(2))
 
 
 @njit(fastmath=FAST, cache=True)
-def composite_block(sigma, step, t, begin, count, state):  # type: ignore[no-untyped-def]
+def within(before, passed, light):  # type: ignore[no-untyped-def]
+    """Share of a step behind which no more than `light` is left, see `surface_depth`.
+
+    before: what enters the step, above `light`; passed: share of it that leaves the step.
+    """
+    # Neither a logarithm of nothing nor a division by nothing, where light hardly changes.
+    thickness = max(-np.log(max(passed, np.float32(1e-30))), np.float32(1e-6))
+    return min(np.log(before / light) / thickness, np.float32(1))
+
+
+@njit(fastmath=FAST, cache=True)
+def composite_block(sigma, step, t, begin, count, state, light):  # type: ignore[no-untyped-def]
     """Let `count` samples from `begin` on stop light: sigma (count,) 1/m, step and t (S,) m.
 
-    state (3,): light left, expected depth so far, and the depth where half was gone, 0 before.
-    sigma is scratch.
+    state (3,): light left, expected depth so far, and the depth where no more than `light` was
+    left, 0 before it. sigma is scratch.
     """
     # Apart from the chain of products, so that eight lanes are taken at a time.
     for k in range(count):
         sigma[k] = exp_of_negative(-sigma[k] * step[begin + k])
-    before, expected, median = state[0], state[1], state[2]
+    before, expected, surface = state[0], state[1], state[2]
     for k in range(count):
         left, depth = before * sigma[k], t[begin + k]
         # Numbers below the smallest normal one cost a hundred times as much; NaN must stay.
         left = np.float32(0) if left < 1e-30 else left
-        if before > 0.5 and left <= 0.5:
-            median = depth
+        if before > light and left <= light:
+            surface = depth + within(before, sigma[k], light) * step[begin + k]
         expected += (before - left) * depth
         before = left
-    state[0], state[1], state[2] = before, expected, median
+    state[0], state[1], state[2] = before, expected, surface
 
 
 @njit(parallel=True, nogil=True, cache=True, fastmath=FAST)
-def composite_rays(sigma, step, t, begin, states, threads):  # type: ignore[no-untyped-def]
+def composite_rays(sigma, step, t, begin, states, light, threads):  # type: ignore[no-untyped-def]
     """The same for many rays: sigma (R,count), states (R,3)."""
     for thread in prange(threads):
         for i in range(
             thread * states.shape[0] // threads, (thread + 1) * states.shape[0] // threads
         ):
-            composite_block(sigma[i], step, t, begin, sigma.shape[1], states[i])
+            composite_block(sigma[i], step, t, begin, sigma.shape[1], states[i], light)
 
 
 @njit(fastmath=FAST, cache=True)
@@ -86,19 +97,19 @@ def fill_per_ray(folded, size, u_half, v_half, i, j, rows, columns, per_ray):  #
 
 
 @njit(parallel=True, nogil=True, cache=True, fastmath=FAST)
-def ray_depths(folded, size, head, halves, t, step, shape, stop, threads):  # type: ignore[no-untyped-def]
+def ray_depths(folded, size, head, halves, t, step, shape, stop, light, threads):  # type: ignore[no-untyped-def]
     """Depth along rays of the encoded camera itself, on a grid of shape (h,w) over its image.
 
     The map is looked up once per ray. halves: the first layer's positional half, row by row, by
     column (w*hidden), row (h*hidden) and sample (S*hidden), one with the bias; t (S,) depths and
     step (S,) the lengths behind them. `stop`: a ray ends when no more light than this is left.
-    Returns expected depth with a forced last sample, median depth (t[-1] where half the light
-    passes) and opacity before the last was forced, each (h,w).
+    Returns expected depth with a forced last sample, the depth where no more than `light` is left
+    (t[-1] where more passes) and opacity before the last was forced, each (h,w).
     """
     u_half, v_half, z_half = halves
     h, w, samples = shape[0], shape[1], t.shape[0]
     expected = np.empty((h, w), np.float32)
-    median = np.empty((h, w), np.float32)
+    surface = np.empty((h, w), np.float32)
     opacity = np.empty((h, w), np.float32)
     weights, bias, block = head.out, head.out_bias[0], 16
     dark, hidden = max(stop, DARK), np.uint64(head.hidden)
@@ -118,13 +129,13 @@ def ray_depths(folded, size, head, halves, t, step, shape, stop, threads):  # ty
                         sigma[k] = total + bias
                     for k in range(block):
                         sigma[k] = softplus(sigma[k])
-                    composite_block(sigma, step, t, begin, count, state)
+                    composite_block(sigma, step, t, begin, count, state, light)
                     if state[0] <= dark:
                         break
                 expected[i, j] = state[1] + state[0] * t[samples - 1]
-                median[i, j] = state[2] if state[2] > 0 else t[samples - 1]
+                surface[i, j] = state[2] if state[2] > 0 else t[samples - 1]
                 opacity[i, j] = 1 - state[0]
-    return expected, median, opacity
+    return expected, surface, opacity
 
 
 @njit(fastmath=FAST, cache=True)
@@ -170,10 +181,10 @@ def along_ray(counts, samples, out, first, count, back, bias, sums, sigma):  # t
 
 @njit(fastmath=FAST, cache=True)
 def ray_row(  # type: ignore[no-untyped-def]
-    folded, size, u_half, v_half, along, per_value, out, back, bias, t, step, stop, i, shape,
-    expected, median, opacity,
+    folded, size, u_half, v_half, along, per_value, out, back, bias, t, step, stop, light, i, shape,
+    expected, surface, opacity,
 ):  # fmt: skip
-    """Fill row i of expected, median and opacity, each (w,), see `int16_ray_depths`."""
+    """Fill row i of expected, surface and opacity, each (w,), see `int16_ray_depths`."""
     hidden, samples, (h, w) = per_value.shape[0], t.shape[0], shape
     per_ray, counts = np.empty(hidden, np.float32), np.empty(hidden, np.int16)
     sigma, state = np.zeros(_BLOCK, np.float32), np.empty(3, np.float32)
@@ -185,20 +196,20 @@ def ray_row(  # type: ignore[no-untyped-def]
         for begin in range(0, samples, _BLOCK):
             count = min(_BLOCK, samples - begin)
             along_ray(counts, along, out, begin, count, back, bias, sums, sigma)
-            composite_block(sigma, step, t, begin, count, state)
+            composite_block(sigma, step, t, begin, count, state, light)
             if state[0] <= stop:
                 break
         expected[j] = state[1] + state[0] * t[samples - 1]
-        median[j] = state[2] if state[2] > 0 else t[samples - 1]
+        surface[j] = state[2] if state[2] > 0 else t[samples - 1]
         opacity[j] = 1 - state[0]
 
 
 @njit(parallel=True, nogil=True, cache=True, fastmath=FAST)
-def int16_ray_depths(folded, size, head, int16, halves, t, step, shape, stop, threads):  # type: ignore[no-untyped-def]
+def int16_ray_depths(folded, size, head, int16, halves, t, step, shape, stop, light, threads):  # type: ignore[no-untyped-def]
     """As `ray_depths`; what stays the same along a ray is summed up as floats."""
     (u_half, v_half, z_half), h, w = halves, shape[0], shape[1]
     expected = np.empty((h, w), np.float32)
-    median = np.empty((h, w), np.float32)
+    surface = np.empty((h, w), np.float32)
     opacity = np.empty((h, w), np.float32)
     per_value, dark = np.float32(1) / int16.unit, max(stop, DARK)
     out, back, bias = int16.out, int16.back[0], head.out_bias[0]
@@ -207,10 +218,10 @@ def int16_ray_depths(folded, size, head, int16, halves, t, step, shape, stop, th
         for i in range(thread, h, threads):
             # In a function of its own: inside a parallel loop every call would count references.
             ray_row(
-                folded, size, u_half, v_half, along, per_value, out, back, bias, t, step, dark, i,
-                shape, expected[i], median[i], opacity[i],
+                folded, size, u_half, v_half, along, per_value, out, back, bias, t, step, dark,
+                light, i, shape, expected[i], surface[i], opacity[i],
             )  # fmt: skip
-    return expected, median, opacity
+    return expected, surface, opacity
 
 
 @njit(fastmath=FAST, cache=True)
@@ -255,7 +266,8 @@ def visibility_row(  # type: ignore[no-untyped-def]
 
 @njit(parallel=True, nogil=True, cache=True, fastmath=FAST)
 def int16_ray_visibility(size, head, int16, halves, t, step, shape, threads):  # type: ignore[no-untyped-def]
-    """The median of `int16_ray_depths` alone: densities add up to it without an exponential."""
+    """Where the sample begins behind which half the light is gone: densities add up to it without
+    an exponential."""
     (u_half, v_half, z_half), h, w = halves, shape[0], shape[1]
     per_value, hidden = np.float32(1) / int16.unit, head.hidden
     across, rows = rows_of_counts(u_half, per_value, 0), rows_of_counts(v_half, per_value, 0)

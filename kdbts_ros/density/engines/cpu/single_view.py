@@ -27,7 +27,7 @@ from kdbts_ros.density.engines.folding import FoldedHead
 from kdbts_ros.density.engines.interface import HALF_LIGHT, ColumnSums, RayDepths, transparent
 from kdbts_ros.density.geometry.affine_grid import AffineGrid
 from kdbts_ros.density.geometry.camera import Array
-from kdbts_ros.density.network.volume_rendering import lengths
+from kdbts_ros.density.network.volume_rendering import HALF_THICKNESS, begun, lengths
 
 EVERYWHERE = np.ones((1, 1), np.uint8)
 
@@ -123,25 +123,38 @@ class CompiledQueries(CompiledViews):
         found = self._ask(columns.transparent_levels, grid, np.float32(limit))
         return np.asarray(found)
 
-    def depths(self, view: int, t: Floats, size: tuple[int, int], stop: float) -> RayDepths:
+    def depths(
+        self,
+        view: int,
+        t: Floats,
+        size: tuple[int, int],
+        stop: float,
+        thickness: float = HALF_THICKNESS,
+    ) -> RayDepths:
         scale = np.float32(self.views[view].scale)
-        # The product of density and step, and so the opacity, is the same at any scale.
-        shown = t * scale
+        expected, surface, opacity = self._shown_depths(view, t * scale, size, stop, thickness)
+        return RayDepths(expected / scale, surface / scale, opacity)
+
+    def _shown_depths(
+        self, view: int, shown: Floats, size: tuple[int, int], stop: float, thickness: float
+    ) -> tuple[Floats, Floats, Floats]:
+        """`depths` as the network is shown: the product of density and step, and so the opacity, is
+        the same at any scale."""
         halves = self._head.flat_ray_halves(shown, size)
-        rays = halves, shown, lengths(shown), size, np.float32(stop), threads()
+        lights = np.float32(stop), np.float32(np.exp(-thickness))
+        rays = halves, shown, lengths(shown), size, *lights, threads()
         folded, int16 = self._feature_maps[view], self._int16(view)
         if int16.features.size:
-            found = int16_ray_depths(folded, self._size, self.arrays, int16, *rays)
-        else:
-            found = ray_depths(folded, self._size, self.arrays, *rays)
-        expected, median, opacity = found
-        return RayDepths(expected / scale, median / scale, opacity)
+            return int16_ray_depths(folded, self._size, self.arrays, int16, *rays)
+        return ray_depths(folded, self._size, self.arrays, *rays)
 
     def visibility(self, view: int, t: Floats, size: tuple[int, int]) -> Floats:
         scale, int16 = np.float32(self.views[view].scale), self._int16(view)
-        if not int16.features.size:
-            return self.depths(view, t, size, HALF_LIGHT).median
         shown = t * scale
+        if not int16.features.size:
+            half = HALF_LIGHT, HALF_THICKNESS
+            _, surface, _ = self._shown_depths(view, shown, size, *half)
+            return np.asarray(begun(surface, shown) / scale)
         halves = self._head.flat_ray_halves(shown, size)
         found = int16_ray_visibility(
             self._size, self.arrays, int16, halves, shown, lengths(shown), size, threads()

@@ -17,6 +17,7 @@ from kdbts_ros.density.engines.cuda.frame_plan import DepthPlan, FrameDepth
 from kdbts_ros.density.engines.cuda.frame_steps import Slot
 from kdbts_ros.density.engines.cuda.graphs import Replayed, settings
 from kdbts_ros.density.engines.cuda.single_view import CudaHead
+from kdbts_ros.density.network.volume_rendering import HALF_THICKNESS
 
 
 class GraphedDepth:
@@ -76,8 +77,8 @@ class DepthSteps:
         self._head, self.plan = head, plan
         device, (h, w) = head.code_weight.device, plan.size
         self._tables = head.ray_tables(plan.samples, plan.size)
-        self._expected, self._median, self._opacity = torch.zeros(3, h, w, device=device)
-        self._told = self._median if head.head.spec.tells_median else self._expected
+        self._expected, self._surface, self._opacity = torch.zeros(3, h, w, device=device)
+        self._told = self._expected if plan.thickness is None else self._surface
         self._seen, self._index, self._share = (t.to(device) for t in _tables(plan))
         self._nothing = torch.full((), torch.nan, device=device)
         self._answer = torch.zeros(h * w + len(self._index), device=device)
@@ -93,7 +94,9 @@ class DepthSteps:
     def all(self, folded: Tensor) -> None:
         """From the bare folded map (1,hidden,H,W) of a frame to the host's memory."""
         h, w = self.plan.size
-        self._head.rays(folded[0], True, self._tables, self._median, self._expected, self._opacity)
+        thickness = HALF_THICKNESS if self.plan.thickness is None else self.plan.thickness
+        found = self._surface, self._expected, self._opacity
+        self._head.rays(folded[0], True, self._tables, *found, thickness)
         known = (self._opacity >= LEAST_OPACITY) & self._seen
         depth = torch.where(known, self._told / self.plan.scale, self._nothing).view(-1)
         self._answer[: h * w] = depth

@@ -70,6 +70,7 @@ class DepthPlan:
         samples: (S,) depths as the network is shown, at which rays are sampled.
         size: (h,w) of the grid of rays.
         scale: see `View`.
+        thickness: optical depth at which depth is told; None: d̂ is, the expectation.
         seen: (h,w) rays of which the image held something; None: all.
         own: the real camera of a warped view, and `pixels`, where its pixels lie in the view.
     """
@@ -77,17 +78,21 @@ class DepthPlan:
     samples: Floats
     size: tuple[int, int]
     scale: float
+    thickness: float | None = None
     seen: Bools | None = None
     own: OwnCamera | None = None
     pixels: OwnPixels | None = None
 
     @classmethod
-    def of(cls, view: View, size: tuple[int, int], samples: Floats) -> DepthPlan:
+    def of(
+        cls, view: View, size: tuple[int, int], samples: Floats, thickness: float | None = None
+    ) -> DepthPlan:
         """For views like this one; samples (S,) in m of the view's world."""
         own = view.own
         pixels = None if own is None else OwnPixels.of(own, view.camera.resized(size[1], size[0]))
         seen = None if view.valid is None else stretched(view.valid, size)
-        return cls(samples * np.float32(view.scale), size, view.scale, seen, own, pixels)
+        shown = samples * np.float32(view.scale)
+        return cls(shown, size, view.scale, thickness, seen, own, pixels)
 
 
 class FrameDepth(NamedTuple):

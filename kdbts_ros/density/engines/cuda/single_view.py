@@ -21,7 +21,7 @@ from kdbts_ros.density.engines.folding import KEPT_RAYS, FoldedHead
 from kdbts_ros.density.engines.interface import ColumnSums, RayDepths, opacity
 from kdbts_ros.density.engines.plain_torch import TorchQueries
 from kdbts_ros.density.geometry.affine_grid import AffineGrid
-from kdbts_ros.density.network.volume_rendering import lengths
+from kdbts_ros.density.network.volume_rendering import HALF_THICKNESS, lengths
 
 SUMS, VOLUME, MAP = 0, 1, 2
 # Cells, and rays, of a program, and its warps.
@@ -134,19 +134,21 @@ class CudaHead:
         folded: Tensor,
         bare: bool,
         tables: RayTables,
-        median: Tensor,
+        surface: Tensor,
         expected: Tensor | None = None,
         opacity: Tensor | None = None,
+        thickness: float = HALF_THICKNESS,
         block: int = _RAYS,
         warps: int = _WARPS,
     ) -> None:
-        """Fill (h,w) depths as the network is shown: the median, and the rest when asked for."""
+        """Fill (h,w) depths as the network is shown: the surface, and the rest when asked for, or
+        where the surface's sample begins alone."""
         h, w = tables.size
         everything = expected is not None and opacity is not None
         kernels.rays[(triton.cdiv(h * w, block),)](
             folded, tables.u, tables.v, tables.z, self.bias(bare), tables.samples, self.out_weight,
-            expected if everything else median, median, opacity if everything else median,
-            h, w, folded.shape[1], folded.shape[2],
+            expected if everything else surface, surface, opacity if everything else surface,
+            h, w, folded.shape[1], folded.shape[2], float(np.exp(-thickness)),
             COUNT=tables.samples.shape[1], HIDDEN=self.hidden, ALL=everything, BLOCK=block,
             num_warps=warps,
         )  # fmt: skip
@@ -179,16 +181,24 @@ class CudaQueries(TorchQueries):
         self._ask(grid, visibility[0], SUMS, density, *counts)
         return ColumnSums(*(a.cpu().numpy() for a in (density, *counts)))
 
-    def depths(self, view: int, t: Floats, size: tuple[int, int], stop: float) -> RayDepths:
-        expected, median, opaque = self._empty(size, *[torch.float32] * 3)
-        self._kernels.rays(self._map, False, self._tables(t, size), median, expected, opaque)
-        expected, median = expected / self._scale, median / self._scale
-        return RayDepths(*(a.cpu().numpy() for a in (expected, median, opaque)))
+    def depths(
+        self,
+        view: int,
+        t: Floats,
+        size: tuple[int, int],
+        stop: float,
+        thickness: float = HALF_THICKNESS,
+    ) -> RayDepths:
+        expected, surface, opaque = self._empty(size, *[torch.float32] * 3)
+        tables = self._tables(t, size)
+        self._kernels.rays(self._map, False, tables, surface, expected, opaque, thickness)
+        expected, surface = expected / self._scale, surface / self._scale
+        return RayDepths(*(a.cpu().numpy() for a in (expected, surface, opaque)))
 
     def visibility(self, view: int, t: Floats, size: tuple[int, int]) -> Floats:
-        (median,) = self._empty(size, torch.float32)
-        self._kernels.rays(self._map, False, self._tables(t, size), median)
-        return (median / self._scale).cpu().numpy()
+        (begun,) = self._empty(size, torch.float32)
+        self._kernels.rays(self._map, False, self._tables(t, size), begun)
+        return (begun / self._scale).cpu().numpy()
 
     def _tables(self, t: Floats, size: tuple[int, int]) -> RayTables:
         return self._kernels.ray_tables(t * np.float32(self._scale), size)

@@ -219,15 +219,16 @@ def columns(  # type: ignore[no-untyped-def]
 
 @triton.jit
 def rays(  # type: ignore[no-untyped-def]
-    folded, u_half, v_half, z_half, bias, samples, out_weight, expected, median, opacity,
-    rows, across, height, width,
+    folded, u_half, v_half, z_half, bias, samples, out_weight, expected, surface, opacity,
+    rows, across, height, width, light,
     COUNT: tl.constexpr, HIDDEN: tl.constexpr, ALL: tl.constexpr, BLOCK: tl.constexpr,
 ):  # fmt: skip
     """Depths along the rays of the map's own camera through a grid (rows,across) over its image.
 
     u_half (across,HIDDEN), v_half (rows,HIDDEN), z_half (count,HIDDEN), bias (HIDDEN,): the
     positional half. samples (2,count): depths and the lengths they stand for, as the network is
-    shown. ALL: expected depth with the last sample opaque and opacity, beside the median depth.
+    shown. ALL: expected depth with the last sample opaque and opacity, beside the depth where no
+    more than `light` is left; without it, where the sample of that depth begins.
     """
     ray = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
     inside = ray < rows * across
@@ -242,7 +243,7 @@ def rays(  # type: ignore[no-untyped-def]
     last, last_bias = tl.load(out_weight + c), tl.load(out_weight + HIDDEN)
     left = tl.full((BLOCK,), 1.0, tl.float32)
     mean = tl.zeros((BLOCK,), tl.float32)
-    half = tl.zeros((BLOCK,), tl.float32)
+    found = tl.zeros((BLOCK,), tl.float32)
     for s in range(COUNT):
         t, length = tl.load(samples + s), tl.load(samples + COUNT + s)
         hidden = pixel + tl.load(z_half + s * HIDDEN + c)
@@ -250,12 +251,16 @@ def rays(  # type: ignore[no-untyped-def]
         sigma = softplus(tl.sum(hidden * last, 1) + last_bias)
         after = left * tl.exp(-length * sigma)
         # The first sample behind which half the light is gone.
-        half = tl.where((after <= 0.5) & (half == 0.0), t, half)
+        crosses = (after <= light) & (found == 0.0)
         if ALL:
+            share = tl.log(left / light) / tl.maximum(length * sigma, 1e-6)
+            found = tl.where(crosses, t + tl.minimum(share, 1.0) * length, found)
             mean += t * tl.where(s == COUNT - 1, left, left - after)
+        else:
+            found = tl.where(crosses, t, found)
         left = after
     furthest = tl.load(samples + COUNT - 1)
-    tl.store(median + ray, tl.where(half == 0.0, furthest, half), mask=inside)
+    tl.store(surface + ray, tl.where(found == 0.0, furthest, found), mask=inside)
     if ALL:
         tl.store(expected + ray, mean, mask=inside)
         tl.store(opacity + ray, 1.0 - left, mask=inside)

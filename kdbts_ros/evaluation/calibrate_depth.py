@@ -1,0 +1,77 @@
+"""Fitting the optical depth at which a head tells depth, on worlds that it did not learn from.
+
+Half the light is the median of what a network believes only if its doubts are independent from
+sample to sample. They are doubts about one and the same surface, and so faint densities before it
+add up: depth is told too near, or too far where learning made up for that.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+import numpy.typing as npt
+
+from kdbts_ros.density.scene import SceneCompleter
+from kdbts_ros.evaluation.depth import told_depth
+from kdbts_ros.evaluation.depth_metrics import CAP, evaluated_pixels
+from kdbts_ros.evaluation.samples import Sample
+from kdbts_ros.evaluation.shown import adapter_of, shown
+
+# Optical depths that are tried, each a tenth above the one before; ln 2 is among them.
+CANDIDATES = tuple(float(np.log(2) * 1.1**k) for k in range(-20, 13))
+# Every other pixel of the network tells as much as all.
+_STRIDE = 2
+
+
+@dataclass(frozen=True, eq=False)
+class DepthEvidence:
+    """Errors by candidate (frames,candidates), and those of the depth as told now (frames,):
+    means of |log of predicted over true depth| of a frame's pixels."""
+
+    errors: npt.NDArray[np.float64]
+    as_told: npt.NDArray[np.float64]
+
+    @classmethod
+    def of(cls, parts: Sequence[DepthEvidence]) -> DepthEvidence:
+        """Of all frames of the parts."""
+        errors, as_told = zip(*((part.errors, part.as_told) for part in parts), strict=True)
+        return cls(np.concatenate(errors), np.concatenate(as_told))
+
+    def best(self) -> float | None:
+        """The candidate of least error; None: none has less than the depth as told without."""
+        means = self.errors.mean(0)
+        if means.min() >= self.as_told.mean():
+            return None
+        return CANDIDATES[int(means.argmin())]
+
+    def error_of(self, candidate: float | None) -> float:
+        """The mean error by a candidate, or without any."""
+        if candidate is None:
+            return float(self.as_told.mean())
+        return float(self.errors[:, CANDIDATES.index(candidate)].mean())
+
+
+def gather_depth(scene: SceneCompleter, sample: Sample) -> DepthEvidence:
+    """Ask the head that answers a single view for a sample's depth, by every candidate.
+
+    `as_told` is without the calibration that the scene may have.
+    """
+    scene.set_views([shown(sample.view, sample, adapter_of(scene))])
+    kept = scene.curves
+    try:
+        as_told, *errors = (_error(scene, sample, at) for at in (None, *CANDIDATES))
+    finally:
+        scene.curves = kept
+    return DepthEvidence(np.array([errors]), np.array([as_told]))
+
+
+def _error(scene: SceneCompleter, sample: Sample, candidate: float | None) -> float:
+    scene.curves = replace(scene.curves, surface_from=candidate)
+    told, seen = told_depth(scene.depth_map(_STRIDE), sample.view.camera, sample.depth.shape)
+    truth = np.where(seen, sample.depth, np.float32(0))
+    pixels = evaluated_pixels(truth, CAP, "none")
+    if not pixels.any():
+        return 0.0
+    return float(np.abs(np.log(told[pixels] / truth[pixels])).mean())
