@@ -96,14 +96,14 @@ def calibrate(
 def _depth_rows(
     checked: list[DepthEvidence], found: ProbabilityCurves
 ) -> dict[str, dict[str, float]]:
-    """Mean |log of predicted over true depth| as the network tells it and as calibrated."""
+    """As the network tells it and as calibrated."""
     if not checked:
         return {}
     evidence, at = DepthEvidence.of(checked), found.surface_from
     name = "as it was" if at is None else f"calibrated, where optical depth is {at:.2f}"
     return {
-        "as the network tells it": {"log_error": evidence.error_of(None)},
-        name: {"log_error": evidence.error_of(at)},
+        "as the network tells it": {"abs_rel": evidence.error_of(None)},
+        name: {"abs_rel": evidence.error_of(at)},
     }
 
 

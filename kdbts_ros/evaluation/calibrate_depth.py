@@ -14,21 +14,24 @@ import numpy as np
 import numpy.typing as npt
 
 from kdbts_ros.density.scene import SceneCompleter
-from kdbts_ros.evaluation.depth import told_depth
-from kdbts_ros.evaluation.depth_metrics import CAP, evaluated_pixels
+from kdbts_ros.evaluation.depth import Looked
+from kdbts_ros.evaluation.depth_metrics import CAP, depth_metrics
 from kdbts_ros.evaluation.samples import Sample
 from kdbts_ros.evaluation.shown import adapter_of, shown
 
-# Optical depths that are tried, each a tenth above the one before; ln 2 is among them.
-CANDIDATES = tuple(float(np.log(2) * 1.1**k) for k in range(-20, 13))
+# Optical depths that are tried, each a seventh above the one before; ln 2 is among them.
+CANDIDATES = tuple(float(np.log(2) * 1.15**k) for k in range(-14, 9))
 # Every other pixel of the network tells as much as all.
 _STRIDE = 2
 
 
 @dataclass(frozen=True, eq=False)
 class DepthEvidence:
-    """Errors by candidate (frames,candidates), and those of the depth as told now (frames,):
-    means of |log of predicted over true depth| of a frame's pixels."""
+    """abs_rel by candidate (frames,candidates), and that of the depth as told without (frames,).
+
+    By that measure a thing told twice as far away counts twice as much as one told half as far:
+    of two errors it is the dangerous one.
+    """
 
     errors: npt.NDArray[np.float64]
     as_told: npt.NDArray[np.float64]
@@ -60,18 +63,17 @@ def gather_depth(scene: SceneCompleter, sample: Sample) -> DepthEvidence:
     """
     scene.set_views([shown(sample.view, sample, adapter_of(scene))])
     kept = scene.curves
+    # Where a pixel lies in the view is the same for all of them.
+    place = Looked.at(scene.depth_map(_STRIDE), sample.view.camera, sample.depth.shape)
+    truth = np.where(place.seen, sample.depth, np.float32(0))
+
+    def error(candidate: float | None) -> float:
+        scene.curves = replace(kept, surface_from=candidate)
+        told = place.told(scene.depth_map(_STRIDE).depth)
+        return depth_metrics(told, truth, CAP, "none")["abs_rel"]
+
     try:
-        as_told, *errors = (_error(scene, sample, at) for at in (None, *CANDIDATES))
+        as_told, *errors = (error(at) for at in (None, *CANDIDATES))
     finally:
         scene.curves = kept
     return DepthEvidence(np.array([errors]), np.array([as_told]))
-
-
-def _error(scene: SceneCompleter, sample: Sample, candidate: float | None) -> float:
-    scene.curves = replace(scene.curves, surface_from=candidate)
-    told, seen = told_depth(scene.depth_map(_STRIDE), sample.view.camera, sample.depth.shape)
-    truth = np.where(seen, sample.depth, np.float32(0))
-    pixels = evaluated_pixels(truth, CAP, "none")
-    if not pixels.any():
-        return 0.0
-    return float(np.abs(np.log(told[pixels] / truth[pixels])).mean())

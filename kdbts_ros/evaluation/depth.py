@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import numpy.typing as npt
 
 from kdbts_ros.density.cameras.adapter import Mode
-from kdbts_ros.density.engines.answers import DepthMap
+from kdbts_ros.density.engines.answers import DepthMap, OwnPixels, stretched
 from kdbts_ros.density.geometry.camera import Camera, OwnCamera
 from kdbts_ros.density.ground.anchor import Track
 from kdbts_ros.density.scene import SceneCompleter
@@ -96,19 +96,50 @@ def evaluate_depth(
     return methods
 
 
+@dataclass(frozen=True, eq=False)
+class Looked:
+    """Where pixels (H,W) of the real camera lie among those of a depth map: `index` of its flat
+    depth, -1 where the network was not shown them, and their z per z of the map. By nearest
+    neighbour: a mean over an edge would put a point between two things."""
+
+    index: npt.NDArray[np.int64]
+    share: Depth
+
+    @classmethod
+    def at(cls, found: DepthMap, camera: Camera, size: tuple[int, ...]) -> Looked:
+        """Depth of a warped view covers part of the real image: it is placed there by its pinhole.
+        That of an image shown as it is covers the same image."""
+        own, places = found.own, np.arange(found.depth.size).reshape(found.depth.shape)
+        if own is None:
+            index = cv2.resize(
+                places.astype(np.float64), size[::-1], interpolation=cv2.INTER_NEAREST
+            )
+            return cls(index.astype(np.int64), np.ones(size, np.float32))
+        pixel, z = OwnPixels.of(OwnCamera(camera, own.R_own_view), found.camera)
+        if found.seen is not None:
+            known = stretched(found.seen, found.depth.shape).ravel()
+            pixel = np.where(known[pixel], pixel, -1)
+        share = np.ones(len(pixel), np.float32)
+        share[pixel >= 0] = 1 / z[pixel >= 0]
+        return cls(pixel.reshape(size), share.reshape(size))
+
+    @property
+    def seen(self) -> npt.NDArray[np.bool_]:
+        """(H,W): pixels that the network was shown."""
+        return self.index >= 0
+
+    def told(self, depth: Depth) -> Depth:
+        """(H,W) m, NaN where not seen, of the map's depth."""
+        told = depth.ravel()[self.index] * self.share
+        return np.where(self.seen, told, np.float32(np.nan))
+
+
 def told_depth(
     found: DepthMap, camera: Camera, size: tuple[int, ...]
 ) -> tuple[Depth, npt.NDArray[np.bool_]]:
-    """Depth (H,W) m in the pixels of the real camera, and which of them the network was shown.
-
-    Depth of a warped view covers part of the real image: it is placed there by its pinhole. That of
-    an image shown as it is covers the same image, and is resized. Both by nearest neighbour.
-    """
-    if found.own is None:
-        return _resized(found.published(min_opacity=0.0)[0], size), np.ones(size, np.bool_)
-    whole = replace(found, own=OwnCamera(camera, found.own.R_own_view))
-    covered, _ = replace(whole, depth=np.ones_like(found.depth)).published(min_opacity=0.0)
-    return whole.published(min_opacity=0.0)[0], np.isfinite(covered)
+    """Depth (H,W) m in the pixels of the real camera, and which of them the network was shown."""
+    looked = Looked.at(found, camera, size)
+    return looked.told(found.depth), looked.seen
 
 
 def depth_findings(
@@ -120,11 +151,6 @@ def depth_findings(
     tables = {name: FrameTable.of_measures(frames) for name, frames in methods.items()}
     extra = {"networks": {name: found.as_json() for name, found in errors.items()}}
     return Findings(networks[0], tables, networks[1] if len(networks) > 1 else None, extra)
-
-
-def _resized(depth: Depth, size: tuple[int, ...]) -> Depth:
-    resized = cv2.resize(depth, size[::-1], interpolation=cv2.INTER_NEAREST)
-    return np.asarray(resized, np.float32)
 
 
 def _height_and_pitch(sample: Sample) -> tuple[float, float]:
