@@ -18,7 +18,13 @@ from kdbts_ros.cli import options
 from kdbts_ros.datasets.kitti.files import split_frames
 from kdbts_ros.datasets.opening import OrbslamPoses
 from kdbts_ros.datasets.rgbd.sequence import RgbdSequence
-from kdbts_ros.datasets.synthetic.places.kinds import ALL_PLACES, PLACES, STREET, check_place
+from kdbts_ros.datasets.synthetic.places.kinds import (
+    ALL_PLACES,
+    IN_TURN,
+    PLACES,
+    STREET,
+    check_place,
+)
 from kdbts_ros.density.maps.grid import HeightBand
 from kdbts_ros.density.maps.probability import ProbabilityCurves
 from kdbts_ros.density.scene import SceneCompleter
@@ -89,8 +95,8 @@ PlaceName = Annotated[
     str,
     typer.Option(
         "--place",
-        help=f"Of the synthetic worlds: {STREET}, {', '.join(PLACES)}, or {ALL_PLACES}: all kinds "
-        "but streets in turn.",
+        help=f"Of the synthetic worlds: {STREET}, {', '.join(PLACES)}, or {ALL_PLACES}: "
+        f"{', '.join(IN_TURN)} in turn.",
         callback=_known_place,
     ),
 ]

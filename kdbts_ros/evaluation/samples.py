@@ -16,7 +16,7 @@ import numpy.typing as npt
 from kdbts_ros.datasets.kitti.drive import KittiDrive
 from kdbts_ros.datasets.opening import OrbslamPoses, open_drive
 from kdbts_ros.datasets.synthetic.drive import StreetDrive, place_drive
-from kdbts_ros.datasets.synthetic.places.kinds import ALL_PLACES, PLACES, STREET
+from kdbts_ros.datasets.synthetic.places.kinds import ALL_PLACES, IN_TURN, STREET
 from kdbts_ros.datasets.synthetic.world import StreetWorld
 from kdbts_ros.density.geometry.camera import Array, View
 from kdbts_ros.errors import UserError
@@ -75,13 +75,13 @@ def synthetic_samples(
 
     With scans the street is longer, and another one: a lane is kept free for the whole drive.
     around: how many scans after the moment's own to spin, None for none at all. place: "street", or
-    one of `PLACES`, or "places" for each in turn, seen by a robot's camera of its own.
+    one of `PLACES`, or "places" for those of `IN_TURN`, seen by a robot's camera of its own.
     """
     further = 0 if around is None else around + 1
     for index in range(worlds):
         frames = max(1, scans, further)
         drive = StreetDrive(seed + index, frames)
-        kind = PLACES[index % len(PLACES)] if place == ALL_PLACES else place
+        kind = IN_TURN[index % len(IN_TURN)] if place == ALL_PLACES else place
         if kind != STREET:
             drive = place_drive(kind, seed + index, frames)
         drawn = drive.rendered(0, "left")

@@ -119,6 +119,9 @@ class PlacesConfig(Section):
         default=0.0, ge=0, le=1, description="desks along an aisle, shelves, meeting rooms"
     )
     living: float = Field(default=0.0, ge=0, le=1, description="living, dining and bedrooms")
+    kitchen: float = Field(
+        default=0.0, ge=0, le=1, description="cupboards, worktops, ovens, a table, stools"
+    )
     warehouse: float = Field(
         default=0.0, ge=0, le=1, description="aisles between pallet racks, forklifts"
     )

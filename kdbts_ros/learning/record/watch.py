@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from kdbts_ros.datasets.kitti.raw import KittiRawDrive
 from kdbts_ros.datasets.synthetic.places.frames import place_frame
-from kdbts_ros.datasets.synthetic.places.kinds import PLACES
+from kdbts_ros.datasets.synthetic.places.kinds import IN_TURN
 from kdbts_ros.datasets.synthetic.training import training_frame
 from kdbts_ros.datasets.synthetic.truth import occupied
 from kdbts_ros.density.cameras.training_camera import TrainingCamera
@@ -200,7 +200,7 @@ def held_out_place(seed: int, width: int, height: int, camera: TrainingCamera) -
 
     Depth is 0 where the robot's camera sees nothing.
     """
-    made = place_frame(PLACES[seed % len(PLACES)], seed, 0, width, height, training=camera)
+    made = place_frame(IN_TURN[seed % len(IN_TURN)], seed, 0, width, height, training=camera)
     scale = made.view.scale
     view = enlarged(shrunk(made.view, width, height), scale)
     depth = np.where(made.seen, np.minimum(made.depth * scale, 2 * FAR), 0)

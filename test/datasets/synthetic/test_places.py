@@ -59,6 +59,10 @@ def digest(*arrays: np.ndarray) -> str:
     return hashlib.sha256(b"".join(a.tobytes() for a in arrays)).hexdigest()
 
 
+def test_every_kind_has_its_number() -> None:
+    assert len(set(PLACES)) == len(PLACES) and set(PLACES) == {*INSIDE, *OUTSIDE}
+
+
 @pytest.mark.parametrize("place", PLACES)
 def test_equal_seeds_make_equal_places_and_seeds_and_kinds_differ(place: str) -> None:
     worlds = [StreetWorld.of_place(place, seed, 2.0).digest() for seed in (3, 3, 4)]

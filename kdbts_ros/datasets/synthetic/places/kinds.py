@@ -11,6 +11,7 @@ from kdbts_ros.datasets.synthetic.interior import LAMP_COLUMNS
 from kdbts_ros.datasets.synthetic.places.corridors import corridor
 from kdbts_ros.datasets.synthetic.places.halls import shop, underground, warehouse
 from kdbts_ros.datasets.synthetic.places.homes import living
+from kdbts_ros.datasets.synthetic.places.kitchens import kitchen
 from kdbts_ros.datasets.synthetic.places.light import light_up, open_sky
 from kdbts_ros.datasets.synthetic.places.offices import office
 from kdbts_ros.datasets.synthetic.places.outdoors import car_park, courtyard, path, yard
@@ -30,6 +31,7 @@ INSIDE: dict[str, Inside] = {
     "warehouse": warehouse,
     "shop": shop,
     "underground": underground,
+    "kitchen": kitchen,
 }
 OUTSIDE: dict[str, Outside] = {
     "parking": car_park,
@@ -37,9 +39,15 @@ OUTSIDE: dict[str, Outside] = {
     "path": path,
     "yard": yard,
 }
-PLACES = (*INSIDE, *OUTSIDE)
-# Every kind in turn, where many worlds are asked for.
+# A place's number is part of what its seeds draw: new kinds come last.
+PLACES = (
+    "corridor", "office", "living", "warehouse", "shop", "underground", "parking", "courtyard",
+    "path", "yard", "kitchen",
+)  # fmt: skip
+# Kinds in turn, where many worlds are asked for: those there were when weights were first judged by
+# them. A kind more would make every world after the tenth another one, and figures of other worlds.
 ALL_PLACES = "places"
+IN_TURN = PLACES[:10]
 
 
 def check_place(name: str) -> str:
