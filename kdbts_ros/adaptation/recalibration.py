@@ -13,14 +13,16 @@ from functools import partial
 
 import torch
 
-from kdbts_ros.density.checkpoints.checkpoint import CheckpointInfo
+from kdbts_ros.datasets.synthetic.places.kinds import ALL_PLACES, STREET
+from kdbts_ros.density.cameras.training_camera import TrainingCamera
+from kdbts_ros.density.checkpoints.checkpoint import CheckpointInfo, of_descendant
 from kdbts_ros.density.maps.probability import NOTE, ProbabilityCurves, read_note, write_note
 from kdbts_ros.density.network.network import DensityNetwork
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.errors import UserError
 from kdbts_ros.evaluation.calibrate import Evidence, fit, gather, with_threshold
 from kdbts_ros.evaluation.calibrate_depth import DepthEvidence, gather_depth
-from kdbts_ros.evaluation.occupancy import OccupancySettings
+from kdbts_ros.evaluation.occupancy import OccupancySettings, compared
 from kdbts_ros.evaluation.samples import CALIBRATION_SEED, prefetched, synthetic_samples
 from kdbts_ros.evaluation.scores import frame_table
 from kdbts_ros.evaluation.views import ViewChoice
@@ -56,7 +58,7 @@ def refit(
     for number, (head, choice) in enumerate(wanted.items()):
         tells = before[head].surface_from is not None
         advanced = partial(_within, advance, number, len(wanted))
-        evidence, depths = _gather(network, choice, tells, advanced)
+        evidence, depths = _gather(network, notes, choice, tells, advanced)
         try:
             found[head] = with_threshold(fit(evidence[:FITTED]), evidence[:FITTED])
         except UserError as error:
@@ -79,19 +81,27 @@ def _within(advance: Callable[[float], None], number: int, count: int, share: fl
 
 
 def _gather(
-    network: DensityNetwork, choice: ViewChoice, tells: bool, advance: Callable[[float], None]
+    network: DensityNetwork,
+    notes: Mapping[str, str],
+    choice: ViewChoice,
+    tells: bool,
+    advance: Callable[[float], None],
 ) -> tuple[list[Evidence], list[DepthEvidence]]:
-    """tells: whether where it tells depth is asked for too."""
+    """notes: of the weights before, for the camera that the network knows; a network with one of
+    its own works in places. tells: whether where it tells depth is asked for too."""
     # The facade freezes and folds what it is given.
     copied, device = copy.deepcopy(network), next(network.parameters()).device
-    scene = SceneCompleter(
-        copied, CheckpointInfo("adaptation", network.spec, ""), device, "float32"
-    )
+    info = CheckpointInfo("adaptation", network.spec, "", of_descendant(notes))
+    scene = SceneCompleter(copied, info, device, "float32")
+    usual = TrainingCamera.from_notes(notes) == TrainingCamera()
+    place = STREET if usual else ALL_PLACES
+    settings = OccupancySettings(**compared(place))
+    drawn = synthetic_samples(FITTED + CHECKED, CALIBRATION_SEED, choice, place=place)
     evidence, depths = list[Evidence](), list[DepthEvidence]()
     with torch.no_grad():
-        for sample in prefetched(synthetic_samples(FITTED + CHECKED, CALIBRATION_SEED, choice)):
-            evidence += gather(scene, [sample], OccupancySettings())
-            if tells:
+        for sample in prefetched(drawn):
+            evidence += gather(scene, [sample], settings)
+            if tells and len(scene.views) == 1:
                 depths.append(gather_depth(scene, sample))
             advance(len(evidence) / (FITTED + CHECKED))
     return evidence, depths

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import track
 
 from kdbts_ros.cli import options
-from kdbts_ros.cli.evaluation_data import Json, PlaceName, Views, compared, show_table
+from kdbts_ros.cli.evaluation_data import Json, PlaceName, Views, show_table
 from kdbts_ros.datasets.synthetic.places.kinds import STREET
 from kdbts_ros.density.checkpoints.checkpoint import resolve, write_annotated
 from kdbts_ros.density.maps.probability import NOTE, ProbabilityCurves, read_note, write_note
@@ -19,7 +19,7 @@ from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.errors import UserError
 from kdbts_ros.evaluation.calibrate import Evidence, fit, gather, with_threshold
 from kdbts_ros.evaluation.calibrate_depth import DepthEvidence, gather_depth
-from kdbts_ros.evaluation.occupancy import OccupancySettings
+from kdbts_ros.evaluation.occupancy import OccupancySettings, compared
 from kdbts_ros.evaluation.report import write_json
 from kdbts_ros.evaluation.samples import CALIBRATION_SEED, prefetched, synthetic_samples
 from kdbts_ros.evaluation.scores import frame_table
@@ -67,8 +67,8 @@ def calibrate(
     evidence, depths = list[Evidence](), list[DepthEvidence]()
     for sample in counted:
         evidence += gather(scene, [sample], settings)
-        # What a single view sees is told by the head that answers it.
-        if scene.head_in_use == scene.head_of(1):
+        # Where several views are fused, the student tells the depth of the newest.
+        if len(scene.views) == 1:
             depths.append(gather_depth(scene, sample))
     found = with_threshold(fit(evidence[:worlds]), evidence[:worlds], occupied_from)
     if depths:

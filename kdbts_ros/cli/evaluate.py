@@ -37,7 +37,6 @@ from kdbts_ros.cli.evaluation_data import (
     Uncalibrated,
     Views,
     Worlds,
-    compared,
     load_scenes,
     orbslam_poses,
     show_table,
@@ -64,7 +63,7 @@ from kdbts_ros.evaluation.depth_errors import DepthErrors, steadiness_rows
 from kdbts_ros.evaluation.depth_metrics import CAP, Crop
 from kdbts_ros.evaluation.findings import Findings
 from kdbts_ros.evaluation.gallery import Gallery
-from kdbts_ros.evaluation.occupancy import OccupancySettings
+from kdbts_ros.evaluation.occupancy import OccupancySettings, compared
 from kdbts_ros.evaluation.occupancy_report import write_occupancy_report
 from kdbts_ros.evaluation.report import write_json, write_report
 from kdbts_ros.evaluation.samples import HELD_OUT_SEED

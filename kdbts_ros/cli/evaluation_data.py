@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Optional
 
 import typer
 from rich.console import Console
@@ -25,12 +25,10 @@ from kdbts_ros.datasets.synthetic.places.kinds import (
     STREET,
     check_place,
 )
-from kdbts_ros.density.maps.grid import HeightBand
 from kdbts_ros.density.maps.probability import ProbabilityCurves
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.errors import UserError
 from kdbts_ros.evaluation.anchoring import Anchoring
-from kdbts_ros.evaluation.columns import Box
 from kdbts_ros.evaluation.report import Rows
 from kdbts_ros.evaluation.rgbd_samples import RgbdSamples
 from kdbts_ros.evaluation.samples import (
@@ -42,10 +40,6 @@ from kdbts_ros.evaluation.samples import (
 )
 from kdbts_ros.evaluation.views import ViewChoice
 from kdbts_ros.files import shown
-
-# Columns of places that are no streets, in the base frame, m, and what stands in their way.
-NEAR_BOX = Box((0.5, 8.0), (-4.0, 4.0))
-STREET_BAND, NEAR_BAND = HeightBand(0.3, 2.0, 0.25), HeightBand(0.1, 1.5, 0.15)
 
 
 class Dataset(str, Enum):
@@ -60,15 +54,6 @@ class Dataset(str, Enum):
 
 def _known_place(name: str) -> str:
     return name if name in (STREET, ALL_PLACES) else check_place(name)
-
-
-def compared(place: str, low: float | None = None, high: float | None = None) -> dict[str, Any]:
-    """Box, cells and band of `OccupancySettings`: where robots work, nearer columns, finer cells
-    and the band of the indoor preset. low, high: of the band, m, instead."""
-    usual = STREET_BAND if place == STREET else NEAR_BAND
-    band = replace(usual, low=usual.low if low is None else low,
-                   high=usual.high if high is None else high)  # fmt: skip
-    return {"band": band} | ({} if place == STREET else {"box": NEAR_BOX, "resolution": 0.1})
 
 
 Data = Annotated[Dataset, typer.Option("--dataset", help="Where truth comes from.")]

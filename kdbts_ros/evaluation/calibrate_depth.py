@@ -17,7 +17,6 @@ from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.evaluation.depth import Looked
 from kdbts_ros.evaluation.depth_metrics import CAP, depth_metrics
 from kdbts_ros.evaluation.samples import Sample
-from kdbts_ros.evaluation.shown import adapter_of, shown
 
 # Optical depths that are tried, each a seventh above the one before; ln 2 is among them.
 CANDIDATES = tuple(float(np.log(2) * 1.15**k) for k in range(-14, 9))
@@ -57,11 +56,10 @@ class DepthEvidence:
 
 
 def gather_depth(scene: SceneCompleter, sample: Sample) -> DepthEvidence:
-    """Ask the head that answers a single view for a sample's depth, by every candidate.
+    """Ask for a sample's depth, by every candidate, a scene that has been shown its view alone.
 
     `as_told` is without the calibration that the scene may have.
     """
-    scene.set_views([shown(sample.view, sample, adapter_of(scene))])
     kept = scene.curves
     # Where a pixel lies in the view is the same for all of them.
     place = Looked.at(scene.depth_map(_STRIDE), sample.view.camera, sample.depth.shape)

@@ -8,11 +8,13 @@ and a density is judged by its opacity, not by its raw value.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
+from kdbts_ros.datasets.synthetic.places.kinds import STREET
 from kdbts_ros.density.birds_eye_map import map_around
 from kdbts_ros.density.geometry.camera import View
 from kdbts_ros.density.maps.grid import HeightBand
@@ -34,6 +36,10 @@ from kdbts_ros.evaluation.shown import adapter_of, shown
 Floats = npt.NDArray[np.float32]
 Scenes = Mapping[str, SceneCompleter]
 
+# Columns of places that are no streets, in the base frame, m, and what stands in their way.
+NEAR_BOX = Box((0.5, 8.0), (-4.0, 4.0))
+STREET_BAND, NEAR_BAND = HeightBand(0.3, 2.0, 0.25), HeightBand(0.1, 1.5, 0.15)
+
 
 @dataclass(frozen=True)
 class OccupancySettings:
@@ -51,6 +57,15 @@ class OccupancySettings:
     def threshold_of(self, scene: SceneCompleter) -> float:
         """Probability from which the map of a network says occupied."""
         return scene.curves.occupied_from if self.threshold is None else self.threshold
+
+
+def compared(place: str, low: float | None = None, high: float | None = None) -> dict[str, Any]:
+    """Box, cells and band of `OccupancySettings`: where robots work, nearer columns, finer cells
+    and the band of the indoor preset. low, high: of the band, m, instead."""
+    usual = STREET_BAND if place == STREET else NEAR_BAND
+    band = replace(usual, low=usual.low if low is None else low,
+                   high=usual.high if high is None else high)  # fmt: skip
+    return {"band": band} | ({} if place == STREET else {"box": NEAR_BOX, "resolution": 0.1})
 
 
 @dataclass(frozen=True, eq=False)

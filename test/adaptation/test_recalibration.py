@@ -10,11 +10,15 @@ import pytest
 
 from kdbts_ros.adaptation import recalibration
 from kdbts_ros.adaptation.recalibration import refit
+from kdbts_ros.density.cameras.training_camera import TrainingCamera
 from kdbts_ros.density.checkpoints.checkpoint import OF_THESE_WEIGHTS, of_descendant
 from kdbts_ros.density.maps.probability import NOTE, Curve, ProbabilityCurves, read_note, write_note
 from kdbts_ros.density.network.network import DensityNetwork
+from kdbts_ros.density.scene import SceneCompleter
+from kdbts_ros.errors import UserError
 from kdbts_ros.evaluation.calibrate import Evidence
 from kdbts_ros.evaluation.calibrate_depth import CANDIDATES, DepthEvidence
+from kdbts_ros.evaluation.occupancy import OccupancySettings
 from kdbts_ros.evaluation.scores import ColumnTruth
 from kdbts_ros.evaluation.views import ViewChoice
 from test.density.networks import thin_spec
@@ -24,7 +28,11 @@ TRUE = Curve(0.6, 1.4, 0.95)
 
 
 def worlds(
-    network: object, choice: ViewChoice, tells: bool, advance: Callable[[float], None]
+    network: object,
+    notes: object,
+    choice: ViewChoice,
+    tells: bool,
+    advance: Callable[[float], None],
 ) -> tuple[list[Evidence], list[DepthEvidence]]:
     """Columns that are occupied as often as `TRUE` says, as the network's worlds would be, and
     depths that are best told by the fourth candidate."""
@@ -68,10 +76,10 @@ def test_every_head_that_had_a_calibration_gets_one(monkeypatch: pytest.MonkeyPa
     asked: list[ViewChoice] = []
 
     def gather(
-        network: object, choice: ViewChoice, tells: bool, advance: object
+        network: object, notes: object, choice: ViewChoice, tells: bool, advance: object
     ) -> tuple[list[Evidence], list[DepthEvidence]]:
         asked.append(choice)
-        return worlds(network, choice, tells, lambda share: None)
+        return worlds(network, notes, choice, tells, lambda share: None)
 
     monkeypatch.setattr(recalibration, "_gather", gather)
     network = DensityNetwork(thin_spec("mvbts", (8, 4, 4), student_widths=(8,)))
@@ -89,6 +97,30 @@ def test_where_depth_is_told_is_fitted_anew_where_it_was_fitted(
         notes = {NOTE: write_note({"bts": replace(OLD, surface_from=before)})}
         found = refit(DensityNetwork(thin_spec("bts")), notes, lambda share: None)
         assert read_note(found.notes[NOTE])["bts"].surface_from == after
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_worlds_and_views_are_those_of_the_camera_that_the_network_knows(
+    monkeypatch: pytest.MonkeyPatch, own: bool
+) -> None:
+    """Weights for rooms were fitted on streets, seen as KITTI's camera sees them."""
+    camera = TrainingCamera.looking(81, 0.3, 0.2, (64, 64)) if own else TrainingCamera()
+    notes = {NOTE: write_note({"bts": OLD})} | ({"camera": camera.note()} if own else {})
+    asked: list[tuple[str, float, TrainingCamera]] = []
+
+    def gather(scene: SceneCompleter, samples: list[str], settings: OccupancySettings) -> list[int]:
+        known = TrainingCamera.from_notes(scene.info.notes)
+        asked.append((samples[0], settings.resolution, known))
+        raise UserError("enough")
+
+    def samples(worlds: int, seed: int, choice: object, place: str) -> list[str]:
+        return [place]
+
+    monkeypatch.setattr(recalibration, "gather", gather)
+    monkeypatch.setattr(recalibration, "synthetic_samples", samples)
+    with pytest.raises(UserError, match="enough"):
+        refit(DensityNetwork(thin_spec("bts")), notes, lambda share: None)
+    assert asked == [("places", 0.1, camera) if own else ("street", 0.2, camera)]
 
 
 def test_without_a_calibration_before_there_is_none_after(monkeypatch: pytest.MonkeyPatch) -> None:

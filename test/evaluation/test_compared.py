@@ -1,11 +1,10 @@
-"""What `kdbts evaluate occupancy` and `kdbts calibrate` compare, by the kind of place."""
+"""What is compared, by the kind of place: `kdbts evaluate occupancy`, `calibrate` and `adapt`."""
 
 from __future__ import annotations
 
-from kdbts_ros.cli.evaluation_data import compared
 from kdbts_ros.density.maps.grid import HeightBand
 from kdbts_ros.evaluation.columns import Box
-from kdbts_ros.evaluation.occupancy import OccupancySettings
+from kdbts_ros.evaluation.occupancy import OccupancySettings, compared
 from kdbts_ros.learning.frames.labels import PLACE_COLUMNS
 
 
