@@ -21,6 +21,8 @@ from kdbts_ros.density.geometry.camera import Array, Camera, inverse, transform
 from kdbts_ros.errors import UserError
 
 Bools = npt.NDArray[np.bool_]
+# Of a column, before those that are occupied are left out.
+_LEVELS_AT_ONCE = 8
 
 
 def occupied(world: StreetWorld, points: npt.ArrayLike) -> Bools:
@@ -55,6 +57,7 @@ def column_truth(
     high: float,
     step: float | None = None,
     T_world_grid: Array | None = None,
+    where: Bools | None = None,
 ) -> Bools:
     """(H,W) whether anything stands over each cell between two heights above z = 0.
 
@@ -71,6 +74,7 @@ def column_truth(
         step: distance of the sampled heights, m; by default 0.1 m along streets, and in places as
             fine as the top of a table.
         T_world_grid: (4,4) frame of x, y and the heights to world; identity by default.
+        where: (H,W) cells that are looked at; False of all others. None: all.
 
     Raises:
         UserError: a band that is empty or a step that is not positive.
@@ -81,8 +85,13 @@ def column_truth(
     columns, rows = np.asarray(x, np.float64), np.asarray(y, np.float64)
     levels = np.linspace(low, high, max(2, int(np.ceil((high - low) / step)) + 1))
     found = np.zeros((len(rows), len(columns)), np.bool_)
+    asked = ~found if where is None else where
     for dx, dy in product(_within(columns, world.cell_step_m), _within(rows, world.cell_step_m)):
-        found |= _stands_over(world, columns + dx, rows + dy, levels, T_world_grid)
+        for part in np.array_split(levels, max(1, len(levels) // _LEVELS_AT_ONCE)):
+            # What is known to be occupied is not looked at again.
+            row, column = np.nonzero(asked & ~found)
+            at = columns[column] + dx, rows[row] + dy
+            found[row, column] = _stands_over(world, *at, part, T_world_grid)
     return found
 
 
@@ -94,16 +103,17 @@ def _within(centres: Array, step: float) -> Array:
 
 
 def _stands_over(
-    world: StreetWorld, columns: Array, rows: Array, levels: Array, T_world_grid: Array | None
+    world: StreetWorld, x: Array, y: Array, levels: Array, T_world_grid: Array | None
 ) -> Bools:
-    """(H,W) whether anything stands over points at any of the levels."""
-    X, Y, Z = np.meshgrid(columns, rows, levels)
-    xyz = np.stack([X, Y, Z], -1).reshape(-1, 3)
+    """(N,) whether anything stands over points x, y (N,) at any of the levels."""
+    xyz = np.empty((len(x), len(levels), 3))
+    xyz[..., 0], xyz[..., 1], xyz[..., 2] = x[:, None], y[:, None], levels
+    points = xyz.reshape(-1, 3)
     if T_world_grid is not None:
-        xyz = transform(T_world_grid, xyz)
+        points = transform(T_world_grid, points)
     if world.hill.slope:
-        xyz[:, 2] = Z.ravel() + world.hill.rise(xyz[:, 0])
-    return np.asarray(occupied(world, xyz).reshape(len(rows), len(columns), -1).any(-1))
+        points[:, 2] = np.tile(levels, len(x)) + world.hill.rise(points[:, 0])
+    return np.asarray(occupied(world, points).reshape(xyz.shape[:2]).any(-1))
 
 
 @kernel
