@@ -273,7 +273,9 @@ def _conclude(
         verdict = f"Not better: {change}. No weights are written: keep {request.checkpoint}."
     if improved or request.force:
         refitted = refit(session.network, info.notes, partial(_tell_refit, display))
-        verdict = " ".join([verdict, *refitted.sentences])
+        lost = [f"The map head of '{head}' is left out: `kdbts train-map` fits one to what the "
+                "network is now." for head in info.map_heads]  # fmt: skip
+        verdict = " ".join([verdict, *refitted.sentences, *lost])
         notes = {
             **of_descendant(info.notes),
             **refitted.notes,

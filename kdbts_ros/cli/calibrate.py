@@ -15,6 +15,7 @@ from kdbts_ros.cli.evaluation_data import Json, PlaceName, Views, show_table
 from kdbts_ros.datasets.synthetic.places.kinds import STREET
 from kdbts_ros.density.checkpoints.checkpoint import resolve, write_annotated
 from kdbts_ros.density.maps.probability import NOTE, ProbabilityCurves, read_note, write_note
+from kdbts_ros.density.network.map_head import MapHeadNetwork
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.errors import UserError
 from kdbts_ros.evaluation.calibrate import Evidence, fit, gather, with_threshold
@@ -85,8 +86,15 @@ def calibrate(
     if depth:
         show_table(f"Depth on the {held_out} worlds", depth)
     notes = {**read_note(scene.info.notes.get(NOTE)), scene.head_in_use: found}
-    write_annotated(source, out, {NOTE: write_note(notes)})
+    # It reads calibrated probabilities: of other curves it knows nothing.
+    dropped: dict[str, MapHeadNetwork | None] = {
+        head: None for head in scene.info.map_heads if head == scene.head_in_use
+    }
+    write_annotated(source, out, {NOTE: write_note(notes)}, dropped)
     typer.echo(f"calibration of head {scene.head_in_use} -> {shown(out)}")
+    for head in dropped:
+        typer.echo(f"its map head was fitted on the calibration before and is left out: "
+                   f"`kdbts train-map` fits one for {head} anew")  # fmt: skip
     if json is not None:
         note = write_note({scene.head_in_use: found})
         tables = {"held_out": rows, "thresholds": trade_off, "depth": depth}

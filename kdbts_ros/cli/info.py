@@ -37,6 +37,12 @@ def info(
         "input": f"{spec.image_width}x{spec.image_height}, shrunk by {spec.resize}",
         "depth range": f"{spec.depth_near:g} to {spec.depth_far:g} m",
     }
+    for name, map_head in loaded.map_heads.items():
+        lattice = map_head.spec
+        told[f"map head of {name}"] = (
+            f"{lattice.cells}x{lattice.cells} cells of {lattice.resolution:g} m, occupied from "
+            f"{lattice.occupied_from:g}"
+        )
     rows = {**told, "parameters": f"{parameters / 1e6:.1f} M", **loaded.notes}
     ranges = read_note(loaded.notes.get(NOTE), network)
     if ranges is not None:

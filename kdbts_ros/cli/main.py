@@ -29,6 +29,7 @@ _COMMANDS = (
     ("evaluate", "evaluate.app"),
     ("figures", "figures.app"),
     ("calibrate", "calibrate.calibrate"),
+    ("train-map", "train_map.train_map"),
     ("quantise", "quantise.quantise"),
     ("train", "train.train"),
     ("distill", "train.distill"),

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from kdbts_ros import pictures
-from kdbts_ros.density.birds_eye_map import map_around
+from kdbts_ros.density.birds_eye_map import completed_alone, map_around
 from kdbts_ros.density.cameras.adapter import CameraAdapter
 from kdbts_ros.density.cameras.lenses import Lens
 from kdbts_ros.density.cameras.training_camera import TrainingCamera
@@ -52,6 +52,7 @@ class Pipeline:
             settings.head,
             settings.convolutions,
         )
+        self.scene.map_heads.used = settings.map_head == "auto"
         spec = self.scene.spec
         self.adapter = CameraAdapter(
             TrainingCamera.from_notes(self.scene.info.notes),
@@ -73,6 +74,7 @@ class Pipeline:
     def update(self, settings: PipelineSettings) -> None:
         """Take new thresholds, heights and extents; weights and device stay as loaded."""
         self._band = settings.band
+        self.scene.map_heads.used = settings.map_head == "auto"
         if self._views is not None:
             self._views.update(settings.views)
         self._gate.rules = settings.consistency
@@ -139,12 +141,12 @@ class Pipeline:
         area = MapArea(T_fixed_base, window, self._band)
         with _timed(times, "network"):
             frame, self._ground, area = self._frames.look(
-                view, area, self._rule_for(1), frame_stamp, settings.ground_use
+                view, area, self._rule_for(1, view.scale), frame_stamp, settings.ground_use
             )
         with _timed(times, "views"):
             account = self._choose_views(frame, frame_stamp, window, ground)
             chosen = () if self._views is None or frame_stamp is None else self.scene.views
-        rule = self._rule_for(account.used)
+        rule = self._rule_for(account.used, view.scale)
         with _timed(times, "query"):
             answer = self._ask(frame, account.used, rule, area)
             snapshot = self._snapshot(frame, bool(chosen), wanted.queries)
@@ -194,9 +196,9 @@ class Pipeline:
         if self._local is not None:
             self._local.clear()
 
-    def _rule_for(self, views: int) -> CellRule:
-        """How columns of a map of so many views are published."""
-        threshold = self.settings.occupied_threshold or self.scene.occupied_from(views)
+    def _rule_for(self, views: int, scale: float = 1.0) -> CellRule:
+        """How columns of a map of so many views are published, the newest of this scale."""
+        threshold = self.settings.occupied_threshold or self.scene.occupied_from(views, scale)
         return CellRule(threshold, self.settings.completed_cells)
 
     def _ask(self, frame: Frame, views: int, rule: CellRule, area: MapArea) -> FrameMap:
@@ -204,9 +206,12 @@ class Pipeline:
         if views > 1:
             newest = None if frame.finished_map is None else frame.finished_map.occupancy
             return FrameMap(self._multi_view_maps.map(*area, *rule, newest=newest))
-        if frame.finished_map is not None:
+        if frame.finished_map is None:
+            return FrameMap(map_around(self.scene, *area))
+        if self.scene.map_head is None:
             return frame.finished_map
-        return FrameMap(map_around(self.scene, *area))
+        alone = frame.finished_map.occupancy
+        return FrameMap(completed_alone(self.scene, frame.encoded(), alone, area))
 
     def _snapshot(self, frame: Frame, chosen: bool, wanted: bool) -> ViewSnapshot | None:
         """None where a GPU would have to copy a view that nobody wants to ask about.

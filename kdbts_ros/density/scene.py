@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import numpy.typing as npt
 import torch
+from torch import Tensor
 
 from kdbts_ros.density.checkpoints.checkpoint import CheckpointInfo, load_network
 from kdbts_ros.density.engines.answers import Bools, DepthMap, Floats, Volume
@@ -18,6 +19,7 @@ from kdbts_ros.density.engines.interface import Engine, FoldedField, Queries
 from kdbts_ros.density.geometry.affine_grid import AffineGrid
 from kdbts_ros.density.geometry.camera import Camera, View
 from kdbts_ros.density.geometry.lattice import Lattice
+from kdbts_ros.density.map_head import MapHead, MapHeads
 from kdbts_ros.density.maps.probability import NOTE, ProbabilityCurves, read_note
 from kdbts_ros.density.network.network import DensityNetwork, NetworkSpec
 from kdbts_ros.density.network.precision import choose_device
@@ -58,6 +60,7 @@ class SceneCompleter:
         """precision, convolutions: see `load`."""
         self.info = info
         self._curves = read_note(info.notes.get(NOTE))
+        self.map_heads = MapHeads(info.map_heads, device)
         self.device = device
         self.network = network.to(device).eval().requires_grad_(False)
         self.network.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
@@ -141,6 +144,15 @@ class SceneCompleter:
         return self.curves_of(head).surface_from or uncalibrated
 
     @property
+    def map_head(self) -> MapHead | None:
+        """What completes the map of a single view; None where there is none, or it is not used."""
+        return self.map_heads.of(self.head_of(1))
+
+    def feature_map(self, view: EncodedView) -> Tensor:
+        """(channels,h,w) of a view: that of the head of a single view."""
+        return view.feature_maps[self.field.answering(1)]
+
+    @property
     def head_in_use(self) -> str:
         """The head that answers: a student speaks for a single view."""
         return self.head_of(len(self._views) or 1)
@@ -189,11 +201,14 @@ class SceneCompleter:
         own, head = self._views[:1], self.field.heads[self.field.answering(1)]
         return Speaker(self._queries_of(own), own, self.visibility()[:1], self.curves_of(head.name))
 
-    def occupied_from(self, views: int) -> float:
+    def occupied_from(self, views: int, scale: float = 1.0) -> float:
         """Probability from which a column of a map of so many views is called occupied.
 
-        The least of the heads that have a say in it, so that none of them is overruled.
+        That of the map head, where one completes maps of views of this scale; else the least of the
+        heads that have a say in it, so that none of them is overruled.
         """
+        if views == 1 and self.map_head is not None and self.map_head.serves(scale):
+            return self.map_head.spec.occupied_from
         heads = (self.field.heads[self.field.answering(n)] for n in {1, views})
         return min(self.curves_of(head.name).occupied_from for head in heads)
 

@@ -41,6 +41,7 @@ class PipelineSettings:
     scale_height: bool = True
     ground_anchor: AnchorMode = "auto"
     follow_ground: AnchorMode = "off"
+    map_head: AnchorMode = "auto"
     mode: Mode = "auto"
     views: BufferRules = field(default_factory=BufferRules)
     consistency: ConsistencyRules = field(default_factory=lambda: ConsistencyRules(least_share=0))
@@ -51,7 +52,7 @@ class PipelineSettings:
     def __post_init__(self) -> None:
         if self.mode not in MODES:
             raise UserError(f"mode must be one of {', '.join(MODES)}, got '{self.mode}'")
-        for name in ("ground_anchor", "follow_ground"):
+        for name in ("ground_anchor", "follow_ground", "map_head"):
             if (mode := getattr(self, name)) not in ("auto", "off"):
                 raise UserError(f"{name} must be auto or off, got '{mode}'")
         if not 0 <= self.occupied_threshold < 1:

@@ -121,12 +121,17 @@ def with_threshold(
 
 
 def best_threshold(frames: Sequence[Evidence], calibration: ProbabilityCurves) -> float:
+    """The probability from which columns are best called occupied, see `threshold_of_best_iou`."""
+    return threshold_of_best_iou([frame.score(calibration) for frame in frames])
+
+
+def threshold_of_best_iou(frames: Sequence[FrameScore]) -> float:
     """The probability from which columns are best called occupied: the one of highest IoU.
 
     Few columns are occupied, so that calling all of them free is right nine times in ten; the IoU
     does not reward that.
     """
-    counts = np.sum([frame.score(calibration).histogram.sum(0) for frame in frames], axis=0)
+    counts = np.sum([frame.histogram.sum(0) for frame in frames], axis=0)
     # Columns at or above each threshold, occupied last; then what a threshold there would give.
     above = np.cumsum(counts[::-1], axis=0)[::-1]
     free, occupied = above.T

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field, replace
 import numpy as np
 import numpy.typing as npt
 
-from kdbts_ros.density.birds_eye_map import map_around
 from kdbts_ros.density.geometry.camera import Array
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.evaluation.columns import Box
 from kdbts_ros.evaluation.lidar_protocol import ReferenceGrid
+from kdbts_ros.evaluation.mapped import mapped
 from kdbts_ros.evaluation.occupancy import OccupancySettings
 from kdbts_ros.evaluation.reference import ReferenceEvaluation
 from kdbts_ros.evaluation.samples import Sample
@@ -41,7 +41,7 @@ class CorrectedEvaluation(ReferenceEvaluation):
         grid = self.settings.grid
         box = Box((0.0, grid.z[1] + 1.0), (grid.x[0] - 1.0, grid.x[1] + 1.0))
         window = box.window(sample.T_world_base, self.maps.resolution)
-        probability = map_around(scene, sample.T_world_base, window, self.maps.band).probability
+        probability = mapped(scene, sample.T_world_base, window, self.maps.band).probability
         column, row = (
             np.floor((points[:, axis] - low) / window.resolution).astype(int).clip(0, most - 1)
             for axis, low, most in ((0, window.x0, window.width), (1, window.y0, window.height))

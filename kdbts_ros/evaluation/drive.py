@@ -146,7 +146,8 @@ class DriveEvaluation:
         found = {}
         for method in self.methods:
             scene = self.single if method.views == 1 or self.fused is None else self.fused
-            value = scene.curves.occupied_from if given is None else given
+            own = scene.occupied_from(1) if method.views == 1 else scene.curves.occupied_from
+            value = own if given is None else given
             found[method.name] = round(value * score.BINS) / score.BINS
         return found
 

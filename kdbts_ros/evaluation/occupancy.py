@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 
 from kdbts_ros.datasets.synthetic.places.kinds import STREET
-from kdbts_ros.density.birds_eye_map import map_around
 from kdbts_ros.density.geometry.camera import View
 from kdbts_ros.density.maps.grid import HeightBand
 from kdbts_ros.density.scene import SceneCompleter
@@ -29,6 +28,7 @@ from kdbts_ros.evaluation.baselines import (
 from kdbts_ros.evaluation.columns import Box, Columns, columns_of
 from kdbts_ros.evaluation.error_map import occupancy_panel
 from kdbts_ros.evaluation.gallery import Gallery
+from kdbts_ros.evaluation.mapped import mapped
 from kdbts_ros.evaluation.samples import Sample
 from kdbts_ros.evaluation.scores import FrameScore, frame_measures, score
 from kdbts_ros.evaluation.shown import adapter_of, shown
@@ -55,8 +55,12 @@ class OccupancySettings:
     anchored: bool = False
 
     def threshold_of(self, scene: SceneCompleter) -> float:
-        """Probability from which the map of a network says occupied."""
-        return scene.curves.occupied_from if self.threshold is None else self.threshold
+        """Probability from which the map of the views in use says occupied."""
+        if self.threshold is not None:
+            return self.threshold
+        if len(scene.views) > 1:
+            return scene.curves.occupied_from
+        return scene.occupied_from(1, *(view.scale for view in scene.views))
 
 
 def compared(place: str, low: float | None = None, high: float | None = None) -> dict[str, Any]:
@@ -126,7 +130,7 @@ class OccupancyEvaluation:
             self._note("view averaging", columns, averaged, self._averaging)
 
     def _mapped(self, scene: SceneCompleter, sample: Sample, columns: Columns) -> Floats:
-        found = map_around(scene, sample.T_world_base, columns.window, self._settings.band)
+        found = mapped(scene, sample.T_world_base, columns.window, self._settings.band)
         return np.asarray(found.probability[columns.compared])
 
     def _surfaces(

@@ -27,6 +27,8 @@ from kdbts_ros.evaluation.views import ViewChoice, recorded_view, recorded_views
 HELD_OUT_SEED = 2_000_000_000
 # Worlds that probabilities are fitted on: neither trained on nor evaluated on.
 CALIBRATION_SEED = 2_500_000_000
+# Worlds that heads over maps learn from.
+MAP_HEAD_SEED = 2_700_000_000
 
 T = TypeVar("T")
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 import numpy as np
 import numpy.typing as npt
 
-from kdbts_ros.density.birds_eye_map import map_around
 from kdbts_ros.density.geometry.camera import inverse, transform
 from kdbts_ros.density.maps.grid import GridWindow, band_columns
 from kdbts_ros.density.scene import SceneCompleter
@@ -19,6 +18,7 @@ from kdbts_ros.evaluation.baselines import EXTRUSION, surface_columns
 from kdbts_ros.evaluation.columns import mostly_in_image
 from kdbts_ros.evaluation.intervals import FrameTable
 from kdbts_ros.evaluation.lidar_columns import Verdict, column_evidence, together
+from kdbts_ros.evaluation.mapped import mapped
 from kdbts_ros.evaluation.occupancy import OccupancySettings
 from kdbts_ros.evaluation.samples import Sample
 from kdbts_ros.evaluation.scores import iou
@@ -57,7 +57,7 @@ class VisibleEvaluation:
         asked = points[:, judged[inside]]
         for index, (name, scene) in enumerate(self.scenes.items()):
             scene.set_views(sample.views)
-            found = map_around(scene, sample.T_world_base, window, settings.band).probability
+            found = mapped(scene, sample.T_world_base, window, settings.band).probability
             # NaN, which is unknown, is not occupied.
             self._note(name, found[judged] >= settings.threshold_of(scene), verdict, judged)
             if index == 0:

@@ -26,6 +26,7 @@ WRITES = {
     "figures density": (["worlds"], {"--out": "folder"}),
     "figures depth": (["worlds"], {"--out": "folder"}),
     "calibrate": (["bts"], {"--out": "file", "--json": "file"}),
+    "train-map": (["bts"], {"--out": "file", "--json": "file", "--work": "folder"}),
     "quantise": (["bts"], {"--out": "file"}),
     "train": (["x.yaml"], {"--out": "file", "--json": "file"}),
     "distill": (["x.yaml"], {"--out": "file", "--json": "file"}),

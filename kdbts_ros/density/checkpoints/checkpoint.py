@@ -21,7 +21,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 
-from kdbts_ros.density.checkpoints import original_keys
+from kdbts_ros.density.checkpoints import map_heads, original_keys
 from kdbts_ros.density.checkpoints.weight_files import (
     Header,
     Shape,
@@ -33,6 +33,7 @@ from kdbts_ros.density.checkpoints.weight_files import (
     read_safetensors,
     read_torch,
 )
+from kdbts_ros.density.network.map_head import MapHeadNetwork
 from kdbts_ros.density.network.network import DensityNetwork, NetworkSpec
 from kdbts_ros.errors import UserError
 from kdbts_ros.files import shown
@@ -49,13 +50,17 @@ OF_THESE_WEIGHTS = ("calibration", "held_out", "activation_ranges")
 
 @dataclass(frozen=True)
 class CheckpointInfo:
-    """Where weights came from and what they are; `notes` travel inside the file."""
+    """Where weights came from and what they are; `notes` travel inside the file.
+
+    map_heads: by the head whose maps they complete.
+    """
 
     source: str
     spec: NetworkSpec
     sha256: str
     notes: dict[str, str] = field(default_factory=dict)
     account: original_keys.KeyAccount | None = None
+    map_heads: dict[str, MapHeadNetwork] = field(default_factory=dict)
 
 
 def shipped_names() -> list[str]:
@@ -153,8 +158,15 @@ def _write(path: Path, weights: dict[str, Tensor], metadata: dict[str, str]) -> 
     return path
 
 
-def write_annotated(path: Path, out: Path, notes: Mapping[str, str]) -> Path:
+def write_annotated(
+    path: Path,
+    out: Path,
+    notes: Mapping[str, str],
+    heads: Mapping[str, MapHeadNetwork | None] | None = None,
+) -> Path:
     """Copy a `.safetensors` of ours with further notes; every tensor keeps its bytes.
+
+    heads: map heads that take the place of those of their names; None: there is none any more.
 
     Raises:
         UserError: not such a file, or `out` cannot be written.
@@ -162,7 +174,9 @@ def write_annotated(path: Path, out: Path, notes: Mapping[str, str]) -> Path:
     header = read_header(path)
     described = _described(header, path)
     texts = {**header.texts, "notes": json.dumps({**described.notes, **notes})}
-    return _write(out, read_safetensors(path, keep_kinds=True), texts)
+    weights = read_safetensors(path, keep_kinds=True)
+    map_heads.replace(texts, weights, heads or {})
+    return _write(out, weights, texts)
 
 
 def of_descendant(notes: Mapping[str, str]) -> dict[str, str]:
@@ -185,10 +199,18 @@ def _read_own(path: Path) -> tuple[dict[str, Tensor], CheckpointInfo]:
     # Kept by the network, but not in the file.
     expected = expected_shapes(spec)
     counters = [k for k in expected if k.endswith("num_batches_tracked")]
+    try:
+        specs = map_heads.read_specs(header.texts)
+    except UserError as error:
+        raise UserError(f"{shown(path)} has a damaged description: {error}") from None
+    expected |= map_heads.expected_shapes(specs)
     _check_shapes(expected, {**header.shapes, **dict.fromkeys(counters, ())}, path)
     weights = read_safetensors(path)
+    _check_finite(weights, path)
     weights |= {key: torch.tensor(0) for key in counters}
-    return weights, CheckpointInfo(str(path), spec, sha256(path), described.notes)
+    heads = map_heads.taken_from(weights, specs)
+    info = CheckpointInfo(str(path), spec, sha256(path), described.notes, map_heads=heads)
+    return weights, info
 
 
 def _described(header: Header, path: Path) -> CheckpointInfo:

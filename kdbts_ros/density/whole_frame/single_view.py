@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 from torch import Tensor
 
-from kdbts_ros.density.birds_eye_map import MIN_SEEN_SHARE, map_around
+from kdbts_ros.density.birds_eye_map import MIN_SEEN_SHARE, map_together
 from kdbts_ros.density.engines.answers import DepthImage, Floats, FrameGrids
 from kdbts_ros.density.engines.cuda import frame_params
 from kdbts_ros.density.engines.cuda.frame_plan import (
@@ -102,7 +102,7 @@ class SingleViewMaps:
         completed: CompletedCells,
         anchor: Anchor = AS_SEEN,
     ) -> FrameMap | None:
-        """What `map_around` says of the view, whose world is the fixed frame, and its two forms.
+        """What `map_together` says of the view, whose world is the fixed frame, and its two forms.
 
         None where this engine has been refused.
         """
@@ -120,7 +120,7 @@ class SingleViewMaps:
             # Of an image that the GPU warped: beside one that the CPU warped.
             self._scene.set_views([view])
             self._scene.use([self._scene.views[0].anchored(anchor)])
-            expected = map_around(self._scene, T_fixed_base, window, band)
+            expected = map_together(self._scene, T_fixed_base, window, band)
             share = alike(found, expected, threshold, completed)
             if not share >= LEAST_ALIKE:
                 self._refuse(f"{share:.3f} of its first map was right")

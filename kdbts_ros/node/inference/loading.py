@@ -83,6 +83,7 @@ def settings(parameters: Parameters) -> PipelineSettings:
         scale_height=parameters.scale_height,
         ground_anchor=parameters.ground_anchor,
         follow_ground=parameters.follow_ground,
+        map_head=parameters.map_head,
         mode=parameters.mode,
         views=views,
         consistency=ConsistencyRules(least_share=parameters.view_consistency),

@@ -110,6 +110,12 @@ class Table(BaseModel):
         "about z = 0 of base_frame; off: on z = 0 of base_frame.",
         live=True,
     )
+    map_head: Literal["auto", "off"] = parameter(
+        "auto",
+        "Whether the head over maps completes those of one image, where the checkpoint has one; "
+        "off: columns by themselves.",
+        live=True,
+    )
     range_m: float = parameter(20.0, "Half the side of the square map, metres.", 2.0, 100.0)
     resolution: float = parameter(0.2, "Side of a cell, metres.", 0.02, 2.0)
     height_min: float = parameter(

@@ -15,8 +15,10 @@ from kdbts_ros.density.engines.folding import FoldedField
 from kdbts_ros.density.engines.plain_torch import TorchQueries
 from kdbts_ros.density.frame_result import FrameResult
 from kdbts_ros.density.geometry.camera import Camera, View
+from kdbts_ros.density.map_head import MapHeads
 from kdbts_ros.density.maps.grid import GridWindow, HeightBand, band_columns
 from kdbts_ros.density.maps.probability import Curve, ProbabilityCurves
+from kdbts_ros.density.network.map_head import MapHeadNetwork, MapHeadSpec
 from kdbts_ros.density.network.network import TRUNKS
 from kdbts_ros.density.pipeline import Pipeline, PipelineSettings
 from kdbts_ros.density.scene import SceneCompleter
@@ -70,6 +72,27 @@ def taken(pipeline: Pipeline, lens: Lens, wanted: Wanted, seed: int = 0) -> Fram
     image = coarse.repeat(10, 0).repeat(10, 1)[: lens.camera.height, : lens.camera.width]
     view = pipeline.view(image, lens, forward_pose(z=1.3), base_pose())
     return pipeline.process(view, base_pose(), wanted)
+
+
+def test_a_map_head_completes_the_maps_of_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
+    def headed(scene: SceneCompleter) -> SceneCompleter:
+        torch.manual_seed(0)
+        channels = len(scene.feature_map(scene.encode(view())))
+        network = MapHeadNetwork(MapHeadSpec(channels, 0.25, (0.0, 1.0), 32, (8, 8, 8, 8), 4, 8))
+        torch.nn.init.normal_(network.out.weight, std=2.0)
+        scene.map_heads = MapHeads({scene.head_of(1): network}, scene.device)
+        return scene
+
+    settings = replace(SETTINGS, resolution=0.25)
+    cpu = loaded(monkeypatch, headed(some_scene()), settings)
+    plain = loaded(monkeypatch, some_scene(), settings)
+    fake_gpu.install(monkeypatch)
+    gpu = loaded(monkeypatch, headed(fake_gpu.scene_on_gpu(some_scene())), settings)
+    expected, found, without = (taken(each, PLAIN, Wanted()) for each in (cpu, gpu, plain))
+    assert gpu.describe()["engine"] == "fast"
+    assert np.abs(expected.percent.astype(int) - without.percent).max() > 10, "the head has a say"
+    assert np.abs(found.percent.astype(int) - expected.percent).max() <= 2
+    assert (found.trinary == expected.trinary).mean() > 0.99
 
 
 @pytest.mark.parametrize("trunk", TRUNKS)

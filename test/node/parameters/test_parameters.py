@@ -103,7 +103,7 @@ def test_a_switch_means_what_it_says_or_is_refused_in_a_sentence(name: str, mean
 def test_words_are_expected_somewhere() -> None:
     """The test above must meet every kind of parameter."""
     expect = {name for name, rule in RULES.items() if SWITCH[False] & set(rule.choices)}
-    assert expect == {"canonical_camera", "follow_ground", "ground_anchor", "rectified"}
+    assert expect == {"canonical_camera", "follow_ground", "ground_anchor", "map_head", "rectified"}
     assert any(isinstance(default, bool) for default in DEFAULTS.values())
 
 
