@@ -13,6 +13,7 @@ from torch.nn import functional as F
 
 from kdbts_ros.density.map_head import EVERY, LOG_ODDS, unknown_as
 from kdbts_ros.density.network.map_head import MapHeadNetwork, MapHeadSpec
+from kdbts_ros.errors import UserError
 from kdbts_ros.learning.map_head.evidence import Evidence
 
 # What is farther ahead than this share of the lattice counts less: hardly any map reaches there.
@@ -72,6 +73,7 @@ class Fit:
         """All that continues this training: tensors and plain values."""
         return {
             "step": self.step,
+            "steps": self.steps,
             "network": self.network.state_dict(),
             "optimiser": self._optimiser.state_dict(),
             "rates": self._rates.state_dict(),
@@ -79,7 +81,16 @@ class Fit:
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        """Go on from a `state`."""
+        """Go on from a `state`.
+
+        Raises:
+            UserError: it is of a training of another length: its rates were planned for that.
+        """
+        if state.get("steps") != self.steps:
+            raise UserError(
+                f"the saved training has {state.get('steps')} steps, and this one {self.steps}: "
+                "give the first command's --worlds and --epochs, or remove state.pt"
+            )
         self.step = int(state["step"])
         self.network.load_state_dict(state["network"])
         self._optimiser.load_state_dict(state["optimiser"])

@@ -8,6 +8,7 @@ import torch
 
 from kdbts_ros.density.map_head import LOG_ODDS, UNKNOWN_ODDS
 from kdbts_ros.density.network.map_head import PLANES, MapHeadSpec
+from kdbts_ros.errors import UserError
 from kdbts_ros.learning.map_head import fitting
 from kdbts_ros.learning.map_head.evidence import Evidence
 from kdbts_ros.learning.map_head.fitting import Fit, FitSettings, loss_of
@@ -58,6 +59,14 @@ def test_what_is_stopped_and_continued_is_what_was_never_stopped():
     theirs = second.averaged().state_dict()
     for key, value in whole.averaged().state_dict().items():
         assert torch.equal(value, theirs[key]), key
+
+
+def test_a_state_of_a_training_of_another_length_is_refused():
+    first = Fit(SPEC, [faces()], FEW)
+    first.run(2, lambda loss: None)
+    longer = Fit(SPEC, [faces()], FitSettings(epochs=3.0, batch=4, rate=5e-3))
+    with pytest.raises(UserError, match="has 12 steps, and this one 18: give the first command's"):
+        longer.restore(first.state())
 
 
 def test_what_nobody_knows_costs_nothing():
