@@ -86,9 +86,12 @@ def calibrate(
     if depth:
         show_table(f"Depth on the {held_out} worlds", depth)
     notes = {**read_note(scene.info.notes.get(NOTE)), scene.head_in_use: found}
-    # It reads calibrated probabilities: of other curves it knows nothing.
+    # They read calibrated probabilities: of other curves they know nothing. What one view says
+    # alone is in the maps of several as well.
+    heads = scene.info.map_heads
+    alone = scene.head_in_use == scene.head_of(1)
     dropped: dict[str, MapHeadNetwork | None] = {
-        head: None for head in scene.info.map_heads if head == scene.head_in_use
+        head: None for head in heads if alone or head == scene.head_in_use
     }
     write_annotated(source, out, {NOTE: write_note(notes)}, dropped)
     typer.echo(f"calibration of head {scene.head_in_use} -> {shown(out)}")

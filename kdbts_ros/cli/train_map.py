@@ -21,7 +21,7 @@ from rich.progress import (
 )
 
 from kdbts_ros.cli import options
-from kdbts_ros.cli.evaluation_data import Json, PlaceName, show_table
+from kdbts_ros.cli.evaluation_data import Json, PlaceName, Views, show_table
 from kdbts_ros.datasets.synthetic.places.kinds import STREET
 from kdbts_ros.density.checkpoints.checkpoint import resolve, write_annotated
 from kdbts_ros.density.map_head import MapHead
@@ -39,6 +39,7 @@ from kdbts_ros.evaluation.samples import (
     prefetched,
     synthetic_samples,
 )
+from kdbts_ros.evaluation.views import ViewChoice
 from kdbts_ros.files import shown
 from kdbts_ros.learning.map_head.evidence import EvidenceFolder
 from kdbts_ros.learning.map_head.fitting import Fit, FitSettings
@@ -61,6 +62,14 @@ def train_map(
         typer.Option("--out", help="The .safetensors to write.", callback=options.file_to_write),
     ],
     place: PlaceName = STREET,
+    views: Views = "left",
+    begin_with_own: Annotated[
+        bool,
+        typer.Option(
+            "--begin-with-own",
+            help="Learn on from the checkpoint's head for these maps, or for those of one image.",
+        ),
+    ] = False,
     worlds: Annotated[int, typer.Option(min=8, help="Worlds to learn from.")] = 1000,
     epochs: Annotated[float, typer.Option(min=0.1, help="How often each is seen.")] = 14.0,
     held_out: Annotated[
@@ -84,7 +93,8 @@ def train_map(
 
     The network stays as it is: worlds are drawn and told to it once (2 MB each in the folder), then
     the head learns from the files. Ctrl-C keeps all; --resume goes on. Calibrate first: the head
-    reads calibrated probabilities.
+    reads calibrated probabilities. With --views a head for maps of several images, from two to all
+    of those named; a checkpoint may hold one of each.
 
     Example: `kdbts train-map kdbts --out kdbts_map.safetensors --worlds 1000`
     """
@@ -96,40 +106,74 @@ def train_map(
     if scene.curves.observed is None:
         raise UserError(f"{shown(checkpoint)} has no calibration: `kdbts calibrate` it first")
     folder = Path(f"{out}.work") if work is None else work
+    choice = ViewChoice.parse(views)
+    head = _head(scene, choice)
     spec = _spec(scene, place)
+    begin = _own(scene, head, spec) if begin_with_own else None
     settings = OccupancySettings(**compared(place))
     origin = {
         "checkpoint": scene.info.sha256,
         "place": place,
+        "views": str(choice),
+        "begin": "" if begin is None else "own",
         "first world": str(seed),
         "head": json_format.dumps(asdict(spec)),
     }
     state = _state(folder, origin, resume)
 
     def samples(first: int, count: int) -> Iterator[Sample]:
-        return prefetched(synthetic_samples(count, seed + first, place=place))
+        return prefetched(synthetic_samples(count, seed + first, choice, place=place))
 
     with _progress() as progress:
         task = progress.add_task("worlds drawn", total=worlds)
         evidence = EvidenceFolder(folder)
         usual = settings.band, settings.resolution
         evidence.draw(scene, spec, usual, samples, worlds, lambda: progress.advance(task))
-        fit = Fit(spec, evidence.read(worlds), FitSettings(epochs=epochs))
+        fit = Fit(spec, evidence.read(worlds), FitSettings(epochs=epochs), begin)
         if not _trained(fit, state, progress):
             typer.echo(f"stopped at step {fit.step}: continue with the same command and --resume")
             return
         network = fit.averaged()
         task = progress.add_task("worlds to judge by", total=held_out)
         judged = JudgedMaps(scene, MapHead(network, scene.device), settings)
-        for sample in prefetched(synthetic_samples(held_out, CALIBRATION_SEED, place=place)):
+        others = synthetic_samples(held_out, CALIBRATION_SEED, choice, place=place)
+        for sample in prefetched(others):
             judged.add(sample)
             progress.advance(task)
     best = judged.best_threshold()
     rows = judged.rows(best)
     show_table(f"{shown(checkpoint)} on {held_out} worlds that neither learnt from", rows)
-    _write(source, out, scene.head_of(1), network, best)
+    _write(source, out, head, network, best)
     if json is not None:
         write_json(json, {"steps": fit.step, "occupied_from": best, "held_out": rows})
+
+
+def _head(scene: SceneCompleter, choice: ViewChoice) -> str:
+    """Whose maps are completed.
+
+    Raises:
+        UserError: several views for a network that reads one.
+    """
+    views = 1 + choice.stereo + choice.temporal
+    if views > 1 and not scene.network.density_head.multi_view:
+        raise UserError(f"the head '{scene.spec.head}' reads one view: leave out --views, or name "
+                        "weights that fuse views, such as mvbts")  # fmt: skip
+    return scene.head_of(views)
+
+
+def _own(scene: SceneCompleter, head: str, spec: MapHeadSpec) -> MapHeadNetwork:
+    """The checkpoint's map head to begin with.
+
+    Raises:
+        UserError: there is none, or it is of another shape.
+    """
+    heads = scene.info.map_heads
+    own = heads.get(head, heads.get(scene.head_of(1)))
+    if own is None:
+        raise UserError("--begin-with-own: the checkpoint has no map head")
+    if replace(own.spec, occupied_from=spec.occupied_from) != spec:
+        raise UserError(f"--begin-with-own: the checkpoint's map head is another one: {own.spec}")
+    return own
 
 
 def _spec(scene: SceneCompleter, place: str) -> MapHeadSpec:

@@ -53,24 +53,31 @@ def map_around(
 
     The ground is the plane z = 0 of the robot's base frame, so that a pitching robot or a slope
     carries its band with it. A column's probability comes from its optical depth over the seen part
-    of the band, the sum of density x layer thickness, by the curves of the head that answers. A map
-    of one view is completed by the network's map head, where it has one. What the reference view
-    observes is on the map whatever the others say, see above.
+    of the band, the sum of density x layer thickness, by the curves of the head that answers. What
+    the reference view observes is on the map whatever the others say, see above. Last, the map is
+    completed by the network's map head, where it has one for so many views.
     """
     area = MapArea(T_fixed_base, window, band)
-    together = map_together(scene, *area)
-    if len(scene.views) == 1:
-        return completed_alone(scene, scene.views[0], together, area)
-    return no_less_than(map_alone(scene, *area), together, scene.occupied_from(len(scene.views)))
+    return completed(scene, scene.views, map_of_columns(scene, area), area)
 
 
-def completed_alone(
-    scene: SceneCompleter, view: EncodedView, found: OccupancyMap, area: MapArea
+def map_of_columns(scene: SceneCompleter, area: MapArea) -> OccupancyMap:
+    """As `map_around`, before any map head."""
+    together, views = map_together(scene, *area), len(scene.views)
+    if views == 1:
+        return together
+    return no_less_than(map_alone(scene, *area), together, scene.columns_from(views))
+
+
+def completed(
+    scene: SceneCompleter, views: Sequence[EncodedView], found: OccupancyMap, area: MapArea
 ) -> OccupancyMap:
-    """The map of a view alone, by the network's map head; as it is where there is none."""
-    if scene.map_head is None:
+    """The map of these views, the reference view first, by the network's map head; as it is where
+    there is none for so many."""
+    head = scene.map_head(len(views))
+    if head is None:
         return found
-    return scene.map_head.completed(found, view, scene.feature_map(view), area)
+    return head.completed(found, views[0], scene.feature_map(views[0]), area)
 
 
 def map_together(

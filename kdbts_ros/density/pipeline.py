@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import numpy as np
 
 from kdbts_ros import pictures
-from kdbts_ros.density.birds_eye_map import completed_alone, map_around
+from kdbts_ros.density.birds_eye_map import completed, map_around
 from kdbts_ros.density.cameras.adapter import CameraAdapter
 from kdbts_ros.density.cameras.lenses import Lens
 from kdbts_ros.density.cameras.training_camera import TrainingCamera
@@ -208,10 +208,10 @@ class Pipeline:
             return FrameMap(self._multi_view_maps.map(*area, *rule, newest=newest))
         if frame.finished_map is None:
             return FrameMap(map_around(self.scene, *area))
-        if self.scene.map_head is None:
+        if self.scene.map_head(1) is None:
             return frame.finished_map
         alone = frame.finished_map.occupancy
-        return FrameMap(completed_alone(self.scene, frame.encoded(), alone, area))
+        return FrameMap(completed(self.scene, (frame.encoded(),), alone, area))
 
     def _snapshot(self, frame: Frame, chosen: bool, wanted: bool) -> ViewSnapshot | None:
         """None where a GPU would have to copy a view that nobody wants to ask about.

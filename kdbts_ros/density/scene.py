@@ -143,13 +143,12 @@ class SceneCompleter:
         uncalibrated = HALF_THICKNESS if self.spec.tells_median else None
         return self.curves_of(head).surface_from or uncalibrated
 
-    @property
-    def map_head(self) -> MapHead | None:
-        """What completes the map of a single view; None where there is none, or it is not used."""
-        return self.map_heads.of(self.head_of(1))
+    def map_head(self, views: int) -> MapHead | None:
+        """What completes maps of so many views; None where there is none, or it is not used."""
+        return self.map_heads.of(self.head_of(views))
 
     def feature_map(self, view: EncodedView) -> Tensor:
-        """(channels,h,w) of a view: that of the head of a single view."""
+        """(channels,h,w) of a view, as map heads gather from: that of the head of one view."""
         return view.feature_maps[self.field.answering(1)]
 
     @property
@@ -202,13 +201,15 @@ class SceneCompleter:
         return Speaker(self._queries_of(own), own, self.visibility()[:1], self.curves_of(head.name))
 
     def occupied_from(self, views: int, scale: float = 1.0) -> float:
-        """Probability from which a column of a map of so many views is called occupied.
+        """Probability from which a column of a map of so many views is called occupied: that of
+        the map head, where one completes maps whose newest view has this scale."""
+        head = self.map_head(views)
+        served = head is not None and head.serves(scale)
+        return head.spec.occupied_from if head and served else self.columns_from(views)
 
-        That of the map head, where one completes maps of views of this scale; else the least of the
-        heads that have a say in it, so that none of them is overruled.
-        """
-        if views == 1 and self.map_head is not None and self.map_head.serves(scale):
-            return self.map_head.spec.occupied_from
+    def columns_from(self, views: int) -> float:
+        """The same before any map head: the least of the heads that have a say in the map, so that
+        none of them is overruled."""
         heads = (self.field.heads[self.field.answering(n)] for n in {1, views})
         return min(self.curves_of(head.name).occupied_from for head in heads)
 

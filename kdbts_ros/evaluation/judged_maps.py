@@ -24,12 +24,12 @@ class JudgedMaps:
         self._without: list[tuple[str, ColumnTruth, Floats]] = []
 
     def add(self, sample: Sample) -> None:
-        """One sample, its first image."""
+        """One sample, all its images."""
         settings, scene = self._settings, self._scene
         columns = columns_of(sample, settings.band, settings.box, settings.resolution)
-        scene.set_views([shown(sample.view, sample, self._adapter)])
+        scene.set_views([shown(view, sample, self._adapter) for view in sample.views])
         for head, kept in ((self._head, self._with), (None, self._without)):
-            with scene.map_heads.instead(scene.head_of(1), head):
+            with scene.map_heads.instead(scene.head_in_use, head):
                 found = mapped(scene, sample.T_world_base, columns.window, settings.band)
             kept.append((columns.name, columns.truth, found.probability[columns.compared]))
 

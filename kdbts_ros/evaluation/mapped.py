@@ -17,8 +17,8 @@ def mapped(
     scene: SceneCompleter, T_world_base: Array, window: GridWindow, band: HeightBand
 ) -> OccupancyMap:
     """What `map_around` says of a window within a larger one: a map head looks at neighbours."""
-    head = scene.map_head
-    if head is None or len(scene.views) > 1:
+    head = scene.map_head(len(scene.views))
+    if head is None:
         return map_around(scene, T_world_base, window, band)
     around = _MARGIN * head.spec.length
     cells = int(np.ceil(around / window.resolution))

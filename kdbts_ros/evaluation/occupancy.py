@@ -58,9 +58,9 @@ class OccupancySettings:
         """Probability from which the map of the views in use says occupied."""
         if self.threshold is not None:
             return self.threshold
-        if len(scene.views) > 1:
-            return scene.curves.occupied_from
-        return scene.occupied_from(1, *(view.scale for view in scene.views))
+        head = scene.map_head(len(scene.views))
+        served = head is not None and head.serves(scene.views[0].scale)
+        return head.spec.occupied_from if head and served else scene.curves.occupied_from
 
 
 def compared(place: str, low: float | None = None, high: float | None = None) -> dict[str, Any]:

@@ -42,8 +42,43 @@ def test_the_file_holds_the_network_as_it_was_and_a_head(trained: Path) -> None:
     assert figures["steps"] == 2
     assert [np.isfinite(row["iou"]) for row in figures["held_out"].values()] == [True, True]
     scene = SceneCompleter.load(str(trained), device="cpu")
-    assert scene.map_head is not None
+    assert scene.map_head(1) is not None
     assert scene.occupied_from(1) == head.spec.occupied_from
+
+
+def test_maps_of_several_views_get_a_head_beside_that_of_one(tmp_path: Path) -> None:
+    common = ("--worlds", "8", "--epochs", "1", "--held-out", "2", "--device", "cpu")
+    one, both = tmp_path / "one.safetensors", tmp_path / "both.safetensors"
+    found = train("--out", str(one), *common, checkpoint="mvbts")
+    assert found.exit_code == 0, found.output
+    more = ("--views", "stereo,temporal:1", "--begin-with-own")
+    found = train("--out", str(both), *more, *common, checkpoint=str(one))
+    assert found.exit_code == 0, found.output
+    heads = load_network(both)[1].map_heads
+    assert set(heads) == {"mvbts", "kdbts"}
+    before = load_network(one)[1].map_heads["kdbts"].state_dict()
+    assert all(torch.equal(before[key], v) for key, v in heads["kdbts"].state_dict().items())
+    scene = SceneCompleter.load(str(both), device="cpu")
+    assert [scene.occupied_from(n) for n in (1, 3)] == [
+        heads[name].spec.occupied_from for name in ("kdbts", "mvbts")
+    ]
+    # What one view says alone is in the maps of several: its calibration concerns both heads.
+    out = tmp_path / "calibrated.safetensors"
+    for head, kept in (("mvbts", {"kdbts"}), ("kdbts", set())):
+        words = ["calibrate", str(both), "--out", str(out), "--worlds", "8", "--held-out", "2"]
+        views = ["--views", "stereo"] if head == "mvbts" else []
+        found = CliRunner().invoke(main.app, [*words, *views])
+        assert found.exit_code == 0, found.output
+        assert set(load_network(out)[1].map_heads) == kept
+
+
+@pytest.mark.parametrize(
+    ("words", "reason"),
+    [(("--views", "temporal:1"), "reads one view"), (("--begin-with-own",), "has no map head")],
+)
+def test_what_cannot_be_is_a_sentence(words: tuple[str, ...], reason: str, tmp_path: Path) -> None:
+    found = train("--out", str(tmp_path / "out.safetensors"), *words)
+    assert reason in str(found.exception)
 
 
 def test_it_goes_on_only_when_told_and_only_with_the_same(trained: Path) -> None:

@@ -26,6 +26,7 @@ from kdbts_ros.density.map_head import (
 from kdbts_ros.density.maps.grid import GridWindow, HeightBand, MapArea
 from kdbts_ros.density.network.map_head import MapHeadNetwork, MapHeadSpec
 from kdbts_ros.density.pipeline import Pipeline, PipelineSettings
+from test.density.engines.test_shared_hidden import scene as two_heads
 from test.density.networks import base_pose, camera, forward_pose, tiny_scene, view
 
 BAND = HeightBand(0.2, 2.0, 0.3)
@@ -79,14 +80,38 @@ def test_log_odds_change_within_the_lattice_and_nothing_becomes_known():
     assert change[beyond & unsaturated] == pytest.approx(0.0, abs=1e-3)
 
 
-def test_the_threshold_is_the_head_s_for_one_view_and_the_curves_for_several():
+def test_the_threshold_is_the_head_s_and_the_curves_where_it_is_not_used():
     scene, _ = placed()
     usual = scene.occupied_from(1)
     with scene.map_heads.instead(scene.head_of(1), head_that_adds(scene, 0.0, occupied_from=0.17)):
         assert scene.occupied_from(1) == 0.17
-        assert scene.occupied_from(2) == usual
+        assert scene.columns_from(1) == usual
         scene.map_heads.used = False
         assert scene.occupied_from(1) == usual
+
+
+@pytest.mark.parametrize("views", [1, 2])
+def test_maps_of_one_view_and_of_several_have_heads_of_their_own(views: int):
+    scene = two_heads()
+    posed = [View(view().image, camera(), forward_pose(-x, 0.0)) for x in range(views)]
+    area = MapArea(base_pose(), GridWindow.around(0.0, 0.0, 40.0, 0.4), BAND)
+    scene.set_views(posed)
+    before, usual = map_around(scene, *area), scene.occupied_from(views)
+    changes = {}
+    for count in (1, 2):
+        head = head_that_adds(scene, 1.0, occupied_from=0.17)
+        with scene.map_heads.instead(scene.head_of(count), head):
+            after = map_around(scene, *area)
+            assert scene.occupied_from(views) == (0.17 if count == views else usual)
+            assert scene.columns_from(views) == usual
+        known = np.isfinite(before.probability)
+        assert known.any() and (known == np.isfinite(after.probability)).all()
+        assert (before.observed == after.observed).all()
+        between = (before.probability[known] > 0.01) & (before.probability[known] < 0.9)
+        odds = log_odds(after.probability[known]) - log_odds(before.probability[known])
+        changes[count] = float(np.max(odds[between], initial=0.0))
+    assert changes.pop(views) == pytest.approx(1.0, abs=1e-3)
+    assert changes.popitem()[1] == 0.0
 
 
 def test_features_are_those_where_the_cells_lie_in_the_image():

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from kdbts_ros.density.birds_eye_map import MIN_SEEN_SHARE, map_alone, map_together, no_less_than
+from kdbts_ros.density.birds_eye_map import (
+    MIN_SEEN_SHARE,
+    completed,
+    map_alone,
+    map_together,
+    no_less_than,
+)
 from kdbts_ros.density.engines.cuda import frame_params
 from kdbts_ros.density.geometry.camera import Array
 from kdbts_ros.density.maps.grid import (
@@ -37,21 +43,22 @@ class MultiViewMaps:
         window: GridWindow,
         band: HeightBand,
         threshold: float,
-        completed: CompletedCells,
+        completed_cells: CompletedCells,
         newest: OccupancyMap | None = None,
     ) -> OccupancyMap:
         """What `map_around` says.
 
-        newest: the map of the reference view alone, where it is there. threshold, completed: of the
-        two forms that come along with a finished map and are compared as well.
+        newest: the map of the reference view alone, where it is there. threshold, completed_cells:
+        of the two forms that come along with a finished map and are compared as well.
         """
         scene, area = self._scene, MapArea(T_fixed_base, window, band)
-        together = self.finished(*area, threshold, completed)
+        together = self.finished(*area, threshold, completed_cells)
         if together is None:
             together = map_together(scene, *area)
         if newest is None:
             newest = map_alone(scene, *area)
-        return no_less_than(newest, together, scene.occupied_from(len(scene.views)))
+        found = no_less_than(newest, together, scene.columns_from(len(scene.views)))
+        return completed(scene, scene.views, found, area)
 
     def finished(
         self,
@@ -59,7 +66,7 @@ class MultiViewMaps:
         window: GridWindow,
         band: HeightBand,
         threshold: float,
-        completed: CompletedCells,
+        completed_cells: CompletedCells,
     ) -> OccupancyMap | None:
         """What `map_together` says; None where the scene's queries cannot."""
         scene, queries = self._scene, self._scene.queries
@@ -68,7 +75,7 @@ class MultiViewMaps:
         grid, thickness = band_columns(T_fixed_base, window, band)
         params = frame_params.pack_map(
             np.zeros(frame_params.PARAMS, np.float32), grid.shape[0], thickness,
-            scene.spec.depth_near, scene.curves, threshold, completed, MIN_SEEN_SHARE,
+            scene.spec.depth_near, scene.curves, threshold, completed_cells, MIN_SEEN_SHARE,
         )  # fmt: skip
         try:
             found = queries.finished(grid, scene.visibility(), params)
@@ -79,7 +86,7 @@ class MultiViewMaps:
             return None
         if self._unchecked:
             expected = map_together(scene, T_fixed_base, window, band)
-            share = alike(found, expected, threshold, completed)
+            share = alike(found, expected, threshold, completed_cells)
             if not share >= LEAST_ALIKE:
                 self._refuse(f"{share:.3f} of one was right")
                 return None

@@ -18,10 +18,10 @@ import numpy.typing as npt
 import torch
 
 from kdbts_ros.datasets.synthetic.truth import column_truth
-from kdbts_ros.density.birds_eye_map import map_together
+from kdbts_ros.density.birds_eye_map import map_of_columns
 from kdbts_ros.density.geometry.camera import View
 from kdbts_ros.density.map_head import Inputs, inputs_of, lattice_before
-from kdbts_ros.density.maps.grid import GridWindow, HeightBand
+from kdbts_ros.density.maps.grid import GridWindow, HeightBand, MapArea
 from kdbts_ros.density.network.map_head import MapHeadSpec
 from kdbts_ros.density.scene import SceneCompleter
 from kdbts_ros.errors import UserError
@@ -64,19 +64,19 @@ class Evidence:
 def evidence_of(
     scene: SceneCompleter, spec: MapHeadSpec, sample: Sample, band: HeightBand, cell: float
 ) -> tuple[Inputs, Bools]:
-    """What the head is shown of the map of a sample's first image, and the truth (n,n).
+    """What the head is shown of the map of a sample's images, and the truth (n,n).
 
     band, cell: heights and side in m of the map that the head completes.
     """
-    looked = shown(sample.view, sample, adapter_of(scene))
-    scene.set_views([looked])
+    adapter = adapter_of(scene)
+    scene.set_views([shown(view, sample, adapter) for view in sample.views])
     view, T_world_base = scene.views[0], sample.T_world_base
     lattice = lattice_before(spec, view, T_world_base)
     # All of the lattice, wherever the camera looks.
     side = 2 * 1.13 * spec.length
     x, y = (float(T_world_base[k, 3]) for k in range(2))
     window = GridWindow.around(x, y, side, cell)
-    found = map_together(scene, T_world_base, window, band)
+    found = map_of_columns(scene, MapArea(T_world_base, window, band))
     inputs = inputs_of(spec, lattice, found, view, scene.feature_map(view), band)
     assert sample.world is not None
     ahead, aside = lattice.axes()
@@ -167,14 +167,19 @@ _PARTS = ("planes", "features", "truth")
 
 
 def _otherwise(sample: Sample, usual: HeightBand, number: int) -> tuple[Sample, HeightBand]:
-    """A sample in other colours, and another band, as its number has it."""
+    """A sample in other colours, with another band, and, where it has several images, with fewer
+    of them, but two at least: as its number has it."""
     rng, band = np.random.default_rng([17, number]), usual
     if rng.uniform() < OTHER_BANDS:
         band = HeightBand(float(rng.uniform(*LOWS)), float(rng.uniform(*HIGHS)), usual.step)
+    if len(sample.views) > 2:
+        sample = replace(sample, views=sample.views[: 2 + number % (len(sample.views) - 1)])
     if rng.uniform() >= OTHER_COLOURS:
         return sample, band
-    image = torch.from_numpy(np.ascontiguousarray(sample.view.image)).permute(2, 0, 1)[None] / 255
-    bent = jitter_colours(image, COLOURS, Draws(17, 0, number, [0]))[0]
-    pixels = np.asarray((bent * 255).round().byte().permute(1, 2, 0).numpy())
-    view = View(pixels, sample.view.camera, sample.view.T_world_cam)
-    return replace(sample, views=(view, *sample.views[1:])), band
+    images = torch.from_numpy(np.stack([view.image for view in sample.views]))
+    scene = images.permute(0, 3, 1, 2)[None] / 255
+    bent = jitter_colours(scene, COLOURS, Draws(17, 0, number, [0]))
+    pixels = (bent[0] * 255).round().byte().permute(0, 2, 3, 1).numpy()
+    pairs = zip(pixels, sample.views, strict=True)
+    views = tuple(View(np.asarray(p), view.camera, view.T_world_cam) for p, view in pairs)
+    return replace(sample, views=views), band

@@ -38,13 +38,22 @@ class FitSettings:
 
 
 class Fit:
-    """A head while it is trained; `state` and `restore` continue it to the step."""
+    """A head while it is trained; `state` and `restore` continue it to the step.
+
+    begin: a head of the same shape whose weights are learnt on with; None: it changes nothing yet.
+    """
 
     def __init__(
-        self, spec: MapHeadSpec, evidence: Sequence[Evidence], settings: FitSettings
+        self,
+        spec: MapHeadSpec,
+        evidence: Sequence[Evidence],
+        settings: FitSettings,
+        begin: MapHeadNetwork | None = None,
     ) -> None:
         torch.manual_seed(settings.seed)
         self.network = MapHeadNetwork(spec).to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        if begin is not None:
+            self.network.load_state_dict(begin.state_dict())
         self._evidence, self._settings = evidence, settings
         self._places = [(f, k) for f, each in enumerate(evidence) for k in range(len(each.truth))]
         self.steps = max(1, round(settings.epochs * len(self._places) / settings.batch))
