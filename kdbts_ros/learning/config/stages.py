@@ -143,7 +143,10 @@ class SupervisedStage(Stage):
         "that the upper part of what the network looks at is not in its image",
     )
     hills: float = Field(
-        default=0.0, ge=0, le=1, description="share of the worlds on a slope of 2 to 10 %"
+        default=0.0,
+        ge=0,
+        le=1,
+        description="share of the worlds on a slope of 2 to 14 %, two thirds of them down",
     )
     one_camera: float = Field(
         default=0.0,
