@@ -59,6 +59,13 @@ def benchmark(
     query: Annotated[
         bool, typer.Option("--query", help="As --node, and ask ~/query meanwhile.")
     ] = False,
+    client: Annotated[
+        Optional[Path],
+        typer.Option(
+            help="A program that asks instead of ours, as --query; e.g. examples/query_load.cpp.",
+            callback=options.program,
+        ),
+    ] = None,
     rates: Annotated[str, typer.Option(help="Of the camera with --node, Hz.")] = "10,30,60",
     seconds: Annotated[float, typer.Option(min=1, max=3600, help="Of each rate.")] = 10.0,
     json: Json = None,
@@ -74,10 +81,12 @@ def benchmark(
     Example: `kdbts benchmark --network r50 --size 192x640 --json timings.json`, or
     `kdbts benchmark --node --query --rates 10`
     """
-    if node or query:
+    if node or query or client is not None:
         values = {"checkpoint": checkpoint, "device": device, "precision": precision}
         values |= {"head": head or "auto", "convolutions": convolutions}
-        figures_of_rates = benchmark_node(values, split_rates(rates), seconds, Console(), query)
+        asks = query or client is not None
+        split = split_rates(rates)
+        figures_of_rates = benchmark_node(values, split, seconds, Console(), asks, client)
         if json is not None:
             write_json(json, {"node": figures_of_rates})
         return

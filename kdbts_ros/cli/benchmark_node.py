@@ -38,6 +38,7 @@ def benchmark_node(
     seconds: float,
     console: Console,
     queries: bool = False,
+    client: Path | None = None,
 ) -> list[dict[str, Any]]:
     """Time `kdbts_node` in a process of its own, on a domain of its own.
 
@@ -45,6 +46,7 @@ def benchmark_node(
         parameters: of the node.
         rates_hz: of the camera, one after the other for so many seconds each.
         queries: ask `~/query` meanwhile.
+        client: a program that asks instead of ours, see `kdbts_ros.replay.query_load.Asking`.
 
     Returns:
         For each rate the fields of `RateFigures`: rate_hz, p50_ms, p95_ms, dropped and more.
@@ -73,7 +75,7 @@ def benchmark_node(
                 node, load, lambda: load.warm_up(WARM_UP_MAPS, LOADING_SECONDS), console
             )
             if queries:
-                load.ask_beside()
+                load.ask_beside(None if client is None else str(client.resolve()))
             figures = _measure(load, rates_hz, seconds, console)
     console.print(_table(figures))
     for row in figures:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
 
 from kdbts_ros.errors import UserError
-from kdbts_ros.files import check_writable_file, check_writable_folder
+from kdbts_ros.files import check_writable_file, check_writable_folder, shown
 
 Checkpoint = Annotated[
     str,
@@ -43,6 +44,13 @@ def folder_to_write(path: Path | None) -> Path | None:
     """Callback of every option for a folder that is written to."""
     if path is not None:
         check_writable_folder(path)
+    return path
+
+
+def program(path: Path | None) -> Path | None:
+    """Callback of an option for a program to start."""
+    if path is not None and not (path.is_file() and os.access(path, os.X_OK)):
+        raise UserError(f"{shown(path)} is no program that can be started")
     return path
 
 

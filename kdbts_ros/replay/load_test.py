@@ -118,6 +118,7 @@ class LoadTest:
         )
         self._tf_static.publish(TFMessage(transforms=[edge("base_link", "camera", 0, z=1.65)]))
         self._asks = False
+        self._client: str | None = None
 
     def node_listens(self) -> bool:
         """Whether the node has subscribed to everything."""
@@ -130,16 +131,16 @@ class LoadTest:
         while (left := until - time.monotonic()) > 0:
             self._executor.spin_once(timeout_sec=left)
 
-    def ask_beside(self) -> None:
-        """Ask `~/query`, too, whenever images are sent by `run`."""
-        self._asks = True
+    def ask_beside(self, client: str | None = None) -> None:
+        """Ask `~/query`, too, whenever images are sent by `run`; client: see `Asking`."""
+        self._asks, self._client = True, client
 
     def run(self, rate_hz: float, seconds: float, progress: Callable[[], None]) -> RateFigures:
         """Send images for so many seconds; `progress` is called after each."""
         count = max(2, round(rate_hz * seconds))
         if not self._asks:
             return self._send_images(rate_hz, count, progress)
-        with Asking(NODE, count / rate_hz) as asking:
+        with Asking(NODE, count / rate_hz, self._client) as asking:
             figures = self._send_images(rate_hz, count, progress)
             return replace(figures, queries=asking.figures())
 

@@ -21,7 +21,9 @@ from rclpy.executors import Executor, SingleThreadedExecutor
 from rclpy.node import Node
 
 from kdbts_ros import tether
+from kdbts_ros.errors import UserError
 from kdbts_ros.node.outputs import messages
+from kdbts_ros.replay import program
 from kdbts_ros.srv import QueryOccupancy
 
 POINTS = 10_000
@@ -37,9 +39,9 @@ ASKING = "asking"
 class QueryFigures:
     """What came of questions; milliseconds.
 
-    round_trip_p50_ms, round_trip_p95_ms: from the call to its answer, in a client written in
-    Python. node_p50_ms, node_p95_ms: of that, in the node. refused: answers without success;
-    message: the last reason.
+    round_trip_p50_ms, round_trip_p95_ms: from the call to its answer, in the client: ours is
+    written in Python. node_p50_ms, node_p95_ms: of that, in the node. refused: answers without
+    success; message: the last reason.
     """
 
     points: int
@@ -129,11 +131,18 @@ class Asking:
 
     Args:
         name: full name of the node that is asked.
+        client: a program instead of ours. It is called with name and seconds, writes `ASKING` and a
+            new line as soon as it asks, and in the end a `QueryFigures` as JSON.
     """
 
-    def __init__(self, name: str, seconds: float) -> None:
+    def __init__(self, name: str, seconds: float, client: str | None = None) -> None:
+        self._client, words = client, [name, str(seconds)]
+        if client is None:
+            command = tether.command(__name__, words)
+        else:
+            command = tether.command(program.__name__, [client, *words])
         self._process = subprocess.Popen(
-            tether.command(__name__, [name, str(seconds)]),
+            command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             text=True,
@@ -143,9 +152,21 @@ class Asking:
         self._asks = self._process.stdout.readline().strip() == ASKING
 
     def figures(self) -> QueryFigures | None:
-        """What came of it, once it has ended; None if it did not find the service."""
+        """What came of it, once it has ended; None if it did not find the service.
+
+        Raises:
+            UserError: a client that is not ours said something else.
+        """
         said, _ = self._process.communicate(timeout=PATIENCE_SECONDS)
-        return QueryFigures(**json.loads(said)) if self._asks and said else None
+        if self._client is None:
+            return QueryFigures(**json.loads(said)) if self._asks and said else None
+        try:
+            return QueryFigures(**json.loads(said if self._asks else ""))
+        except (TypeError, ValueError) as error:
+            raise UserError(
+                f"the client {self._client} said no figures of questions ({error}): see "
+                "examples/query_load.cpp for what is expected of it"
+            ) from error
 
     def __enter__(self) -> Asking:
         return self
