@@ -24,9 +24,9 @@ CAMERA = Camera(320, 240, 230.0, 230.0, 160.0, 120.0)
 HIGH, AHEAD = 0.3, 0.5
 # How far off the face of a thing may be drawn, m: three cells.
 OFF = 0.15
-# Of the first twenty offices six or seven are right: legs and bare walls are missed, or told too
-# far away. These must stay right.
-SEEDS = tuple(3_000_000_000 + k for k in (8, 12, 16))
+# Of the first twenty offices fourteen are right: legs and bare walls are missed, or told too far
+# away. These must stay right.
+SEEDS = tuple(3_000_000_000 + k for k in (0, 5, 8, 12, 14, 16))
 
 
 @pytest.fixture(scope="module")
