@@ -74,15 +74,17 @@ def taken(pipeline: Pipeline, lens: Lens, wanted: Wanted, seed: int = 0) -> Fram
     return pipeline.process(view, base_pose(), wanted)
 
 
-def test_a_map_head_completes_the_maps_of_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
-    def headed(scene: SceneCompleter) -> SceneCompleter:
-        torch.manual_seed(0)
-        channels = len(scene.feature_map(scene.encode(view())))
-        network = MapHeadNetwork(MapHeadSpec(channels, 0.25, (0.0, 1.0), 32, (8, 8, 8, 8), 4, 8))
-        torch.nn.init.normal_(network.out.weight, std=2.0)
-        scene.map_heads = MapHeads({scene.head_of(1): network}, scene.device)
-        return scene
+def headed(scene: SceneCompleter, views: int = 1) -> SceneCompleter:
+    """With a map head that changes much, for maps of so many views."""
+    torch.manual_seed(0)
+    channels = len(scene.feature_map(scene.encode(view())))
+    network = MapHeadNetwork(MapHeadSpec(channels, 0.25, (0.0, 1.0), 32, (8, 8, 8, 8), 4, 8))
+    torch.nn.init.normal_(network.out.weight, std=2.0)
+    scene.map_heads = MapHeads({scene.head_of(views): network}, scene.device)
+    return scene
 
+
+def test_a_map_head_completes_the_maps_of_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     settings = replace(SETTINGS, resolution=0.25)
     cpu = loaded(monkeypatch, headed(some_scene()), settings)
     plain = loaded(monkeypatch, some_scene(), settings)
@@ -249,6 +251,21 @@ def test_votes_of_several_views_are_fused_as_torch_fuses_them(
     np.testing.assert_allclose(found.density, expected.density, rtol=1e-4, atol=1e-4)
     densities = plain.grid_densities(grid), fused.grid_densities(grid)
     np.testing.assert_allclose(densities[1], densities[0], rtol=1e-4, atol=1e-4)
+
+
+def test_a_map_head_completes_maps_of_several_views(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = replace(SETTINGS, mode="mvbts", views=BufferRules(min_overlap=0.0), resolution=0.25)
+    scenes = [with_numbers(two_heads(), "floats") for _ in range(3)]
+    cpu = loaded(monkeypatch, headed(scenes[0], views=2), settings)
+    plain = loaded(monkeypatch, scenes[1], settings)
+    fake_gpu.install(monkeypatch)
+    gpu = loaded(monkeypatch, fake_gpu.scene_on_gpu(headed(scenes[2], views=2)), settings)
+    for i in range(2):
+        expected, found, without = (
+            driven(each, i).percent.astype(int) for each in (cpu, gpu, plain)
+        )
+        assert (np.abs(expected - without).max() > 10) == (i > 0), "of several views alone"
+        assert np.abs(found - expected).max() <= 2
 
 
 def test_maps_of_several_views_are_those_of_a_cpu(monkeypatch: pytest.MonkeyPatch) -> None:
