@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import json
 import math
+import os
+import select
 import subprocess
 import sys
 import time
@@ -141,15 +143,9 @@ class Asking:
             command = tether.command(__name__, words)
         else:
             command = tether.command(program.__name__, [client, *words])
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        assert self._process.stdout is not None
+        self._process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE)
         # Importing rclpy must not be what the node has to stand beside.
-        self._asks = self._process.stdout.readline().strip() == ASKING
+        self._asks = self._first_line() == ASKING
 
     def figures(self) -> QueryFigures | None:
         """What came of it, once it has ended; None if it did not find the service.
@@ -157,16 +153,30 @@ class Asking:
         Raises:
             UserError: a client that is not ours said something else.
         """
-        said, _ = self._process.communicate(timeout=PATIENCE_SECONDS)
         if self._client is None:
+            said, _ = self._process.communicate(timeout=PATIENCE_SECONDS)
             return QueryFigures(**json.loads(said)) if self._asks and said else None
         try:
-            return QueryFigures(**json.loads(said if self._asks else ""))
-        except (TypeError, ValueError) as error:
+            said = self._process.communicate(timeout=PATIENCE_SECONDS)[0] if self._asks else b""
+            return QueryFigures(**json.loads(said))
+        except (TypeError, ValueError, subprocess.TimeoutExpired) as error:
             raise UserError(
                 f"the client {self._client} said no figures of questions ({error}): see "
                 "examples/query_load.cpp for what is expected of it"
             ) from error
+
+    def _first_line(self) -> str:
+        """Byte by byte: what comes behind it stays in the pipe."""
+        assert self._process.stdout is not None
+        pipe, line = self._process.stdout.fileno(), bytearray()
+        until = time.monotonic() + PATIENCE_SECONDS
+        while not line.endswith(b"\n"):
+            ready, _, _ = select.select([pipe], [], [], max(0.0, until - time.monotonic()))
+            byte = os.read(pipe, 1) if ready else b""
+            if not byte:
+                break
+            line += byte
+        return line.decode(errors="replace").strip()
 
     def __enter__(self) -> Asking:
         return self

@@ -45,7 +45,7 @@ WRITES = {
 # What takes a path to read it.
 READS = {
     *("source", "sources", "root", "bags", "bag", "folder", "file", "config", "original"),
-    *("kitti", "orbslam", "images"),
+    *("kitti", "orbslam", "images", "client"),
 }
 
 

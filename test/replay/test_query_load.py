@@ -19,6 +19,7 @@ from kdbts_ros.errors import UserError
 pytest.importorskip("rclpy", reason="needs ROS 2")
 pytest.importorskip("kdbts_ros.msg", reason="needs the built messages: run `make venv`")
 
+from kdbts_ros.replay import query_load
 from kdbts_ros.replay.query_load import ASKING, Asking, QueryFigures
 
 main.register()
@@ -45,6 +46,16 @@ def test_a_program_of_another_language_may_ask(tmp_path: Path) -> None:
     with Asking("/kdbts", 2.5, client) as asking:
         assert asking.figures() == FIGURES
     assert (tmp_path / "told").read_text() == "/kdbts 2.5"
+
+
+def test_a_program_that_says_nothing_is_not_waited_for_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(query_load, "PATIENCE_SECONDS", 0.5)
+    for words in ((), (f"print({ASKING!r}, flush=True)",), ("sys.stdout.write('a')",)):
+        client = program(tmp_path, *words, "sys.stdout.flush()", "import time; time.sleep(60)")
+        with Asking("/kdbts", 0.1, client) as asking, pytest.raises(UserError, match="no figures"):
+            asking.figures()
 
 
 @pytest.mark.parametrize(
