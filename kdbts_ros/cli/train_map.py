@@ -103,11 +103,13 @@ def train_map(
         raise UserError("only a .safetensors of this package holds a map head; `kdbts convert` "
                         "an original first")  # fmt: skip
     scene = SceneCompleter.load(checkpoint, device)
-    if scene.curves.observed is None:
-        raise UserError(f"{shown(checkpoint)} has no calibration: `kdbts calibrate` it first")
-    folder = Path(f"{out}.work") if work is None else work
     choice = ViewChoice.parse(views)
     head = _head(scene, choice)
+    for name in dict.fromkeys((scene.head_of(1), head)):
+        if scene.curves_of(name).observed is None:
+            raise UserError(f"{shown(checkpoint)} has no calibration of its head {name}: "
+                            "`kdbts calibrate` it first")  # fmt: skip
+    folder = Path(f"{out}.work") if work is None else work
     spec = _spec(scene, place)
     begin = _own(scene, head, spec) if begin_with_own else None
     settings = OccupancySettings(**compared(place))

@@ -1,4 +1,4 @@
-"""The map of one image, completed by the head that looks at its cells together."""
+"""A map completed by the head that looks at its cells together."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
 A density is asked of each point alone. That a row of columns is the side of a car, and that what
 lies behind it is as deep as a car, is known to nobody until they are looked at side by side. This
-is a U-Net (Ronneberger et al., 2015) over the bird's-eye map of one image and over what the image
+is a U-Net (Ronneberger et al., 2015) over the bird's-eye map and over what the newest image
 shows at each cell, gathered at a few heights as BEVFormer and its kin gather it. It says by how
 much the log odds of a cell change, so that a head that has learnt nothing changes nothing.
 """

@@ -112,7 +112,7 @@ class Table(BaseModel):
     )
     map_head: Literal["auto", "off"] = parameter(
         "auto",
-        "Whether the head over maps completes those of one image, where the checkpoint has one; "
+        "Whether heads over maps complete them, where the checkpoint has some; "
         "off: columns by themselves.",
         live=True,
     )
