@@ -81,12 +81,12 @@ def benchmark(
     Example: `kdbts benchmark --network r50 --size 192x640 --json timings.json`, or
     `kdbts benchmark --node --query --rates 10`
     """
-    if node or query or client is not None:
+    query |= client is not None
+    if node or query:
         values = {"checkpoint": checkpoint, "device": device, "precision": precision}
         values |= {"head": head or "auto", "convolutions": convolutions}
-        asks = query or client is not None
         split = split_rates(rates)
-        figures_of_rates = benchmark_node(values, split, seconds, Console(), asks, client)
+        figures_of_rates = benchmark_node(values, split, seconds, Console(), query, client)
         if json is not None:
             write_json(json, {"node": figures_of_rates})
         return

@@ -203,9 +203,13 @@ class SceneCompleter:
     def occupied_from(self, views: int, scale: float = 1.0) -> float:
         """Probability from which a column of a map of so many views is called occupied: that of
         the map head, where one completes maps whose newest view has this scale."""
+        completed = self.completed_from(views, scale)
+        return self.columns_from(views) if completed is None else completed
+
+    def completed_from(self, views: int, scale: float = 1.0) -> float | None:
+        """The same of the map head alone; None where none completes such maps."""
         head = self.map_head(views)
-        served = head is not None and head.serves(scale)
-        return head.spec.occupied_from if head and served else self.columns_from(views)
+        return head.spec.occupied_from if head is not None and head.serves(scale) else None
 
     def columns_from(self, views: int) -> float:
         """The same before any map head: the least of the heads that have a say in the map, so that

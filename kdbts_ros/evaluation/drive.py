@@ -146,9 +146,9 @@ class DriveEvaluation:
         found = {}
         for method in self.methods:
             scene = self.single if method.views == 1 or self.fused is None else self.fused
-            head = scene.map_head(method.views)
-            own = scene.curves_of(scene.head_of(method.views)).occupied_from
-            own = own if head is None else head.spec.occupied_from
+            own = scene.completed_from(method.views)
+            if own is None:
+                own = scene.curves_of(scene.head_of(method.views)).occupied_from
             value = own if given is None else given
             found[method.name] = round(value * score.BINS) / score.BINS
         return found

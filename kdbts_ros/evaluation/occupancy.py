@@ -58,9 +58,8 @@ class OccupancySettings:
         """Probability from which the map of the views in use says occupied."""
         if self.threshold is not None:
             return self.threshold
-        head = scene.map_head(len(scene.views))
-        served = head is not None and head.serves(scene.views[0].scale)
-        return head.spec.occupied_from if head and served else scene.curves.occupied_from
+        completed = scene.completed_from(len(scene.views), scene.views[0].scale)
+        return scene.curves.occupied_from if completed is None else completed
 
 
 def compared(place: str, low: float | None = None, high: float | None = None) -> dict[str, Any]:
