@@ -21,6 +21,7 @@ from test.density.networks import tiny_network
 # They play, draw or show, or leave a summary.json or soak.json of their own.
 WITHOUT_FIGURES = {
     *("play", "demo", "soak", "view", "figures density", "figures depth", "checkpoint merge"),
+    "checkpoint fuse",
     "quantise",
 }
 

@@ -38,6 +38,7 @@ WRITES = {
     "view": (["bag"], {"--out": "file"}),
     "warm-up": ([], {"--json": "file"}),
     "checkpoint merge": (["bts", "mvbts"], {"--out": "file"}),
+    "checkpoint fuse": (["bts"], {"--out": "file"}),
     "benchmark": ([], {"--json": "file", "--markdown": "file"}),
     "demo": ([], {"--out": "folder"}),
     "soak": ([], {"--out": "folder"}),

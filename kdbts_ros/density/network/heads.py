@@ -8,6 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from kdbts_ros.errors import UserError
+
 # A logit this low leaves a masked view no weight at all in a float32 softmax.
 MASKED_LOGIT = -1e9
 # Of attention: how many look side by side, and how often.
@@ -89,6 +91,34 @@ class MultiViewHead(nn.Module):
         weights = view_weights(per_view[..., 0], seen)
         pre_density: Tensor = self.mlp2((weights.unsqueeze(-1) * per_view[..., 1:]).sum(1))
         return pre_density.squeeze(-1)
+
+    @torch.no_grad()
+    def begin_as_mean(self, single: SingleViewHead) -> None:
+        """Say, until it learns more, the mean pre-density that a head of one view says of each.
+
+        The first vote is that pre-density, all confidences are alike, and the second perceptron
+        passes it on as x = relu(x) - relu(-x). Other votes and hidden units stay as they were drawn
+        and have no say yet.
+
+        Raises:
+            UserError: the hidden layers differ in width, or there are less than two units to pass
+                the vote on.
+        """
+        source, votes, passes = single.mlp, self.mlp.lin_out, self.mlp2
+        alike = source.lin_in.weight.shape == self.mlp.lin_in.weight.shape
+        if not alike or len(passes.lin_in.bias) < 2:
+            raise UserError(
+                "a multi-view head that begins as the mean of views needs as many hidden units as "
+                f"the student, {len(source.lin_in.bias)}, and two or more after the fusion"
+            )
+        self.mlp.lin_in.load_state_dict(source.lin_in.state_dict())
+        votes.weight[0], votes.bias[0] = 0, 0
+        votes.weight[1], votes.bias[1] = source.lin_out.weight[0], source.lin_out.bias[0]
+        passes.lin_in.weight[:2], passes.lin_in.bias[:2] = 0, 0
+        passes.lin_in.weight[0, 0], passes.lin_in.weight[1, 0] = 1, -1
+        passes.lin_out.weight.zero_()
+        passes.lin_out.bias.zero_()
+        passes.lin_out.weight[0, 0], passes.lin_out.weight[0, 1] = 1, -1
 
 
 class SimpleMultiViewHead(nn.Module):

@@ -126,6 +126,12 @@ class NetworkConfig(Section):
         "wanted, as for a new trunk that learns the features of an old one (`feature_teacher`)",
     )
 
+    mean_of_views: bool = Field(
+        default=False,
+        description="let the head mvbts begin as the mean of what the student of start_from says "
+        "of each view, and learn from there, instead of afresh",
+    )
+
     @property
     def training_camera(self) -> TrainingCamera | None:
         """The camera of `camera`, for images of this size."""
@@ -133,6 +139,12 @@ class NetworkConfig(Section):
             return None
         size = self.image_width, self.image_height
         return TrainingCamera.looking(**dict(self.camera), pixels=size)
+
+    @property
+    def can_begin_as_mean(self) -> bool:
+        """Whether there is a student from elsewhere, and a head that can begin by it."""
+        taught = self.start_from not in (None, "imagenet") and self.heads_from is None
+        return self.head == "mvbts" and self.student and taught
 
     @model_validator(mode="before")
     @classmethod
@@ -228,6 +240,11 @@ class TrainingConfig(Section):
     @model_validator(mode="after")
     def _stages_fit_the_network(self) -> TrainingConfig:
         single = self.network.head in ("bts", "kdbts")
+        if self.network.mean_of_views and not self.network.can_begin_as_mean:
+            raise ValueError(
+                "'network.mean_of_views' is of a student that has learnt: use head: mvbts, "
+                "student: true, a start_from that is a checkpoint, and no heads_from"
+            )
         for index, stage in enumerate(self.stages):
             if self.network.camera is not None and not _of_places(stage):
                 raise ValueError(

@@ -6,6 +6,7 @@ import torch
 
 from kdbts_ros.density.checkpoints.checkpoint import load_network
 from kdbts_ros.density.checkpoints.imagenet import IMAGENET, imagenet_weights
+from kdbts_ros.density.network.heads import MultiViewHead
 from kdbts_ros.density.network.network import SINGLE_VIEW_HEADS, DensityNetwork, NetworkSpec
 from kdbts_ros.density.network.trunk import Trunk
 from kdbts_ros.learning.config.training import NetworkConfig
@@ -47,6 +48,9 @@ def build_network(config: NetworkConfig) -> DensityNetwork:
         adopt(network, *load_network(config.start_from), config.fresh_decoder)
     if config.heads_from is not None:
         adopt_heads(network, *load_network(config.heads_from))
+    if config.mean_of_views:
+        assert isinstance(network.head, MultiViewHead) and network.student is not None
+        network.head.begin_as_mean(network.student)
     return network
 
 

