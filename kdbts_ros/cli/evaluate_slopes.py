@@ -45,7 +45,7 @@ def slopes(
     """False obstacles on the same synthetic streets level, rising and falling, with the height band
     on z = 0 and on the ground that is seen.
 
-    Example: `kdbts evaluate slopes -c kdbts_lite --worlds 12 --report slopes_report`
+    Example: `kdbts evaluate slopes -c kdbts --worlds 12 --report slopes_report`
     """
     settings = PipelineSettings(
         checkpoint,

@@ -16,8 +16,8 @@ Checkpoint = Annotated[
     typer.Option(
         "--checkpoint",
         "-c",
-        help="A shipped name (kdbts or mvbts, also with _fine or _indoor behind; kdbts_lite; bts), "
-        "a .safetensors of ours, or an original .pt.",
+        help="A shipped name (kdbts or mvbts, also with _fine or _indoor behind; bts), a "
+        ".safetensors of ours, or an original .pt.",
     ),
 ]
 Head = Annotated[

@@ -18,7 +18,7 @@ from kdbts_ros.density.scene import SceneCompleter
 main.register()
 
 
-def train(*words: str, checkpoint: str = "kdbts_lite"):
+def train(*words: str, checkpoint: str = "kdbts"):
     return CliRunner().invoke(main.app, ["train-map", checkpoint, *words])
 
 
@@ -33,10 +33,11 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_file_holds_the_network_as_it_was_and_a_head(trained: Path) -> None:
     network, info = load_network(trained)
-    before, _ = load_network("kdbts_lite")
+    before, _ = load_network("mvbts")
     theirs = before.state_dict()
     assert all((value == theirs[key]).all() for key, value in network.state_dict().items())
-    head = info.map_heads[info.spec.head]
+    assert set(info.map_heads) == {"kdbts"}
+    head = info.map_heads["kdbts"]
     figures = json.loads(trained.with_suffix(".json").read_text())
     assert head.spec.occupied_from == figures["occupied_from"]
     assert figures["steps"] == 2
@@ -97,7 +98,7 @@ def test_it_goes_on_only_when_told_and_only_with_the_same(trained: Path) -> None
 def test_what_has_no_calibration_is_refused(trained: Path, tmp_path: Path) -> None:
     from kdbts_ros.density.checkpoints.checkpoint import save_network
 
-    network, _ = load_network("kdbts_lite")
+    network, _ = load_network("kdbts")
     plain = save_network(tmp_path / "plain.safetensors", network, {})
     found = train("--out", str(tmp_path / "out.safetensors"), checkpoint=str(plain))
     assert "has no calibration" in str(found.exception)

@@ -183,7 +183,7 @@ def test_views_of_other_scales_are_left_as_they_are():
 
 @pytest.mark.parametrize("used", ["auto", "off"])
 def test_the_pipeline_completes_maps_of_one_image_and_does_not_where_told(used):
-    pipeline = Pipeline(PipelineSettings("kdbts_lite", "cpu", map_head="off"))
+    pipeline = Pipeline(PipelineSettings("kdbts", "cpu", map_head="off"))
     scene = pipeline.scene
     plain = view()
     image = np.zeros((192, 640, 3), np.uint8)

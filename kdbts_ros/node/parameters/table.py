@@ -29,8 +29,8 @@ class Table(BaseModel):
     checkpoint: str = parameter(
         "kdbts",
         "Weights: a shipped name (kdbts or mvbts; kdbts_fine or mvbts_fine, better and four times "
-        "as slow on a CPU; kdbts_lite, three quarters of the time; kdbts_indoor or mvbts_indoor, "
-        "for rooms, halls and yards; bts), a .safetensors file, or an original .pt checkpoint.",
+        "as slow on a CPU; kdbts_indoor or mvbts_indoor, for rooms, halls and yards; bts), a "
+        ".safetensors file, or an original .pt checkpoint.",
     )
     head: Literal["auto", "bts", "kdbts", "mvbts", "simple_multiview"] = parameter(
         "auto",

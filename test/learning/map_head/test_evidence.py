@@ -21,7 +21,7 @@ SEED = 77
 
 @pytest.fixture(scope="module")
 def scene() -> SceneCompleter:
-    return SceneCompleter.load("kdbts_lite", device="cpu")
+    return SceneCompleter.load("kdbts", device="cpu")
 
 
 @pytest.fixture(scope="module")
