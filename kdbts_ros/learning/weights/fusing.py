@@ -20,6 +20,7 @@ from kdbts_ros.density.maps.probability import NOTE, read_note, write_note
 from kdbts_ros.density.network.heads import MultiViewHead
 from kdbts_ros.density.network.network import SINGLE_VIEW_HEADS, DensityNetwork, NetworkSpec
 from kdbts_ros.errors import UserError
+from kdbts_ros.files import shown
 from kdbts_ros.learning.weights.start import adopt
 
 # Numbers of a vote and units that pass it on: a mean of pre-densities needs no more, and a map of
@@ -41,11 +42,10 @@ def fuse(checkpoint: str | Path, out: Path) -> Path:
     spec = info.spec
     if spec.head not in SINGLE_VIEW_HEADS:
         raise UserError(
-            f"{checkpoint} has the head '{spec.head}', which fuses views already: name weights of "
-            "one view"
+            f"{shown(checkpoint)} has the head '{spec.head}', which fuses views already: name "
+            "weights of one view"
         )
-    hidden = spec.head_widths[0]
-    network = DensityNetwork(_of_both(spec, hidden))
+    network = DensityNetwork(_of_both(spec))
     adopt(network, donor, info)
     assert isinstance(network.head, MultiViewHead) and network.student is not None
     network.head.begin_as_mean(network.student)
@@ -56,7 +56,8 @@ def fuse(checkpoint: str | Path, out: Path) -> Path:
     return written
 
 
-def _of_both(spec: NetworkSpec, hidden: int) -> NetworkSpec:
+def _of_both(spec: NetworkSpec) -> NetworkSpec:
+    hidden = spec.head_widths[0]
     return replace(
         spec,
         head="mvbts",
